@@ -1,0 +1,43 @@
+/* codegen/codegen.h: from planned graphs to C. lower.c makes a loop kernel of every group, loop_*.c decide how its loops
+ * run, c_print.c writes it, c_*.c write the files of the contract around the kernels. */
+#ifndef CODEGEN_CODEGEN_H
+#define CODEGEN_CODEGEN_H
+
+#include "ir/base/files.h"
+#include "ir/ir.h"
+#include "ir/loop.h"
+
+/* lower.c: the kernel of one `fused` operation. Its arguments stand for the operands and results of the group
+ * (lbuf.value); a group may hold effects: `assign` and `accumulate` of a parameter that is bound to a variable write that
+ * argument. level 0: the plainest loops. */
+struct lkernel *lower_group(struct node *fused, const char *name, int level);
+
+/* Copies between a scan's sequences and one step of them; the kernel's i32 parameter is the step. `in`: sequence number
+ * `which` of the operands into body parameter `which`; else yield number `which` of the body into the result. */
+struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const char *name);
+
+/* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
+void loops_run(struct lkernel *k, int level, const char *disable);
+typedef void loop_pass_fn(struct lkernel *k);
+
+/* c_print.c: the only writer of statements. */
+void c_kernel(struct text *t, const struct lkernel *k);             /* the function, with its comment of origin */
+void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
+                   void *context, const char *const *param);        /* name(n, pointers..., params...); */
+
+struct emit_options {
+    const char *folder;
+    const char *emit;               /* --emit: c, app, ir, dot, html, json, separated by commas */
+    bool train, infer;              /* --mode */
+    bool portable;                  /* --fp portable */
+    bool standalone;
+    int level;
+    const char *disable;
+    const char *weights;            /* --embed-weights, or NULL */
+    struct text *log;               /* -v, or NULL */
+};
+
+/* c_files.c: all files of the module, as a list to be written at once. False after an error. */
+bool emit_module(struct module *m, const struct emit_options *o, struct file_out **files, size_t *count);
+
+#endif

@@ -1,0 +1,33 @@
+/* ir/base/text.h: text that is built piece by piece, and the one spelling of numbers.
+ *
+ * Everything netc writes goes through a struct text and then, whole, to a file (files.h). */
+#ifndef IR_BASE_TEXT_H
+#define IR_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ir/base/arena.h"
+
+struct text {
+    struct arena *arena;
+    char *s;                /* always ends in '\0' once anything was added */
+    size_t length, capacity;
+};
+
+struct text text_make(struct arena *a);
+void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_puts(struct text *t, const char *s);
+void text_putn(struct text *t, const char *s, size_t n);
+void text_putc(struct text *t, char c);
+void text_pad(struct text *t, size_t column);           /* spaces up to this column (from 0) of the last line */
+const char *text_string(const struct text *t);          /* "" when empty */
+
+/* The shortest decimal that reads back as the same double; always with a '.' or an 'e'; inf, -inf, nan. */
+void text_real(struct text *t, double x);
+
+/* A double-quoted string with the escapes \" \\ \n \t and \xHH for other control characters. */
+void text_quoted(struct text *t, const char *s);
+
+#endif

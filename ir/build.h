@@ -1,0 +1,56 @@
+/* ir/build.h: making operations. Every call infers the types of the results and checks the operands; an error is
+ * reported at the builder's place, and the result is poison. A poison operand gives poison in silence. */
+#ifndef IR_BUILD_H
+#define IR_BUILD_H
+
+#include "ir/graph.h"
+
+struct build {
+    struct graph *graph;
+    struct node *before;            /* new operations go before it; NULL: at the end */
+    struct place at;
+    const char *layer;              /* interned, "" at the top */
+};
+
+struct build build_at(struct graph *g, struct node *before);        /* place and layer are taken from `before` */
+struct build build_end(struct graph *g, struct place at, const char *layer);
+
+/* The general form. attrs by name, in any order; those with a default may be left out. Returns NULL after an error. */
+struct node *build_node(struct build *b, enum op op, struct value *const *operands, int count,
+                        const struct attr *attrs, int attr_count);
+struct attr at_int(const char *name, int64_t i);
+struct attr at_real(const char *name, double x);
+struct attr at_bool(const char *name, bool flag);
+struct attr at_word(const char *name, const char *word);
+struct attr at_ints(const char *name, const int64_t *ints, int count);
+struct attr at_dims(const char *name, const struct dim *dims, int count);
+
+struct value *poison(struct build *b);
+bool is_poison(const struct value *v);
+
+/* One result each. Elementwise operations broadcast their operands first (operation `broadcast`, after `reshape` where
+ * ranks differ), so that the operands of the operation itself have one shape. */
+struct value *build_unary(struct build *b, enum op op, struct value *x);
+struct value *build_binary(struct build *b, enum op op, struct value *x, struct value *y);
+struct value *build_select(struct build *b, struct value *c, struct value *x, struct value *y);
+struct value *build_constant(struct build *b, double v, enum dtype dtype);                      /* rank 0 */
+struct value *build_full(struct build *b, double v, struct type t);                             /* constant, broadcast */
+struct value *build_cast(struct build *b, struct value *x, enum dtype to);                      /* x itself where it is so already */
+struct value *build_reduce(struct build *b, enum op op, struct value *x, const int64_t *axes, int count, bool keepdims);
+struct value *build_reshape(struct build *b, struct value *x, const struct dim *shape, int rank);
+struct value *build_broadcast(struct build *b, struct value *x, const struct dim *shape, int rank);  /* NumPy's rule */
+struct value *build_transpose(struct build *b, struct value *x, const int64_t *perm);
+struct value *build_swap(struct build *b, struct value *x);                                     /* the last two axes */
+struct value *build_slice(struct build *b, struct value *x, int axis, int64_t begin, int64_t end, int64_t step);
+struct value *build_concat(struct build *b, struct value *const *x, int count, int axis);
+struct value *build_pad(struct build *b, struct value *x, const int64_t *pairs, double value);
+struct value *build_matmul(struct build *b, struct value *x, struct value *y, bool ta, bool tb);
+struct value *build_unbroadcast(struct build *b, struct value *dy, struct type to);             /* sums dy back to the shape it was broadcast from */
+void build_effect(struct build *b, enum op op, struct value *x, const char *name);              /* output, loss, metric */
+void build_write(struct build *b, enum op op, struct var *v, struct value *x);                  /* assign, accumulate */
+
+/* ir/infer.c: gives the types of n's results from operands and attributes, or reports what is wrong at n->at and
+ * returns false. */
+bool infer(struct node *n);
+
+#endif

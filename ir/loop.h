@@ -1,0 +1,183 @@
+/* ir/loop.h: the loop IR: how one group is computed. A kernel is a tree of loops, lets, stores and ifs over buffers.
+ *
+ * Expressions are hash-consed within their kernel: equal expressions are one pointer. Values are real, i32, u8 or bool;
+ * indices are i32 made with the lx_i... functions, which fold constants. Elementwise operations are those of the
+ * tensor IR, by the same enum.
+ *
+ * A loop carries a licence, written by lowering: `par` (iterations in any order, across threads too), `red` (any order
+ * on one thread, but printed in the order given so that sums keep their order) and `seq`. Loop passes use it and prove
+ * nothing. How it runs is its way: plain, vector, unroll, threads.
+ *
+ * In a vector loop NN_L iterations run at once: loads and stores whose last index is the loop variable plus something
+ * that does not depend on it are vector accesses, expressions without the variable are spread over the lanes. The
+ * printer adds the scalar tail, unless the number of iterations is a constant multiple of 16.
+ *
+ * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, then `fold`), folded in one fixed tree
+ * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the other. So no bit depends on the
+ * number of lanes or threads.
+ *
+ *     kernel k3_linear_relu (n, h : f32[N,784], w : f32[784,128], b : f32[128]) -> (y : f32[N,128])   # lenet.net:10 linear
+ *       for i in 0..n par threads
+ *         for o in 0..128 par vector
+ *           local acc : f32[] = b[o]
+ *           for k in 0..784 red
+ *             acc = fma(h[i,k], w[k,o], acc)
+ *           y[i,o] = max(acc, 0.0)
+ */
+#ifndef IR_LOOP_H
+#define IR_LOOP_H
+
+#include "ir/base/diag.h"
+#include "ir/graph.h"
+
+struct lkernel;
+
+/* Where a buffer lives. ARGUMENT: a pointer parameter of the kernel. ARRAY: memory local to the block that declares it
+ * (rank 0: a scalar variable). TILE: vector registers, local too; its last axis is a constant multiple of 16 and is
+ * indexed only by a vector loop's variable plus a multiple of 16. A scalar variable used inside a vector loop that
+ * contains its declaration is a vector of lanes there. */
+enum lspace { SPACE_ARGUMENT, SPACE_ARRAY, SPACE_TILE };
+
+struct lbuf {
+    const char *name;               /* unique in the kernel, a C identifier */
+    enum lspace space;
+    enum dtype dtype;
+    int rank;
+    struct dim shape[MAX_RANK];     /* physical, row-major */
+    bool read, written;             /* of arguments; kept by lx_load and ls_store */
+    struct value *value;            /* of arguments: the operand or result of the group it stands for (NULL: none) */
+    struct lkernel *kernel;
+    void *data;
+    struct lbuf *next;
+};
+
+struct lvar {                       /* a loop variable, or an i32 parameter of the kernel (a scan's step) */
+    const char *name;
+    struct ls *loop;                /* NULL: a parameter */
+};
+
+enum lx_kind {
+    LX_INT, LX_REAL, LX_FLAG,       /* constants: i, real, i (0 or 1) */
+    LX_VAR, LX_BATCH,               /* loop variable; n, the number of samples of the call */
+    LX_IADD, LX_ISUB, LX_IMUL, LX_IDIV, LX_IMOD, LX_IMIN, LX_IMAX,      /* indices; division by a positive constant, rounding down */
+    LX_ILT, LX_ILE, LX_IEQ,         /* of indices, giving bool */
+    LX_ELEM,                        /* an elementwise operation `op`; cast: to dtype */
+    LX_FMA,                         /* a * b + c, NN_FMA */
+    LX_LOAD,                        /* buf[arg...] */
+    LX_LET,                         /* the name of an LS_LET */
+    LX_GUARD,                       /* arg[0] ? arg[1] : arg[2]; only the branch taken is evaluated */
+    LX_FOLD,                        /* the 16 elements of buf (an ARRAY [16]) folded by op: add, mul, max, min */
+    LX_RANDOM,                      /* the element arg[0] of random operation `op` with attributes attr */
+    LX_HYPER                        /* a scalar operation `op` (learning_rate, ...) of the step arg[0], attributes attr */
+};
+
+struct lx {
+    enum lx_kind kind;
+    enum dtype dtype;
+    enum op op;
+    int args;
+    struct lx **arg;
+    int64_t i;
+    double real;
+    struct lvar *var;
+    struct lbuf *buf;
+    struct ls *let;
+    const struct attr *attr;
+    int attrs;
+    unsigned hash;
+    struct lx *chain;
+    int id;
+    void *data;
+};
+
+enum licence { LICENCE_PAR, LICENCE_RED, LICENCE_SEQ };
+enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS };
+
+enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL };
+
+struct lblock {                     /* a list of statements */
+    struct ls *first, *last;
+};
+
+struct ls {
+    enum ls_kind kind;
+    struct ls *next;
+    /* LS_LOOP: for var in begin..end step step */
+    struct lvar *var;
+    struct lx *begin, *end;
+    int64_t step;
+    enum licence licence;
+    enum way way;
+    struct lblock body;             /* LS_IF: what runs where the condition holds; `other` else */
+    struct lblock other;
+    /* LS_LET: name = value, once; LS_STORE: buf[index...] = value; LS_LOCAL: declares buf, value NULL or what a scalar
+     * starts as; LS_IF: value is the condition */
+    const char *name;
+    struct lx *value, *reference;   /* LS_LET: the LX_LET that names it */
+    struct lbuf *buf;
+    struct lx *index[MAX_RANK];
+    int id;
+    void *data;
+};
+
+struct lkernel {
+    struct arena *arena;
+    struct names *names;
+    const char *name;               /* a C identifier, unique in the module */
+    const char *origin;             /* "lenet.net:10  linear -> relu" */
+    bool f64;
+    int64_t batch;                  /* N: for sizes */
+    struct lbuf *buffers, **last_buffer;        /* arguments in order, then locals in order of declaration */
+    struct lvar **param;            /* i32 parameters */
+    int params;
+    struct lblock body;
+    double macs, bytes;             /* at n = N, for -v and bench */
+    struct lx **table;              /* of the hash-consing */
+    size_t table_size, expressions;
+    int names_given;
+};
+
+/* loop_build.c. Names are made unique by a number where they are taken. */
+struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *name, const char *origin, int64_t batch, bool f64);
+struct lbuf *lbuf_argument(struct lkernel *k, const char *name, struct type t, struct value *stands_for);
+struct lbuf *lbuf_local(struct lkernel *k, struct lblock *b, const char *name, enum lspace space, enum dtype dtype,
+                        int rank, const struct dim *shape);                 /* declares it at the end of b */
+struct lbuf *lbuf_scalar(struct lkernel *k, struct lblock *b, const char *name, enum dtype dtype, struct lx *start);
+struct lvar *lkernel_param(struct lkernel *k, const char *name);
+
+struct lx *lx_int(struct lkernel *k, int64_t i);
+struct lx *lx_real(struct lkernel *k, double x);
+struct lx *lx_flag(struct lkernel *k, bool x);
+struct lx *lx_var(struct lkernel *k, struct lvar *v);
+struct lx *lx_batch(struct lkernel *k);
+struct lx *lx_dim(struct lkernel *k, struct dim d);                         /* k or k * n */
+struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b);     /* LX_IADD ... LX_IEQ, folded and simplified */
+struct lx *lx_elem(struct lkernel *k, enum op op, enum dtype dtype, struct lx *const *args, int count);  /* dtype: of the result */
+struct lx *lx_fma(struct lkernel *k, struct lx *a, struct lx *b, struct lx *c);
+struct lx *lx_load(struct lkernel *k, struct lbuf *buf, struct lx *const *index);         /* buf->rank indices; a load is pure only between stores: see lx_load's note in loop_build.c */
+struct lx *lx_guard(struct lkernel *k, struct lx *condition, struct lx *then, struct lx *otherwise);
+struct lx *lx_fold(struct lkernel *k, enum op op, struct lbuf *lanes);
+struct lx *lx_random(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *element);
+struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *step);
+
+struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end, int64_t step,
+                   enum licence licence);                                   /* appended to b; fill ->body */
+struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name, struct lx *value);
+void ls_store(struct lkernel *k, struct lblock *b, struct lbuf *buf, struct lx *const *index, struct lx *value);
+struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);
+
+/* loop_print.c, loop_parse.c, loop_verify.c, loop_eval.c */
+void print_kernel(struct text *t, const struct lkernel *k);
+struct lkernel *parse_kernels(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text,
+                              struct lkernel **all[], int *count);          /* the first, or NULL after errors */
+bool verify_kernel(struct lkernel *k, struct diag *d);
+struct loop_run {
+    int64_t n;
+    uint64_t seed, step;
+    double lr_override;             /* negative: the model's own */
+    const int64_t *param;           /* of lkernel.param */
+    double **argument;              /* one array an argument, in order; elements as doubles, reals of an f32 kernel unrounded */
+};
+void eval_kernel(struct arena *a, const struct lkernel *k, const struct loop_run *r);   /* an access out of bounds is a bug() */
+
+#endif
