@@ -1,0 +1,433 @@
+/* ir/base/diag.c: diagnostics. See diag.h for how they look.
+ *
+ * A report is built as one text and written with one call, so that lines of different reports never mix. Whatever a
+ * model file holds, no control character of it reaches the terminal. */
+#include "ir/base/diag.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/base/text.h"
+
+enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64 };
+
+struct source_text {
+    const char *file, *text;
+    size_t length;
+    struct source_text *next;
+};
+
+/* What was reported already. */
+struct report {
+    struct place at;
+    const char *message;
+    struct report *next;
+};
+
+struct diag {
+    struct arena *arena;
+    FILE *out;
+    bool json, color;
+    int limit, errors, warnings;
+    int held[MOST_HOLDS], holds;            /* errors since each hold that lasts, innermost last */
+    struct source_text *sources;
+    struct report *reports;
+};
+
+/* One message with everything that belongs to it; NULL where there is nothing. */
+struct finding {
+    struct place at;
+    const char *severity, *message, *expected, *found, *hint;
+};
+
+struct diag *diag_new(struct arena *a, FILE *out)
+{
+    struct diag *d = NEW(a, struct diag);
+
+    d->arena = a;
+    d->out = out;
+    d->limit = 20;
+    return d;
+}
+
+void diag_json(struct diag *d, bool json)
+{
+    d->json = json;
+}
+
+void diag_color(struct diag *d, bool color)
+{
+    d->color = color;
+}
+
+void diag_limit(struct diag *d, int errors)
+{
+    d->limit = errors;
+}
+
+void diag_source(struct diag *d, const char *file, const char *text, size_t length)
+{
+    struct source_text *s = NEW(d->arena, struct source_text);
+
+    *s = (struct source_text){ file, text, length, d->sources };
+    d->sources = s;
+}
+
+/* Line `line` of a file that was given to diag_source, or NULL. */
+static const char *source_line(const struct diag *d, struct place at, size_t *length)
+{
+    const struct source_text *s = d->sources;
+
+    while (s && strcmp(s->file, at.file) != 0)
+        s = s->next;
+    if (!s)
+        return NULL;
+    const char *p = s->text, *end = s->text + s->length;
+    for (int line = 1; line < at.line; line++) {
+        p = memchr(p, '\n', (size_t)(end - p));
+        if (!p)
+            return NULL;
+        p++;
+    }
+    const char *newline = memchr(p, '\n', (size_t)(end - p));
+    *length = (size_t)((newline ? newline : end) - p);
+    return p;
+}
+
+/* ---- UTF-8 ---- */
+
+/* The bytes of the character at s, of which n are there; 0 where they are not UTF-8. */
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+    if (length == 0 || length > n)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* Adds the character at s as it may stand on a terminal; returns its bytes. */
+static size_t put_character(struct text *t, const char *s, size_t n)
+{
+    size_t length = utf8_length((const unsigned char *)s, n);
+
+    if (length == 0)
+        text_putc(t, '?');
+    else if (length == 1 && iscntrl((unsigned char)*s) && *s != '\t')
+        text_putc(t, *s == '\r' ? ' ' : '?');
+    else
+        text_putn(t, s, length);
+    return length ? length : 1;
+}
+
+static void put_words(struct text *t, const char *s)
+{
+    size_t n = strlen(s);
+
+    for (size_t i = 0; i < n;)
+        i += put_character(t, s + i, n - i);
+}
+
+/* ---- as text ---- */
+
+static void put_color(const struct diag *d, struct text *t, const char *code)
+{
+    if (d->color)
+        text_add(t, "\033[%sm", code);
+}
+
+static void put_place(struct text *t, struct place at)
+{
+    put_words(t, at.file ? at.file : "netc");
+    if (at.file && at.line > 0)
+        text_add(t, ":%d:%d", at.line, at.column);
+    text_puts(t, ": ");
+}
+
+/* "FILE:LINE:COL: severity: message" */
+static void put_head(const struct diag *d, struct text *t, struct place at, const char *severity, const char *message)
+{
+    bool error = strcmp(severity, "error") == 0;
+
+    put_color(d, t, "1");
+    put_place(t, at);
+    put_color(d, t, error ? "1;31" : strcmp(severity, "warning") == 0 ? "1;35" : "1;36");
+    text_add(t, "%s: ", severity);
+    put_color(d, t, "0");
+    put_words(t, message);
+    text_putc(t, '\n');
+}
+
+/* The line of the source and under it the caret. Of a long line only the part around the place is shown. */
+static void put_line(const struct diag *d, struct text *t, struct place at)
+{
+    size_t length, from = 0, shown = 0;
+    const char *line = at.file && at.line > 0 ? source_line(d, at, &length) : NULL;
+    if (!line)
+        return;
+    int first = at.column > SHOWN_WIDTH - 20 ? at.column - SHOWN_WIDTH / 2 : 1;
+    struct text caret = text_make(d->arena);
+
+    for (int c = 1; c < first && from < length; c++) {
+        size_t n = utf8_length((const unsigned char *)line + from, length - from);
+        from += n ? n : 1;
+    }
+    text_add(t, "%5d | %s", at.line, first > 1 ? "..." : "");
+    text_add(&caret, "      | %s", first > 1 ? "   " : "");
+    int column = first;
+    for (size_t i = from; i < length && shown < SHOWN_WIDTH; shown++, column++) {
+        if (column < at.column)
+            text_putc(&caret, line[i] == '\t' ? '\t' : ' ');
+        i += put_character(t, line + i, length - i);
+    }
+    for (; column < at.column; column++)
+        text_putc(&caret, ' ');
+    text_puts(t, shown == SHOWN_WIDTH ? "...\n" : "\n");
+    text_puts(t, text_string(&caret));
+    put_color(d, t, "1;32");
+    text_putc(t, '^');
+    for (int i = 1; i < at.length && at.column + i < first + (int)shown; i++)
+        text_putc(t, '~');
+    put_color(d, t, "0");
+    text_putc(t, '\n');
+}
+
+static void put_text(const struct diag *d, struct text *t, const struct finding *f)
+{
+    put_head(d, t, f->at, f->severity, f->message);
+    put_line(d, t, f->at);
+    if (f->expected && f->found)
+        put_head(d, t, f->at, "note", arena_printf(d->arena, "expected %s, found %s", f->expected, f->found));
+    else if (f->expected)
+        put_head(d, t, f->at, "note", arena_printf(d->arena, "expected %s", f->expected));
+    else if (f->found)
+        put_head(d, t, f->at, "note", arena_printf(d->arena, "found %s", f->found));
+    if (f->hint)
+        put_head(d, t, f->at, "hint", f->hint);
+}
+
+/* ---- as JSON ---- */
+
+static void put_json_string(struct text *t, const char *s)
+{
+    size_t n = strlen(s);
+
+    text_putc(t, '"');
+    for (size_t i = 0; i < n;) {
+        size_t length = utf8_length((const unsigned char *)s + i, n - i);
+        if (length == 0)
+            text_puts(t, "\\ufffd");
+        else if (length == 1 && (unsigned char)s[i] < 0x20)
+            text_add(t, "\\u%04x", (unsigned)(unsigned char)s[i]);
+        else if (s[i] == '"' || s[i] == '\\')
+            text_add(t, "\\%c", s[i]);
+        else
+            text_putn(t, s + i, length);
+        i += length ? length : 1;
+    }
+    text_putc(t, '"');
+}
+
+static void put_json_field(struct text *t, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    text_add(t, ",\"%s\":", key);
+    put_json_string(t, value);
+}
+
+static void put_json(struct text *t, const struct finding *f)
+{
+    text_puts(t, "{\"file\":");
+    put_json_string(t, f->at.file ? f->at.file : "");
+    text_add(t, ",\"line\":%d,\"column\":%d", f->at.line, f->at.column);
+    put_json_field(t, "severity", f->severity);
+    put_json_field(t, "message", f->message);
+    put_json_field(t, "expected", f->expected);
+    put_json_field(t, "found", f->found);
+    put_json_field(t, "hint", f->hint);
+    text_puts(t, "}\n");
+}
+
+/* ---- reporting ---- */
+
+/* Whether this was said before; if not, remembers it. */
+static bool said_before(struct diag *d, const struct finding *f)
+{
+    for (const struct report *r = d->reports; r; r = r->next)
+        if (r->at.line == f->at.line && r->at.column == f->at.column && strcmp(r->message, f->message) == 0 &&
+            strcmp(r->at.file ? r->at.file : "", f->at.file ? f->at.file : "") == 0)
+            return true;
+    struct report *r = NEW(d->arena, struct report);
+    *r = (struct report){ f->at, f->message, d->reports };
+    d->reports = r;
+    return false;
+}
+
+static void write_finding(struct diag *d, const struct finding *f)
+{
+    struct text t = text_make(d->arena);
+
+    if (d->json)
+        put_json(&t, f);
+    else
+        put_text(d, &t, f);
+    fwrite(text_string(&t), 1, t.length, d->out);
+    fflush(d->out);
+}
+
+static void report_error(struct diag *d, const struct finding *f)
+{
+    if (d->holds > 0) {
+        d->held[d->holds - 1]++;
+        return;
+    }
+    if (diag_full(d) || said_before(d, f))
+        return;
+    write_finding(d, f);
+    if (++d->errors < d->limit || d->limit <= 1)
+        return;
+    struct finding last = { .at = { .file = f->at.file }, .severity = "note" };
+    last.message = arena_printf(d->arena, "that is %d errors; what comes after is not looked at", d->limit);
+    write_finding(d, &last);
+}
+
+static const char *format_message(struct diag *d, const char *format, va_list arguments)
+{
+    va_list again;
+
+    va_copy(again, arguments);
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (n < 0)
+        return format;
+    char *s = arena_alloc(d->arena, (size_t)n + 1);
+    vsnprintf(s, (size_t)n + 1, format, arguments);
+    return s;
+}
+
+void diag_error(struct diag *d, struct place at, const char *format, ...)
+{
+    va_list arguments;
+    struct finding f = { .at = at, .severity = "error" };
+
+    va_start(arguments, format);
+    f.message = format_message(d, format, arguments);
+    va_end(arguments);
+    report_error(d, &f);
+}
+
+void diag_error_hint(struct diag *d, struct place at, const char *expected, const char *found, const char *hint,
+                     const char *format, ...)
+{
+    va_list arguments;
+    struct finding f = { at, "error", NULL, expected, found, hint };
+
+    va_start(arguments, format);
+    f.message = format_message(d, format, arguments);
+    va_end(arguments);
+    report_error(d, &f);
+}
+
+void diag_warning(struct diag *d, struct place at, const char *format, ...)
+{
+    va_list arguments;
+    struct finding f = { .at = at, .severity = "warning" };
+
+    va_start(arguments, format);
+    f.message = format_message(d, format, arguments);
+    va_end(arguments);
+    if (d->holds > 0 || d->warnings >= MOST_WARNINGS || said_before(d, &f))
+        return;
+    d->warnings++;
+    write_finding(d, &f);
+}
+
+int diag_errors(const struct diag *d)
+{
+    return d->errors;
+}
+
+bool diag_full(const struct diag *d)
+{
+    return d->errors >= d->limit;
+}
+
+void diag_hold(struct diag *d)
+{
+    if (d->holds == MOST_HOLDS)
+        bug("more than %d holds within each other", MOST_HOLDS);
+    d->held[d->holds++] = 0;
+}
+
+int diag_release(struct diag *d)
+{
+    if (d->holds == 0)
+        bug("release without a hold");
+    return d->held[--d->holds];
+}
+
+/* ---- nearest names ---- */
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions, substitutions and swaps of neighbours that make b of a; case costs nothing. */
+static int edit_distance(const char *a, size_t n, const char *b, size_t m)
+{
+    int row[3][LONGEST_WORD + 1];
+
+    for (size_t j = 0; j <= m; j++)
+        row[0][j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+        now[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+            now[j] = smaller(last[j - 1] + (ca != cb), smaller(last[j], now[j - 1]) + 1);
+            if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) && tolower((unsigned char)a[i - 2]) == cb)
+                now[j] = smaller(now[j], before[j - 2] + 1);
+        }
+    }
+    return row[n % 3][m];
+}
+
+const char *diag_nearest(const char *word, const char *const *candidates, size_t count)
+{
+    size_t n = strlen(word);
+    int allowed = n < 6 ? 1 : (int)(n / 3), best = allowed + 1;
+    const char *nearest = NULL;
+
+    if (n < 2 || n > LONGEST_WORD)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t m = strlen(candidates[i]);
+        if (m < 2 || m > LONGEST_WORD)
+            continue;
+        int distance = edit_distance(word, n, candidates[i], m);
+        if (distance < best) {
+            best = distance;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}
+
+void diag_bug(const char *file, int line, const char *format, ...)
+{
+    va_list arguments;
+
+    fprintf(stderr, "netc: bug at %s:%d: ", file, line);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    abort();
+}
