@@ -19,6 +19,11 @@ struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const cha
 /* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
 void loops_run(struct lkernel *k, int level, const char *disable);
 typedef void loop_pass_fn(struct lkernel *k);
+void loops_only(struct lkernel *k, const char *passes);             /* these, in the order given; NULL: none */
+void loops_print(struct text *t);                                   /* --print-passes: `lower`, then each loop pass, a line each */
+const char *const *loops_names(void);                               /* "lower", the loop passes, "loops" (after all of them), NULL */
+bool loops_wanted(const char *list);                                /* whether a list of pass names holds one of these */
+bool loops_text(const char *text);                                  /* whether a dump is loop IR: its first word is `kernel` */
 
 /* c_print.c: the only writer of statements. */
 void c_kernel(struct text *t, const struct lkernel *k);             /* the function, with its comment of origin */
@@ -34,6 +39,8 @@ struct emit_options {
     int level;
     const char *disable;
     const char *weights;            /* --embed-weights, or NULL */
+    const char *dump;               /* --dump-ir: kernels are printed where it names `lower`, a loop pass or `loops` */
+    struct text *dump_to;
     struct text *log;               /* -v, or NULL */
 };
 

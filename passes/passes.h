@@ -34,7 +34,8 @@ struct pipeline_options {
 /* Runs the passes; false after an error. */
 bool pipeline_run(struct module *m, const struct pipeline_options *o);
 void pipeline_print(struct text *t);                                            /* --print-passes */
-/* The first name of a list that is no pass, or NULL; for checking options. *near: the nearest pass, or NULL. */
-const char *pipeline_unknown(struct arena *a, const char *list, const char **near);
+/* The first name of a list that is neither a pass nor among `others` (ended by NULL), or NULL; for checking options.
+ * *near: the nearest pass, or NULL. */
+const char *pipeline_unknown(struct arena *a, const char *list, const char *const *others, const char **near);
 
 #endif

@@ -1,0 +1,358 @@
+/* netc.c: the front door. Reads as the manual: options, then one call a step. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "ir/ir.h"
+#include "passes/passes.h"
+
+/* What the command line says. Exit statuses are those of the manual: 0 done, 1 the model has errors, 2 wrong usage, 3 a
+ * file could not be read or written. */
+struct options {
+    struct frontend_options front;
+    struct pipeline_options passes;
+    struct emit_options emit;
+    const char *model, *from_ir, *dump;
+    bool emit_asked, json, verbose;
+    const char *color;
+};
+
+struct run {
+    struct arena *arena;
+    struct names *names;
+    struct diag *diag;
+    struct options o;
+    struct text dump, log;
+};
+
+static const char usage[] =
+    "usage: netc [options] model.net\n"
+    "  -o DIR                 where the files go (the current directory)\n"
+    "  --mode MODE            train, infer or both (both)\n"
+    "  --emit LIST            of c, app, ir (c)\n"
+    "  --net NAME             which net of the file\n"
+    "  --batch N              the batch capacity\n"
+    "  -D NAME=VALUE          sets a constant of the file\n"
+    "  -I DIR                 where imports are looked for, too\n"
+    "  --dtype TYPE           the generated C's real type, f32 or f64 (f32)\n"
+    "  --fp MODE              fast or portable: the same bits on every CPU (fast)\n"
+    "  -O0 -O1 -O2            how much is optimised (-O2)\n"
+    "  --disable=PASS,...     all passes but these\n"
+    "  --dump-ir[=PASS,...]   the IR after these passes, or after all\n"
+    "  --from-ir FILE         starts from a dump\n"
+    "  --passes=PASS,...      runs only these passes\n"
+    "  --print-passes         the passes in their order\n"
+    "  --print-ops            the operations with their signatures\n"
+    "  --embed-weights FILE   inference code with these weights inside\n"
+    "  --diagnostics FORM     text or json (text)\n"
+    "  --color WHEN           auto, always or never (auto)\n"
+    "  --standalone           the files compile alone, without the runtime library\n"
+    "  --verify               checks the IR after every pass\n"
+    "  -v                     time and memory of each pass and each graph\n"
+    "  --version, --help\n";
+
+enum { OPT_MODE = 256, OPT_EMIT, OPT_NET, OPT_BATCH, OPT_DTYPE, OPT_FP, OPT_DISABLE, OPT_DUMP, OPT_FROM, OPT_PASSES,
+       OPT_PRINT_PASSES, OPT_PRINT_OPS, OPT_WEIGHTS, OPT_DIAGNOSTICS, OPT_COLOR, OPT_STANDALONE, OPT_VERIFY, OPT_VERSION,
+       OPT_HELP };
+
+static const struct option long_options[] = {
+    { "mode", required_argument, NULL, OPT_MODE },
+    { "emit", required_argument, NULL, OPT_EMIT },
+    { "net", required_argument, NULL, OPT_NET },
+    { "batch", required_argument, NULL, OPT_BATCH },
+    { "dtype", required_argument, NULL, OPT_DTYPE },
+    { "fp", required_argument, NULL, OPT_FP },
+    { "disable", required_argument, NULL, OPT_DISABLE },
+    { "dump-ir", optional_argument, NULL, OPT_DUMP },
+    { "from-ir", required_argument, NULL, OPT_FROM },
+    { "passes", required_argument, NULL, OPT_PASSES },
+    { "print-passes", no_argument, NULL, OPT_PRINT_PASSES },
+    { "print-ops", no_argument, NULL, OPT_PRINT_OPS },
+    { "embed-weights", required_argument, NULL, OPT_WEIGHTS },
+    { "diagnostics", required_argument, NULL, OPT_DIAGNOSTICS },
+    { "color", required_argument, NULL, OPT_COLOR },
+    { "standalone", no_argument, NULL, OPT_STANDALONE },
+    { "verify", no_argument, NULL, OPT_VERIFY },
+    { "version", no_argument, NULL, OPT_VERSION },
+    { "help", no_argument, NULL, OPT_HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+/* Wrong usage: one line on standard error, and the status to exit with. */
+static int wrong(const char *format, const char *what)
+{
+    fputs("netc: ", stderr);
+    fprintf(stderr, format, what);
+    fputs(" (netc --help)\n", stderr);
+    return 2;
+}
+
+static int choice(const char *option, const char *value, const char *const *words, int *which)
+{
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(value, words[i])) {
+            *which = i;
+            return 0;
+        }
+    fprintf(stderr, "netc: %s cannot be '%s': one of", option, value);
+    for (int i = 0; words[i]; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", words[i]);
+    fputs("\n", stderr);
+    return 2;
+}
+
+static int option_batch(struct run *r, const char *value)
+{
+    char *end;
+    errno = 0;
+    long long n = strtoll(value, &end, 10);
+    if (*end || end == value || errno || n < 1 || n > INT32_MAX)
+        return wrong("--batch wants a whole number from 1 on, not '%s'", value);
+    r->o.front.batch = n;
+    return 0;
+}
+
+static int option_emit(struct run *r, const char *list)
+{
+    static const char *const known[] = { "c", "app", "ir", "dot", "html", "json", NULL };
+    const char *at = list;
+    do {
+        size_t length = strcspn(at, ",");
+        int which;
+        int status = choice("--emit", arena_stringn(r->arena, at, length), known, &which);
+        if (status)
+            return status;
+        at += length;
+    } while (*at++ == ',');
+    r->o.emit.emit = list;
+    r->o.emit_asked = true;
+    return 0;
+}
+
+static int append(struct run *r, const char *const **list, int *count, const char *item)
+{
+    const char **longer = NEW_ARRAY(r->arena, *count + 1, const char *);
+    for (int i = 0; i < *count; i++)
+        longer[i] = (*list)[i];
+    longer[(*count)++] = item;
+    *list = longer;
+    return 0;
+}
+
+/* One option; 0, or the status to exit with. */
+static int option(struct run *r, int c, const char *value)
+{
+    static const char *const modes[] = { "both", "train", "infer", NULL }, *const dtypes[] = { "f32", "f64", NULL },
+                      *const fps[] = { "fast", "portable", NULL }, *const forms[] = { "text", "json", NULL },
+                      *const colors[] = { "auto", "always", "never", NULL };
+    struct options *o = &r->o;
+    int which = 0, status = 0;
+    switch (c) {
+    case 'o': o->emit.folder = value; o->emit_asked = true; return 0;
+    case 'D': return append(r, &o->front.defines, &o->front.ndefines, value);
+    case 'I': return append(r, &o->front.include, &o->front.includes, value);
+    case 'v': o->verbose = true; return 0;
+    case 'O':
+        if (strlen(value) != 1 || *value < '0' || *value > '2')
+            return wrong("no such level: -O%s; there are -O0, -O1 and -O2", value);
+        o->passes.level = o->emit.level = *value - '0';
+        return 0;
+    case OPT_MODE:
+        status = choice("--mode", value, modes, &which);
+        o->emit.train = which != 2;
+        o->emit.infer = which != 1;
+        o->front.infer_only = o->passes.infer_only = which == 2;
+        return status;
+    case OPT_EMIT: return option_emit(r, value);
+    case OPT_NET: o->front.net = value; return 0;
+    case OPT_BATCH: return option_batch(r, value);
+    case OPT_DTYPE: status = choice("--dtype", value, dtypes, &which); o->front.f64 = which == 1; return status;
+    case OPT_FP: status = choice("--fp", value, fps, &which); o->emit.portable = which == 1; return status;
+    case OPT_DISABLE: o->passes.disable = o->emit.disable = value; return 0;
+    case OPT_DUMP: o->dump = value ? value : ""; return 0;
+    case OPT_FROM: o->from_ir = value; return 0;
+    case OPT_PASSES: o->passes.only = value; return 0;
+    case OPT_WEIGHTS: o->emit.weights = value; return 0;
+    case OPT_DIAGNOSTICS: status = choice("--diagnostics", value, forms, &which); o->json = which == 1; return status;
+    case OPT_COLOR: status = choice("--color", value, colors, &which); o->color = value; return status;
+    case OPT_STANDALONE: o->emit.standalone = true; return 0;
+    case OPT_VERIFY: o->passes.verify = true; return 0;
+    default: return 2;      /* getopt has said what is wrong */
+    }
+}
+
+/* What is printed instead of compiling anything: true where that was asked for. */
+static bool answer(struct run *r, int c)
+{
+    struct text t = text_make(r->arena);
+    switch (c) {
+    case OPT_HELP: text_puts(&t, usage); break;
+    case OPT_VERSION: text_puts(&t, "netc " NETC_VERSION "\n"); break;
+    case OPT_PRINT_PASSES: pipeline_print(&t); loops_print(&t); break;
+    case OPT_PRINT_OPS: print_ops(&t); break;
+    default: return false;
+    }
+    fputs(text_string(&t), stdout);
+    return true;
+}
+
+static int check_names(struct run *r, const char *option_name, const char *list)
+{
+    if (!list || !*list)
+        return 0;
+    const char *near = NULL, *unknown = pipeline_unknown(r->arena, list, loops_names(), &near);
+    if (!unknown)
+        return 0;
+    fprintf(stderr, "netc: %s: there is no pass '%s'", option_name, unknown);
+    if (near)
+        fprintf(stderr, "; did you mean '%s'?", near);
+    fputs(" (netc --print-passes)\n", stderr);
+    return 2;
+}
+
+/* Reads the command line: -1 to go on, or the status to exit with. */
+static int read_options(struct run *r, int argc, char **argv)
+{
+    r->o.emit = (struct emit_options){ .folder = ".", .emit = "c", .train = true, .infer = true, .level = 2 };
+    r->o.passes.level = 2;
+    r->o.color = "auto";
+    int c, status = 0;
+    while ((c = getopt_long(argc, argv, "o:D:I:O:v", long_options, NULL)) != -1) {
+        if (answer(r, c))
+            return fflush(stdout) || ferror(stdout) ? 3 : 0;
+        if ((status = option(r, c, optarg)))
+            return status;
+    }
+    if (optind < argc)
+        r->o.model = argv[optind++];
+    if (optind < argc)
+        return wrong("one model at a time: what is '%s' for?", argv[optind]);
+    if (!r->o.model == !r->o.from_ir)
+        return wrong(r->o.model ? "either a model or --from-ir, not both%s" : "which model?%s", "");
+    if ((status = check_names(r, "--disable", r->o.passes.disable)) || (status = check_names(r, "--dump-ir", r->o.dump)) ||
+        (status = check_names(r, "--passes", r->o.passes.only)))
+        return status;
+    return -1;
+}
+
+static void set_up(struct run *r)
+{
+    bool color = !strcmp(r->o.color, "always") || (!strcmp(r->o.color, "auto") && isatty(STDERR_FILENO));
+    diag_color(r->diag, color);
+    diag_json(r->diag, r->o.json);
+    r->dump = text_make(r->arena);
+    r->log = text_make(r->arena);
+    r->o.passes.dump = r->o.emit.dump = r->o.dump;
+    r->o.passes.dump_to = r->o.emit.dump_to = &r->dump;
+    if (r->o.verbose)
+        r->o.passes.log = r->o.emit.log = &r->log;
+}
+
+static int unreadable(struct run *r, const char *path, const char *why)
+{
+    diag_error(r->diag, (struct place){ path, 0, 0, 0 }, "cannot read it: %s", why);
+    return 3;
+}
+
+/* Loop IR goes through the loop passes alone. */
+static int run_loops(struct run *r, const char *file, const char *text)
+{
+    struct lkernel **kernels;
+    int count;
+    if (!parse_kernels(r->arena, r->names, r->diag, file, text, &kernels, &count))
+        return 1;
+    for (int i = 0; i < count; i++) {
+        if (!verify_kernel(kernels[i], r->diag))
+            return 1;
+        loops_only(kernels[i], r->o.passes.only);
+        if (!verify_kernel(kernels[i], r->diag))
+            return 1;
+        print_kernel(&r->dump, kernels[i]);
+    }
+    return 0;
+}
+
+/* The module, from the model or from a dump; NULL with *status set. A file of loop IR is done with here. */
+static struct module *load(struct run *r, int *status)
+{
+    if (r->o.model)
+        return frontend_load(r->arena, r->names, r->diag, r->o.model, &r->o.front, status);
+    size_t length;
+    const char *why, *text = file_read(r->arena, r->o.from_ir, &length, &why);
+    if (!text) {
+        *status = unreadable(r, r->o.from_ir, why);
+        return NULL;
+    }
+    diag_source(r->diag, r->o.from_ir, text, length);
+    if (loops_text(text)) {
+        *status = run_loops(r, r->o.from_ir, text);
+        return NULL;
+    }
+    struct module *m = parse_module(r->arena, r->names, r->diag, r->o.from_ir, text);
+    *status = m && verify_module(m) ? 0 : 1;
+    return *status ? NULL : m;
+}
+
+static int write_files(struct run *r, const struct file_out *files, size_t count)
+{
+    const char *why, *which;
+    if (!folder_make(r->arena, r->o.emit.folder, &why)) {
+        diag_error(r->diag, (struct place){ r->o.emit.folder, 0, 0, 0 }, "cannot make this folder: %s", why);
+        return 3;
+    }
+    if (!files_write(r->arena, files, count, &which, &why)) {
+        diag_error(r->diag, (struct place){ which, 0, 0, 0 }, "cannot write it: %s", why);
+        return 3;
+    }
+    return 0;
+}
+
+static int compile(struct run *r)
+{
+    int status = 0;
+    struct module *m = load(r, &status);
+    if (!m)
+        return status;
+    if (!pipeline_run(m, &r->o.passes))
+        return 1;
+    if (r->o.passes.only && !loops_wanted(r->o.passes.only))
+        return 0;
+    bool dump_only = r->o.dump && !r->o.emit_asked;
+    if (dump_only && !loops_wanted(r->o.dump))
+        return 0;
+    struct file_out *files;
+    size_t count;
+    if (!emit_module(m, &r->o.emit, &files, &count))
+        return 1;
+    return dump_only || r->o.passes.only ? 0 : write_files(r, files, count);
+}
+
+/* What was asked for on standard output; 3 where it cannot be written. */
+static int say(struct run *r)
+{
+    fputs(text_string(&r->dump), stdout);
+    fputs(text_string(&r->log), stderr);
+    return fflush(stdout) || ferror(stdout) ? 3 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = { .arena = arena_new() };
+    r.names = names_new(r.arena);
+    r.diag = diag_new(r.arena, stderr);
+    int status = read_options(&r, argc, argv);
+    if (status < 0) {
+        set_up(&r);
+        status = compile(&r);
+        int said = say(&r);
+        if (!status)
+            status = said;
+    }
+    arena_free(r.arena);
+    return status;
+}
