@@ -4,6 +4,7 @@
 #ifndef IR_BASE_TEXT_H
 #define IR_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct text {
 
 struct text text_make(struct arena *a);
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_vadd(struct text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void text_puts(struct text *t, const char *s);
 void text_putn(struct text *t, const char *s, size_t n);
 void text_putc(struct text *t, char c);

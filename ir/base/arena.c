@@ -1,0 +1,171 @@
+/* ir/base/arena.c: memory that is freed all at once: a list of blocks, filled one after the other.
+ *
+ * `current` is the block being filled; the blocks behind it are empty, left over from before a reset. */
+#include "ir/base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 16, FIRST_BLOCK = 1 << 14, LAST_BLOCK = 1 << 20 };
+
+struct block {
+    struct block *next;
+    size_t size, used;
+    _Alignas(ALIGNMENT) unsigned char bytes[];
+};
+
+struct arena {
+    struct block *first, *current;
+    size_t next_size, given;
+};
+
+static _Noreturn void out_of_memory(void)
+{
+    fputs("netc: out of memory\n", stderr);
+    exit(3);
+}
+
+struct arena *arena_new(void)
+{
+    struct arena *a = calloc(1, sizeof *a);
+
+    if (!a)
+        out_of_memory();
+    a->next_size = FIRST_BLOCK;
+    return a;
+}
+
+void arena_free(struct arena *a)
+{
+    if (!a)
+        return;
+    for (struct block *b = a->first, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    free(a);
+}
+
+void arena_reset(struct arena *a)
+{
+    a->current = a->first;
+    if (a->first)
+        a->first->used = 0;
+    a->given = 0;
+}
+
+/* A block with room for `bytes`, put behind the current one. */
+static struct block *block_new(struct arena *a, size_t bytes)
+{
+    size_t size = bytes > a->next_size ? bytes : a->next_size;
+    struct block *b = size > SIZE_MAX - sizeof *b ? NULL : malloc(sizeof *b + size);
+
+    if (!b)
+        out_of_memory();
+    if (a->next_size < LAST_BLOCK)
+        a->next_size *= 2;
+    b->size = size;
+    b->used = 0;
+    b->next = a->current ? a->current->next : a->first;
+    *(a->current ? &a->current->next : &a->first) = b;
+    return b;
+}
+
+static struct block *block_with_room(struct arena *a, size_t bytes)
+{
+    struct block *b = a->current;
+
+    if (b && b->size - b->used >= bytes)
+        return b;
+    b = b ? b->next : a->first;
+    if (b && b->size >= bytes)
+        b->used = 0;
+    else
+        b = block_new(a, bytes);
+    a->current = b;
+    return b;
+}
+
+void *arena_alloc(struct arena *a, size_t bytes)
+{
+    if (bytes > SIZE_MAX - ALIGNMENT)
+        out_of_memory();
+    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+
+    struct block *b = block_with_room(a, bytes);
+    void *p = b->bytes + b->used;
+
+    b->used += bytes;
+    a->given += bytes;
+    return memset(p, 0, bytes);
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / size)
+        out_of_memory();
+    return arena_alloc(a, count * size);
+}
+
+void *arena_copy(struct arena *a, const void *from, size_t bytes)
+{
+    void *p = arena_alloc(a, bytes);
+
+    if (bytes)
+        memcpy(p, from, bytes);
+    return p;
+}
+
+char *arena_string(struct arena *a, const char *s)
+{
+    return arena_stringn(a, s, strlen(s));
+}
+
+char *arena_stringn(struct arena *a, const char *s, size_t n)
+{
+    char *p = arena_array(a, n + 1, 1);
+
+    if (n)
+        memcpy(p, s, n);
+    return p;
+}
+
+char *arena_printf(struct arena *a, const char *format, ...)
+{
+    va_list args, again;
+
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    char *s = arena_alloc(a, n < 0 ? 1 : (size_t)n + 1);
+    if (n > 0)
+        vsnprintf(s, (size_t)n + 1, format, again);
+    va_end(again);
+    va_end(args);
+    return s;
+}
+
+size_t arena_bytes(const struct arena *a)
+{
+    return a->given;
+}
+
+void arena_grow(struct arena *a, void **items, size_t *capacity, size_t need, size_t size)
+{
+    if (need <= *capacity)
+        return;
+
+    size_t grown = *capacity > SIZE_MAX / 2 ? need : *capacity * 2;
+    if (grown < need)
+        grown = need;
+    if (grown < 8)
+        grown = 8;
+    void *p = arena_array(a, grown, size);
+    if (*capacity)
+        memcpy(p, *items, *capacity * size);
+    *items = p;
+    *capacity = grown;
+}

@@ -1,0 +1,144 @@
+/* ir/base/text.c: text that is built piece by piece, and the one spelling of numbers. */
+#include "ir/base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct text text_make(struct arena *a)
+{
+    return (struct text){ .arena = a };
+}
+
+/* Room for n more characters and the '\0' behind them. */
+static char *room(struct text *t, size_t n)
+{
+    void *items = t->s;
+
+    arena_grow(t->arena, &items, &t->capacity, t->length + n + 1, 1);
+    t->s = items;
+    return t->s + t->length;
+}
+
+void text_putn(struct text *t, const char *s, size_t n)
+{
+    char *to = room(t, n);
+
+    if (n)
+        memcpy(to, s, n);
+    to[n] = '\0';
+    t->length += n;
+}
+
+void text_puts(struct text *t, const char *s)
+{
+    text_putn(t, s, strlen(s));
+}
+
+void text_putc(struct text *t, char c)
+{
+    text_putn(t, &c, 1);
+}
+
+void text_vadd(struct text *t, const char *format, va_list args)
+{
+    va_list again;
+
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (n < 0)
+        return;
+    vsnprintf(room(t, (size_t)n), (size_t)n + 1, format, args);
+    t->length += (size_t)n;
+}
+
+void text_add(struct text *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    text_vadd(t, format, args);
+    va_end(args);
+}
+
+/* Characters since the last newline; bytes that continue a UTF-8 character are not counted. */
+static size_t column(const struct text *t)
+{
+    size_t n = 0;
+
+    for (size_t i = t->length; i > 0 && t->s[i - 1] != '\n'; i--)
+        if (((unsigned char)t->s[i - 1] & 0xC0) != 0x80)
+            n++;
+    return n;
+}
+
+void text_pad(struct text *t, size_t to)
+{
+    for (size_t at = column(t); at < to; at++)
+        text_putc(t, ' ');
+}
+
+const char *text_string(const struct text *t)
+{
+    return t->s ? t->s : "";
+}
+
+/* The fewest significant digits that read back as x: at most 17 do. */
+static int digits_needed(double x)
+{
+    char buffer[40];
+
+    for (int digits = 1; digits < 17; digits++) {
+        snprintf(buffer, sizeof buffer, "%.*e", digits - 1, x);
+        if (strtod(buffer, NULL) == x)
+            return digits;
+    }
+    return 17;
+}
+
+void text_real(struct text *t, double x)
+{
+    if (isnan(x)) {
+        text_puts(t, "nan");
+        return;
+    }
+    if (isinf(x)) {
+        text_puts(t, x < 0 ? "-inf" : "inf");
+        return;
+    }
+
+    char buffer[40];
+    int digits = digits_needed(x);
+    snprintf(buffer, sizeof buffer, "%.*e", digits - 1, x);
+    char *e = strchr(buffer, 'e');
+    int exponent = (int)strtol(e + 1, NULL, 10);
+    /* Whole numbers below 1e15 are exact in a double, so that "%f" adds no digits that are not there. */
+    if (exponent >= -5 && exponent < 15) {
+        int decimals = digits - 1 - exponent;
+        text_add(t, "%.*f", decimals < 1 ? 1 : decimals, x);
+        return;
+    }
+    text_putn(t, buffer, (size_t)(e - buffer));
+    text_add(t, "e%d", exponent);
+}
+
+void text_quoted(struct text *t, const char *s)
+{
+    text_putc(t, '"');
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            text_add(t, "\\%c", c);
+        else if (c == '\n')
+            text_puts(t, "\\n");
+        else if (c == '\t')
+            text_puts(t, "\\t");
+        else if (c < 0x20 || c == 0x7F)
+            text_add(t, "\\x%02X", c);
+        else
+            text_putc(t, *s);
+    }
+    text_putc(t, '"');
+}
