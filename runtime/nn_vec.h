@@ -1,0 +1,633 @@
+/* nn_vec.h: lanes. One text of generated code is bound here to the machine it is compiled for.
+ *
+ * A file that computes in double defines NN_DOUBLE first. nn_real is the element, nn_v a vector of NN_L of them, nn_vi
+ * NN_L int32 lanes, nn_vm the mask that comparing two nn_v gives. Where NN_L is 1 all of them are plain scalars, and the
+ * same text compiles: + - * /, unary - and comparisons are infix everywhere, the rest are functions. Functions that end
+ * in _v, and those that exist for lanes only (nn_load, nn_splat, nn_sel, ...), take vectors; their namesakes without _v
+ * take scalars. A lane has the bits that the scalar function gives.
+ *
+ * NN_VL        f32 lanes: 16 with AVX-512, 8 with AVX, 4 with SSE2 or NEON, else 1. -DNN_VL=n overrides; a width beyond
+ *              the machine's is right but slow.
+ * NN_PORTABLE  multiply-adds are a product and a sum on every CPU. Otherwise they are fused where the CPU can.
+ *
+ * Nothing from libc is called but fma and square root, where the compiler has no instruction for them.
+ */
+#ifndef NN_VEC_H
+#define NN_VEC_H
+
+#if defined __FAST_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
+#error "compiled under -ffast-math: that changes results without a word; remove the flag"
+#endif
+
+/* The compiler must not fuse on its own: which products are fused would depend on its version and flags. Without
+ * no-math-errno gcc calls sqrtf to set errno. */
+#if defined __clang__
+#pragma STDC FP_CONTRACT OFF
+#elif defined __GNUC__
+#pragma GCC optimize("fp-contract=off", "no-math-errno")
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Vectors wider than the machine's registers draw a note about the calling convention. All functions here are inlined,
+ * so there is none to disagree about. */
+#if defined __clang__
+#pragma clang diagnostic ignored "-Wpsabi"
+#elif defined __GNUC__
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
+#if defined __SSE2__ && (defined __GNUC__ || defined __clang__)
+#include <immintrin.h>
+#elif defined __aarch64__ && defined __ARM_NEON && (defined __GNUC__ || defined __clang__)
+#include <arm_neon.h>
+#endif
+
+#if !defined __GNUC__
+#include <math.h>
+#endif
+
+/* --- attributes and pragmas ---------------------------------------------------------------------------------------- */
+
+#if defined __GNUC__
+#define NN_INLINE static inline __attribute__((always_inline))
+#define NN_NOINLINE __attribute__((noinline))
+#define NN_UNUSED __attribute__((unused))
+#define NN_ALIGN(bytes) __attribute__((aligned(bytes)))
+#define NN_RESTRICT __restrict__
+#define NN_LIKELY(x) __builtin_expect(!!(x), 1)
+#define NN_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define NN_INLINE static inline
+#define NN_NOINLINE
+#define NN_UNUSED
+#define NN_ALIGN(bytes)
+#define NN_RESTRICT
+#define NN_LIKELY(x) (x)
+#define NN_UNLIKELY(x) (x)
+#endif
+
+/* Before a loop with constant bounds over a register tile: without it the tile lives in memory. NN_UNROLL_K before the
+ * loop over k, whose bounds need not be constant. */
+#if defined __clang__
+#define NN_UNROLL _Pragma("clang loop unroll(full)")
+#define NN_UNROLL_K _Pragma("clang loop unroll_count(4)")
+#elif defined __GNUC__
+#define NN_UNROLL _Pragma("GCC unroll 64")
+#define NN_UNROLL_K _Pragma("GCC unroll 4")
+#else
+#define NN_UNROLL
+#define NN_UNROLL_K
+#endif
+
+#if defined __cplusplus
+#define NN_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define NN_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
+/* --- how wide ------------------------------------------------------------------------------------------------------ */
+
+#if !defined NN_VL
+#if !defined __GNUC__
+#define NN_VL 1
+#elif defined __AVX512F__
+#define NN_VL 16
+#elif defined __AVX__
+#define NN_VL 8
+#elif defined __SSE2__ || defined __ARM_NEON
+#define NN_VL 4
+#else
+#define NN_VL 1
+#endif
+#endif
+
+#if NN_VL != 1 && NN_VL != 4 && NN_VL != 8 && NN_VL != 16
+#error "NN_VL must be 1, 4, 8 or 16"
+#endif
+#if NN_VL > 1 && !defined __GNUC__
+#error "NN_VL above 1 needs the vector extensions of gcc or clang"
+#endif
+
+#if defined NN_DOUBLE
+typedef double nn_real;
+typedef uint64_t nn_bits_t;
+#define NN_L (NN_VL == 1 ? 1 : NN_VL / 2)
+#define NN_LANES_ARE_SCALARS (NN_VL == 1)
+#else
+typedef float nn_real;
+typedef uint32_t nn_bits_t;
+#define NN_L NN_VL
+#define NN_LANES_ARE_SCALARS (NN_VL == 1)
+#endif
+
+/* Layouts and the order of sums know blocks of 16 whatever the lanes: NN_BLOCK_V vectors a block. */
+#define NN_BLOCK 16
+#define NN_BLOCK_V (NN_BLOCK / NN_L)
+
+/* clang splits 64-byte vectors in two for some CPUs unless the function says otherwise. */
+#if defined __clang__ && NN_VL == 16 && defined __AVX512F__
+#define NN_KERNEL __attribute__((noinline, __min_vector_width__(512)))
+#elif defined __GNUC__
+#define NN_KERNEL __attribute__((noinline))
+#else
+#define NN_KERNEL
+#endif
+
+/* --- fused or not -------------------------------------------------------------------------------------------------- */
+
+#if defined NN_PORTABLE
+#include <float.h>
+NN_STATIC_ASSERT(FLT_EVAL_METHOD == 0, "portable results need arithmetic in the type's own precision");
+#define NN_FUSED 0
+#elif defined __FMA__ || defined __AVX512F__ || defined __aarch64__
+#define NN_FUSED 1
+#elif defined NN_DOUBLE && defined __FP_FAST_FMA
+#define NN_FUSED 1
+#elif !defined NN_DOUBLE && (defined __FP_FAST_FMAF || defined __ARM_FEATURE_FMA)
+#define NN_FUSED 1
+#elif defined __riscv_flen
+#if __riscv_flen >= 64 || (__riscv_flen >= 32 && !defined NN_DOUBLE)
+#define NN_FUSED 1
+#else
+#define NN_FUSED 0
+#endif
+#else
+#define NN_FUSED 0
+#endif
+
+#define NN_FMA(a, b, c) nn_fma(a, b, c)
+#define NN_FMA_V(a, b, c) nn_fma_v(a, b, c)
+
+/* --- scalars ------------------------------------------------------------------------------------------------------- */
+
+NN_INLINE nn_real nn_fma(nn_real a, nn_real b, nn_real c)
+{
+#if !NN_FUSED
+    return a * b + c;
+#elif defined NN_DOUBLE
+    return __builtin_fma(a, b, c);
+#else
+    return __builtin_fmaf(a, b, c);
+#endif
+}
+
+NN_INLINE nn_real nn_sqrt(nn_real x)
+{
+#if defined __SSE2__ && defined NN_DOUBLE && defined __GNUC__
+    return _mm_cvtsd_f64(_mm_sqrt_pd(_mm_set_sd(x)));
+#elif defined __SSE2__ && defined __GNUC__
+    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+#elif defined __GNUC__ && defined NN_DOUBLE
+    return __builtin_sqrt(x);
+#elif defined __GNUC__
+    return __builtin_sqrtf(x);
+#elif defined NN_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
+/* The bits of a value, and the value of bits. */
+NN_INLINE nn_bits_t nn_bits(nn_real x)
+{
+    union { nn_real x; nn_bits_t u; } p;
+    p.x = x;
+    return p.u;
+}
+
+NN_INLINE nn_real nn_of_bits(nn_bits_t u)
+{
+    union { nn_real x; nn_bits_t u; } p;
+    p.u = u;
+    return p.x;
+}
+
+NN_INLINE nn_real nn_pick(int m, nn_real a, nn_real b)
+{
+    return m ? a : b;
+}
+
+/* Toward zero; beyond the range the nearest end of it, 0 for NaN. */
+NN_INLINE int32_t nn_to_i(nn_real x)
+{
+    return x != x ? 0 : x >= (nn_real)2147483648.0 ? INT32_MAX : x <= (nn_real)-2147483648.0 ? INT32_MIN : (int32_t)x;
+}
+
+/* The larger and the smaller; NaN if either is. Of two zeros the second. */
+NN_INLINE nn_real nn_max(nn_real a, nn_real b)
+{
+    return a > b || a != a ? a : b;
+}
+
+NN_INLINE nn_real nn_min(nn_real a, nn_real b)
+{
+    return a < b || a != a ? a : b;
+}
+
+/* --- lanes that are scalars ---------------------------------------------------------------------------------------- */
+
+#if NN_LANES_ARE_SCALARS
+
+typedef nn_real nn_v;
+typedef int32_t nn_vi;
+typedef int nn_vm;
+typedef nn_bits_t nn_vu;
+
+NN_INLINE nn_v nn_load(const nn_real *p) { return *p; }
+NN_INLINE void nn_store(nn_real *p, nn_v x) { *p = x; }
+NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *p; }
+NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *p = x; }
+NN_INLINE nn_vi nn_load_u8(const uint8_t *p) { return *p; }
+NN_INLINE nn_vm nn_load_b(const uint8_t *p) { return *p != 0; }
+NN_INLINE void nn_store_b(uint8_t *p, nn_vm m) { *p = m != 0; }
+
+NN_INLINE nn_v nn_splat(nn_real x) { return x; }
+NN_INLINE nn_vi nn_splat_i(int32_t x) { return x; }
+NN_INLINE nn_vm nn_splat_m(int m) { return m != 0; }
+NN_INLINE nn_vu nn_splat_u(nn_bits_t u) { return u; }
+NN_INLINE nn_vi nn_iota_i(int32_t first) { return first; }
+
+NN_INLINE nn_real nn_lane(nn_v x, int i) { return (void)i, x; }
+
+NN_INLINE nn_v nn_v_of_i(nn_vi x) { return (nn_real)x; }
+NN_INLINE nn_vi nn_i_of_v(nn_v x) { return nn_to_i(x); }
+NN_INLINE nn_v nn_v_of_m(nn_vm m) { return (nn_real)(m != 0); }
+NN_INLINE nn_vi nn_i_of_m(nn_vm m) { return m != 0; }
+NN_INLINE nn_vm nn_m_of_v(nn_v x) { return x != 0; }
+NN_INLINE nn_vm nn_m_of_i(nn_vi x) { return x != 0; }
+
+NN_INLINE nn_v nn_sel(nn_vm m, nn_v a, nn_v b) { return m ? a : b; }
+NN_INLINE nn_vi nn_sel_i(nn_vm m, nn_vi a, nn_vi b) { return m ? a : b; }
+NN_INLINE nn_vm nn_sel_m(nn_vm m, nn_vm a, nn_vm b) { return m ? a : b; }
+
+NN_INLINE nn_vm nn_and_m(nn_vm a, nn_vm b) { return a & b; }
+NN_INLINE nn_vm nn_or_m(nn_vm a, nn_vm b) { return a | b; }
+NN_INLINE nn_vm nn_not_m(nn_vm a) { return !a; }
+NN_INLINE nn_vm nn_eq_m(nn_vm a, nn_vm b) { return a == b; }
+NN_INLINE int nn_any_m(nn_vm m) { return m; }
+NN_INLINE int nn_all_m(nn_vm m) { return m; }
+
+NN_INLINE nn_vm nn_lt_i(nn_vi a, nn_vi b) { return a < b; }
+NN_INLINE nn_vm nn_le_i(nn_vi a, nn_vi b) { return a <= b; }
+NN_INLINE nn_vm nn_gt_i(nn_vi a, nn_vi b) { return a > b; }
+NN_INLINE nn_vm nn_ge_i(nn_vi a, nn_vi b) { return a >= b; }
+NN_INLINE nn_vm nn_eq_i(nn_vi a, nn_vi b) { return a == b; }
+NN_INLINE nn_vm nn_ne_i(nn_vi a, nn_vi b) { return a != b; }
+NN_INLINE nn_vi nn_max_i(nn_vi a, nn_vi b) { return a > b ? a : b; }
+NN_INLINE nn_vi nn_min_i(nn_vi a, nn_vi b) { return a < b ? a : b; }
+
+NN_INLINE nn_v nn_fma_v(nn_v a, nn_v b, nn_v c) { return nn_fma(a, b, c); }
+NN_INLINE nn_v nn_sqrt_v(nn_v x) { return nn_sqrt(x); }
+NN_INLINE nn_v nn_max_v(nn_v a, nn_v b) { return nn_max(a, b); }
+NN_INLINE nn_v nn_min_v(nn_v a, nn_v b) { return nn_min(a, b); }
+NN_INLINE nn_vu nn_bits_v(nn_v x) { return nn_bits(x); }
+NN_INLINE nn_v nn_of_bits_v(nn_vu u) { return nn_of_bits(u); }
+
+#else
+
+/* --- lanes that are vectors ---------------------------------------------------------------------------------------- */
+
+#define NN_VBYTES (NN_VL * 4)
+
+typedef nn_real nn_v __attribute__((vector_size(NN_VBYTES)));
+typedef nn_bits_t nn_vu __attribute__((vector_size(NN_VBYTES)));
+#if defined NN_DOUBLE
+typedef int64_t nn_vm __attribute__((vector_size(NN_VBYTES)));
+typedef int32_t nn_vi __attribute__((vector_size(NN_VBYTES / 2)));
+typedef uint8_t nn_vb __attribute__((vector_size(NN_VBYTES / 8)));
+#else
+typedef int32_t nn_vm __attribute__((vector_size(NN_VBYTES)));
+typedef int32_t nn_vi __attribute__((vector_size(NN_VBYTES)));
+typedef uint8_t nn_vb __attribute__((vector_size(NN_VBYTES / 4)));
+#endif
+
+/* Users' pointers are aligned to their elements only. */
+typedef nn_real nn_v_at __attribute__((vector_size(NN_VBYTES), aligned(sizeof(nn_real)), may_alias));
+typedef int32_t nn_vi_at __attribute__((vector_size(NN_L * 4), aligned(4), may_alias));
+typedef uint8_t nn_vb_at __attribute__((vector_size(NN_L), aligned(1), may_alias));
+
+NN_INLINE nn_v nn_load(const nn_real *p) { return *(const nn_v_at *)p; }
+NN_INLINE void nn_store(nn_real *p, nn_v x) { *(nn_v_at *)p = x; }
+NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *(const nn_vi_at *)p; }
+NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *(nn_vi_at *)p = x; }
+
+NN_INLINE nn_vi nn_load_u8(const uint8_t *p)
+{
+    return __builtin_convertvector(*(const nn_vb_at *)p, nn_vi);
+}
+
+NN_INLINE nn_vm nn_load_b(const uint8_t *p)
+{
+    nn_vm none = {0};
+    return __builtin_convertvector(*(const nn_vb_at *)p, nn_vm) != none;
+}
+
+NN_INLINE void nn_store_b(uint8_t *p, nn_vm m)
+{
+    *(nn_vb_at *)p = __builtin_convertvector(m & 1, nn_vb);
+}
+
+/* x - 0 is x, -0 included, and both compilers see a broadcast. */
+NN_INLINE nn_v nn_splat(nn_real x)
+{
+    nn_v zero = {0};
+    return x - zero;
+}
+
+NN_INLINE nn_vi nn_splat_i(int32_t x)
+{
+    nn_vi zero = {0};
+    return x + zero;
+}
+
+NN_INLINE nn_vu nn_splat_u(nn_bits_t x)
+{
+    nn_vu zero = {0};
+    return x + zero;
+}
+
+NN_INLINE nn_vm nn_splat_m(int m)
+{
+    nn_vm zero = {0};
+    return zero - (m != 0);
+}
+
+NN_INLINE nn_vi nn_iota_i(int32_t first)
+{
+#if NN_VBYTES / 4 == 16 && !defined NN_DOUBLE
+    nn_vi step = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif (NN_VL == 8 && !defined NN_DOUBLE) || (NN_VL == 16 && defined NN_DOUBLE)
+    nn_vi step = {0, 1, 2, 3, 4, 5, 6, 7};
+#elif (NN_VL == 4 && !defined NN_DOUBLE) || (NN_VL == 8 && defined NN_DOUBLE)
+    nn_vi step = {0, 1, 2, 3};
+#else
+    nn_vi step = {0, 1};
+#endif
+    return first + step;
+}
+
+NN_INLINE nn_real nn_lane(nn_v x, int i) { return x[i]; }
+
+/* Masks of the reals' width and of int32's. */
+NN_INLINE nn_vm nn_wide_m(nn_vi m)
+{
+#if defined NN_DOUBLE
+    return __builtin_convertvector(m, nn_vm);
+#else
+    return m;
+#endif
+}
+
+NN_INLINE nn_vi nn_narrow_m(nn_vm m)
+{
+#if defined NN_DOUBLE
+    return __builtin_convertvector(m, nn_vi);
+#else
+    return m;
+#endif
+}
+
+NN_INLINE nn_vu nn_bits_v(nn_v x) { return (nn_vu)x; }
+NN_INLINE nn_v nn_of_bits_v(nn_vu u) { return (nn_v)u; }
+
+NN_INLINE nn_v nn_sel(nn_vm m, nn_v a, nn_v b)
+{
+#if defined __AVX__ && !defined __AVX512F__ && NN_VL == 8 && defined NN_DOUBLE
+    return (nn_v)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)m);
+#elif defined __AVX__ && !defined __AVX512F__ && NN_VL == 8
+    return (nn_v)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m);
+#else
+    return (nn_v)((m & (nn_vm)a) | (~m & (nn_vm)b));
+#endif
+}
+
+NN_INLINE nn_vi nn_sel_i(nn_vm m, nn_vi a, nn_vi b)
+{
+    nn_vi n = nn_narrow_m(m);
+    return (n & a) | (~n & b);
+}
+
+NN_INLINE nn_vm nn_sel_m(nn_vm m, nn_vm a, nn_vm b) { return (m & a) | (~m & b); }
+
+NN_INLINE nn_vm nn_and_m(nn_vm a, nn_vm b) { return a & b; }
+NN_INLINE nn_vm nn_or_m(nn_vm a, nn_vm b) { return a | b; }
+NN_INLINE nn_vm nn_not_m(nn_vm a) { return ~a; }
+NN_INLINE nn_vm nn_eq_m(nn_vm a, nn_vm b) { return ~(a ^ b); }
+
+NN_INLINE int nn_any_m(nn_vm m)
+{
+    int any = 0;
+    for (int i = 0; i < NN_L; i++)
+        any |= m[i] != 0;
+    return any;
+}
+
+NN_INLINE int nn_all_m(nn_vm m) { return !nn_any_m(~m); }
+
+NN_INLINE nn_vm nn_lt_i(nn_vi a, nn_vi b) { return nn_wide_m(a < b); }
+NN_INLINE nn_vm nn_le_i(nn_vi a, nn_vi b) { return nn_wide_m(a <= b); }
+NN_INLINE nn_vm nn_gt_i(nn_vi a, nn_vi b) { return nn_wide_m(a > b); }
+NN_INLINE nn_vm nn_ge_i(nn_vi a, nn_vi b) { return nn_wide_m(a >= b); }
+NN_INLINE nn_vm nn_eq_i(nn_vi a, nn_vi b) { return nn_wide_m(a == b); }
+NN_INLINE nn_vm nn_ne_i(nn_vi a, nn_vi b) { return nn_wide_m(a != b); }
+
+NN_INLINE nn_vi nn_max_i(nn_vi a, nn_vi b)
+{
+    nn_vi m = a > b;
+    return (m & a) | (~m & b);
+}
+
+NN_INLINE nn_vi nn_min_i(nn_vi a, nn_vi b)
+{
+    nn_vi m = a < b;
+    return (m & a) | (~m & b);
+}
+
+NN_INLINE nn_v nn_v_of_i(nn_vi x) { return __builtin_convertvector(x, nn_v); }
+
+NN_INLINE nn_v nn_v_of_m(nn_vm m)
+{
+    return (nn_v)(m & (nn_vm)nn_splat(1));
+}
+
+NN_INLINE nn_vi nn_i_of_m(nn_vm m) { return nn_narrow_m(m) & 1; }
+NN_INLINE nn_vm nn_m_of_v(nn_v x) { return x != nn_splat(0); }
+NN_INLINE nn_vm nn_m_of_i(nn_vi x) { return nn_wide_m(x != nn_splat_i(0)); }
+
+/* As nn_to_i. What does not fit is taken out before the conversion, which leaves it undefined. */
+NN_INLINE nn_vi nn_i_of_v(nn_v x)
+{
+    nn_vm high = x >= nn_splat((nn_real)2147483648.0), low = x < nn_splat((nn_real)-2147483648.0);
+    nn_vm in = ~(high | low) & (x == x);
+    nn_vi i = __builtin_convertvector((nn_v)(in & (nn_vm)x), nn_vi);
+    nn_vi hi = nn_narrow_m(high), lo = nn_narrow_m(low);
+    return (~(hi | lo) & i) | (hi & INT32_MAX) | (lo & INT32_MIN);
+}
+
+/* The machine's own instructions on registers of type NN_W; a vector is NN_WIDES of them. Without any, lane by lane. */
+#if defined __AVX512F__ && NN_VL == 16
+/* The forms with a mask, for the plain ones of gcc 12 draw a warning about their own undefined operand in C++. */
+#if defined NN_DOUBLE
+#define NN_W_ALL ((__mmask8)-1)
+#define NN_W __m512d
+#define NN_W_SQRT(a) _mm512_maskz_sqrt_pd(NN_W_ALL, a)
+#define NN_W_MAX(a, b) _mm512_maskz_max_pd(NN_W_ALL, a, b)
+#define NN_W_MIN(a, b) _mm512_maskz_min_pd(NN_W_ALL, a, b)
+#define NN_W_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#else
+#define NN_W_ALL ((__mmask16)-1)
+#define NN_W __m512
+#define NN_W_SQRT(a) _mm512_maskz_sqrt_ps(NN_W_ALL, a)
+#define NN_W_MAX(a, b) _mm512_maskz_max_ps(NN_W_ALL, a, b)
+#define NN_W_MIN(a, b) _mm512_maskz_min_ps(NN_W_ALL, a, b)
+#define NN_W_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#endif
+#elif defined __AVX__ && NN_VL >= 8
+#if defined NN_DOUBLE
+#define NN_W __m256d
+#define NN_W_SQRT(a) _mm256_sqrt_pd(a)
+#define NN_W_MAX(a, b) _mm256_max_pd(a, b)
+#define NN_W_MIN(a, b) _mm256_min_pd(a, b)
+#if defined __FMA__
+#define NN_W_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
+#endif
+#else
+#define NN_W __m256
+#define NN_W_SQRT(a) _mm256_sqrt_ps(a)
+#define NN_W_MAX(a, b) _mm256_max_ps(a, b)
+#define NN_W_MIN(a, b) _mm256_min_ps(a, b)
+#if defined __FMA__
+#define NN_W_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#endif
+#endif
+#elif defined __SSE2__
+#if defined NN_DOUBLE
+#define NN_W __m128d
+#define NN_W_SQRT(a) _mm_sqrt_pd(a)
+#define NN_W_MAX(a, b) _mm_max_pd(a, b)
+#define NN_W_MIN(a, b) _mm_min_pd(a, b)
+#if defined __FMA__
+#define NN_W_FMA(a, b, c) _mm_fmadd_pd(a, b, c)
+#endif
+#else
+#define NN_W __m128
+#define NN_W_SQRT(a) _mm_sqrt_ps(a)
+#define NN_W_MAX(a, b) _mm_max_ps(a, b)
+#define NN_W_MIN(a, b) _mm_min_ps(a, b)
+#if defined __FMA__
+#define NN_W_FMA(a, b, c) _mm_fmadd_ps(a, b, c)
+#endif
+#endif
+#elif defined __aarch64__ && defined __ARM_NEON
+#if defined NN_DOUBLE
+#define NN_W float64x2_t
+#define NN_W_SQRT(a) vsqrtq_f64(a)
+#define NN_W_FMA(a, b, c) vfmaq_f64(c, a, b)
+#else
+#define NN_W float32x4_t
+#define NN_W_SQRT(a) vsqrtq_f32(a)
+#define NN_W_FMA(a, b, c) vfmaq_f32(c, a, b)
+#endif
+#endif
+
+#if defined NN_W
+#define NN_WIDES ((int)(NN_VBYTES / sizeof(NN_W)))
+typedef union nn_wide {
+    nn_v v;
+    NN_W w[NN_VBYTES / sizeof(NN_W)];
+} nn_wide;
+#endif
+
+NN_INLINE nn_v nn_fma_v(nn_v a, nn_v b, nn_v c)
+{
+#if !NN_FUSED
+    return a * b + c;
+#elif defined NN_W_FMA
+    nn_wide p, q, r;
+    p.v = a, q.v = b, r.v = c;
+    for (int i = 0; i < NN_WIDES; i++)
+        r.w[i] = NN_W_FMA(p.w[i], q.w[i], r.w[i]);
+    return r.v;
+#else
+    for (int i = 0; i < NN_L; i++)
+        c[i] = nn_fma(a[i], b[i], c[i]);
+    return c;
+#endif
+}
+
+NN_INLINE nn_v nn_sqrt_v(nn_v x)
+{
+#if defined NN_W_SQRT
+    nn_wide p;
+    p.v = x;
+    for (int i = 0; i < NN_WIDES; i++)
+        p.w[i] = NN_W_SQRT(p.w[i]);
+    return p.v;
+#else
+    for (int i = 0; i < NN_L; i++)
+        x[i] = nn_sqrt(x[i]);
+    return x;
+#endif
+}
+
+/* x86's max gives its second operand where either is NaN: only a NaN in the first needs help. */
+NN_INLINE nn_v nn_max_v(nn_v a, nn_v b)
+{
+#if defined NN_W_MAX
+    nn_wide p, q;
+    p.v = a, q.v = b;
+    for (int i = 0; i < NN_WIDES; i++)
+        q.w[i] = NN_W_MAX(p.w[i], q.w[i]);
+    return nn_sel(a != a, a, q.v);
+#else
+    return nn_sel((a > b) | (a != a), a, b);
+#endif
+}
+
+NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
+{
+#if defined NN_W_MIN
+    nn_wide p, q;
+    p.v = a, q.v = b;
+    for (int i = 0; i < NN_WIDES; i++)
+        q.w[i] = NN_W_MIN(p.w[i], q.w[i]);
+    return nn_sel(a != a, a, q.v);
+#else
+    return nn_sel((a < b) | (a != a), a, b);
+#endif
+}
+
+#endif /* lanes */
+
+NN_INLINE nn_vm nn_true_m(void) { return nn_splat_m(1); }
+NN_INLINE nn_vm nn_false_m(void) { return nn_splat_m(0); }
+
+/* --- folds --------------------------------------------------------------------------------------------------------- */
+
+/* The end of every reduction along a contiguous axis: 16 partial results, wherever they came from, in one fixed tree. */
+#define NN_FOLD(name, combine)                                                                                         \
+    NN_INLINE nn_real name(const nn_real *x)                                                                           \
+    {                                                                                                                  \
+        nn_real t[8];                                                                                                  \
+        for (int i = 0; i < 8; i++)                                                                                    \
+            t[i] = combine(x[i], x[i + 8]);                                                                            \
+        for (int half = 4; half > 0; half /= 2)                                                                        \
+            for (int i = 0; i < half; i++)                                                                             \
+                t[i] = combine(t[i], t[i + half]);                                                                     \
+        return t[0];                                                                                                   \
+    }
+
+#define NN_ADD(a, b) ((a) + (b))
+#define NN_MUL(a, b) ((a) * (b))
+NN_FOLD(nn_fold_add, NN_ADD)
+NN_FOLD(nn_fold_mul, NN_MUL)
+NN_FOLD(nn_fold_max, nn_max)
+NN_FOLD(nn_fold_min, nn_min)
+#undef NN_FOLD
+#undef NN_ADD
+#undef NN_MUL
+
+#endif
