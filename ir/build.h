@@ -15,9 +15,13 @@ struct build {
 struct build build_at(struct graph *g, struct node *before);        /* place and layer are taken from `before` */
 struct build build_end(struct graph *g, struct place at, const char *layer);
 
-/* The general form. attrs by name, in any order; those with a default may be left out. Returns NULL after an error. */
+/* The general form. attrs by name, in any order; those with a default may be left out. Returns NULL after an error.
+ * scan, custom and fused come without results: give them their bodies (node_add_body), then call infer; or build_bodied
+ * does both. */
 struct node *build_node(struct build *b, enum op op, struct value *const *operands, int count,
                         const struct attr *attrs, int attr_count);
+struct node *build_bodied(struct build *b, enum op op, struct value *const *operands, int count,
+                          const struct attr *attrs, int attr_count, struct graph *const *bodies, int body_count);
 struct attr at_int(const char *name, int64_t i);
 struct attr at_real(const char *name, double x);
 struct attr at_bool(const char *name, bool flag);
@@ -28,8 +32,8 @@ struct attr at_dims(const char *name, const struct dim *dims, int count);
 struct value *poison(struct build *b);
 bool is_poison(const struct value *v);
 
-/* One result each. Elementwise operations broadcast their operands first (operation `broadcast`, after `reshape` where
- * ranks differ), so that the operands of the operation itself have one shape. */
+/* One result each. Elementwise operations broadcast their operands first (operation `broadcast`, which adds leading axes
+ * too), so that the operands of the operation itself have one shape. What changes nothing gives its operand back. */
 struct value *build_unary(struct build *b, enum op op, struct value *x);
 struct value *build_binary(struct build *b, enum op op, struct value *x, struct value *y);
 struct value *build_select(struct build *b, struct value *c, struct value *x, struct value *y);
@@ -49,8 +53,8 @@ struct value *build_unbroadcast(struct build *b, struct value *dy, struct type t
 void build_effect(struct build *b, enum op op, struct value *x, const char *name);              /* output, loss, metric */
 void build_write(struct build *b, enum op op, struct var *v, struct value *x);                  /* assign, accumulate */
 
-/* ir/infer.c: gives the types of n's results from operands and attributes, or reports what is wrong at n->at and
- * returns false. */
+/* ir/infer.c: gives the types of n's results from operands, attributes and bodies, or reports what is wrong at n->at and
+ * returns false. Results that are not there yet are made; of those that are there already the types are set. */
 bool infer(struct node *n);
 
 #endif
