@@ -1,0 +1,244 @@
+/* passes/pipeline.c: runs the passes of passes.def in their order.
+ *
+ * Around every pass stand the checks and the talk: the module is verified, printed, parsed and printed again where that
+ * is asked for; dumps and the log of -v are written here. A pass does none of that itself. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ir/ir.h"
+#include "passes/passes.h"
+
+enum when { ALWAYS, OPTIMISING, FULL };     /* the level from which on a pass runs */
+
+struct pass {
+    const char *name;
+    enum when when;
+    const char *what;
+    pass_fn *run;
+};
+
+static const struct pass passes[] = {
+#define PASS(name, when, what) { #name, when, what, pass_##name },
+#define BEFORE(first, second, why)
+#include "passes/passes.def"
+#undef PASS
+#undef BEFORE
+};
+
+enum { PASSES = sizeof passes / sizeof *passes };
+
+struct order {
+    const char *first, *second, *why;
+};
+
+static const struct order orders[] = {
+#define PASS(name, when, what)
+#define BEFORE(first, second, why) { #first, #second, why },
+#include "passes/passes.def"
+#undef PASS
+#undef BEFORE
+};
+
+static const struct pass *find_pass(const char *name, size_t length)
+{
+    for (int i = 0; i < PASSES; i++) {
+        if (strlen(passes[i].name) == length && memcmp(passes[i].name, name, length) == 0)
+            return &passes[i];
+    }
+    return NULL;
+}
+
+/* ---- the order ---- */
+
+/* A word of BEFORE that is no pass, or stands in the wrong order, is a mistake in passes.def. */
+static void check_order(const struct order *o)
+{
+    bool second = false;
+
+    if (!find_pass(o->first, strlen(o->first)) || !find_pass(o->second, strlen(o->second)))
+        bug("passes.def: BEFORE(%s, %s) names no pass", o->first, o->second);
+    for (int i = 0; i < PASSES; i++) {
+        if (second && strcmp(passes[i].name, o->first) == 0)
+            bug("passes.def: %s stands behind %s: %s", o->first, o->second, o->why);
+        second |= strcmp(passes[i].name, o->second) == 0;
+    }
+}
+
+/* ---- lists of names, separated by commas ---- */
+
+/* The next name of *list, which moves behind it; NULL at the end. */
+static const char *next_name(const char **list, size_t *length)
+{
+    const char *at = *list;
+
+    if (!at || !*at)
+        return NULL;
+    *length = strcspn(at, ",");
+    *list = at + *length + (at[*length] == ',');
+    return at;
+}
+
+static bool list_has(const char *list, const char *name)
+{
+    size_t length;
+
+    for (const char *at; (at = next_name(&list, &length));) {
+        if (strlen(name) == length && memcmp(at, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *nearest(struct arena *a, const char *word, const char *const *others)
+{
+    size_t count = PASSES;
+
+    while (others && others[count - PASSES])
+        count++;
+    const char **all = NEW_ARRAY(a, count, const char *);
+    for (size_t i = 0; i < count; i++)
+        all[i] = i < PASSES ? passes[i].name : others[i - PASSES];
+    return diag_nearest(word, all, count);
+}
+
+const char *pipeline_unknown(struct arena *a, const char *list, const char *const *others, const char **near)
+{
+    size_t length;
+
+    for (const char *at; (at = next_name(&list, &length));) {
+        const char *word = arena_stringn(a, at, length);
+        bool known = find_pass(at, length) != NULL;
+        for (int i = 0; !known && others && others[i]; i++)
+            known = strcmp(word, others[i]) == 0;
+        if (known)
+            continue;
+        *near = nearest(a, word, others);
+        return word;
+    }
+    return NULL;
+}
+
+/* ---- checks, dumps and the log ---- */
+
+static const char *printed(struct module *m)
+{
+    struct text t = text_make(m->arena);
+
+    print_module(&t, m);
+    return text_string(&t);
+}
+
+/* What is wrong here is the pass's fault, not the user's. */
+static void check(struct module *m, const char *name)
+{
+    if (!verify_module(m))
+        bug("the module is not well formed after pass %s", name);
+    const char *text = printed(m);
+    struct module *again = parse_module(m->arena, m->names, m->diag, arena_printf(m->arena, "after-%s", name), text);
+    if (!again)
+        bug("what is printed after pass %s does not parse:\n%s", name, text);
+    const char *twice = printed(again);
+    if (strcmp(text, twice) != 0)
+        bug("after pass %s print, parse and print give another text:\n%s\n---\n%s", name, text, twice);
+}
+
+static void dump(struct module *m, const struct pipeline_options *o, const char *name)
+{
+    if (!o->dump || (*o->dump && !list_has(o->dump, name)))
+        return;
+    text_add(o->dump_to, "# after %s\n", name);
+    print_module(o->dump_to, m);
+}
+
+static int64_t microseconds(void)
+{
+    struct timespec t;
+
+    timespec_get(&t, TIME_UTC);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int count_operations(const struct graph *g)
+{
+    int count = 0;
+
+    for (const struct node *n = g->first; n; n = n->next) {
+        count++;
+        for (int i = 0; i < n->bodies; i++)
+            count += count_operations(n->body[i]);
+    }
+    return count;
+}
+
+static void log_pass(struct module *m, struct text *log, const char *name, bool changed, int64_t time, size_t bytes)
+{
+    int operations = 0;
+
+    for (int i = 0; i < GRAPH_KINDS; i++)
+        operations += m->graph[i] ? count_operations(m->graph[i]) : 0;
+    text_add(log, "%-14s %8.3f ms %8zu KiB %7d operations%s\n", name, (double)time / 1e3, bytes / 1024, operations,
+             changed ? "" : "  (no change)");
+}
+
+/* ---- running ---- */
+
+static bool run_pass(struct module *m, const struct pipeline_options *o, struct pass_context *c, const struct pass *p)
+{
+    int64_t start = microseconds();
+    size_t bytes = arena_bytes(m->arena);
+    bool changed = p->run(m, c);
+
+    if (o->log)
+        log_pass(m, o->log, p->name, changed, microseconds() - start, arena_bytes(m->arena) - bytes);
+    arena_reset(c->scratch);
+    if (diag_errors(m->diag))
+        return false;
+    if (o->verify)
+        check(m, p->name);
+    dump(m, o, p->name);
+    return true;
+}
+
+static bool run_named(struct module *m, const struct pipeline_options *o, struct pass_context *c)
+{
+    const char *list = o->only;
+    size_t length;
+
+    for (const char *at; (at = next_name(&list, &length));) {
+        const struct pass *p = find_pass(at, length);
+        if (p && !run_pass(m, o, c, p))     /* others of the list are loop passes */
+            return false;
+    }
+    return true;
+}
+
+static bool run_all(struct module *m, const struct pipeline_options *o, struct pass_context *c)
+{
+    for (const struct pass *p = passes; p < passes + PASSES; p++) {
+        if ((int)p->when > o->level || list_has(o->disable, p->name))
+            continue;
+        if (!run_pass(m, o, c, p))
+            return false;
+    }
+    return true;
+}
+
+bool pipeline_run(struct module *m, const struct pipeline_options *o)
+{
+    struct pass_context c = { .scratch = arena_new(), .level = o->level, .infer_only = o->infer_only };
+
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+        check_order(&orders[i]);
+    bool done = o->only ? run_named(m, o, &c) : run_all(m, o, &c);
+    arena_free(c.scratch);
+    return done;
+}
+
+void pipeline_print(struct text *t)
+{
+    static const char *const levels[] = { "", "-O1", "-O2" };
+
+    for (const struct pass *p = passes; p < passes + PASSES; p++)
+        text_add(t, "%-14s %-4s %s\n", p->name, levels[p->when], p->what);
+}
