@@ -1,0 +1,25 @@
+/* passes/shared.h: what one pass uses of another. */
+#ifndef PASSES_SHARED_H
+#define PASSES_SHARED_H
+
+#include "passes/passes.h"
+
+/* dce.c: removes what nothing reads from one graph and its bodies. True where something went. */
+bool dce_graph(struct graph *g);
+
+/* cse.c: a table of operations. node_table_add gives the operation equal to n that was added before, or n itself after
+ * adding it. Operations that are RANDOM, have an effect or bodies equal no other. */
+struct node_table;
+struct node_table *node_table_new(struct arena *a);
+struct node *node_table_add(struct node_table *t, struct node *n);
+
+/* Whether the result of n is a change of coordinates of its operand or made of constants alone: free to compute again. */
+bool node_is_free(const struct node *n);
+
+/* Changing a bodied operation in place: results, with their yields, and parameters, with their operands, that nothing
+ * uses; and the value of an int attribute. dce.c. */
+void bodied_drop_result(struct node *n, int index);
+void bodied_drop_param(struct node *n, int index);
+void node_set_int(struct node *n, const char *attribute, int64_t value);
+
+#endif
