@@ -45,6 +45,7 @@ struct lbuf {
     int rank;
     struct dim shape[MAX_RANK];     /* physical, row-major */
     bool read, written;             /* of arguments; kept by lx_load and ls_store */
+    int epoch;                      /* stores so far: a load behind a store is another expression */
     struct value *value;            /* of arguments: the operand or result of the group it stands for (NULL: none) */
     struct lkernel *kernel;
     void *data;
@@ -77,8 +78,9 @@ struct lx {
     enum op op;
     int args;
     struct lx **arg;
-    int64_t i;
+    int64_t i;                      /* LX_INT, LX_FLAG; of LX_LOAD and LX_FOLD the buffer's epoch */
     double real;
+    int64_t low, high;              /* of i32 and u8: bounds of what it can be, n being 1..N */
     struct lvar *var;
     struct lbuf *buf;
     struct ls *let;
@@ -134,6 +136,8 @@ struct lkernel {
     double macs, bytes;             /* at n = N, for -v and bench */
     struct lx **table;              /* of the hash-consing */
     size_t table_size, expressions;
+    const char **used;              /* the names given: no two things of a kernel share one */
+    size_t used_capacity;
     int names_given;
 };
 
