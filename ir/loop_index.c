@@ -536,16 +536,3 @@ struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *
         at = lx_index(k, LX_IADD, lx_index(k, LX_IMUL, at, lx_dim(k, buf->shape[i])), index[i]);
     return at;
 }
-
-bool lx_depends(const struct lx *x, const struct lvar *v)
-{
-    if (x->kind == LX_VAR)
-        return x->var == v;
-    if (x->kind == LX_LET)
-        return lx_depends(x->let->value, v);
-    for (int i = 0; i < x->args; i++) {
-        if (lx_depends(x->arg[i], v))
-            return true;
-    }
-    return false;
-}

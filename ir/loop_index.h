@@ -32,9 +32,6 @@ struct lx *lsum_build(struct lkernel *k, const struct lsum *s);
 /* The element of buf in row-major order that these indices name. */
 struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *index);
 
-/* Whether x depends on v, through lets too; a load counts as depending where its indices do. */
-bool lx_depends(const struct lx *x, const struct lvar *v);
-
 /* Bounds of an index operation from those of its operands (loop_index.c); for lx_make. */
 void lx_bounds(struct lkernel *k, struct lx *x);
 
