@@ -144,7 +144,7 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 #define NN_F(name) name
 #define NN_K(x) ((nn_real)(x))
 #define NN_KU(x) ((nn_bits_t)(x))
-#define NN_PICK(m, a, b) nn_pick(m, a, b)
+#define NN_PICK(m, a, b) nn_sel(m, a, b)
 #define NN_AND(a, b) ((a) && (b))
 #define NN_OR(a, b) ((a) || (b))
 #define NN_ANY(m) (m)
@@ -166,9 +166,9 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 #define NN_F(name) name##_v
 #define NN_K(x) nn_splat((nn_real)(x))
 #define NN_KU(x) nn_splat_u((nn_bits_t)(x))
-#define NN_PICK(m, a, b) nn_sel(m, a, b)
-#define NN_AND(a, b) nn_and_m(a, b)
-#define NN_OR(a, b) nn_or_m(a, b)
+#define NN_PICK(m, a, b) nn_sel_v(m, a, b)
+#define NN_AND(a, b) nn_and_m_v(a, b)
+#define NN_OR(a, b) nn_or_m_v(a, b)
 #define NN_ANY(m) nn_any_m(m)
 #include "nn_math_body.h"
 #undef NN_T

@@ -108,7 +108,7 @@ NN_INLINE nn_v nn_normal_v(uint64_t seed, uint64_t step, uint32_t stream, uint64
         odd[i] = element & 1;
     }
     nn_v angle = nn_load(v);
-    return nn_sqrt_v(nn_splat(-2) * nn_log_v(nn_load(u))) * nn_sel(nn_load_b(odd), nn_sin_v(angle), nn_cos_v(angle));
+    return nn_sqrt_v(nn_splat(-2) * nn_log_v(nn_load(u))) * nn_sel_v(nn_load_b(odd), nn_sin_v(angle), nn_cos_v(angle));
 }
 
 #endif

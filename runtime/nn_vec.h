@@ -3,8 +3,8 @@
  * A file that computes in double defines NN_DOUBLE first. nn_real is the element, nn_v a vector of NN_L of them, nn_vi
  * NN_L int32 lanes, nn_vm the mask that comparing two nn_v gives. Where NN_L is 1 all of them are plain scalars, and the
  * same text compiles: + - * /, unary - and comparisons are infix everywhere, the rest are functions. Functions that end
- * in _v, and those that exist for lanes only (nn_load, nn_splat, nn_sel, ...), take vectors; their namesakes without _v
- * take scalars. A lane has the bits that the scalar function gives.
+ * in _v, and those that exist for lanes only (nn_load, nn_splat, ...), take vectors; their namesakes without _v take
+ * scalars, in which a mask is 0 or 1. A lane has the bits that the scalar function gives. Integers wrap.
  *
  * NN_VL        f32 lanes: 16 with AVX-512, 8 with AVX, 4 with SSE2 or NEON, else 1. -DNN_VL=n overrides; a width beyond
  *              the machine's is right but slow.
@@ -79,6 +79,21 @@
 #else
 #define NN_UNROLL
 #define NN_UNROLL_K
+#endif
+
+/* Before a loop whose iterations may run in threads. */
+#if defined _OPENMP
+#define NN_THREADS _Pragma("omp parallel for schedule(static)")
+#else
+#define NN_THREADS
+#endif
+
+#if defined __GNUC__
+#define NN_INF ((nn_real)__builtin_inf())
+#define NN_NAN ((nn_real)__builtin_nan(""))
+#else
+#define NN_INF ((nn_real)INFINITY)
+#define NN_NAN ((nn_real)NAN)
 #endif
 
 #if defined __cplusplus
@@ -205,10 +220,32 @@ NN_INLINE nn_real nn_of_bits(nn_bits_t u)
     return p.x;
 }
 
-NN_INLINE nn_real nn_pick(int m, nn_real a, nn_real b)
+NN_INLINE nn_real nn_sel(int m, nn_real a, nn_real b)
 {
     return m ? a : b;
 }
+
+/* int32, and what is chosen or compared. */
+NN_INLINE int32_t nn_add_i(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+NN_INLINE int32_t nn_sub_i(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
+NN_INLINE int32_t nn_mul_i(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
+NN_INLINE int32_t nn_neg_i(int32_t a) { return nn_sub_i(0, a); }
+NN_INLINE int32_t nn_abs_i(int32_t a) { return a < 0 ? nn_neg_i(a) : a; }
+NN_INLINE int32_t nn_max_i(int32_t a, int32_t b) { return a > b ? a : b; }
+NN_INLINE int32_t nn_min_i(int32_t a, int32_t b) { return a < b ? a : b; }
+NN_INLINE int nn_lt_i(int32_t a, int32_t b) { return a < b; }
+NN_INLINE int nn_le_i(int32_t a, int32_t b) { return a <= b; }
+NN_INLINE int nn_eq_i(int32_t a, int32_t b) { return a == b; }
+NN_INLINE int nn_ne_i(int32_t a, int32_t b) { return a != b; }
+NN_INLINE int32_t nn_sel_i(int m, int32_t a, int32_t b) { return m ? a : b; }
+NN_INLINE int nn_sel_m(int m, int a, int b) { return m ? a : b; }
+NN_INLINE int nn_and_m(int a, int b) { return a & b; }
+NN_INLINE int nn_or_m(int a, int b) { return a | b; }
+NN_INLINE int nn_not_m(int a) { return !a; }
+
+/* Quotients of indices, rounded down; b > 0. */
+NN_INLINE int nn_div_down(int a, int b) { return a / b - (a % b < 0); }
+NN_INLINE int nn_mod_down(int a, int b) { return a % b + (a % b < 0 ? b : 0); }
 
 /* Toward zero; beyond the range the nearest end of it, 0 for NaN. */
 NN_INLINE int32_t nn_to_i(nn_real x)
@@ -242,6 +279,7 @@ NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *p; }
 NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *p = x; }
 NN_INLINE nn_vi nn_load_u8(const uint8_t *p) { return *p; }
 NN_INLINE nn_vm nn_load_b(const uint8_t *p) { return *p != 0; }
+NN_INLINE void nn_store_u8(uint8_t *p, nn_vi x) { *p = (uint8_t)x; }
 NN_INLINE void nn_store_b(uint8_t *p, nn_vm m) { *p = m != 0; }
 
 NN_INLINE nn_v nn_splat(nn_real x) { return x; }
@@ -259,25 +297,30 @@ NN_INLINE nn_vi nn_i_of_m(nn_vm m) { return m != 0; }
 NN_INLINE nn_vm nn_m_of_v(nn_v x) { return x != 0; }
 NN_INLINE nn_vm nn_m_of_i(nn_vi x) { return x != 0; }
 
-NN_INLINE nn_v nn_sel(nn_vm m, nn_v a, nn_v b) { return m ? a : b; }
-NN_INLINE nn_vi nn_sel_i(nn_vm m, nn_vi a, nn_vi b) { return m ? a : b; }
-NN_INLINE nn_vm nn_sel_m(nn_vm m, nn_vm a, nn_vm b) { return m ? a : b; }
+NN_INLINE nn_v nn_sel_v(nn_vm m, nn_v a, nn_v b) { return m ? a : b; }
+NN_INLINE nn_vi nn_sel_i_v(nn_vm m, nn_vi a, nn_vi b) { return m ? a : b; }
+NN_INLINE nn_vm nn_sel_m_v(nn_vm m, nn_vm a, nn_vm b) { return m ? a : b; }
 
-NN_INLINE nn_vm nn_and_m(nn_vm a, nn_vm b) { return a & b; }
-NN_INLINE nn_vm nn_or_m(nn_vm a, nn_vm b) { return a | b; }
-NN_INLINE nn_vm nn_not_m(nn_vm a) { return !a; }
-NN_INLINE nn_vm nn_eq_m(nn_vm a, nn_vm b) { return a == b; }
+NN_INLINE nn_vm nn_and_m_v(nn_vm a, nn_vm b) { return a & b; }
+NN_INLINE nn_vm nn_or_m_v(nn_vm a, nn_vm b) { return a | b; }
+NN_INLINE nn_vm nn_not_m_v(nn_vm a) { return !a; }
+NN_INLINE nn_vm nn_eq_m_v(nn_vm a, nn_vm b) { return a == b; }
 NN_INLINE int nn_any_m(nn_vm m) { return m; }
 NN_INLINE int nn_all_m(nn_vm m) { return m; }
 
-NN_INLINE nn_vm nn_lt_i(nn_vi a, nn_vi b) { return a < b; }
-NN_INLINE nn_vm nn_le_i(nn_vi a, nn_vi b) { return a <= b; }
-NN_INLINE nn_vm nn_gt_i(nn_vi a, nn_vi b) { return a > b; }
-NN_INLINE nn_vm nn_ge_i(nn_vi a, nn_vi b) { return a >= b; }
-NN_INLINE nn_vm nn_eq_i(nn_vi a, nn_vi b) { return a == b; }
-NN_INLINE nn_vm nn_ne_i(nn_vi a, nn_vi b) { return a != b; }
-NN_INLINE nn_vi nn_max_i(nn_vi a, nn_vi b) { return a > b ? a : b; }
-NN_INLINE nn_vi nn_min_i(nn_vi a, nn_vi b) { return a < b ? a : b; }
+NN_INLINE nn_vm nn_lt_i_v(nn_vi a, nn_vi b) { return a < b; }
+NN_INLINE nn_vm nn_le_i_v(nn_vi a, nn_vi b) { return a <= b; }
+NN_INLINE nn_vm nn_gt_i_v(nn_vi a, nn_vi b) { return a > b; }
+NN_INLINE nn_vm nn_ge_i_v(nn_vi a, nn_vi b) { return a >= b; }
+NN_INLINE nn_vm nn_eq_i_v(nn_vi a, nn_vi b) { return a == b; }
+NN_INLINE nn_vm nn_ne_i_v(nn_vi a, nn_vi b) { return a != b; }
+NN_INLINE nn_vi nn_max_i_v(nn_vi a, nn_vi b) { return a > b ? a : b; }
+NN_INLINE nn_vi nn_min_i_v(nn_vi a, nn_vi b) { return a < b ? a : b; }
+NN_INLINE nn_vi nn_add_i_v(nn_vi a, nn_vi b) { return nn_add_i(a, b); }
+NN_INLINE nn_vi nn_sub_i_v(nn_vi a, nn_vi b) { return nn_sub_i(a, b); }
+NN_INLINE nn_vi nn_mul_i_v(nn_vi a, nn_vi b) { return nn_mul_i(a, b); }
+NN_INLINE nn_vi nn_neg_i_v(nn_vi a) { return nn_neg_i(a); }
+NN_INLINE nn_vi nn_abs_i_v(nn_vi a) { return nn_abs_i(a); }
 
 NN_INLINE nn_v nn_fma_v(nn_v a, nn_v b, nn_v c) { return nn_fma(a, b, c); }
 NN_INLINE nn_v nn_sqrt_v(nn_v x) { return nn_sqrt(x); }
@@ -304,6 +347,8 @@ typedef int32_t nn_vi __attribute__((vector_size(NN_VBYTES)));
 typedef uint8_t nn_vb __attribute__((vector_size(NN_VBYTES / 4)));
 #endif
 
+typedef uint32_t nn_vw __attribute__((vector_size(NN_L * 4)));
+
 /* Users' pointers are aligned to their elements only. */
 typedef nn_real nn_v_at __attribute__((vector_size(NN_VBYTES), aligned(sizeof(nn_real)), may_alias));
 typedef int32_t nn_vi_at __attribute__((vector_size(NN_L * 4), aligned(4), may_alias));
@@ -323,6 +368,11 @@ NN_INLINE nn_vm nn_load_b(const uint8_t *p)
 {
     nn_vm none = {0};
     return __builtin_convertvector(*(const nn_vb_at *)p, nn_vm) != none;
+}
+
+NN_INLINE void nn_store_u8(uint8_t *p, nn_vi x)
+{
+    *(nn_vb_at *)p = __builtin_convertvector(x & 255, nn_vb);
 }
 
 NN_INLINE void nn_store_b(uint8_t *p, nn_vm m)
@@ -393,7 +443,7 @@ NN_INLINE nn_vi nn_narrow_m(nn_vm m)
 NN_INLINE nn_vu nn_bits_v(nn_v x) { return (nn_vu)x; }
 NN_INLINE nn_v nn_of_bits_v(nn_vu u) { return (nn_v)u; }
 
-NN_INLINE nn_v nn_sel(nn_vm m, nn_v a, nn_v b)
+NN_INLINE nn_v nn_sel_v(nn_vm m, nn_v a, nn_v b)
 {
 #if defined __AVX__ && !defined __AVX512F__ && NN_VL == 8 && defined NN_DOUBLE
     return (nn_v)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)m);
@@ -404,18 +454,18 @@ NN_INLINE nn_v nn_sel(nn_vm m, nn_v a, nn_v b)
 #endif
 }
 
-NN_INLINE nn_vi nn_sel_i(nn_vm m, nn_vi a, nn_vi b)
+NN_INLINE nn_vi nn_sel_i_v(nn_vm m, nn_vi a, nn_vi b)
 {
     nn_vi n = nn_narrow_m(m);
     return (n & a) | (~n & b);
 }
 
-NN_INLINE nn_vm nn_sel_m(nn_vm m, nn_vm a, nn_vm b) { return (m & a) | (~m & b); }
+NN_INLINE nn_vm nn_sel_m_v(nn_vm m, nn_vm a, nn_vm b) { return (m & a) | (~m & b); }
 
-NN_INLINE nn_vm nn_and_m(nn_vm a, nn_vm b) { return a & b; }
-NN_INLINE nn_vm nn_or_m(nn_vm a, nn_vm b) { return a | b; }
-NN_INLINE nn_vm nn_not_m(nn_vm a) { return ~a; }
-NN_INLINE nn_vm nn_eq_m(nn_vm a, nn_vm b) { return ~(a ^ b); }
+NN_INLINE nn_vm nn_and_m_v(nn_vm a, nn_vm b) { return a & b; }
+NN_INLINE nn_vm nn_or_m_v(nn_vm a, nn_vm b) { return a | b; }
+NN_INLINE nn_vm nn_not_m_v(nn_vm a) { return ~a; }
+NN_INLINE nn_vm nn_eq_m_v(nn_vm a, nn_vm b) { return ~(a ^ b); }
 
 NN_INLINE int nn_any_m(nn_vm m)
 {
@@ -427,24 +477,31 @@ NN_INLINE int nn_any_m(nn_vm m)
 
 NN_INLINE int nn_all_m(nn_vm m) { return !nn_any_m(~m); }
 
-NN_INLINE nn_vm nn_lt_i(nn_vi a, nn_vi b) { return nn_wide_m(a < b); }
-NN_INLINE nn_vm nn_le_i(nn_vi a, nn_vi b) { return nn_wide_m(a <= b); }
-NN_INLINE nn_vm nn_gt_i(nn_vi a, nn_vi b) { return nn_wide_m(a > b); }
-NN_INLINE nn_vm nn_ge_i(nn_vi a, nn_vi b) { return nn_wide_m(a >= b); }
-NN_INLINE nn_vm nn_eq_i(nn_vi a, nn_vi b) { return nn_wide_m(a == b); }
-NN_INLINE nn_vm nn_ne_i(nn_vi a, nn_vi b) { return nn_wide_m(a != b); }
+NN_INLINE nn_vm nn_lt_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a < b); }
+NN_INLINE nn_vm nn_le_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a <= b); }
+NN_INLINE nn_vm nn_gt_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a > b); }
+NN_INLINE nn_vm nn_ge_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a >= b); }
+NN_INLINE nn_vm nn_eq_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a == b); }
+NN_INLINE nn_vm nn_ne_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a != b); }
 
-NN_INLINE nn_vi nn_max_i(nn_vi a, nn_vi b)
+NN_INLINE nn_vi nn_max_i_v(nn_vi a, nn_vi b)
 {
     nn_vi m = a > b;
     return (m & a) | (~m & b);
 }
 
-NN_INLINE nn_vi nn_min_i(nn_vi a, nn_vi b)
+NN_INLINE nn_vi nn_min_i_v(nn_vi a, nn_vi b)
 {
     nn_vi m = a < b;
     return (m & a) | (~m & b);
 }
+
+/* In unsigned lanes: signed ones may not overflow. */
+NN_INLINE nn_vi nn_add_i_v(nn_vi a, nn_vi b) { return (nn_vi)((nn_vw)a + (nn_vw)b); }
+NN_INLINE nn_vi nn_sub_i_v(nn_vi a, nn_vi b) { return (nn_vi)((nn_vw)a - (nn_vw)b); }
+NN_INLINE nn_vi nn_mul_i_v(nn_vi a, nn_vi b) { return (nn_vi)((nn_vw)a * (nn_vw)b); }
+NN_INLINE nn_vi nn_neg_i_v(nn_vi a) { return (nn_vi)(0u - (nn_vw)a); }
+NN_INLINE nn_vi nn_abs_i_v(nn_vi a) { return nn_max_i_v(a, nn_neg_i_v(a)); }
 
 NN_INLINE nn_v nn_v_of_i(nn_vi x) { return __builtin_convertvector(x, nn_v); }
 
@@ -581,9 +638,9 @@ NN_INLINE nn_v nn_max_v(nn_v a, nn_v b)
     p.v = a, q.v = b;
     for (int i = 0; i < NN_WIDES; i++)
         q.w[i] = NN_W_MAX(p.w[i], q.w[i]);
-    return nn_sel(a != a, a, q.v);
+    return nn_sel_v(a != a, a, q.v);
 #else
-    return nn_sel((a > b) | (a != a), a, b);
+    return nn_sel_v((a > b) | (a != a), a, b);
 #endif
 }
 
@@ -594,9 +651,9 @@ NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
     p.v = a, q.v = b;
     for (int i = 0; i < NN_WIDES; i++)
         q.w[i] = NN_W_MIN(p.w[i], q.w[i]);
-    return nn_sel(a != a, a, q.v);
+    return nn_sel_v(a != a, a, q.v);
 #else
-    return nn_sel((a < b) | (a != a), a, b);
+    return nn_sel_v((a < b) | (a != a), a, b);
 #endif
 }
 

@@ -279,15 +279,15 @@ static void test_integers_and_masks(void **state)
     nn_store_i(a, iota);
     for (int i = 0; i < NN_L; i++)
         assert_int_equal(a[i], 5 + i);
-    nn_vm m = nn_and_m(nn_lt_i(iota, nn_splat_i(8)), nn_not_m(nn_eq_i(iota, nn_splat_i(6))));
+    nn_vm m = nn_and_m_v(nn_lt_i_v(iota, nn_splat_i(8)), nn_not_m_v(nn_eq_i_v(iota, nn_splat_i(6))));
     nn_store_b(c, m);
     for (int i = 0; i < NN_L; i++)
         assert_int_equal(c[i], 5 + i < 8 && 5 + i != 6);
-    nn_store_i(a, nn_sel_i(nn_load_b(c), nn_splat_i(1), nn_max_i(iota, nn_splat_i(7))));
+    nn_store_i(a, nn_sel_i_v(nn_load_b(c), nn_splat_i(1), nn_max_i_v(iota, nn_splat_i(7))));
     for (int i = 0; i < NN_L; i++)
         assert_int_equal(a[i], c[i] ? 1 : i < 2 ? 7 : 5 + i);
     nn_real v[NN_L];
-    nn_store(v, nn_v_of_m(nn_or_m(nn_load_b(c), nn_false_m())) + nn_v_of_i(nn_i_of_m(nn_true_m())));
+    nn_store(v, nn_v_of_m(nn_or_m_v(nn_load_b(c), nn_false_m())) + nn_v_of_i(nn_i_of_m(nn_true_m())));
     for (int i = 0; i < NN_L; i++)
         assert_true(v[i] == (c[i] ? 2 : 1));
     nn_store_b(c, nn_load(v) < nn_splat((nn_real)1.5));
