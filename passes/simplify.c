@@ -1,0 +1,329 @@
+/* passes/simplify.c: constants, and algebra.
+ *
+ *     %0 = constant value = 1.0
+ *     %1 = broadcast %0, shape = [8]
+ *     %2 = mul %x, %1                   =>    %4 = transpose %x, perm = [1,0]     (and rubbish for dce)
+ *     %3 = transpose %2, perm = [0,1]
+ *     %4 = transpose %3, perm = [1,0]
+ *
+ * Most of it are rows of rules.def. What a row cannot say is here: operations that change nothing, constants computed by
+ * the reference evaluator, elementwise operations moved before the broadcasts of their operands, transposed operands of
+ * products. No number changes, save that constants are computed in double. */
+#include <math.h>
+#include <string.h>
+
+#include "ir/ir.h"
+#include "ir/term.h"
+#include "passes/shared.h"
+
+struct rule {
+    struct term *from, *to;
+    struct rule *next;              /* of the same operation at its root */
+};
+
+struct simplify {
+    struct module *m;
+    struct arena *scratch;
+    struct rule *rules[OP_COUNT];
+    bool keep_stops;                /* stop_gradient has not done its work yet */
+};
+
+/* The value that takes the place of n's result, or NULL. */
+typedef struct value *rewrite_fn(struct simplify *s, struct node *n);
+
+static void read_rules(struct simplify *s)
+{
+    static const char *const text[][2] = {
+#define RULE(from, to) { from, to },
+#include "passes/rules.def"
+#undef RULE
+    };
+
+    for (size_t i = sizeof text / sizeof *text; i-- > 0;) {
+        struct rule *r = NEW(s->scratch, struct rule);
+        r->from = term_parse(s->scratch, text[i][0]);
+        r->to = term_parse(s->scratch, text[i][1]);
+        if (r->from->kind != TERM_CALL)
+            bug("rules.def: %s is no operation", text[i][0]);
+        r->next = s->rules[r->from->op];
+        s->rules[r->from->op] = r;
+    }
+}
+
+static struct value *by_rules(struct simplify *s, struct node *n)
+{
+    for (const struct rule *r = s->rules[n->op]; r; r = r->next) {
+        struct bindings names = { .count = 0 };
+        struct build b = build_at(n->graph, n);
+        if (term_match(r->from, n->result[0], &names))
+            return term_build(&b, r->to, &names);
+    }
+    return NULL;
+}
+
+/* ---- operations that change nothing ---- */
+
+static bool is_identity_perm(const struct node *n)
+{
+    int count;
+    const int64_t *perm = attr_ints(n, "perm", &count);
+
+    for (int i = 0; i < count; i++) {
+        if (perm[i] != i)
+            return false;
+    }
+    return true;
+}
+
+static struct value *changes_nothing(struct simplify *s, struct node *n)
+{
+    struct value *x = n->operands > 0 ? operand(n, 0) : NULL;
+
+    if (!x || !type_equal(x->type, n->result[0]->type))
+        return NULL;
+    switch (n->op) {
+    case OP_reshape:
+    case OP_broadcast:
+    case OP_slice:                  /* of the same length: all of it */
+    case OP_pad:
+    case OP_dilate:
+    case OP_cast:
+        return x;
+    case OP_concat:
+        return n->operands == 1 ? x : NULL;
+    case OP_transpose:
+        return is_identity_perm(n) ? x : NULL;
+    case OP_stop_gradient:
+        return s->keep_stops ? NULL : x;
+    default:
+        return NULL;
+    }
+}
+
+/* ---- constants ---- */
+
+/* The result of an elementwise operation of scalars, by the reference evaluator. */
+static double evaluate(struct simplify *s, const struct node *n, const double *x)
+{
+    struct graph *body = graph_new(s->m, GRAPH_BODY);
+    struct build b = build_end(body, n->at, n->layer);
+    struct store store = { .module = s->m, .arena = s->scratch, .n = 1 };
+    struct tensor *in = NEW_ARRAY(s->scratch, n->operands, struct tensor), out;
+    struct value **operands = NEW_ARRAY(s->scratch, n->operands, struct value *);
+
+    for (int i = 0; i < n->operands; i++) {
+        struct type t = type_scalar(operand(n, i)->type.dtype);
+        operands[i] = graph_param(body, t, NULL);
+        in[i] = tensor_make(s->scratch, t, 1);
+        in[i].data[0] = x[i];
+    }
+    struct node *scalar = build_node(&b, n->op, operands, n->operands, n->attr, n->attrs);
+    if (!scalar)
+        return NAN;
+    graph_yield(body, scalar->result, 1);
+    out = tensor_make(s->scratch, scalar->result[0]->type, 1);
+    eval_body(s->scratch, &store, body, in, &out);
+    return out.data[0];
+}
+
+static struct value *constants(struct simplify *s, struct node *n)
+{
+    double x[3], y;
+
+    if (!op_is_map(n->op) || n->operands == 0 || n->operands > 3 || !shape_equal(operand(n, 0)->type, n->result[0]->type))
+        return NULL;
+    for (int i = 0; i < n->operands; i++) {
+        if (!value_constant(operand(n, i), &x[i]))
+            return NULL;
+    }
+    y = evaluate(s, n, x);
+    struct build b = build_at(n->graph, n);
+    return isnan(y) ? NULL : build_full(&b, y, n->result[0]->type);
+}
+
+/* x / c is x * (1 / c) where that is exact: c is a power of two, and 1 / c no denormal of f32. */
+static struct value *division(struct simplify *s, struct node *n)
+{
+    double c;
+    int exponent;
+
+    (void)s;
+    if (n->op != OP_div || !value_constant(operand(n, 1), &c) || fabs(frexp(c, &exponent)) != 0.5)
+        return NULL;
+    if (exponent < -120 || exponent > 120)
+        return NULL;
+    struct build b = build_at(n->graph, n);
+    return build_binary(&b, OP_mul, operand(n, 0), build_constant(&b, 1 / c, DT_REAL));
+}
+
+/* ---- shapes ---- */
+
+/* The scalar that v is a broadcast of, or NULL. */
+static struct value *spread_scalar(const struct value *v)
+{
+    const struct node *n = v->def;
+
+    while (n && (n->op == OP_broadcast || n->op == OP_reshape)) {
+        struct value *x = operand(n, 0);
+        if (x->type.rank == 0)
+            return x;
+        n = x->def;
+    }
+    return NULL;
+}
+
+/* Whatever way a scalar took, it is broadcast to where it arrives. */
+static struct value *coordinates_of_scalar(struct simplify *s, struct node *n)
+{
+    struct value *x = n->operands > 0 ? operand(n, 0) : NULL, *scalar;
+
+    (void)s;
+    if (n->op != OP_reshape && n->op != OP_broadcast && n->op != OP_transpose && n->op != OP_slice && n->op != OP_reverse)
+        return NULL;
+    scalar = spread_scalar(x);
+    if (!scalar)
+        return NULL;
+    struct build b = build_at(n->graph, n);
+    struct type t = n->result[0]->type;
+    return build_broadcast(&b, scalar, t.dim, t.rank);
+}
+
+/* The shape that the operands of n have before they are broadcast; false where one of them is not. */
+static bool before_broadcast(const struct node *n, struct type *out)
+{
+    for (int i = 0; i < n->operands; i++) {
+        const struct node *def = operand(n, i)->def;
+        if (!def || def->op != OP_broadcast)
+            return false;
+        struct type t = operand(def, 0)->type;
+        if (i == 0)
+            *out = t;
+        else if (!shape_broadcast(*out, t, out))
+            return false;
+    }
+    return true;
+}
+
+/* An elementwise operation of broadcasts is the broadcast of the operation. */
+static struct value *before_the_broadcast(struct simplify *s, struct node *n)
+{
+    struct value *x[3];
+    struct type small, full = n->result[0]->type;
+
+    if (!op_is_map(n->op) || n->operands == 0 || n->operands > 3 || n->op == OP_relayout)
+        return NULL;
+    if (!shape_equal(operand(n, 0)->type, full) || !before_broadcast(n, &small))
+        return NULL;
+    if (type_count(small, s->m->batch) >= type_count(full, s->m->batch))
+        return NULL;
+    struct build b = build_at(n->graph, n);
+    for (int i = 0; i < n->operands; i++)
+        x[i] = build_broadcast(&b, operand(operand(n, i)->def, 0), small.dim, small.rank);
+    struct node *smaller = build_node(&b, n->op, x, n->operands, n->attr, n->attrs);
+    return smaller ? build_broadcast(&b, smaller->result[0], full.dim, full.rank) : NULL;
+}
+
+/* Reducing axes of length one only takes them away. */
+static struct value *reduction_of_one(struct simplify *s, struct node *n)
+{
+    int count;
+
+    (void)s;
+    if (n->op != OP_sum && n->op != OP_reduce_max && n->op != OP_reduce_min && n->op != OP_prod)
+        return NULL;
+    const int64_t *axes = attr_ints(n, "axes", &count);
+    for (int i = 0; i < count; i++) {
+        if (!dim_is_one(operand(n, 0)->type.dim[axes[i]]))
+            return NULL;
+    }
+    struct build b = build_at(n->graph, n);
+    return build_reshape(&b, operand(n, 0), n->result[0]->type.dim, n->result[0]->type.rank);
+}
+
+/* x where v is x with its last two axes swapped, else NULL. */
+static struct value *unswapped(const struct value *v)
+{
+    const struct node *n = v->def;
+    int rank = v->type.rank;
+
+    if (!n || n->op != OP_transpose)
+        return NULL;
+    const int64_t *perm = attr_ints(n, "perm", NULL);
+    for (int i = 0; i < rank; i++) {
+        if (perm[i] != (i < rank - 2 ? i : 2 * rank - 3 - i))
+            return NULL;
+    }
+    return operand(n, 0);
+}
+
+static struct value *transposed_operands(struct simplify *s, struct node *n)
+{
+    (void)s;
+    if (n->op != OP_matmul)
+        return NULL;
+    struct value *a = unswapped(operand(n, 0)), *b = unswapped(operand(n, 1));
+    if (!a && !b)
+        return NULL;
+    struct build at = build_at(n->graph, n);
+    return build_matmul(&at, a ? a : operand(n, 0), b ? b : operand(n, 1), attr_bool(n, "ta") != (a != NULL),
+                        attr_bool(n, "tb") != (b != NULL));
+}
+
+/* ---- the pass ---- */
+
+static rewrite_fn *const rewrites[] = {
+    changes_nothing, constants, by_rules, division, coordinates_of_scalar, before_the_broadcast, reduction_of_one,
+    transposed_operands,
+};
+
+static bool rewrite(struct simplify *s, struct node *n)
+{
+    for (size_t i = 0; i < sizeof rewrites / sizeof *rewrites; i++) {
+        struct value *with = rewrites[i](s, n);
+        if (!with || with == n->result[0])
+            continue;
+        if (!type_equal(with->type, n->result[0]->type))
+            bug("a rule makes %s another type", op_info(n->op)->name);
+        if (!with->name && with->def)
+            with->name = n->result[0]->name;
+        value_replace(n->result[0], with);
+        node_remove(n);
+        return true;
+    }
+    return false;
+}
+
+/* What a rewrite has made is looked at next. Every rewrite leaves something smaller, so this ends. */
+static bool simplify_graph(struct simplify *s, struct graph *g)
+{
+    bool changed = false;
+
+    for (struct node *n = g->first; n;) {
+        struct node *before = n->previous;
+        for (int i = 0; i < n->bodies; i++)
+            changed |= simplify_graph(s, n->body[i]);
+        if (n->results != 1 || n->bodies > 0 || !rewrite(s, n)) {
+            n = n->next;
+            continue;
+        }
+        changed = true;
+        n = before ? before->next : g->first;
+    }
+    return changed;
+}
+
+bool pass_simplify(struct module *m, struct pass_context *c)
+{
+    struct simplify s = { .m = m, .scratch = c->scratch };
+    bool changed = false, differentiated = false;
+
+    read_rules(&s);
+    for (int i = 0; i < m->vars; i++)
+        differentiated |= m->var[i]->role == ROLE_GRAD;
+    for (int i = 0; i < GRAPH_KINDS; i++) {
+        s.keep_stops = i == GRAPH_TRAIN && !differentiated;
+        if (m->graph[i])
+            changed |= simplify_graph(&s, m->graph[i]);
+    }
+    return changed;
+}
