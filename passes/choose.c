@@ -1,0 +1,237 @@
+/* passes/choose.c: contractions in the form whose loops run along contiguous memory.
+ *
+ *     %y = matmul %a, %b, tb = true            %0 = transpose %b, perm = [1,0]
+ *                                        =>    %1 = relayout %0
+ *                                              %y = matmul %a, %1
+ *
+ *     %y = conv %x, %w, pad = [1,1,1,1]        %0 = pad %x, pairs = [0,0,0,0,1,1,1,1]
+ *                                        =>    %1 = relayout %0
+ *                                              %y = conv %1, %w, pad = [0,0,0,0]
+ *
+ * conv_dw likewise; conv_dx becomes the convolution of the gradient, with stride - 1 zeros between its elements and a
+ * border, with the weights turned round and their channels swapped. In inference `hoist` prepares the relayouts of
+ * weights; within a scan that of a captured matrix is made before it. */
+#include "passes/shared.h"
+
+#include "ir/build.h"
+
+enum { MIN_COLUMNS = 8 };           /* fewer do not fill a vector */
+
+static struct value *result(struct build *b, enum op op, struct value *const *operands, int count,
+                            const struct attr *attrs, int attr_count)
+{
+    struct node *n = build_node(b, op, operands, count, attrs, attr_count);
+
+    return n ? n->result[0] : poison(b);
+}
+
+static struct value *relayout(struct build *b, struct value *x)
+{
+    return build_unary(b, OP_relayout, x);
+}
+
+static bool replace(struct node *n, struct value *with)
+{
+    if (is_poison(with))
+        bug("%s takes no other form", op_info(n->op)->name);
+    with->name = n->result[0]->name;
+    value_replace(n->result[0], with);
+    node_remove(n);
+    return true;
+}
+
+/* ---- products ---- */
+
+/* The scan that v is a captured value of, or NULL. */
+static struct node *captured_by(const struct value *v)
+{
+    struct node *scan = v->def || v->var ? NULL : v->graph->owner;
+
+    if (!scan || scan->op != OP_scan || v->index < attr_int(scan, "sequences") + attr_int(scan, "carries"))
+        return NULL;
+    return scan;
+}
+
+static bool is_swap_of(const struct value *v, const struct value *x)
+{
+    if (!v->def || v->def->op != OP_relayout)
+        return false;
+    const struct value *t = operand(v->def, 0);
+    return t->def && t->def->op == OP_transpose && operand(t->def, 0) == x && t->type.rank == x->type.rank &&
+           attr_ints(t->def, "perm", NULL)[x->type.rank - 1] == x->type.rank - 2;
+}
+
+/* v with its last two axes swapped, laid out so; before the scan where a scan captures v. */
+static struct value *swapped(struct build *b, struct value *v)
+{
+    struct node *scan = captured_by(v);
+
+    if (!scan)
+        return relayout(b, build_swap(b, v));
+    struct value *outside = operand(scan, v->index);
+    for (int i = v->index + 1; i < scan->operands; i++) {
+        if (is_swap_of(operand(scan, i), outside))
+            return scan->body[0]->param[i];
+    }
+    struct build before = build_at(scan->graph, scan);
+    struct value *moved = swapped(&before, outside);
+    node_add_operand(scan, moved);
+    return graph_param(scan->body[0], moved->type, NULL);
+}
+
+static bool choose_matmul(struct node *n)
+{
+    struct value *b = operand(n, 1);
+
+    if (!attr_bool(n, "tb") || dim_size(b->type.dim[b->type.rank - 2], n->graph->module->batch) < MIN_COLUMNS)
+        return false;
+    struct build at = build_at(n->graph, n);
+    return replace(n, build_matmul(&at, operand(n, 0), swapped(&at, b), attr_bool(n, "ta"), false));
+}
+
+/* ---- convolutions ---- */
+
+static bool has_padding(const struct node *n)
+{
+    int count;
+    const int64_t *pad = attr_ints(n, "pad", &count);
+
+    for (int i = 0; i < count; i++) {
+        if (pad[i])
+            return true;
+    }
+    return false;
+}
+
+/* The operation again over x that has the padding in it. */
+static bool pad_outside(struct node *n)
+{
+    static const int64_t zeros[2 * MAX_RANK] = { 0 };
+    struct attr attrs[MAX_ATTRS];
+    struct build b = build_at(n->graph, n);
+    int64_t pairs[2 * MAX_RANK] = { 0 };
+    int count;
+    const int64_t *pad = attr_ints(n, "pad", &count);
+
+    if (!has_padding(n))
+        return false;
+    for (int i = 0; i < count; i++)
+        pairs[4 + i] = pad[i];
+    for (int i = 0; i < n->attrs; i++)
+        attrs[i] = &n->attr[i] == node_attr(n, "pad") ? at_ints("pad", zeros, count) : n->attr[i];
+    struct value *operands[] = { relayout(&b, build_pad(&b, operand(n, 0), pairs, 0)), operand(n, 1) };
+    return replace(n, result(&b, n->op, operands, 2, attrs, n->attrs));
+}
+
+/* One spatial axis of conv_dx's dy: stride - 1 zeros between the elements, then as many before and behind as the kernel
+ * reaches over; fewer than none are cut off, after padding, so that something is always left. */
+static struct value *spread_axis(struct build *b, struct value *dy, int axis, int64_t stride, int64_t before, int64_t length)
+{
+    int64_t count = (dy->type.dim[axis].k - 1) * stride + 1, after = length - before - count;
+    int64_t pairs[2 * MAX_RANK] = { 0 }, cut = before < 0 ? -before : 0;
+    const struct attr attrs[] = { at_int("axis", axis), at_int("step", stride), at_int("length", count) };
+
+    if (stride > 1)
+        dy = result(b, OP_dilate, &dy, 1, attrs, 3);
+    pairs[2 * axis] = before > 0 ? before : 0;
+    pairs[2 * axis + 1] = after > 0 ? after : 0;
+    if (is_poison(dy))
+        return dy;
+    dy = build_pad(b, dy, pairs, 0);
+    return build_slice(b, dy, axis, cut, cut + length, 1);
+}
+
+/* w [groups * o, c, k...] as the weights of the transposed convolution: [groups * c, o, k... from behind]. */
+static struct value *turned_weights(struct build *b, struct value *w, int64_t groups)
+{
+    struct type t = w->type;
+    struct dim split[MAX_RANK + 1] = { dim_of(groups), dim_of(t.dim[0].k / groups) };
+    int64_t perm[MAX_RANK + 1];
+
+    for (int i = 1; i < t.rank; i++)
+        split[i + 1] = t.dim[i];
+    for (int i = 0; i <= t.rank; i++)
+        perm[i] = i;
+    perm[1] = 2;
+    perm[2] = 1;
+    if (t.rank + 1 > MAX_RANK)
+        bug("weights of rank %d", t.rank);
+    w = build_transpose(b, build_reshape(b, w, split, t.rank + 1), perm);
+    struct dim joined[MAX_RANK] = { dim_of(groups * t.dim[1].k), split[1] };
+    for (int i = 2; i < t.rank; i++)
+        joined[i] = t.dim[i];
+    w = build_reshape(b, w, joined, t.rank);
+    for (int i = 2; i < t.rank; i++) {
+        const struct attr axis = at_int("axis", i);
+        if (t.dim[i].k > 1)
+            w = result(b, OP_reverse, &w, 1, &axis, 1);
+    }
+    return relayout(b, w);
+}
+
+/* dx[p] = sum over k of dy[(p + pad - k dilation) / stride] w[k], where that divides: with k from behind a convolution. */
+static bool choose_conv_dx(struct node *n)
+{
+    static const int64_t zeros[2 * MAX_RANK] = { 0 };
+    const int64_t ones[] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    struct build b = build_at(n->graph, n);
+    struct value *dy = operand(n, 0), *w = operand(n, 1);
+    int spatial;
+    const int64_t *stride = attr_ints(n, "stride", &spatial), *pad = attr_ints(n, "pad", NULL);
+    const int64_t *dilation = attr_ints(n, "dilation", NULL), *size = attr_ints(n, "size", NULL);
+
+    for (int i = 0; i < spatial; i++) {
+        int64_t reach = (w->type.dim[2 + i].k - 1) * dilation[i];
+        dy = spread_axis(&b, dy, 2 + i, stride[i], reach - pad[2 * i], size[i] + reach);
+    }
+    if (dy != operand(n, 0))
+        dy = relayout(&b, dy);
+    const struct attr attrs[] = {
+        at_ints("stride", ones, spatial), at_ints("pad", zeros, 2 * spatial), *node_attr(n, "dilation"),
+        *node_attr(n, "groups"),
+    };
+    struct value *operands[] = { dy, turned_weights(&b, w, attr_int(n, "groups")) };
+    return replace(n, result(&b, OP_conv, operands, 2, attrs, 4));
+}
+
+/* ---- the pass ---- */
+
+static bool choose_node(struct node *n)
+{
+    switch (n->op) {
+    case OP_matmul:
+        return choose_matmul(n);
+    case OP_conv:
+    case OP_conv_dw:
+        return pad_outside(n);
+    case OP_conv_dx:
+        return choose_conv_dx(n);
+    default:
+        return false;
+    }
+}
+
+static bool choose_graph(struct graph *g)
+{
+    bool changed = false;
+
+    for (struct node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        for (int i = 0; i < n->bodies; i++)
+            changed |= choose_graph(n->body[i]);
+        changed |= choose_node(n);
+    }
+    return changed;
+}
+
+bool pass_choose(struct module *m, struct pass_context *c)
+{
+    bool changed = false;
+
+    (void)c;
+    for (int i = 0; i < GRAPH_KINDS; i++) {
+        if (m->graph[i])
+            changed |= choose_graph(m->graph[i]);
+    }
+    return changed;
+}
