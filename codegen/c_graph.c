@@ -1,0 +1,246 @@
+/* codegen/c_graph.c: the kernels of one graph, and the statements that call them in order.
+ *
+ *     k3_matmul_add_max(n, NN_AT(float, 0), (float *)(m->param + at_fc1_weight), NN_AT(float, 4096));   (lenet.net:10)
+ *     NN_TIMED(3);
+ *
+ * A scan is a loop over its steps: copies of the step's slices, the body's kernels, copies of what it yields, and the
+ * carried values moved from where the step left them to where the next one reads them. */
+#include <string.h>
+
+#include "codegen/c_emit.h"
+
+/* One graph or body being written. */
+struct graph_out {
+    struct emit *e;
+    struct graph_c *c;
+    struct graph *top;
+    int indent;
+    const char *step[8];            /* the loop variables of the scans around */
+    int steps;
+};
+
+static void line(struct graph_out *o, const char *text, const struct node *from)
+{
+    struct text *t = &o->c->calls;
+    for (int i = 0; i < o->indent; i++)
+        text_puts(t, "    ");
+    text_puts(t, text);
+    if (from && from->at.line > 0 && from->at.file)
+        text_add(t, "   /* %s:%d */", from->at.file, from->at.line);
+    text_putc(t, '\n');
+}
+
+static bool is_shown(const struct node *n)
+{
+    return n->op != OP_constant && !op_is_index(n->op) && n->op != OP_relayout;
+}
+
+/* k3_conv_add_max: a number, and the first operations of the group. */
+static const char *kernel_name(struct emit *e, const struct node *n)
+{
+    struct text t = text_make(e->arena);
+    text_add(&t, "k%d", e->kernel_number++);
+    int shown = 0;
+    for (const struct node *b = n->body[0]->first; b && shown < 4; b = b->next)
+        if (is_shown(b)) {
+            text_add(&t, "_%s", op_info(b->op)->name);
+            shown++;
+        }
+    if (!shown)
+        text_puts(&t, n->body[0]->first ? "_copy" : "_none");
+    return text_string(&t);
+}
+
+static void add_row(struct graph_out *o, const struct lkernel *k, double times)
+{
+    struct kernel_row *row = NEW(o->e->arena, struct kernel_row);
+    *row = (struct kernel_row){ k->name, k->origin ? k->origin : "", k->macs * times, k->bytes * times, NULL };
+    *o->c->last = row;
+    o->c->last = &row->next;
+    o->c->macs += row->macs;
+    o->c->count++;
+}
+
+static bool dump_wanted(const struct emit *e, const char *name)
+{
+    const char *at = e->o->dump;
+    size_t length = strlen(name);
+    while (at && *at) {
+        size_t word = strcspn(at, ",");
+        if (word == length && !strncmp(at, name, word))
+            return true;
+        at += word + (at[word] == ',');
+    }
+    return false;
+}
+
+/* Runs the loop passes and writes the kernel's function. */
+static bool finish_kernel(struct graph_out *o, struct lkernel *k)
+{
+    struct emit *e = o->e;
+    if (dump_wanted(e, "lower"))
+        print_kernel(e->o->dump_to, k);
+    if (!verify_kernel(k, e->m->diag))
+        return false;
+    loops_run(k, e->o->level, e->o->disable);
+    if (dump_wanted(e, "loops"))
+        print_kernel(e->o->dump_to, k);
+    if (!verify_kernel(k, e->m->diag))
+        return false;
+    text_putc(&o->c->kernels, '\n');
+    c_kernel(&o->c->kernels, k);
+    return true;
+}
+
+static const char *pointer(void *context, const struct lbuf *b)
+{
+    struct emit *e = context;
+    return b->value ? value_pointer(e, b->value) : "&m->bad";
+}
+
+static double step_count(const struct graph_out *o, const struct node *n)
+{
+    double times = 1;
+    for (const struct graph *g = n->graph; g->owner && g->owner->op == OP_scan; g = g->owner->graph) {
+        const struct node *scan = g->owner;
+        times *= (double)operand(scan, 0)->type.dim[attr_int(scan, "axis")].k;
+    }
+    (void)o;
+    return times;
+}
+
+static void call(struct graph_out *o, const struct lkernel *k, const struct node *from, const char *const *param)
+{
+    struct text t = text_make(o->e->arena);
+    c_kernel_call(&t, k, pointer, o->e, param);
+    line(o, text_string(&t), from);
+    line(o, arena_printf(o->e->arena, "NN_TIMED(%d);", o->c->count), NULL);
+}
+
+/* Where a bound finds an element out of range the call ends before anything of the model has changed. */
+static void check(struct graph_out *o, const struct node *group)
+{
+    for (const struct node *b = group->body[0]->first; b; b = b->next) {
+        if (b->op != OP_bound)
+            continue;
+        line(o, "if (m->bad)", NULL);
+        line(o, arena_printf(o->e->arena, "    return nn_fail_index(m->error, \"%s\", m->bad - 1, %lld, %lld);",
+                             group->operands && operand(group, 0)->var ? operand(group, 0)->var->name : "an index",
+                             (long long)attr_int(b, "low"), (long long)attr_int(b, "high") - 1), NULL);
+    }
+}
+
+static bool emit_group(struct graph_out *o, struct node *n)
+{
+    struct lkernel *k = lower_group(n, kernel_name(o->e, n), o->e->o->level);
+    if (!k || !finish_kernel(o, k))
+        return false;
+    call(o, k, n, NULL);
+    add_row(o, k, step_count(o, n));
+    check(o, n);
+    return true;
+}
+
+static void copy(struct graph_out *o, const struct value *to, const struct value *from)
+{
+    struct emit *e = o->e;
+    const char *a = value_pointer(e, to), *b = value_pointer(e, from);
+    if (strcmp(a, b))
+        line(o, arena_printf(e->arena, "nn_copy(%s, %s, (%s) * sizeof(%s));", a, b, count_text(e, to->type),
+                             c_type(e, to->type.dtype)), NULL);
+}
+
+static bool scan_copy(struct graph_out *o, struct node *scan, bool in, int which)
+{
+    const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, in ? "take" : "put");
+    struct lkernel *k = lower_scan_copy(scan, in, which, name);
+    if (!k || !finish_kernel(o, k))
+        return false;
+    call(o, k, NULL, &o->step[o->steps - 1]);
+    add_row(o, k, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
+    return true;
+}
+
+static bool emit_nodes(struct graph_out *o, struct graph *g);
+
+static void scan_loop(struct graph_out *o, struct node *scan)
+{
+    struct emit *e = o->e;
+    int64_t steps = operand(scan, 0)->type.dim[attr_int(scan, "axis")].k;
+    const char *t = arena_printf(e->arena, "t%d", o->steps);
+    o->step[o->steps++] = t;
+    line(o, attr_bool(scan, "reverse")
+                ? arena_printf(e->arena, "for (int %s = %lld; %s >= 0; %s--) {", t, (long long)steps - 1, t, t)
+                : arena_printf(e->arena, "for (int %s = 0; %s < %lld; %s++) {", t, t, (long long)steps, t), scan);
+    o->indent++;
+}
+
+static bool emit_scan(struct graph_out *o, struct node *scan)
+{
+    struct graph *body = scan->body[0];
+    int sequences = (int)attr_int(scan, "sequences"), carries = (int)attr_int(scan, "carries");
+    int stacked = body->yields - carries;
+    if (o->steps == 8) {
+        diag_error(o->e->m->diag, scan->at, "scans nested more than 8 deep cannot be compiled");
+        return false;
+    }
+    for (int i = 0; i < carries; i++)
+        copy(o, body->param[sequences + i], operand(scan, sequences + i));
+    scan_loop(o, scan);
+    bool ok = true;
+    for (int i = 0; i < sequences && ok; i++)
+        ok = !value_used(body->param[i]) || scan_copy(o, scan, true, i);
+    ok = ok && emit_nodes(o, body);
+    for (int i = 0; i < stacked && ok; i++)
+        ok = scan_copy(o, scan, false, i);
+    for (int i = 0; i < carries && ok; i++)
+        copy(o, body->param[sequences + i], body->yield[stacked + i]);
+    o->indent--;
+    o->steps--;
+    line(o, "}", NULL);
+    for (int i = 0; i < carries && ok; i++)
+        if (value_used(scan->result[stacked + i]))
+            copy(o, scan->result[stacked + i], body->param[sequences + i]);
+    return ok;
+}
+
+static void emit_scalar(struct graph_out *o, const struct node *n, const char *to)
+{
+    line(o, arena_printf(o->e->arena, "if (%s)", to), NULL);
+    line(o, arena_printf(o->e->arena, "    *%s = *%s;", to, value_pointer(o->e, operand(n, 0))), n);
+}
+
+static bool emit_nodes(struct graph_out *o, struct graph *g)
+{
+    int metric = 0;
+    for (struct node *n = g->first; n; n = n->next) {
+        switch (n->op) {
+        case OP_fused:
+            if (!emit_group(o, n))
+                return false;
+            break;
+        case OP_scan:
+            if (!emit_scan(o, n))
+                return false;
+            break;
+        case OP_output: break;      /* its value lies in the caller's buffer already */
+        case OP_loss: emit_scalar(o, n, "loss"); break;
+        case OP_metric:
+            line(o, "if (metrics)", NULL);
+            line(o, arena_printf(o->e->arena, "    metrics[%d] = *%s;", metric++, value_pointer(o->e, operand(n, 0))), n);
+            break;
+        default: bug("'%s' is left outside a group", op_info(n->op)->name);
+        }
+    }
+    return true;
+}
+
+bool emit_graph(struct emit *e, struct graph *g)
+{
+    struct graph_c *c = &e->graph[g->kind];
+    c->kernels = text_make(e->arena);
+    c->calls = text_make(e->arena);
+    c->last = &c->rows;
+    struct graph_out o = { .e = e, .c = c, .top = g, .indent = 1 };
+    return emit_nodes(&o, g);
+}

@@ -1,0 +1,237 @@
+/* codegen/c_layout.c: where everything lies in an instance, and how the generated C names it.
+ *
+ *     struct lenet | parameters | states | prepared | arena                               an instance that infers
+ *     struct lenet | parameters | states | prepared | gradients | optimizer | arena       one that trains too
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "codegen/c_emit.h"
+
+enum { ALIGNMENT = 64 };
+
+static int64_t aligned(int64_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+enum segment var_segment(const struct var *v)
+{
+    switch (v->role) {
+    case ROLE_PARAM:
+    case ROLE_FROZEN: return SEGMENT_PARAM;
+    case ROLE_STATE: return SEGMENT_STATE;
+    case ROLE_PREPARED: return SEGMENT_PREPARED;
+    case ROLE_GRAD: return SEGMENT_GRAD;
+    case ROLE_OPTIMIZER: return SEGMENT_OPTIMIZER;
+    case ROLE_RANGE: return var_segment(v->of);
+    default: bug("'%s' has no segment", v->name);
+    }
+}
+
+bool is_tensor(const struct var *v)
+{
+    return v->role == ROLE_PARAM || v->role == ROLE_FROZEN || v->role == ROLE_STATE;
+}
+
+const char *c_type(const struct emit *e, enum dtype d)
+{
+    switch (d) {
+    case DT_REAL: return e->real;
+    case DT_I32: return "int32_t";
+    case DT_U8:
+    case DT_BOOL: return "uint8_t";
+    default: bug("no C type");
+    }
+}
+
+static int64_t dtype_bytes(const struct emit *e, enum dtype d)
+{
+    return d == DT_REAL ? e->real_bytes : d == DT_I32 ? 4 : 1;
+}
+
+static bool reserved(const char *id)
+{
+    static const char *const words[] = {
+        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+        "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
+        "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool", "true", "false",
+        "class", "new", "delete", "this", "template", "typename", "namespace", "private", "public", "protected", "virtual",
+        "operator", "try", "catch", "throw", "friend", "using", "and", "or", "not", "xor", "asm", "main", "n", "m", "c",
+        "train", "memory", "bytes", "seed", "path", "loss", "metrics", "lr", "count", "code", "NULL", "t", "mutable",
+        "explicit", "export", "typeid", "wchar_t", "constexpr", "nullptr", "static_assert", "decltype", "noexcept",
+        "alignas", "alignof", "char16_t", "char32_t", "bitand", "bitor", "compl", "and_eq", "or_eq", "xor_eq", "not_eq",
+        "thread_local", "const_cast", "static_cast", "dynamic_cast", "reinterpret_cast", "unix", "linux", "errno", "stdin",
+        "stdout", "stderr", "signed_char", "INFINITY", "NAN", "EOF", NULL };
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], id))
+            return true;
+    return false;
+}
+
+static bool is_taken(const struct emit *e, const char *id)
+{
+    for (int i = 0; i < e->taken_count; i++)
+        if (!strcmp(e->taken[i], id))
+            return true;
+    return false;
+}
+
+const char *c_identifier(struct emit *e, const char *text)
+{
+    char *id = arena_string(e->arena, text);
+    for (char *p = id; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    const char *given = isdigit((unsigned char)*id) ? arena_printf(e->arena, "_%s", id) : id;
+    for (int i = 2; reserved(given) || is_taken(e, given); i++)
+        given = reserved(id) && i == 2 ? arena_printf(e->arena, "%s_", id) : arena_printf(e->arena, "%s_%d", id, i);
+    e->taken[e->taken_count++] = given;
+    return given;
+}
+
+const char *count_text(struct emit *e, struct type t)
+{
+    int64_t k = 1;
+    int batches = 0;
+    for (int i = 0; i < t.rank; i++) {
+        k *= t.dim[i].k;
+        batches += t.dim[i].n;
+    }
+    struct text out = text_make(e->arena);
+    text_puts(&out, batches ? "(size_t)n" : "(size_t)1");
+    for (int i = 1; i < batches; i++)
+        text_puts(&out, " * (size_t)n");
+    text_add(&out, " * %lld", (long long)k);
+    return text_string(&out);
+}
+
+static int outputs_of(const struct module *m)
+{
+    int count = 0;
+    for (const struct node *n = m->graph[GRAPH_INFER] ? m->graph[GRAPH_INFER]->first : NULL; n; n = n->next)
+        count += n->op == OP_output;
+    return count;
+}
+
+/* Constants that name a variable's place in its segment: at_conv2d_1_weight. */
+static void name_variables(struct emit *e)
+{
+    struct module *m = e->m;
+    e->var_id = NEW_ARRAY(e->arena, m->vars + 1, const char *);
+    e->taken = NEW_ARRAY(e->arena, m->vars + outputs_of(m) + 1, const char *);
+    for (int i = 0; i < m->vars; i++) {
+        struct var *v = m->var[i];
+        bool port = v->role == ROLE_INPUT || v->role == ROLE_TARGET;
+        e->var_id[v->index] = c_identifier(e, port ? v->name : arena_printf(e->arena, "at_%s", v->name));
+    }
+}
+
+static void measure_segments(struct emit *e)
+{
+    for (int i = 0; i < e->m->vars; i++) {
+        struct var *v = e->m->var[i];
+        if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP || v->role == ROLE_RANGE)
+            continue;
+        enum segment s = var_segment(v);
+        int64_t end = v->offset + aligned(type_count(v->type, e->m->batch) * dtype_bytes(e, v->type.dtype));
+        if (end > e->segment[s])
+            e->segment[s] = end;
+        e->tensors += is_tensor(v);
+    }
+}
+
+static int64_t arena_of(const struct emit *e, enum graph_kind kind)
+{
+    struct graph *g = e->m->graph[kind];
+    return g && g->arena_bytes > 0 ? aligned(g->arena_bytes) : 0;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void measure(struct emit *e)
+{
+    int64_t kept = e->segment[SEGMENT_PARAM] + e->segment[SEGMENT_STATE] + e->segment[SEGMENT_PREPARED];
+    e->header_bytes = aligned(768 + 56 * (int64_t)e->tensors);
+    e->infer_arena = larger(arena_of(e, GRAPH_INFER), arena_of(e, GRAPH_PREPARE));
+    e->train_arena = larger(larger(arena_of(e, GRAPH_TRAIN), arena_of(e, GRAPH_APPLY)),
+                            larger(arena_of(e, GRAPH_EVAL), e->infer_arena));
+    e->infer_bytes = e->header_bytes + kept + e->infer_arena;
+    e->train_bytes = e->header_bytes + kept + e->segment[SEGMENT_GRAD] + e->segment[SEGMENT_OPTIMIZER] + e->train_arena;
+}
+
+static void find_effects(struct emit *e, struct graph *g, enum op op, struct node ***list, int *count)
+{
+    if (!g)
+        return;
+    for (struct node *n = g->first; n; n = n->next)
+        *count += n->op == op;
+    *list = NEW_ARRAY(e->arena, *count + 1, struct node *);
+    int i = 0;
+    for (struct node *n = g->first; n; n = n->next)
+        if (n->op == op)
+            (*list)[i++] = n;
+}
+
+void layout_module(struct emit *e)
+{
+    struct module *m = e->m;
+    e->real = m->f64 ? "double" : "float";
+    e->real_bytes = m->f64 ? 8 : 4;
+    e->name = m->name;
+    char *upper = arena_string(e->arena, m->name);
+    for (char *p = upper; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
+    e->upper = upper;
+    name_variables(e);
+    measure_segments(e);
+    find_effects(e, m->graph[GRAPH_INFER], OP_output, &e->output, &e->outputs);
+    e->output_id = NEW_ARRAY(e->arena, e->outputs + 1, const char *);
+    for (int i = 0; i < e->outputs; i++)
+        e->output_id[i] = c_identifier(e, attr_word(e->output[i], "name"));
+    find_effects(e, m->graph[GRAPH_EVAL], OP_metric, &e->metric, &e->metrics);
+    e->has_loss = e->o->train && m->graph[GRAPH_TRAIN];
+    e->has_step = e->has_loss && m->graph[GRAPH_APPLY];
+    measure(e);
+}
+
+const char *var_pointer(struct emit *e, const struct var *v)
+{
+    static const char *const member[] = { "param", "state", "prepared", "grad", "optimizer" };
+    if (v->role == ROLE_INPUT || v->role == ROLE_TARGET)
+        return e->var_id[v->index];
+    if (v->role == ROLE_STEP)
+        return "&m->step";
+    const char *place = arena_printf(e->arena, "m->%s + %s", member[var_segment(v)], e->var_id[v->index]);
+    return arena_printf(e->arena, "(%s *)(%s)", c_type(e, v->type.dtype), place);
+}
+
+/* The output that hands this value to the caller where it lies in the caller's buffer, or NULL. */
+static struct node *output_of(const struct value *v)
+{
+    for (struct use *u = v->uses; u; u = u->next)
+        if (u->user->op == OP_output)
+            return u->user;
+    return NULL;
+}
+
+const char *value_pointer(struct emit *e, const struct value *v)
+{
+    if (v->var)
+        return var_pointer(e, v->var);
+    if (v->offset >= 0)
+        return arena_printf(e->arena, "NN_AT(%s, %lld)", c_type(e, v->type.dtype), (long long)v->offset);
+    struct node *owner = v->def ? NULL : v->graph->owner;
+    if (owner)      /* a body's parameter that stands for what the body captures */
+        return value_pointer(e, operand(owner, v->index));
+    struct node *out = output_of(v);
+    if (!out)
+        bug("a value of '%s' has no place", v->def ? op_info(v->def->op)->name : "?");
+    for (int i = 0; i < e->outputs; i++)
+        if (!strcmp(attr_word(e->output[i], "name"), attr_word(out, "name")))
+            return e->output_id[i];
+    bug("output '%s' is not declared", attr_word(out, "name"));
+}
