@@ -156,6 +156,7 @@ struct graph {
     int var_values;
     size_t var_capacity, param_capacity;
     int64_t arena_bytes;            /* planned, at n = N; -1 before */
+    int64_t lower_bound;            /* the largest sum of live bytes, which no plan can go below */
 };
 
 struct module {

@@ -1,0 +1,119 @@
+/* codegen/c_files.c: all files that --emit asks for, as a list that is written at once. */
+#include <string.h>
+
+#include "codegen/c_emit.h"
+
+static bool wanted(const struct emit *e, const char *what)
+{
+    const char *at = e->o->emit;
+    size_t length = strlen(what);
+    while (*at) {
+        size_t word = strcspn(at, ",");
+        if (word == length && !strncmp(at, what, word))
+            return true;
+        at += word + (at[word] == ',');
+    }
+    return false;
+}
+
+static void add_file(struct emit *e, const char *suffix, void (*write)(struct emit *, struct text *))
+{
+    struct text t = text_make(e->arena);
+    write(e, &t);
+    e->files[e->file_count++] = (struct file_out){
+        path_join(e->arena, e->o->folder, arena_printf(e->arena, "%s%s", e->name, suffix)), text_string(&t), t.length };
+}
+
+static void emit_ir(struct emit *e, struct text *t)
+{
+    print_module(t, e->m);
+}
+
+/* What a graph's functions need: each of the graphs that this mode has. */
+static bool emit_graphs(struct emit *e)
+{
+    bool train = e->o->train && e->m->graph[GRAPH_TRAIN];
+    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer, [GRAPH_PREPARE] = true, [GRAPH_TRAIN] = train,
+                                      [GRAPH_APPLY] = train, [GRAPH_EVAL] = train };
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        if (asked[k] && e->m->graph[k] && !emit_graph(e, e->m->graph[k]))
+            return false;
+    return true;
+}
+
+/* Options that say something this model or this compiler cannot do. */
+static bool check_options(struct emit *e)
+{
+    static const char *const later[] = { "dot", "html", "json", NULL };
+    struct place nowhere = { e->m->name, 0, 0, 0 };
+    for (int i = 0; later[i]; i++)
+        if (wanted(e, later[i])) {
+            diag_error(e->m->diag, nowhere, "--emit=%s is not available", later[i]);
+            return false;
+        }
+    if (e->o->weights) {
+        diag_error(e->m->diag, nowhere, "--embed-weights is not available");
+        return false;
+    }
+    if (e->o->standalone) {
+        diag_error(e->m->diag, nowhere, "--standalone is not available");
+        return false;
+    }
+    if (!e->o->infer && !e->m->graph[GRAPH_TRAIN]) {
+        diag_error(e->m->diag, nowhere, "net '%s' has no loss: there is nothing to train (--mode train)", e->m->name);
+        return false;
+    }
+    return true;
+}
+
+/* -v: what each graph costs. */
+static void log_graphs(struct emit *e)
+{
+    int64_t parameters = 0;
+    for (int i = 0; i < e->m->vars; i++)
+        if (e->m->var[i]->role == ROLE_PARAM || e->m->var[i]->role == ROLE_FROZEN)
+            parameters += type_count(e->m->var[i]->type, e->m->batch);
+    text_add(e->o->log, "%-10s %lld parameters, %lld bytes an instance that infers, %lld one that trains\n", e->name,
+             (long long)parameters, (long long)e->infer_bytes, (long long)e->train_bytes);
+    for (int k = 0; k < GRAPH_KINDS; k++) {
+        const struct graph *g = e->m->graph[k];
+        if (!g || !e->graph[k].count)
+            continue;
+        double bytes = 0;
+        for (const struct kernel_row *r = e->graph[k].rows; r; r = r->next)
+            bytes += r->bytes;
+        text_add(e->o->log, "%-10s %4d kernels, %.0f multiply-adds, %.0f bytes read and written, arena %lld bytes (at least %lld)\n",
+                 graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
+                 (long long)g->lower_bound);
+    }
+}
+
+bool emit_module(struct module *m, const struct emit_options *o, struct file_out **files, size_t *count)
+{
+    struct emit *e = NEW(m->arena, struct emit);
+    *e = (struct emit){ .m = m, .o = o, .arena = m->arena };
+    e->files = NEW_ARRAY(m->arena, 8, struct file_out);
+    e->name = m->name;
+    if (!check_options(e))
+        return false;
+    layout_module(e);
+    if (!emit_graphs(e))
+        return false;
+    if (o->log)
+        log_graphs(e);
+    if (wanted(e, "c") || wanted(e, "app")) {
+        add_file(e, ".h", emit_header);
+        add_file(e, ".c", emit_model);
+        if (o->infer)
+            add_file(e, "_infer.c", emit_infer);
+        if (e->has_loss)
+            add_file(e, "_train.c", emit_train);
+    }
+    if (wanted(e, "app"))
+        add_file(e, "_app.c", emit_app);
+    if (wanted(e, "ir"))
+        add_file(e, ".ir", emit_ir);
+    *files = e->files;
+    *count = e->file_count;
+    return true;
+}
