@@ -1,0 +1,398 @@
+/* frontend/grammar.y: the grammar of .net files. Reentrant; builds the tree of ast.h. Productions with `error` name likely
+ * slips and go on behind them. */
+%define api.pure full
+%define api.location.type {struct place}
+%define parse.error custom
+%define parse.lac full
+%locations
+%param { void *scanner }
+%parse-param { struct parse *p }
+%expect 0
+
+%code requires {
+#include "frontend/ast.h"
+}
+
+%union {
+    const char *text;
+    struct ast *ast, *number;
+}
+
+%code {
+#include "lexer.h"
+
+#define YYLLOC_DEFAULT(current, rhs, n) \
+    ((current) = (n) ? YYRHSLOC(rhs, 1) : (struct place){ p->file, p->line, p->column, 0 })
+
+static void yyerror(struct place *at, void *scanner, struct parse *p, const char *message);
+static void open_brace(struct parse *p, struct place at);
+static void close_brace(struct parse *p);
+static struct ast *binary(struct parse *p, struct place at, const char *op, struct ast *a, struct ast *b);
+static struct ast *copy_names(struct parse *p, struct ast *expression);
+static void slip(struct parse *p, struct place at, const char *text);
+}
+
+%token IMPORT "'import'" CONST "'const'" BLOCK "'block'" BACKWARD "'backward'" NET "'net'" BATCH "'batch'" INPUT "'input'"
+%token TARGET "'target'" PARAM "'param'" STATE "'state'" UPDATE "'update'" OUTPUT "'output'" LOSS "'loss'" METRIC "'metric'"
+%token OPTIMIZER "'optimizer'" FREEZE "'freeze'" FOR "'for'" IF "'if'" ELSE "'else'" IN "'in'" RETURN "'return'" SCAN "'scan'"
+%token YIELD "'yield'" FROZEN "'frozen'" TRUE "'true'" FALSE "'false'" NONE "'none'" TRAINING "'training'"
+%token <text> NAME "a name" STRING "a string"
+%token <number> NUMBER "a number"
+%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'"
+%token END 0 "the end of the file"
+
+%type <ast> file top imports formals with_constants formal_list constants formal constant body statements statement binding targets target
+%type <ast> type dims expression chain choice or and comparison range sum product unary postfix primary arguments argument
+%type <ast> items scan scan_heads scan_head scan_options option_list option initial globs glob dotted else_part statement_body names items_or_none
+%type <text> any_name
+
+%%
+
+start: file                             { p->result = $1; }
+
+file: %empty                            { $$ = ast_new(p, A_FILE, @$); }
+    | file top                          { $$ = $2 ? ast_add(p, $1, $2) : $1; }
+
+top: imports                            { $$ = $1; }
+    | CONST constants ';'               { $$ = $2; }
+    | CONST error ';'                   { $$ = NULL; yyerrok; }
+    | BLOCK NAME '(' formals ')' body   { $$ = ast_text(p, A_BLOCK, @2, $2); $$->item = $4->item; $$->items = $4->items; $$->b = $6; }
+    | BLOCK NAME '(' formals ')' body BACKWARD '(' names ')' body
+                                        { $$ = ast_text(p, A_BLOCK, @2, $2); $$->item = $4->item; $$->items = $4->items; $$->b = $6;
+                                          $$->c = $11; $$->backward = $9->item; $$->backwards = $9->items; }
+    | NET NAME body                     { $$ = ast_text(p, A_NET, @2, $2); $$->b = $3; }
+    | error ';'                         { $$ = NULL; yyerrok; }
+    | error '}'                         { $$ = NULL; yyerrok; }
+
+imports: IMPORT STRING ';'              { $$ = ast_text(p, A_IMPORT, @2, $2); }
+
+constants: any_name '=' expression      { $$ = ast_text(p, A_CONST, @1, $1); $$->a = $3; $$ = ast_add(p, ast_new(p, A_CONST, @1), $$); }
+    | constants ',' any_name '=' expression
+                                        { struct ast *c = ast_text(p, A_CONST, @3, $3); c->a = $5; $$ = ast_add(p, $1, c); }
+
+formals: %empty                         { $$ = ast_new(p, A_LIST, @$); }
+    | formal_list                       { $$ = $1; }
+    | formal_list ';'                   { $$ = $1; }
+    | with_constants                    { $$ = $1; }
+
+with_constants: formal_list ';' constant { $$ = ast_add(p, $1, $3); }
+    | ';' constant                      { $$ = ast_add(p, ast_new(p, A_LIST, @1), $2); }
+    | with_constants ',' constant       { $$ = ast_add(p, $1, $3); }
+
+formal_list: formal                     { $$ = ast_add(p, ast_new(p, A_LIST, @1), $1); }
+    | formal_list ',' formal            { $$ = ast_add(p, $1, $3); }
+
+formal: NAME                            { $$ = ast_text(p, A_FORMAL, @1, $1); }
+
+constant: NAME                          { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; }
+    | NAME '=' expression               { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; $$->a = $3; }
+
+names: any_name                         { $$ = ast_add(p, ast_new(p, A_LIST, @1), ast_text(p, A_NAME, @1, $1)); }
+    | names ',' any_name                { $$ = ast_add(p, $1, ast_text(p, A_NAME, @3, $3)); }
+
+body: open statements close             { $$ = $2; }
+open: '{'                               { open_brace(p, @1); }
+close: '}'                              { close_brace(p); }
+
+statements: %empty                      { $$ = ast_new(p, A_BLOCK_OF, @$); }
+    | statements statement              { $$ = $2 ? ast_add(p, $1, $2) : $1; }
+
+statement: binding ';'                  { $$ = $1; }
+    | PARAM any_name ':' type initial ';'       { $$ = ast_text(p, A_PARAM, @2, $2); $$->b = $4; $$->a = $5; }
+    | FROZEN PARAM any_name ':' type initial ';' { $$ = ast_text(p, A_FROZEN, @3, $3); $$->b = $5; $$->a = $6; }
+    | STATE any_name ':' type initial ';'       { $$ = ast_text(p, A_STATE, @2, $2); $$->b = $4; $$->a = $5; }
+    | UPDATE any_name '=' expression ';'        { $$ = ast_text(p, A_UPDATE, @2, $2); $$->a = $4; }
+    | IF '(' expression ')' statement_body else_part
+                                        { $$ = ast_two(p, A_IF, @1, $3, $5); $$->c = $6; }
+    | IF '(' NAME '=' expression ')' statement_body else_part
+                                        { slip(p, @4, "a condition compares with '==', not with '='"); $$ = NULL; (void)$3; (void)$5; (void)$7; (void)$8; }
+    | FOR any_name IN expression statement_body { $$ = ast_text(p, A_FOR, @2, $2); $$->a = $4; $$->b = $5; }
+    | RETURN items_or_none ';'          { $$ = $2; $$->kind = A_RETURN; $$->at = @1; }
+    | YIELD items_or_none ';'           { $$ = $2; $$->kind = A_YIELD; $$->at = @1; }
+    | BATCH NAME '=' expression ';'     { $$ = ast_text(p, A_BATCH, @2, $2); $$->a = $4; }
+    | INPUT any_name ':' type ';'       { $$ = ast_text(p, A_INPUT, @2, $2); $$->b = $4; }
+    | TARGET any_name ':' type ';'      { $$ = ast_text(p, A_TARGET, @2, $2); $$->b = $4; }
+    | OUTPUT any_name ';'               { $$ = ast_text(p, A_OUTPUT, @2, $2); }
+    | OUTPUT any_name '=' expression ';' { $$ = ast_text(p, A_OUTPUT, @2, $2); $$->a = $4; }
+    | LOSS expression ';'               { $$ = ast_new(p, A_LOSS, @1); $$->a = $2; }
+    | METRIC any_name '=' expression ';' { $$ = ast_text(p, A_METRIC, @2, $2); $$->a = $4; }
+    | FREEZE globs ';'                  { $$ = $2; $$->kind = A_FREEZE; $$->at = @1; }
+    | OPTIMIZER postfix ';'             { $$ = ast_new(p, A_OPTIMIZER, @2); $$->a = $2; }
+    | OPTIMIZER postfix FOR globs ';'   { $$ = $4; $$->kind = A_OPTIMIZER; $$->at = @2; $$->a = $2; }
+    | ';'                               { $$ = NULL; }
+    | error ';'                         { $$ = NULL; yyerrok; }
+
+statement_body: body                    { $$ = $1; }
+
+else_part: %empty                       { $$ = NULL; }
+    | ELSE body                         { $$ = $2; }
+    | ELSE IF '(' expression ')' statement_body else_part
+                                        { struct ast *i = ast_two(p, A_IF, @2, $4, $6); i->c = $7;
+                                          $$ = ast_add(p, ast_new(p, A_BLOCK_OF, @1), i); }
+
+initial: %empty                         { $$ = NULL; }
+    | '=' expression                    { $$ = $2; }
+
+binding: targets '=' expression         { $$ = copy_names(p, $1); $$->a = $3; }
+    | expression                        { $$ = ast_new(p, A_BIND, @1); $$->a = $1; }
+
+targets: target                         { $$ = ast_add(p, ast_new(p, A_BIND, @1), $1); }
+    | targets ',' target                { $$ = ast_add(p, $1, $3); }
+
+target: postfix                         { $$ = $1; }
+
+globs: glob                             { $$ = ast_add(p, ast_new(p, A_LIST, @1), $1); }
+    | globs ',' glob                    { $$ = ast_add(p, $1, $3); }
+
+glob: STRING                            { $$ = ast_text(p, A_STRING, @1, $1); }
+    | dotted                            { $$ = $1; }
+
+dotted: any_name                        { $$ = ast_text(p, A_STRING, @1, $1); }
+    | dotted '.' any_name               { $$ = ast_text(p, A_STRING, @1, name_printf(p->names, "%s.%s", $1->text, $3)); }
+    | dotted '.' NUMBER                 { $$ = ast_text(p, A_STRING, @1, name_printf(p->names, "%s.%lld", $1->text, (long long)$3->i)); }
+    | dotted NUMBER                     { $$ = ast_text(p, A_STRING, @1, name_printf(p->names, "%s.%lld", $1->text, (long long)($2->kind == A_INT ? $2->i : (int64_t)($2->real * 10 + 0.5)))); }
+
+type: NAME '[' dims ']'                 { $$ = $3; $$->kind = A_TYPE; $$->text = $1; $$->at = @1; }
+    | NAME '[' ']'                      { $$ = ast_text(p, A_TYPE, @1, $1); }
+
+dims: expression                        { $$ = ast_add(p, ast_new(p, A_TYPE, @1), $1); }
+    | dims ',' expression               { $$ = ast_add(p, $1, $3); }
+
+items: expression                       { $$ = ast_add(p, ast_new(p, A_LIST, @1), $1); }
+    | items ',' expression              { $$ = ast_add(p, $1, $3); }
+
+items_or_none: %empty                   { $$ = ast_new(p, A_LIST, @$); }
+    | items                             { $$ = $1; }
+
+expression: chain                       { $$ = $1; }
+chain: choice                           { $$ = $1; }
+    | chain CHAIN choice                { $$ = ast_two(p, A_CHAIN, $3->at, $1, $3); }
+
+choice: or                              { $$ = $1; }
+    | or '?' choice ':' choice          { $$ = ast_two(p, A_CHOICE, @2, $1, $3); $$->c = $5; }
+
+or: and                                 { $$ = $1; }
+    | or OR and                         { $$ = binary(p, @2, "||", $1, $3); }
+and: comparison                         { $$ = $1; }
+    | and AND comparison                { $$ = binary(p, @2, "&&", $1, $3); }
+
+comparison: range                       { $$ = $1; }
+    | comparison EQ range               { $$ = binary(p, @2, "==", $1, $3); }
+    | comparison NE range               { $$ = binary(p, @2, "!=", $1, $3); }
+    | comparison '<' range              { $$ = binary(p, @2, "<", $1, $3); }
+    | comparison LE range               { $$ = binary(p, @2, "<=", $1, $3); }
+    | comparison '>' range              { $$ = binary(p, @2, ">", $1, $3); }
+    | comparison GE range               { $$ = binary(p, @2, ">=", $1, $3); }
+
+range: sum                              { $$ = $1; }
+    | sum RANGE sum                     { $$ = ast_two(p, A_RANGE, @2, $1, $3); }
+
+sum: product                            { $$ = $1; }
+    | sum '+' product                   { $$ = binary(p, @2, "+", $1, $3); }
+    | sum '-' product                   { $$ = binary(p, @2, "-", $1, $3); }
+
+product: unary                          { $$ = $1; }
+    | product '*' unary                 { $$ = binary(p, @2, "*", $1, $3); }
+    | product '/' unary                 { $$ = binary(p, @2, "/", $1, $3); }
+    | product FLOOR unary               { $$ = binary(p, @2, "//", $1, $3); }
+    | product '%' unary                 { $$ = binary(p, @2, "%", $1, $3); }
+    | product '@' unary                 { $$ = binary(p, @2, "@", $1, $3); }
+
+unary: postfix                          { $$ = $1; }
+    | '-' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "-"); }
+    | '!' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "!"); }
+
+postfix: primary                        { $$ = $1; }
+    | postfix '\''                      { $$ = ast_two(p, A_SWAP, @2, $1, NULL); }
+    | postfix '[' expression ']'        { $$ = ast_two(p, A_INDEX, $1->at, $1, $3); }
+    | postfix '.' any_name              { $$ = ast_two(p, A_MEMBER, @3, $1, NULL); $$->text = $3; }
+    | postfix '(' arguments ')'         { $$ = $3; $$->kind = A_CALL; $$->a = $1; $$->at = $1->at; $$->depth = $$->depth > $1->depth ? $$->depth : $1->depth + 1; }
+    | postfix '(' ')'                   { $$ = ast_two(p, A_CALL, $1->at, $1, NULL); }
+    | postfix '(' arguments ',' ')'     { $$ = $3; $$->kind = A_CALL; $$->a = $1; $$->at = $1->at; $$->depth = $$->depth > $1->depth ? $$->depth : $1->depth + 1; }
+
+primary: NUMBER                         { $$ = $1; }
+    | STRING                            { $$ = ast_text(p, A_STRING, @1, $1); }
+    | TRUE                              { $$ = ast_new(p, A_TRUE, @1); }
+    | FALSE                             { $$ = ast_new(p, A_FALSE, @1); }
+    | NONE                              { $$ = ast_new(p, A_NONE, @1); }
+    | TRAINING                          { $$ = ast_new(p, A_TRAINING, @1); }
+    | NAME                              { $$ = ast_text(p, A_NAME, @1, $1); }
+    | '(' expression ')'                { $$ = $2; }
+    | '(' expression ',' items ')'      { $$ = ast_new(p, A_TUPLE, @1); ast_add(p, $$, $2);
+                                          for (int i = 0; i < $4->items; i++) ast_add(p, $$, $4->item[i]); }
+    | '[' items ']'                     { $$ = $2; $$->kind = A_LIST; $$->at = @1; }
+    | '[' items ',' ']'                 { $$ = $2; $$->kind = A_LIST; $$->at = @1; }
+    | '[' ']'                           { $$ = ast_new(p, A_LIST, @1); }
+    | scan                              { $$ = $1; }
+
+arguments: argument                     { $$ = ast_add(p, ast_new(p, A_LIST, @1), $1); }
+    | arguments ',' argument            { $$ = ast_add(p, $1, $3); }
+
+argument: expression                    { $$ = $1; }
+    | any_name '=' expression           { $$ = ast_text(p, A_ARG, @1, $1); $$->a = $3; $$->depth = $3->depth + 1; }
+
+scan: SCAN '(' scan_heads scan_options ')' body
+                                        { $$ = $3; $$->kind = A_SCAN; $$->at = @1; $$->b = $6;
+                                          for (int i = 0; i < $4->items; i++) ast_add(p, $$, $4->item[i]);
+                                          $$->depth = $6->depth + 1; }
+
+scan_heads: scan_head                   { $$ = ast_add(p, ast_new(p, A_SCAN, @1), $1); }
+    | scan_heads ',' scan_head          { $$ = ast_add(p, $1, $3); }
+
+scan_head: any_name IN expression       { $$ = ast_text(p, A_SEQUENCE, @1, $1); $$->a = $3; }
+
+scan_options: %empty                    { $$ = ast_new(p, A_LIST, @$); }
+    | ';'                               { $$ = ast_new(p, A_LIST, @$); }
+    | ';' option_list                   { $$ = $2; }
+
+option_list: option                     { $$ = ast_add(p, ast_new(p, A_LIST, @1), $1); }
+    | option_list ',' option            { $$ = ast_add(p, $1, $3); }
+    | option_list ';' option            { $$ = ast_add(p, $1, $3); }
+
+option: any_name '=' expression         { $$ = ast_text(p, A_CARRY, @1, $1); $$->a = $3; }
+
+any_name: NAME                          { $$ = $1; }
+
+%%
+
+static struct ast *binary(struct parse *p, struct place at, const char *op, struct ast *a, struct ast *b)
+{
+    struct ast *x = ast_two(p, A_BINARY, at, a, b);
+    x->text = name(p->names, op);
+    return x;
+}
+
+/* What stands before '=' must be names, each perhaps with indices. */
+static struct ast *copy_names(struct parse *p, struct ast *bind)
+{
+    for (int i = 0; i < bind->items; i++) {
+        struct ast *t = bind->item[i];
+        while (t->kind == A_INDEX)
+            t = t->a;
+        if (t->kind != A_NAME) {
+            diag_error(p->diag, bind->item[i]->at, "only a name, or a name with an index, can be bound with '='");
+            p->failed = true;
+        }
+    }
+    return bind;
+}
+
+static void slip(struct parse *p, struct place at, const char *text)
+{
+    diag_error(p->diag, at, "%s", text);
+    p->failed = true;
+}
+
+static void open_brace(struct parse *p, struct place at)
+{
+    if (p->braces < (int)(sizeof p->brace / sizeof *p->brace))
+        p->brace[p->braces] = at;
+    p->braces++;
+}
+
+static void close_brace(struct parse *p)
+{
+    if (p->braces)
+        p->braces--;
+}
+
+static void yyerror(struct place *at, void *scanner, struct parse *p, const char *message)
+{
+    (void)scanner;
+    diag_error(p->diag, *at, "%s", message);
+    p->failed = true;
+}
+
+/* What a reader would say: what was expected where that is little, and what stands there. */
+static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
+{
+    enum { MOST = 5 };
+    yysymbol_kind_t expected[MOST];
+    yysymbol_kind_t found = yypcontext_token(context);
+    struct place at = *yypcontext_location(context);
+    int count = yypcontext_expected_tokens(context, expected, MOST);
+    (void)scanner;
+    p->failed = true;
+    if (found == YYSYMBOL_YYEOF && p->braces) {
+        int last = p->braces < 256 ? p->braces - 1 : 255;
+        diag_error(p->diag, p->brace[last], "this brace is never closed");
+        return 0;
+    }
+    const char *is = found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(found);
+    for (int i = 0; i < count; i++)
+        if (!strcmp(yysymbol_name(expected[i]), "';'")) {
+            diag_error_hint(p->diag, at, "';'", is, "is a ';' missing before this?", "expected ';' before %s", is);
+            return 0;
+        }
+    struct text t = text_make(p->arena);
+    for (int i = 0; i < count; i++)
+        text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));
+    if (count > 0)
+        diag_error_hint(p->diag, at, text_string(&t), is, NULL, "expected %s, found %s", text_string(&t), is);
+    else
+        diag_error(p->diag, at, "%s does not belong here", is);
+    return 0;
+}
+
+/* ---- trees ---- */
+
+struct ast *ast_new(struct parse *p, enum ast_kind kind, struct place at)
+{
+    struct ast *x = NEW(p->arena, struct ast);
+    x->kind = kind;
+    x->at = at;
+    x->text = "";
+    return x;
+}
+
+struct ast *ast_text(struct parse *p, enum ast_kind kind, struct place at, const char *text)
+{
+    struct ast *x = ast_new(p, kind, at);
+    x->text = text;
+    return x;
+}
+
+static void deepen(struct parse *p, struct ast *x, const struct ast *child)
+{
+    if (!child || child->depth < x->depth)
+        return;
+    x->depth = child->depth + 1;
+    if (x->depth == 20 * MAX_NESTING) {
+        diag_error(p->diag, x->at, "nested too deep: the limit is %d", 20 * MAX_NESTING);
+        p->failed = true;
+    }
+}
+
+struct ast *ast_two(struct parse *p, enum ast_kind kind, struct place at, struct ast *a, struct ast *b)
+{
+    struct ast *x = ast_new(p, kind, at);
+    x->a = a;
+    x->b = b;
+    deepen(p, x, a);
+    deepen(p, x, b);
+    return x;
+}
+
+struct ast *ast_add(struct parse *p, struct ast *list, struct ast *item)
+{
+    void *items = list->item;
+    arena_grow(p->arena, &items, &list->capacity, (size_t)list->items + 1, sizeof *list->item);
+    list->item = items;
+    list->item[list->items++] = item;
+    deepen(p, list, item);
+    return list;
+}
+
+struct ast *parse_file(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text)
+{
+    struct parse p = { .arena = a, .names = names, .diag = d, .file = file, .text = text, .line = 1, .column = 1 };
+    yyscan_t scanner;
+    if (yylex_init_extra(&p, &scanner))
+        bug("no memory for the scanner");
+    yy_scan_string(text, scanner);
+    int status = yyparse(scanner, &p);
+    yylex_destroy(scanner);
+    if (status == 2)
+        diag_error(d, (struct place){ file, p.line, p.column, 0 }, "nested too deep");
+    return status || p.failed || diag_errors(d) ? NULL : p.result;
+}
