@@ -36,9 +36,13 @@ const char *c_element_type(const struct lkernel *k, enum dtype t)
 
 /* --- constants ----------------------------------------------------------------------------------------------------- */
 
-/* The shortest digits that read back as this float or double. */
+/* The shortest digits that read back as this float or double; whole numbers without an exponent. */
 static void real_digits(char *to, size_t size, double x, bool f64)
 {
+    if (x == floor(x) && fabs(x) < 1e7) {
+        snprintf(to, size, "%.1f", x);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(to, size, "%.*g", digits, x);
         if (f64 ? strtod(to, NULL) == x : strtof(to, NULL) == (float)x)
@@ -387,27 +391,37 @@ static const struct attr *attr_of(const struct lx *x, const char *name)
     bug("%s has no attribute %s", op_info(x->op)->name, name);
 }
 
-/* low + (high - low) * u, mean + deviation * z. */
-static void print_random(struct c_kernel *c, const struct lx *x, enum c_precedence precedence)
+static void print_draw(struct c_kernel *c, const struct lx *x)
 {
-    bool uniform = x->op == OP_uniform, lanes = varies(c, x), bracket = precedence > C_SUM;
-    double base = attr_of(x, uniform ? "low" : "mean")->real;
-    double scale = uniform ? attr_of(x, "high")->real - base : attr_of(x, "deviation")->real;
     struct lanes *outer = c->lanes;
 
-    if (x->op != OP_uniform && x->op != OP_normal)
-        bug("%s is no random operation", op_info(x->op)->name);
-    open_bracket(c, bracket);
-    print_real(c, base);
-    text_puts(c->t, " + ");
-    print_real(c, scale);
-    text_add(c->t, " * %s%s(run->seed, run->step, %lldu, (uint64_t)", uniform ? "nn_uniform01" : "nn_normal",
-             lanes ? "_v" : "", (long long)attr_of(x, "stream")->i);
+    text_add(c->t, "%s%s(run->seed, run->step, %lldu, (uint64_t)", x->op == OP_uniform ? "nn_uniform01" : "nn_normal",
+             varies(c, x) ? "_v" : "", (long long)attr_of(x, "stream")->i);
     c->lanes = NULL;
     c_expr(c, x->arg[0], C_UNARY);
     c->lanes = outer;
     text_putc(c->t, ')');
-    close_bracket(c, bracket);
+}
+
+/* low + (high - low) * u, mean + deviation * z. */
+static void print_random(struct c_kernel *c, const struct lx *x, enum c_precedence precedence)
+{
+    bool uniform = x->op == OP_uniform;
+    double base = attr_of(x, uniform ? "low" : "mean")->real;
+    double scale = uniform ? attr_of(x, "high")->real - base : attr_of(x, "deviation")->real;
+    enum c_precedence mine = base != 0 ? C_SUM : scale != 1 ? C_PRODUCT : C_POSTFIX;
+
+    open_bracket(c, mine < precedence);
+    if (base != 0) {
+        print_real(c, base);
+        text_puts(c->t, " + ");
+    }
+    if (scale != 1) {
+        print_real(c, scale);
+        text_puts(c->t, " * ");
+    }
+    print_draw(c, x);
+    close_bracket(c, mine < precedence);
 }
 
 /* The attributes of a scalar operation in the order of its function's parameters. */
@@ -478,6 +492,8 @@ static void print_guard(struct c_kernel *c, const struct lx *x, enum c_precedenc
 
 static void print_variable(struct c_kernel *c, const struct lx *x)
 {
+    for (int i = 0; i < c->k->params; i++)
+        c->uses_param |= (uint64_t)(c->k->param[i] == x->var) << (i & 63);
     text_add(c->t, varies(c, x) ? "nn_iota_i(%s)" : "%s", x->var->name);
 }
 

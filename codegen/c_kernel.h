@@ -8,10 +8,11 @@
 
 struct c_kernel {
     struct text *t;
-    const struct lkernel *k;
+    struct lkernel *k;
     struct lanes *lanes;            /* of the vector loop being printed; NULL in scalar code */
     int depth;                      /* of indentation */
     bool uses_n;
+    uint64_t uses_param;            /* a bit each */
 };
 
 /* x as C where operators binding less than `precedence` need parentheses. In a vector loop what varies is a vector, all

@@ -1,0 +1,385 @@
+/* codegen/c_print.c: kernels as C functions. The only writer of statements; it decides nothing.
+ *
+ *     for o in 0..128 par vector                  for (int o = 0; o < 128; o += NN_L) {
+ *       local acc : f32[] = b[o]                      nn_v acc = nn_load(&b[o]);
+ *       for k in 0..784 red                  =>       for (int k = 0; k < 784; k++)
+ *         acc = fma(h[i,k], w[k,o], acc)                  acc = nn_fma_v(nn_splat(h[i * 784 + k]), nn_load(&w[k * 128 + o]), acc);
+ *       y[i,o] = max(acc, 0.0)                        nn_store(&y[i * 128 + o], nn_max_v(acc, nn_splat(0.0f)));
+ *                                                 }
+ *
+ * A vector loop whose length is no constant multiple of 16 is followed by the same body for the scalars that are left.
+ * The first parameter is n, or before it `run` (nn_context) where the kernel draws random numbers or reads the step's
+ * rates. */
+#include "codegen/c_kernel.h"
+#include "codegen/codegen.h"
+
+static void line(struct c_kernel *c)
+{
+    for (int i = 0; i < c->depth; i++)
+        text_puts(c->t, "    ");
+}
+
+/* --- what a kernel needs ------------------------------------------------------------------------------------------- */
+
+static bool needs_run(const struct lx *x)
+{
+    if (x->kind == LX_RANDOM || x->kind == LX_HYPER)
+        return true;
+    for (int i = 0; i < x->args; i++) {
+        if (needs_run(x->arg[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool block_needs_run(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->value && needs_run(s->value)) || block_needs_run(&s->body) || block_needs_run(&s->other))
+            return true;
+    }
+    return false;
+}
+
+/* Whether registers are used in these statements: loops around them are unrolled, or they would live in memory. */
+static bool reaches_tile(const struct lx *x)
+{
+    if (x->kind == LX_LOAD && x->buf->space == SPACE_TILE)
+        return true;
+    for (int i = 0; i < x->args; i++) {
+        if (reaches_tile(x->arg[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool block_reaches_tile(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->kind == LS_STORE && s->buf->space == SPACE_TILE) || (s->value && reaches_tile(s->value))
+                || block_reaches_tile(&s->body) || block_reaches_tile(&s->other))
+            return true;
+    }
+    return false;
+}
+
+/* --- statements ---------------------------------------------------------------------------------------------------- */
+
+static void print_block(struct c_kernel *c, const struct lblock *b);
+
+static bool on_lanes(const struct c_kernel *c, const struct lbuf *b)
+{
+    return c->lanes && (b->space == SPACE_TILE || lanes_local(c->lanes, b));
+}
+
+/* A value for a place that takes lanes or a scalar. */
+static void print_value(struct c_kernel *c, struct lx *x, bool lanes)
+{
+    if (lanes)
+        c_lanes(c, x);
+    else
+        c_expr(c, x, C_CHOICE);
+}
+
+static const char *lanes_store(enum dtype t)
+{
+    switch (t) {
+    case DT_REAL: return "nn_store(&";
+    case DT_I32: return "nn_store_i(&";
+    case DT_U8: return "nn_store_u8(&";
+    default: return "nn_store_b(&";
+    }
+}
+
+static void print_scalar_store(struct c_kernel *c, const struct ls *s)
+{
+    bool narrow = (s->buf->dtype == DT_U8 || s->buf->dtype == DT_BOOL) && (s->buf->rank || s->buf->space == SPACE_ARGUMENT);
+
+    c_element(c, s->buf, s->index);
+    text_puts(c->t, narrow ? " = (uint8_t)" : " = ");
+    c_expr(c, s->value, narrow ? C_POSTFIX : C_CHOICE);
+    text_puts(c->t, ";\n");
+}
+
+static void print_store(struct c_kernel *c, const struct ls *s)
+{
+    line(c);
+    if (!c->lanes) {
+        print_scalar_store(c, s);
+    } else if (on_lanes(c, s->buf)) {
+        c_element(c, s->buf, s->index);
+        text_puts(c->t, " = ");
+        c_lanes(c, s->value);
+        text_puts(c->t, ";\n");
+    } else {
+        text_puts(c->t, lanes_store(s->buf->dtype));
+        c_element(c, s->buf, s->index);
+        text_puts(c->t, ", ");
+        c_lanes(c, s->value);
+        text_puts(c->t, ");\n");
+    }
+}
+
+static void print_let(struct c_kernel *c, const struct ls *s)
+{
+    bool lanes = c->lanes && lanes_vary(c->lanes, s->value);
+
+    line(c);
+    text_add(c->t, "const %s %s = ", c_value_type(c->k, s->value->dtype, lanes), s->name);
+    print_value(c, s->value, lanes);
+    text_puts(c->t, ";\n");
+}
+
+static void print_tile(struct c_kernel *c, const struct lbuf *b)
+{
+    text_add(c->t, "nn_v %s", b->name);
+    for (int i = 0; i < b->rank; i++)
+        text_add(c->t, i == b->rank - 1 ? "[%lld / NN_L]" : "[%lld]", (long long)b->shape[i].k);
+    text_puts(c->t, ";\n");
+}
+
+static void print_local(struct c_kernel *c, const struct ls *s)
+{
+    const struct lbuf *b = s->buf;
+    bool lanes = on_lanes(c, b);
+
+    line(c);
+    if (b->space == SPACE_TILE) {
+        print_tile(c, b);
+        return;
+    }
+    if (b->rank) {
+        text_add(c->t, "NN_ALIGN(64) %s %s[%lld];\n", c_element_type(c->k, b->dtype), b->name,
+                 (long long)type_count(type_make(b->dtype, b->rank, b->shape), 1));
+        return;
+    }
+    text_add(c->t, "%s %s", c_value_type(c->k, b->dtype, lanes), b->name);
+    if (s->value) {
+        text_puts(c->t, " = ");
+        print_value(c, s->value, lanes);
+    }
+    text_puts(c->t, ";\n");
+}
+
+static bool has_tail(const struct ls *s)
+{
+    return loop_trips(s) < 0 || loop_trips(s) % 16;
+}
+
+/* One statement of C that declares nothing. */
+static bool is_simple(const struct lblock *b)
+{
+    const struct ls *s = b->first;
+
+    if (!s || s->next || s->kind == LS_LET || s->kind == LS_LOCAL || s->kind == LS_IF)
+        return false;
+    return s->kind == LS_STORE || s->way == WAY_PLAIN || (s->way == WAY_UNROLL && is_simple(&s->body))
+        || (s->way == WAY_VECTOR && !has_tail(s) && is_simple(&s->body));
+}
+
+static void print_body(struct c_kernel *c, const struct lblock *b)
+{
+    bool simple = is_simple(b);
+
+    text_puts(c->t, simple ? "\n" : " {\n");
+    c->depth++;
+    print_block(c, b);
+    c->depth--;
+    if (!simple) {
+        line(c);
+        text_puts(c->t, "}\n");
+    }
+}
+
+static void print_advance(struct c_kernel *c, const char *var, int64_t step)
+{
+    if (step == 1)
+        text_add(c->t, "%s++)", var);
+    else
+        text_add(c->t, "%s += %lld)", var, (long long)step);
+}
+
+/* for (int i = begin; i < end; i += step) */
+static void print_for(struct c_kernel *c, const struct ls *s)
+{
+    line(c);
+    text_add(c->t, "for (int %s = ", s->var->name);
+    c_expr(c, s->begin, C_CHOICE);
+    text_add(c->t, "; %s < ", s->var->name);
+    c_expr(c, s->end, C_SUM);
+    text_puts(c->t, "; ");
+}
+
+static bool sums_inside(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->kind == LS_LOOP && s->licence == LICENCE_RED) || sums_inside(&s->body) || sums_inside(&s->other))
+            return true;
+    }
+    return false;
+}
+
+/* What stands before the loop for the compiler, or NULL. */
+static const char *hint(const struct ls *s)
+{
+    if (s->way == WAY_THREADS)
+        return "NN_THREADS\n";
+    if (s->way == WAY_UNROLL)
+        return "NN_UNROLL\n";
+    return s->licence == LICENCE_RED && block_reaches_tile(&s->body) && !sums_inside(&s->body) ? "NN_UNROLL_K\n" : NULL;
+}
+
+static void print_plain(struct c_kernel *c, const struct ls *s)
+{
+    if (hint(s)) {
+        line(c);
+        text_puts(c->t, hint(s));
+    }
+    print_for(c, s);
+    print_advance(c, s->var->name, s->step);
+    print_body(c, &s->body);
+}
+
+/* The part of a loop that fills whole vectors, then, if any, what is left. */
+static void print_main_and_tail(struct c_kernel *c, const struct ls *s, struct lanes *lanes)
+{
+    const char *var = s->var->name;
+
+    line(c);
+    text_add(c->t, "int %s = ", var);
+    c_expr(c, s->begin, C_CHOICE);
+    text_puts(c->t, ";\n");
+    line(c);
+    text_add(c->t, "for (; %s + NN_L <= ", var);
+    c_expr(c, s->end, C_SUM);
+    text_add(c->t, "; %s += NN_L)", var);
+    c->lanes = lanes;
+    print_body(c, &s->body);
+    c->lanes = NULL;
+    line(c);
+    text_add(c->t, "for (; %s < ", var);
+    c_expr(c, s->end, C_SUM);
+    text_add(c->t, "; %s++)", var);
+    print_body(c, &s->body);
+}
+
+static void print_vector(struct c_kernel *c, const struct ls *s)
+{
+    struct lanes lanes = lanes_of(c->k, s);
+
+    if (has_tail(s)) {
+        print_main_and_tail(c, s, &lanes);
+        return;
+    }
+    if (block_reaches_tile(&s->body)) {
+        line(c);
+        text_puts(c->t, "NN_UNROLL\n");
+    }
+    print_for(c, s);
+    text_add(c->t, "%s += NN_L)", s->var->name);
+    c->lanes = &lanes;
+    print_body(c, &s->body);
+    c->lanes = NULL;
+}
+
+static void print_if(struct c_kernel *c, const struct ls *s)
+{
+    line(c);
+    text_puts(c->t, "if (");
+    c_expr(c, s->value, C_CHOICE);
+    text_puts(c->t, ") {\n");
+    c->depth++;
+    print_block(c, &s->body);
+    c->depth--;
+    line(c);
+    text_puts(c->t, s->other.first ? "} else {\n" : "}\n");
+    if (!s->other.first)
+        return;
+    c->depth++;
+    print_block(c, &s->other);
+    c->depth--;
+    line(c);
+    text_puts(c->t, "}\n");
+}
+
+static void print_block(struct c_kernel *c, const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        switch (s->kind) {
+        case LS_LET: print_let(c, s); break;
+        case LS_STORE: print_store(c, s); break;
+        case LS_LOCAL: print_local(c, s); break;
+        case LS_IF: print_if(c, s); break;
+        case LS_LOOP:
+            if (s->way == WAY_VECTOR && !c->lanes)
+                print_vector(c, s);
+            else
+                print_plain(c, s);
+            break;
+        }
+    }
+}
+
+/* --- functions ----------------------------------------------------------------------------------------------------- */
+
+static void print_comment(struct text *t, const char *origin)
+{
+    if (!*origin)
+        return;
+    text_puts(t, "/* ");
+    for (const char *p = origin; *p; p++)
+        text_puts(t, p[0] == '*' && p[1] == '/' ? "* " : (char[2]){*p, '\0'});
+    text_puts(t, " */\n");
+}
+
+static void print_parameters(struct text *t, const struct lkernel *k)
+{
+    text_puts(t, block_needs_run(&k->body) ? "(const nn_context *run, int n" : "(int n");
+    for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
+        text_add(t, ", %s%s *restrict %s", b->written ? "" : "const ", c_element_type(k, b->dtype), b->name);
+    for (int i = 0; i < k->params; i++)
+        text_add(t, ", int %s", k->param[i]->name);
+    text_puts(t, ")\n");
+}
+
+/* What the body may not use, so that no compiler warns. */
+static void print_unused(struct c_kernel *c)
+{
+    const struct lkernel *k = c->k;
+
+    if (!c->uses_n)
+        text_puts(c->t, "    (void)n;\n");
+    for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
+        if (!b->read && !b->written)
+            text_add(c->t, "    (void)%s;\n", b->name);
+    }
+    for (int i = 0; i < k->params; i++) {
+        if (!(c->uses_param >> (i & 63) & 1))
+            text_add(c->t, "    (void)%s;\n", k->param[i]->name);
+    }
+}
+
+void c_kernel(struct text *t, struct lkernel *k)
+{
+    struct text body = text_make(k->arena), unused = text_make(k->arena);
+    struct c_kernel c = {.t = &body, .k = k, .depth = 1};
+
+    print_block(&c, &k->body);
+    c.t = &unused;
+    print_unused(&c);
+    print_comment(t, k->origin);
+    text_add(t, "static NN_KERNEL void %s", k->name);
+    print_parameters(t, k);
+    text_add(t, "{\n%s%s}\n", text_string(&unused), text_string(&body));
+}
+
+void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
+                   void *context, const char *const *param)
+{
+    text_add(t, "%s(%sn", k->name, block_needs_run(&k->body) ? "&context, " : "");
+    for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
+        text_add(t, ", %s", pointer(context, b));
+    for (int i = 0; i < k->params; i++)
+        text_add(t, ", %s", param[i]);
+    text_puts(t, ");");
+}
