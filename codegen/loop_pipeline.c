@@ -1,0 +1,94 @@
+/* codegen/loop_pipeline.c: runs the loop passes of loops.def, and replaces expressions for them. */
+#include "codegen/loop_pass.h"
+
+#include <string.h>
+
+#include "ir/loop_index.h"
+
+static const struct loop_pass {
+    const char *name;
+    int level;
+    loop_pass_fn *run;
+} passes[] = {
+#define LOOP_PASS(name, level, what) {#name, level, loop_##name},
+#include "codegen/loops.def"
+#undef LOOP_PASS
+};
+
+/* Whether the name is in a list separated by commas. */
+static bool listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    while (list && *list) {
+        size_t word = strcspn(list, ",");
+        if (word == length && !strncmp(list, name, length))
+            return true;
+        list += word + (list[word] == ',');
+    }
+    return false;
+}
+
+void loops_run(struct lkernel *k, int level, const char *disable)
+{
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        if (level >= passes[i].level && !listed(disable, passes[i].name))
+            passes[i].run(k);
+    }
+}
+
+bool loops_run_one(struct lkernel *k, const char *name)
+{
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        if (!strcmp(passes[i].name, name)) {
+            passes[i].run(k);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- replacing expressions ----------------------------------------------------------------------------------------- */
+
+void rewrite_set(struct rewrite *r, const struct lx *x, struct lx *with)
+{
+    arena_grow(r->k->arena, (void **)&r->known, &r->capacity, (size_t)x->id + 1, sizeof *r->known);
+    r->known[x->id] = with;
+}
+
+struct lx *rewrite_value(struct rewrite *r, struct lx *x)
+{
+    struct lx *arg[MAX_RANK], *y = x;
+    bool changed = false;
+
+    if ((size_t)x->id < r->capacity && r->known[x->id])
+        return r->known[x->id];
+    for (int i = 0; i < x->args; i++) {
+        arg[i] = rewrite_value(r, x->arg[i]);
+        changed |= arg[i] != x->arg[i];
+    }
+    if (changed) {
+        struct lx like = *x;
+        like.arg = arg;
+        y = lx_make(r->k, &like);
+    }
+    y = r->rule ? r->rule(r, y) : y;
+    rewrite_set(r, x, y);
+    return y;
+}
+
+void rewrite_block(struct rewrite *r, struct lblock *b)
+{
+    for (struct ls *s = b->first; s; s = s->next) {
+        for (int i = 0; s->kind == LS_STORE && i < s->buf->rank; i++)
+            s->index[i] = rewrite_value(r, s->index[i]);
+        if (s->kind == LS_LOOP) {
+            s->begin = rewrite_value(r, s->begin);
+            s->end = rewrite_value(r, s->end);
+        }
+        if (s->value)
+            s->value = rewrite_value(r, s->value);
+        rewrite_block(r, &s->body);
+        rewrite_block(r, &s->other);
+    }
+}

@@ -1,0 +1,87 @@
+/* codegen/loop_threads.c: an outermost `par` loop runs in threads where a full batch gives it enough work. Which threads
+ * do what depends on shapes alone, and no sum crosses iterations, so no bit depends on their number. A loop in lanes is
+ * cut into pieces first.
+ *
+ *     for i in 0..n par                      for i in 0..n par threads
+ *       ...                                    ...
+ *
+ *     for i in 0..1000000 par vector   =>    for i_0 in 0..1000000 step 16384 par threads
+ *       ...                                    for i in i_0..imin(i_0 + 16384, 1000000) par vector
+ *                                                ...
+ */
+#include "codegen/loop_pass.h"
+
+#include "ir/loop_lanes.h"
+
+/* Operations below which starting threads costs more than it gives (about 20 us), and iterations of a piece. */
+enum { ENOUGH = 1 << 18, PIECE = 1 << 14 };
+
+/* Elementary functions count as several operations. */
+static double work_of(const struct lx *x)
+{
+    double work = x->kind == LX_ELEM && !op_is(x->op, CHEAP) ? 8 : x->kind == LX_RANDOM ? 20 : x->kind >= LX_ELEM;
+
+    for (int i = 0; i < x->args; i++)
+        work += work_of(x->arg[i]);
+    return work;
+}
+
+static double work_of_block(const struct lblock *b);
+
+static double trips_of(const struct ls *s)
+{
+    int64_t span = s->end->high - s->begin->low;
+
+    return span > 0 ? (double)((span - 1) / s->step + 1) : 0;
+}
+
+static double work_of_block(const struct lblock *b)
+{
+    double work = 0;
+
+    for (const struct ls *s = b->first; s; s = s->next) {
+        work += (s->value ? work_of(s->value) : 0) + work_of_block(&s->other);
+        work += (s->kind == LS_LOOP ? trips_of(s) : 1) * work_of_block(&s->body);
+    }
+    return work;
+}
+
+/* for v in begin..end   =>   for v_0 in begin..end step PIECE, for v in v_0..imin(v_0 + PIECE, end) */
+static void cut(struct lkernel *k, struct ls *s)
+{
+    struct lblock inner = {NULL, NULL};
+    struct ls *piece = NEW(k->arena, struct ls), *outer;
+    struct lx *first;
+
+    *piece = *s;
+    piece->next = NULL;
+    piece->var->loop = piece;
+    outer = ls_loop(k, &inner, arena_printf(k->arena, "%s_0", s->var->name), s->begin, s->end, PIECE, LICENCE_PAR);
+    first = lx_var(k, outer->var);
+    piece->begin = first;
+    piece->end = lx_index(k, LX_IMIN, lx_index(k, LX_IADD, first, lx_int(k, PIECE)), s->end);
+    outer->next = s->next;
+    outer->body = (struct lblock){piece, piece};
+    *s = *outer;
+    s->var->loop = s;
+}
+
+static void start(struct lkernel *k, struct lblock *b)
+{
+    for (struct ls *s = b->first; s; s = s->next) {
+        double work = s->kind == LS_LOOP ? trips_of(s) * work_of_block(&s->body) : 0;
+        if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || trips_of(s) < 2) {
+            start(k, &s->body);
+            start(k, &s->other);
+        } else if (work >= ENOUGH && (s->way == WAY_PLAIN || (s->way == WAY_VECTOR && trips_of(s) > PIECE))) {
+            if (s->way == WAY_VECTOR)
+                cut(k, s);
+            s->way = WAY_THREADS;
+        }
+    }
+}
+
+void loop_threads(struct lkernel *k)
+{
+    start(k, &k->body);
+}

@@ -1,0 +1,71 @@
+/* codegen/loop_unroll.c: loops of few iterations that index a register tile are unrolled: registers have no addresses.
+ *
+ *     tile acc : f32[4,32]                         tile acc : f32[4,32]
+ *     for r in 0..4 par                     =>     for r in 0..4 par unroll
+ *       for q in 0..32 par vector                    for q in 0..32 par vector
+ *         acc[r,q] = 0.0                               acc[r,q] = 0.0
+ */
+#include "codegen/loop_pass.h"
+
+#include "ir/loop_lanes.h"
+
+enum { MAX_UNROLLED = 64 };             /* as nn_vec.h's NN_UNROLL */
+
+static bool depends(const struct lx *x, const struct lvar *v)
+{
+    if (x->kind == LX_VAR)
+        return x->var == v;
+    for (int i = 0; i < x->args; i++) {
+        if (depends(x->arg[i], v))
+            return true;
+    }
+    return false;
+}
+
+static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)
+{
+    if (b->space != SPACE_TILE)
+        return false;
+    for (int i = 0; i < b->rank; i++) {
+        if (depends(index[i], v))
+            return true;
+    }
+    return false;
+}
+
+static bool value_indexes(const struct lx *x, const struct lvar *v)
+{
+    if (x->kind == LX_LOAD && indexes_tile(x->buf, x->arg, v))
+        return true;
+    for (int i = 0; i < x->args; i++) {
+        if (value_indexes(x->arg[i], v))
+            return true;
+    }
+    return false;
+}
+
+static bool block_indexes(const struct lblock *b, const struct lvar *v)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->kind == LS_STORE && indexes_tile(s->buf, s->index, v)) || (s->value && value_indexes(s->value, v))
+                || block_indexes(&s->body, v) || block_indexes(&s->other, v))
+            return true;
+    }
+    return false;
+}
+
+static void unroll(struct lblock *b)
+{
+    for (struct ls *s = b->first; s; s = s->next) {
+        unroll(&s->body);
+        unroll(&s->other);
+        if (s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) > 0 && loop_trips(s) <= MAX_UNROLLED
+                && block_indexes(&s->body, s->var))
+            s->way = WAY_UNROLL;
+    }
+}
+
+void loop_unroll(struct lkernel *k)
+{
+    unroll(&k->body);
+}
