@@ -18,7 +18,6 @@ struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const cha
 
 /* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
 void loops_run(struct lkernel *k, int level, const char *disable);
-bool loops_run_one(struct lkernel *k, const char *name);         /* false: no pass has this name */
 typedef void loop_pass_fn(struct lkernel *k);
 void loops_only(struct lkernel *k, const char *passes);             /* these, in the order given; NULL: none */
 void loops_print(struct text *t);                                   /* --print-passes: `lower`, then each loop pass, a line each */

@@ -6,14 +6,25 @@
 #include "ir/loop_index.h"
 
 static const struct loop_pass {
-    const char *name;
+    const char *name, *what;
     int level;
     loop_pass_fn *run;
 } passes[] = {
-#define LOOP_PASS(name, level, what) {#name, level, loop_##name},
+#define LOOP_PASS(name, level, what) {#name, what, level, loop_##name},
 #include "codegen/loops.def"
 #undef LOOP_PASS
 };
+
+enum { PASSES = sizeof passes / sizeof *passes };
+
+static const struct loop_pass *find(const char *name, size_t length)
+{
+    for (int i = 0; i < PASSES; i++) {
+        if (strlen(passes[i].name) == length && !strncmp(passes[i].name, name, length))
+            return &passes[i];
+    }
+    return NULL;
+}
 
 /* Whether the name is in a list separated by commas. */
 static bool listed(const char *list, const char *name)
@@ -31,21 +42,61 @@ static bool listed(const char *list, const char *name)
 
 void loops_run(struct lkernel *k, int level, const char *disable)
 {
-    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+    for (int i = 0; i < PASSES; i++) {
         if (level >= passes[i].level && !listed(disable, passes[i].name))
             passes[i].run(k);
     }
 }
 
-bool loops_run_one(struct lkernel *k, const char *name)
+void loops_only(struct lkernel *k, const char *list)
 {
-    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
-        if (!strcmp(passes[i].name, name)) {
-            passes[i].run(k);
+    while (list && *list) {
+        size_t word = strcspn(list, ",");
+        const struct loop_pass *pass = find(list, word);
+        if (pass)
+            pass->run(k);
+        list += word + (list[word] == ',');
+    }
+}
+
+void loops_print(struct text *t)
+{
+    text_puts(t, "lower            every group becomes a kernel of loops\n");
+    for (int i = 0; i < PASSES; i++)
+        text_add(t, "%-16s %s\n", passes[i].name, passes[i].what);
+}
+
+const char *const *loops_names(void)
+{
+    static const char *const names[] = {
+        "lower",
+#define LOOP_PASS(name, level, what) #name,
+#include "codegen/loops.def"
+#undef LOOP_PASS
+        "loops", NULL,
+    };
+
+    return names;
+}
+
+bool loops_wanted(const char *list)
+{
+    for (const char *const *name = loops_names(); *name; name++) {
+        if (listed(list, *name))
             return true;
-        }
     }
     return false;
+}
+
+/* Blanks and comments may stand before the first word. */
+bool loops_text(const char *text)
+{
+    for (;;) {
+        text += strspn(text, " \t\r\n");
+        if (*text != '#')
+            return !strncmp(text, "kernel ", 7);
+        text += strcspn(text, "\n");
+    }
 }
 
 /* --- replacing expressions ----------------------------------------------------------------------------------------- */
