@@ -61,9 +61,9 @@ void loops_only(struct lkernel *k, const char *list)
 
 void loops_print(struct text *t)
 {
-    text_puts(t, "lower            every group becomes a kernel of loops\n");
+    text_puts(t, "lower               every group becomes a kernel of loops\n");
     for (int i = 0; i < PASSES; i++)
-        text_add(t, "%-16s %s\n", passes[i].name, passes[i].what);
+        text_add(t, "%-14s -O%d  %s\n", passes[i].name, passes[i].level, passes[i].what);
 }
 
 const char *const *loops_names(void)
