@@ -2,9 +2,13 @@
 #ifndef FRONTEND_AST_H
 #define FRONTEND_AST_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "ir/base/arena.h"
 #include "ir/base/diag.h"
 #include "ir/base/names.h"
+#include "ir/base/text.h"
 
 enum ast_kind {
     /* expressions */

@@ -83,6 +83,7 @@ formal_list: formal                     { $$ = ast_add(p, ast_new(p, A_LIST, @1)
     | formal_list ',' formal            { $$ = ast_add(p, $1, $3); }
 
 formal: NAME                            { $$ = ast_text(p, A_FORMAL, @1, $1); }
+    | NAME '=' NONE                     { $$ = ast_text(p, A_FORMAL, @1, $1); $$->a = ast_new(p, A_NONE, @3); }
 
 constant: NAME                          { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; }
     | NAME '=' expression               { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; $$->a = $3; }

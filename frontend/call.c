@@ -1,0 +1,431 @@
+/* frontend/call.c: blocks and layers: arguments bound to inputs and constants, layers made, named and applied. */
+#include <string.h>
+
+#include "frontend/elab.h"
+
+/* ---- identity of layers ---- */
+
+static const char *path_join_names(struct elab *e, const char *path, const char *own)
+{
+    return *path ? name_printf(e->names, "%s.%s", path, own) : own;
+}
+
+static struct instance *instance_new(struct elab *e, const char *path, const char *own, struct place at)
+{
+    struct instance *i = NEW(e->arena, struct instance);
+    i->path = path;
+    i->own = own;
+    i->at = at;
+    return i;
+}
+
+/* The child of that name: the same one in every application of the parent. A second layer of one name in one
+ * application is another layer of the same path, which is wrong once both have parameters. */
+struct instance *child_of(struct elab *e, struct instance *parent, const char *own, struct place at)
+{
+    for (struct child *c = parent->children; c; c = c->next) {
+        if (c->name != own)
+            continue;
+        if (c->run != parent->run) {
+            c->run = parent->run;
+            return c->instance;
+        }
+        struct instance *other = instance_new(e, c->instance->path, own, at);
+        other->clash = true;
+        return other;
+    }
+    struct child *c = NEW(e->arena, struct child);
+    *c = (struct child){ own, instance_new(e, path_join_names(e, parent->path, own), own, at), parent->run, parent->children };
+    parent->children = c;
+    return c->instance;
+}
+
+static const char *anonymous(struct elab *e, const char *block)
+{
+    struct counter *c = e->instance->counters;
+    while (c && c->name != block)
+        c = c->next;
+    if (!c) {
+        c = NEW(e->arena, struct counter);
+        *c = (struct counter){ block, 0, e->instance->counters };
+        e->instance->counters = c;
+    }
+    return name_printf(e->names, "%s_%d", block, ++c->count);
+}
+
+static struct instance *new_instance(struct elab *e, const char *block, const char *own, struct place at)
+{
+    return child_of(e, e->instance, own ? own : anonymous(e, block), at);
+}
+
+/* ---- arguments of a block ---- */
+
+struct bound {
+    struct val *constant;       /* by formal */
+    bool *given;
+    struct val *tensor;         /* by formal */
+    int tensors, inputs, next_input, next_constant;
+    bool ok;
+};
+
+static const struct ast *formal(const struct block *b, int i)
+{
+    return b->tree->item[i];
+}
+
+static int find_formal(const struct block *b, const char *wanted)
+{
+    for (int i = 0; i < b->tree->items; i++)
+        if (formal(b, i)->text == wanted)
+            return i;
+    return -1;
+}
+
+static int next_formal(const struct block *b, int from, bool constant)
+{
+    while (from < b->tree->items && formal(b, from)->flag != constant)
+        from++;
+    return from;
+}
+
+static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
+{
+    int i = next_formal(b, g->next_input, false);
+    if (i >= b->tree->items) {
+        error_at(e, at, "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs, g->inputs == 1 ? "" : "s",
+                 describe(e, &v));
+        g->ok = false;
+        return;
+    }
+    g->next_input = i + 1;
+    g->tensor[i] = v;
+    g->given[i] = true;
+    g->tensors++;
+}
+
+static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
+{
+    int i = next_formal(b, g->next_constant, true);
+    if (i >= b->tree->items) {
+        error_at(e, at, "'%s' does not take %s here", b->tree->text, describe(e, &v));
+        g->ok = false;
+        return;
+    }
+    g->next_constant = i + 1;
+    g->constant[i] = v;
+    g->given[i] = true;
+}
+
+static void bind_positional(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
+{
+    if (v.kind == V_POISON)
+        g->ok = false;
+    else if (v.kind == V_TUPLE)
+        for (int i = 0; i < v.items; i++)
+            bind_positional(e, g, b, v.item[i], at);
+    else if (v.kind == V_TENSOR)
+        bind_tensor(e, g, b, v, at);
+    else
+        bind_constant(e, g, b, v, at);
+}
+
+static void bind_by_name(struct elab *e, struct bound *g, const struct block *b, const struct ast *arg)
+{
+    int i = find_formal(b, arg->text);
+    if (i < 0) {
+        const char **names = NEW_ARRAY(e->arena, b->tree->items + 1, const char *);
+        for (int k = 0; k < b->tree->items; k++)
+            names[k] = formal(b, k)->text;
+        const char *near = diag_nearest(arg->text, names, (size_t)b->tree->items);
+        diag_error_hint(e->diag, arg->at, NULL, arg->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                        "'%s' has no argument '%s'", b->tree->text, arg->text);
+        g->ok = false;
+        return;
+    }
+    if (g->given[i]) {
+        error_at(e, arg->at, "argument '%s' is given twice", arg->text);
+        g->ok = false;
+        return;
+    }
+    bool constant = formal(b, i)->flag;
+    struct val v = constant && is_init_name(arg->text) ? eval_init(e, arg->a) : eval(e, arg->a);
+    if (v.kind == V_POISON) {
+        g->ok = false;
+        return;
+    }
+    if (constant == (v.kind == V_TENSOR)) {
+        error_at(e, arg->at, constant ? "argument '%s' is a compile-time value, not %s" : "argument '%s' is a tensor, not %s", arg->text,
+                 describe(e, &v));
+        g->ok = false;
+        return;
+    }
+    g->given[i] = true;
+    if (constant)
+        g->constant[i] = v;
+    else
+        g->tensor[i] = v, g->tensors++;
+}
+
+static void bind_arguments(struct elab *e, struct bound *g, const struct block *b, const struct ast *arguments, const struct val *piped, struct place at)
+{
+    for (int i = 0; i < b->tree->items; i++)
+        g->inputs += !formal(b, i)->flag;
+    if (piped)
+        bind_positional(e, g, b, *piped, at);
+    for (int i = 0; arguments && i < arguments->items; i++) {
+        const struct ast *a = arguments->item[i];
+        if (a->kind == A_ARG)
+            bind_by_name(e, g, b, a);
+        else
+            bind_positional(e, g, b, eval(e, a), place_of(e, a));
+    }
+}
+
+/* A constant left out takes its default, evaluated where the block was written, and seeing the formals before it. */
+static bool check_constants(struct elab *e, const struct bound *g, const struct block *b, struct place at)
+{
+    for (int i = 0; i < b->tree->items; i++)
+        if (formal(b, i)->flag && !g->given[i] && !formal(b, i)->a) {
+            error_at(e, at, "'%s' needs its argument '%s'", b->tree->text, formal(b, i)->text);
+            return false;
+        }
+    return true;
+}
+
+/* ---- applying ---- */
+
+static bool too_deep(struct elab *e, struct place at)
+{
+    if (e->depth < MAX_DEPTH_OF_CALLS)
+        return false;
+    error_at(e, at, "blocks are applied more than %d deep: does one apply itself?", MAX_DEPTH_OF_CALLS);
+    e->too_large = true;
+    return true;
+}
+
+/* Binds formals in the environment at work; missing tensors that may be left out become none. */
+static bool bind_formals(struct elab *e, const struct block *b, const struct layer *l, const struct val *tensor, struct place at)
+{
+    for (int i = 0; i < b->tree->items; i++) {
+        const struct ast *f = formal(b, i);
+        if (!f->flag) {
+            if (tensor[i].kind == V_POISON && !f->a) {
+                error_at(e, at, "'%s' needs its tensor '%s'", b->tree->text, f->text);
+                return false;
+            }
+            bind(e, f->text, tensor[i].kind == V_POISON ? v_none() : tensor[i]);
+            continue;
+        }
+        struct val v = l->given[i] ? l->constant[i] : is_init_name(f->text) ? eval_init(e, f->a) : eval(e, f->a);
+        if (v.kind == V_POISON)
+            return false;
+        bind(e, f->text, v);
+    }
+    return true;
+}
+
+/* What is put aside while a block runs. */
+struct saved {
+    struct env *env;
+    struct instance *instance;
+    struct place at;
+    bool in_library, in_net, returned;
+    struct val result;
+};
+
+static struct saved enter(struct elab *e, const struct block *b, struct instance *instance, struct place at)
+{
+    struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->result };
+    if (!e->in_library)
+        e->at = at;
+    e->env = env_new(e, b->env);
+    e->instance = instance;
+    e->in_library = b->library;
+    e->in_net = false;
+    e->returned = false;
+    e->result = v_none();
+    e->depth++;
+    instance->run++;
+    instance->counters = NULL;
+    return s;
+}
+
+static void leave(struct elab *e, struct saved s)
+{
+    e->env = s.env;
+    e->instance = s.instance;
+    e->at = s.at;
+    e->in_library = s.in_library;
+    e->in_net = s.in_net;
+    e->returned = s.returned;
+    e->result = s.result;
+    e->depth--;
+}
+
+static struct val apply_block(struct elab *e, const struct layer *l, const struct val *tensor, struct place at)
+{
+    const struct block *b = l->block;
+    struct val v = v_poison();
+    if (too_deep(e, at))
+        return v;
+    struct saved s = enter(e, b, l->instance, at);
+    struct place inner = e->at;
+    if (bind_formals(e, b, l, tensor, inner)) {
+        if (b->tree->c) {
+            v = apply_custom(e, b, e->env, tensor, inner);
+        } else {
+            run_statements(e, b->tree->b);
+            v = e->result;
+            if (!e->returned && !diag_errors(e->diag))
+                error_at(e, b->tree->at, "block '%s' ends without a return", b->tree->text);
+            if (!e->returned)
+                v = v_poison();
+        }
+    }
+    leave(e, s);
+    return v;
+}
+
+/* The tensors of a layer that has its constants already. */
+static bool spread(struct elab *e, struct layer *l, const struct val *v, struct val *tensor, int *next, struct place at)
+{
+    const struct block *b = l->block;
+    if (v->kind == V_POISON)
+        return false;
+    if (v->kind == V_TUPLE) {
+        for (int i = 0; i < v->items; i++)
+            if (!spread(e, l, &v->item[i], tensor, next, at))
+                return false;
+        return true;
+    }
+    if (v->kind != V_TENSOR) {
+        error_at(e, at, "a layer takes tensors, not %s", describe(e, v));
+        return false;
+    }
+    *next = next_formal(b, *next, false);
+    if (*next >= b->tree->items) {
+        error_at(e, at, "'%s' is given too many tensors", b->tree->text);
+        return false;
+    }
+    tensor[(*next)++] = *v;
+    return true;
+}
+
+struct val apply_layer(struct elab *e, struct layer *l, const struct val *tensors, int count, struct place at)
+{
+    struct val *tensor = NEW_ARRAY(e->arena, l->block->tree->items + 1, struct val);
+    int next = 0;
+    for (int i = 0; i < count; i++)
+        if (!spread(e, l, &tensors[i], tensor, &next, at))
+            return v_poison();
+    return apply_block(e, l, tensor, at);
+}
+
+/* ---- calls ---- */
+
+/* A block called: with tensors it is applied at once, without it becomes a layer. */
+static struct val call_block(struct elab *e, const struct block *b, const struct ast *arguments, const struct val *piped,
+                             struct place at, const char *own)
+{
+    int n = b->tree->items;
+    struct bound g = { .constant = NEW_ARRAY(e->arena, n + 1, struct val), .given = NEW_ARRAY(e->arena, n + 1, bool),
+                       .tensor = NEW_ARRAY(e->arena, n + 1, struct val), .ok = true };
+    bind_arguments(e, &g, b, arguments, piped, at);
+    if (!g.ok || !check_constants(e, &g, b, at))
+        return v_poison();
+    struct layer *l = NEW(e->arena, struct layer);
+    *l = (struct layer){ .block = b, .constant = g.constant, .given = g.given, .at = at };
+    bool apply = g.tensors || !g.inputs;
+    l->instance = new_instance(e, b->tree->text, apply ? NULL : own, at);
+    if (apply)
+        return apply_block(e, l, g.tensor, at);
+    return (struct val){ .kind = V_LAYER, .layer = l };
+}
+
+static struct val call_layer(struct elab *e, struct layer *l, const struct ast *arguments, const struct val *piped, struct place at)
+{
+    if (l->builtin)
+        return call_builtin(e, l->builtin, arguments && arguments->items ? arguments : l->call, piped, at);
+    int count = 0, n = (piped != NULL) + (arguments ? arguments->items : 0);
+    struct val *tensors = NEW_ARRAY(e->arena, n + 1, struct val);
+    if (piped)
+        tensors[count++] = *piped;
+    for (int i = 0; arguments && i < arguments->items; i++) {
+        const struct ast *a = arguments->item[i];
+        if (a->kind == A_ARG) {
+            error_at(e, a->at, "this layer has its constants already; it takes tensors alone");
+            return v_poison();
+        }
+        tensors[count++] = eval(e, a);
+    }
+    if (!count)
+        return (struct val){ .kind = V_LAYER, .layer = l };
+    return apply_layer(e, l, tensors, count, at);
+}
+
+static struct val unknown(struct elab *e, const struct ast *x, struct place at)
+{
+    const struct val *other = look_up(e, x->text, false);
+    const char *near = nearest_name(e, x->text, true);
+    if (other && other->kind != V_POISON)
+        error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
+    else if (!other)
+        diag_error_hint(e->diag, at, NULL, x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                        "no layer, block or operation is called '%s'", x->text);
+    return v_poison();
+}
+
+/* `piped |> callee(arguments)` or `callee(arguments)`. own: the name a layer made here is bound to, or NULL. */
+struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped, const char *own)
+{
+    struct place at = place_of(e, callee);
+    struct val v;
+    if (callee->kind == A_NAME) {
+        const struct val *found = look_up(e, callee->text, true);
+        const struct builtin *f = found ? NULL : builtin_find(callee->text);
+        if (f)
+            return call_builtin(e, f, arguments, piped, at);
+        if (!found)
+            return unknown(e, callee, at);
+        v = *found;
+    } else {
+        v = eval(e, callee);
+    }
+    if (v.kind == V_POISON)
+        return v;
+    if (v.kind == V_BLOCK)
+        return call_block(e, v.block, arguments, piped, at, own);
+    if (v.kind == V_LAYER)
+        return call_layer(e, v.layer, arguments, piped, at);
+    error_at(e, at, "%s cannot be called", describe(e, &v));
+    return v_poison();
+}
+
+/* ---- a layer's parameters ---- */
+
+struct val layer_member(struct elab *e, struct layer *l, const char *member, struct place at)
+{
+    if (l->builtin) {
+        error_at(e, at, "'%s' has no parameters", l->builtin->name);
+        return v_poison();
+    }
+    const char *path = path_join_names(e, l->instance->path, member);
+    struct var *v = module_find(e->m, path);
+    struct graph *top = e->graph;
+    for (struct body *b = e->body; b; b = b->outer)
+        top = b->outer ? b->outer->graph : e->m->graph[e->mode == MODE_TRAIN ? GRAPH_TRAIN : e->mode == MODE_EVAL ? GRAPH_EVAL : GRAPH_INFER];
+    if (v)
+        return v_tensor(localize(e, graph_var(top, v)));
+    const char **names = NEW_ARRAY(e->arena, e->m->vars + 1, const char *);
+    size_t count = 0, length = strlen(l->instance->path);
+    for (int i = 0; i < e->m->vars; i++)
+        if (!strncmp(e->m->var[i]->name, l->instance->path, length) && e->m->var[i]->name[length] == '.')
+            names[count++] = e->m->var[i]->name + length + 1;
+    const char *near = diag_nearest(member, names, count);
+    if (!count)
+        error_at(e, at, "layer '%s' has no parameters yet: they are made when it is first applied", l->instance->path);
+    else
+        diag_error_hint(e->diag, at, NULL, member, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                        "layer '%s' has no parameter '%s'", l->instance->path, member);
+    return v_poison();
+}

@@ -1,0 +1,546 @@
+/* frontend/expr.c: expressions. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/elab.h"
+
+void error_at(struct elab *e, struct place at, const char *format, ...)
+{
+    char text[600];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    diag_error(e->diag, at, "%s", text);
+}
+
+struct place place_of(const struct elab *e, const struct ast *x)
+{
+    return e->in_library ? e->at : x->at;
+}
+
+struct build builder(struct elab *e)
+{
+    struct build b = build_end(e->graph, e->at, e->instance ? e->instance->path : "");
+    if (++e->operations > MAX_OPERATIONS && !e->too_large) {
+        e->too_large = true;
+        error_at(e, e->at, "the net has more than %d operations", MAX_OPERATIONS);
+    }
+    return b;
+}
+
+/* ---- tensors seen from a body ---- */
+
+static struct value *capture(struct elab *e, struct body *body, struct value *v)
+{
+    if (!body || v->graph == body->graph || is_poison(v))
+        return v;
+    for (int i = 0; i < body->captured; i++)
+        if (body->from[i] == v)
+            return body->to[i];
+    struct value *outside = capture(e, body->outer, v);
+    struct value *param = graph_param(body->graph, outside->type, outside->name);
+    void *from = body->from, *to = body->to;
+    arena_grow(e->arena, &from, &body->from_capacity, (size_t)body->captured + 1, sizeof *body->from);
+    arena_grow(e->arena, &to, &body->to_capacity, (size_t)body->captured + 1, sizeof *body->to);
+    body->from = from;
+    body->to = to;
+    body->from[body->captured] = v;
+    body->to[body->captured++] = param;
+    return param;
+}
+
+struct value *localize(struct elab *e, struct value *v)
+{
+    return e->body && v->graph != e->graph ? capture(e, e->body, v) : v;
+}
+
+/* What a built-in operation takes as a tensor: numbers stand for one of the other operand's element type. */
+struct value *tensor_of(struct elab *e, const struct val *v, struct place at, const char *what, enum dtype like)
+{
+    struct build b = builder(e);
+    switch (v->kind) {
+    case V_TENSOR: return localize(e, v->tensor);
+    case V_POISON: return NULL;
+    case V_INT:
+        return build_constant(&b, (double)v->i, like == DT_I32 ? DT_I32 : DT_REAL);
+    case V_REAL:
+        if (like == DT_I32) {
+            error_at(e, at, "%s: %g is no integer, and the other operand is i32", what, v->real);
+            return NULL;
+        }
+        return build_constant(&b, v->real, DT_REAL);
+    case V_BOOL:
+        if (like == DT_BOOL)
+            return build_constant(&b, (double)v->i, DT_BOOL);
+        break;
+    case V_TUPLE:
+        if (v->items)
+            return tensor_of(e, &v->item[0], at, what, like);
+        break;
+    default: break;
+    }
+    error_at(e, at, "%s: expected a tensor, found %s", what, describe(e, v));
+    return NULL;
+}
+
+/* ---- compile-time arithmetic ---- */
+
+static struct val overflow(struct elab *e, struct place at)
+{
+    error_at(e, at, "integer overflow");
+    return v_poison();
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+static struct val int_arithmetic(struct elab *e, char op, int64_t a, int64_t b, struct place at)
+{
+    int64_t r = 0;
+    if ((op == '/' || op == 'f' || op == '%') && (b == 0 || (a == INT64_MIN && b == -1))) {
+        error_at(e, at, b ? "integer overflow" : "division by zero");
+        return v_poison();
+    }
+    switch (op) {
+    case '+': return __builtin_add_overflow(a, b, &r) ? overflow(e, at) : v_int(r);
+    case '-': return __builtin_sub_overflow(a, b, &r) ? overflow(e, at) : v_int(r);
+    case '*': return __builtin_mul_overflow(a, b, &r) ? overflow(e, at) : v_int(r);
+    case 'f': return v_int(floor_div(a, b));
+    case '%': return v_int(a - b * floor_div(a, b));
+    default: break;
+    }
+    if (a % b == 0)
+        return v_int(a / b);
+    diag_error_hint(e->diag, at, NULL, NULL, "'//' rounds down; a float on either side divides exactly",
+                    "%lld / %lld is no integer", (long long)a, (long long)b);
+    return v_poison();
+}
+
+static struct val real_arithmetic(char op, double a, double b)
+{
+    switch (op) {
+    case '+': return v_real(a + b);
+    case '-': return v_real(a - b);
+    case '*': return v_real(a * b);
+    case '/': return v_real(a / b);
+    case 'f': return v_real(floor(a / b));
+    default: return v_real(a - b * floor(a / b));
+    }
+}
+
+/* Multiples of N: k*N times or over an integer, and sums of multiples. */
+static struct val dim_arithmetic(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+{
+    struct dim x = a->kind == V_DIM ? a->dim : dim_of(a->i), y = b->kind == V_DIM ? b->dim : dim_of(b->i);
+    struct val k = v_poison();
+    if (*op == '*' && !(x.n && y.n))
+        k = int_arithmetic(e, '*', x.k, y.k, at);
+    else if ((*op == '+' || *op == '-') && x.n && y.n)
+        k = int_arithmetic(e, *op, x.k, y.k, at);
+    else if (!strcmp(op, "/") && x.n && y.n)
+        return int_arithmetic(e, '/', x.k, y.k, at);
+    else if (*op == '/' && x.n && !y.n)
+        k = int_arithmetic(e, '/', x.k, y.k, at);
+    else
+        error_at(e, at, "'%s' cannot be used so with the batch dimension: a dimension is an integer or a multiple of N", op);
+    return k.kind == V_POISON ? k : v_dim(dim_batch(k.i));
+}
+
+static bool compare(const char *op, double a, double b)
+{
+    if (!strcmp(op, "<"))
+        return a < b;
+    if (!strcmp(op, "<="))
+        return a <= b;
+    return !strcmp(op, ">") ? a > b : a >= b;
+}
+
+static struct val cannot(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+{
+    if (a->kind != V_POISON && b->kind != V_POISON)
+        error_at(e, at, "'%s' cannot be used between %s and %s", op, describe(e, a), describe(e, b));
+    return v_poison();
+}
+
+static struct val logic(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+{
+    if (a->kind != V_BOOL || b->kind != V_BOOL)
+        return cannot(e, op, a, b, at);
+    return v_bool(*op == '&' ? a->i && b->i : a->i || b->i);
+}
+
+static struct val constants(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+{
+    if (!strcmp(op, "=="))
+        return v_bool(val_equal(a, b));
+    if (!strcmp(op, "!="))
+        return v_bool(!val_equal(a, b));
+    if (*op == '&' || *op == '|')
+        return logic(e, op, a, b, at);
+    if ((a->kind == V_DIM || b->kind == V_DIM) && (a->kind == V_INT || a->kind == V_DIM) && (b->kind == V_INT || b->kind == V_DIM) && *op != '<' && *op != '>')
+        return dim_arithmetic(e, op, a, b, at);
+    if (!is_number(a) || !is_number(b))
+        return cannot(e, op, a, b, at);
+    if (*op == '<' || *op == '>')
+        return v_bool(a->kind == V_INT && b->kind == V_INT ? compare(op, a->i > b->i ? 1 : a->i < b->i ? -1 : 0, 0)
+                                                           : compare(op, number_of(a), number_of(b)));
+    char c = !strcmp(op, "//") ? 'f' : *op;
+    if (c == '@')
+        return cannot(e, op, a, b, at);
+    if (a->kind == V_INT && b->kind == V_INT)
+        return int_arithmetic(e, c, a->i, b->i, at);
+    return real_arithmetic(c, number_of(a), number_of(b));
+}
+
+/* ---- operators on tensors ---- */
+
+static int operator_op(const char *op)
+{
+    static const struct { const char *word; enum op op; } table[] = {
+        { "+", OP_add }, { "-", OP_sub }, { "*", OP_mul }, { "/", OP_div }, { "==", OP_eq }, { "!=", OP_ne },
+        { "<", OP_lt }, { "<=", OP_le }, { ">", OP_gt }, { ">=", OP_ge },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].word, op))
+            return (int)table[i].op;
+    return -1;
+}
+
+/* Leading axes broadcast as NumPy's matmul does; a vector's missing axis comes and goes. */
+static struct value *matrix_product(struct elab *e, struct value *x, struct value *y)
+{
+    struct build b = builder(e);
+    if (x->type.rank < 2 || y->type.rank < 2) {
+        error_at(e, e->at, "'@' takes matrices, not %s and %s: reshape or expand_dims first", shape_text(e->arena, x->type),
+                 shape_text(e->arena, y->type));
+        return NULL;
+    }
+    return build_matmul(&b, x, y, false, false);
+}
+
+static struct val tensor_binary(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+{
+    enum dtype like = a->kind == V_TENSOR ? a->tensor->type.dtype : b->kind == V_TENSOR ? b->tensor->type.dtype : DT_REAL;
+    struct value *x = tensor_of(e, a, at, op, like), *y = tensor_of(e, b, at, op, like);
+    if (!x || !y)
+        return v_poison();
+    struct place before = e->at;
+    if (!e->in_library)
+        e->at = at;
+    struct build build = builder(e);
+    struct value *r = NULL;
+    int code = operator_op(op);
+    if (!strcmp(op, "@"))
+        r = matrix_product(e, x, y);
+    else if (code >= 0)
+        r = build_binary(&build, (enum op)code, x, y);
+    else
+        error_at(e, at, "'%s' works on compile-time values, not on %s", op, describe(e, a->kind == V_TENSOR ? a : b));
+    e->at = before;
+    return v_tensor(r);
+}
+
+struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at)
+{
+    if (a.kind == V_POISON || b.kind == V_POISON)
+        return v_poison();
+    if (a.kind == V_TUPLE && a.items)
+        a = a.item[0];
+    if (b.kind == V_TUPLE && b.items)
+        b = b.item[0];
+    bool words = a.kind == V_NONE || b.kind == V_NONE || a.kind == V_STRING || b.kind == V_STRING;
+    if ((a.kind == V_TENSOR || b.kind == V_TENSOR) && !words)
+        return tensor_binary(e, op, &a, &b, at);
+    return constants(e, op, &a, &b, at);
+}
+
+/* ---- kinds of expressions ---- */
+
+static struct val eval_list(struct elab *e, const struct ast *x, enum val_kind kind)
+{
+    struct val v = v_list(e, x->items);
+    v.kind = kind;
+    for (int i = 0; i < x->items; i++) {
+        v.item[i] = eval(e, x->item[i]);
+        if (v.item[i].kind == V_POISON)
+            v.kind = V_POISON;
+    }
+    return v;
+}
+
+static struct val eval_range(struct elab *e, const struct ast *x)
+{
+    struct val from = eval(e, x->a), to = eval(e, x->b);
+    if (from.kind == V_POISON || to.kind == V_POISON)
+        return v_poison();
+    if (from.kind != V_INT || to.kind != V_INT) {
+        error_at(e, x->at, "'..' needs integers, not %s and %s", describe(e, &from), describe(e, &to));
+        return v_poison();
+    }
+    if (to.i > from.i && (uint64_t)to.i - (uint64_t)from.i > MAX_ITEMS) {
+        error_at(e, x->at, "a range of more than %d", MAX_ITEMS);
+        return v_poison();
+    }
+    struct val v = v_list(e, to.i > from.i ? (int)(to.i - from.i) : 0);
+    for (int i = 0; i < v.items; i++)
+        v.item[i] = v_int(from.i + i);
+    return v;
+}
+
+static struct val eval_unary(struct elab *e, const struct ast *x)
+{
+    struct val v = eval(e, x->a);
+    if (v.kind == V_POISON)
+        return v;
+    if (*x->text == '!') {
+        if (v.kind == V_BOOL)
+            return v_bool(!v.i);
+    } else if (v.kind == V_INT) {
+        return v.i == INT64_MIN ? overflow(e, x->at) : v_int(-v.i);
+    } else if (v.kind == V_REAL) {
+        return v_real(-v.real);
+    } else if (v.kind == V_TENSOR) {
+        struct value *t = localize(e, v.tensor);
+        struct build b = builder(e);
+        return v_tensor(build_unary(&b, OP_neg, t));
+    }
+    error_at(e, x->at, "'%s' cannot be used on %s", x->text, describe(e, &v));
+    return v_poison();
+}
+
+static struct val eval_choice(struct elab *e, const struct ast *x, const char *to)
+{
+    struct val c = eval(e, x->a);
+    if (c.kind == V_POISON)
+        return c;
+    if (c.kind != V_BOOL) {
+        error_at(e, x->at, "'?' chooses by true or false, known at compile time, not by %s%s", describe(e, &c),
+                 c.kind == V_TENSOR ? ": where(cond, a, b) chooses by tensors" : "");
+        return v_poison();
+    }
+    return eval_named(e, c.i ? x->b : x->c, to);
+}
+
+static struct val shape_of_value(struct elab *e, const struct value *t)
+{
+    struct val v = v_list(e, t->type.rank);
+    for (int i = 0; i < t->type.rank; i++)
+        v.item[i] = v_dim(t->type.dim[i]);
+    return v;
+}
+
+static struct val eval_member(struct elab *e, const struct ast *x)
+{
+    struct val v = eval(e, x->a);
+    if (v.kind == V_POISON)
+        return v;
+    if (v.kind == V_TENSOR && !strcmp(x->text, "shape"))
+        return shape_of_value(e, v.tensor);
+    if (v.kind == V_TENSOR && !strcmp(x->text, "rank"))
+        return v_int(v.tensor->type.rank);
+    if (v.kind == V_LAYER)
+        return layer_member(e, v.layer, x->text, x->at);
+    if (v.kind == V_TENSOR)
+        error_at(e, x->at, "a tensor has .shape and .rank, not '.%s'", x->text);
+    else
+        error_at(e, x->at, "%s has no '.%s'", describe(e, &v), x->text);
+    return v_poison();
+}
+
+/* stage[i] may be a name of its own, bound by `stage[i] = ...`: "stage.0". */
+static const char *indexed_name(struct elab *e, const struct ast *x)
+{
+    if (x->kind == A_NAME)
+        return x->text;
+    if (x->kind != A_INDEX)
+        return NULL;
+    const char *base = indexed_name(e, x->a);
+    if (!base)
+        return NULL;
+    struct val i = eval(e, x->b);
+    return i.kind == V_INT ? name_printf(e->names, "%s.%lld", base, (long long)i.i) : NULL;
+}
+
+static struct val eval_index(struct elab *e, const struct ast *x)
+{
+    const char *own = indexed_name(e, x);
+    const struct val *bound = own ? look_up(e, own, false) : NULL;
+    if (bound)
+        return *bound;
+    struct val v = eval(e, x->a), i = eval(e, x->b);
+    if (v.kind == V_POISON || i.kind == V_POISON)
+        return v_poison();
+    if (v.kind != V_LIST && v.kind != V_TUPLE) {
+        error_at(e, x->at, "%s has no elements to index%s", describe(e, &v), v.kind == V_TENSOR ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
+        return v_poison();
+    }
+    if (i.kind != V_INT) {
+        error_at(e, x->b->at, "an index is an integer, not %s", describe(e, &i));
+        return v_poison();
+    }
+    int64_t at = i.i < 0 ? i.i + v.items : i.i;
+    if (at < 0 || at >= v.items) {
+        error_at(e, x->b->at, "index %lld is outside a list of %d", (long long)i.i, v.items);
+        return v_poison();
+    }
+    return v.item[at];
+}
+
+static struct val eval_swap(struct elab *e, const struct ast *x)
+{
+    struct val v = eval(e, x->a);
+    if (v.kind == V_POISON)
+        return v;
+    struct value *t = tensor_of(e, &v, x->at, "'", DT_REAL);
+    if (!t)
+        return v_poison();
+    if (t->type.rank < 2) {
+        error_at(e, place_of(e, x), "' swaps the last two axes, and %s has %d", shape_text(e->arena, t->type), t->type.rank);
+        return v_poison();
+    }
+    struct build b = builder(e);
+    return v_tensor(build_swap(&b, t));
+}
+
+static struct val eval_name(struct elab *e, const struct ast *x)
+{
+    const struct val *v = look_up(e, x->text, false);
+    if (v)
+        return *v;
+    if (builtin_find(x->text)) {
+        struct layer *l = NEW(e->arena, struct layer);
+        *l = (struct layer){ .builtin = builtin_find(x->text), .at = x->at };
+        return (struct val){ .kind = V_LAYER, .layer = l };
+    }
+    const char *near = nearest_name(e, x->text, false);
+    diag_error_hint(e->diag, x->at, NULL, NULL, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                    "nothing is called '%s' here", x->text);
+    return v_poison();
+}
+
+/* The tensors piped into a layer. */
+static struct val eval_chain(struct elab *e, const struct ast *x, const char *to)
+{
+    struct val v = eval(e, x->a);
+    const struct ast *f = x->b;
+    if (v.kind == V_POISON)
+        return v;
+    if (f->kind == A_CALL)
+        return call(e, f->a, f, &v, to);
+    return call(e, f, NULL, &v, to);
+}
+
+static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
+{
+    switch (x->kind) {
+    case A_INT: return v_int(x->i);
+    case A_REAL: return v_real(x->real);
+    case A_STRING: return v_string(x->text);
+    case A_TRUE: return v_bool(true);
+    case A_FALSE: return v_bool(false);
+    case A_NONE: return v_none();
+    case A_TRAINING: return v_bool(e->training);
+    case A_NAME: return eval_name(e, x);
+    case A_LIST: return eval_list(e, x, V_LIST);
+    case A_TUPLE: return eval_list(e, x, V_TUPLE);
+    case A_RANGE: return eval_range(e, x);
+    case A_UNARY: return eval_unary(e, x);
+    case A_BINARY: {
+        struct val a = eval(e, x->a), b;
+        bool decided = a.kind == V_BOOL && ((*x->text == '&' && !a.i) || (*x->text == '|' && a.i));
+        if (decided)
+            return a;
+        b = eval(e, x->b);
+        return binary(e, x->text, a, b, place_of(e, x));
+    }
+    case A_CHOICE: return eval_choice(e, x, to);
+    case A_CALL: return call(e, x->a, x, NULL, to);
+    case A_CHAIN: return eval_chain(e, x, to);
+    case A_MEMBER: return eval_member(e, x);
+    case A_INDEX: return eval_index(e, x);
+    case A_SWAP: return eval_swap(e, x);
+    case A_SCAN: return eval_scan(e, x);
+    default: bug("no expression");
+    }
+}
+
+struct val eval_named(struct elab *e, const struct ast *x, const char *to)
+{
+    if (diag_full(e->diag) || e->too_large)
+        return v_poison();
+    return eval_kind(e, x, to);
+}
+
+struct val eval(struct elab *e, const struct ast *x)
+{
+    return eval_named(e, x, NULL);
+}
+
+/* ---- dimensions and types ---- */
+
+bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
+{
+    if (v->kind == V_POISON)
+        return false;
+    if (v->kind == V_DIM) {
+        *d = v->dim;
+        return true;
+    }
+    if (v->kind != V_INT) {
+        error_at(e, at, "a dimension is an integer or a multiple of the batch dimension, not %s", describe(e, v));
+        return false;
+    }
+    if (v->i < 1) {
+        error_at(e, at, "a dimension must be at least 1, not %lld", (long long)v->i);
+        return false;
+    }
+    *d = dim_of(v->i);
+    return true;
+}
+
+bool eval_dim(struct elab *e, const struct ast *x, struct dim *d)
+{
+    struct val v = eval(e, x);
+    return val_dim(e, &v, place_of(e, x), d);
+}
+
+static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
+{
+    static const char *const words[] = { "f32", "i32", "u8", "bool" };
+    static const enum dtype dtypes[] = { DT_REAL, DT_I32, DT_U8, DT_BOOL };
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(x->text, words[i])) {
+            *d = dtypes[i];
+            return true;
+        }
+    const char *near = diag_nearest(x->text, words, 4);
+    diag_error_hint(e->diag, x->at, "f32, i32, u8 or bool", x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                    "no element type is called '%s': there are f32, i32, u8 and bool", x->text);
+    return false;
+}
+
+bool eval_type(struct elab *e, const struct ast *x, struct type *t)
+{
+    int64_t count;
+    *t = type_scalar(DT_REAL);
+    if (!element_type(e, x, &t->dtype))
+        return false;
+    for (int i = 0; i < x->items; i++) {
+        if (t->rank == MAX_RANK) {
+            error_at(e, place_of(e, x), "a tensor has at most %d dimensions", MAX_RANK);
+            return false;
+        }
+        if (!eval_dim(e, x->item[i], &t->dim[t->rank++]))
+            return false;
+    }
+    if (!type_count_checked(*t, e->m->batch, &count)) {
+        error_at(e, place_of(e, x), "%s has more than 2^40 elements", type_text(e->arena, *t, e->m->f64));
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,159 @@
+/* frontend/value.c: compile-time values, and the scopes that hold them. */
+#include <string.h>
+
+#include "frontend/elab.h"
+
+struct val v_poison(void)
+{
+    return (struct val){ .kind = V_POISON };
+}
+
+struct val v_none(void)
+{
+    return (struct val){ .kind = V_NONE };
+}
+
+struct val v_bool(bool b)
+{
+    return (struct val){ .kind = V_BOOL, .i = b };
+}
+
+struct val v_int(int64_t i)
+{
+    return (struct val){ .kind = V_INT, .i = i };
+}
+
+struct val v_real(double x)
+{
+    return (struct val){ .kind = V_REAL, .real = x };
+}
+
+struct val v_string(const char *s)
+{
+    return (struct val){ .kind = V_STRING, .text = s };
+}
+
+struct val v_dim(struct dim d)
+{
+    return d.n ? (struct val){ .kind = V_DIM, .dim = d } : v_int(d.k);
+}
+
+struct val v_tensor(struct value *t)
+{
+    if (!t || is_poison(t))
+        return v_poison();
+    return (struct val){ .kind = V_TENSOR, .tensor = t };
+}
+
+struct val v_list(struct elab *e, int items)
+{
+    return (struct val){ .kind = V_LIST, .item = NEW_ARRAY(e->arena, items + 1, struct val), .items = items };
+}
+
+bool is_number(const struct val *v)
+{
+    return v->kind == V_INT || v->kind == V_REAL;
+}
+
+double number_of(const struct val *v)
+{
+    return v->kind == V_INT || v->kind == V_BOOL ? (double)v->i : v->real;
+}
+
+bool is_callable(const struct val *v)
+{
+    return v->kind == V_LAYER || v->kind == V_BLOCK;
+}
+
+const char *describe(struct elab *e, const struct val *v)
+{
+    switch (v->kind) {
+    case V_POISON: return "a wrong value";
+    case V_NONE: return "none";
+    case V_BOOL: return v->i ? "true" : "false";
+    case V_INT: return arena_printf(e->arena, "the integer %lld", (long long)v->i);
+    case V_REAL: return arena_printf(e->arena, "the number %g", v->real);
+    case V_STRING: return arena_printf(e->arena, "the string \"%.40s\"", v->text);
+    case V_DIM: return "the batch dimension";
+    case V_LIST: return arena_printf(e->arena, "a list of %d", v->items);
+    case V_TENSOR: return type_text(e->arena, v->tensor->type, e->m->f64);
+    case V_TUPLE: return arena_printf(e->arena, "%d values", v->items);
+    case V_LAYER: return "a layer";
+    case V_BLOCK: return "a block";
+    case V_INIT: return "an initialiser";
+    }
+    return "?";
+}
+
+static bool lists_equal(const struct val *a, const struct val *b)
+{
+    if (a->items != b->items)
+        return false;
+    for (int i = 0; i < a->items; i++)
+        if (!val_equal(&a->item[i], &b->item[i]))
+            return false;
+    return true;
+}
+
+bool val_equal(const struct val *a, const struct val *b)
+{
+    if (is_number(a) && is_number(b))
+        return a->kind == V_INT && b->kind == V_INT ? a->i == b->i : number_of(a) == number_of(b);
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case V_NONE: return true;
+    case V_BOOL: return a->i == b->i;
+    case V_STRING: return a->text == b->text || !strcmp(a->text, b->text);
+    case V_DIM: return dim_equal(a->dim, b->dim);
+    case V_LIST: return lists_equal(a, b);
+    case V_TENSOR: return a->tensor == b->tensor;
+    default: return false;
+    }
+}
+
+struct env *env_new(struct elab *e, struct env *parent)
+{
+    struct env *env = NEW(e->arena, struct env);
+    env->parent = parent;
+    return env;
+}
+
+/* Rebinding a name shadows it. */
+void bind(struct elab *e, const char *to, struct val v)
+{
+    struct binding *b = NEW(e->arena, struct binding);
+    *b = (struct binding){ to, v, e->env->first };
+    e->env->first = b;
+}
+
+const struct val *look_up(const struct elab *e, const char *wanted, bool callable)
+{
+    for (const struct env *env = e->env; env; env = env->parent)
+        for (const struct binding *b = env->first; b; b = b->next)
+            if (b->name == wanted && (!callable || is_callable(&b->v) || b->v.kind == V_POISON))
+                return &b->v;
+    return NULL;
+}
+
+const char *nearest_name(struct elab *e, const char *word, bool callable)
+{
+    size_t builtins, count = 0, capacity = 0;
+    const char *const *more = builtin_names(&builtins), **all = NULL;
+    for (const struct env *env = e->env; env; env = env->parent)
+        for (const struct binding *b = env->first; b; b = b->next) {
+            void *items = all;
+            if (callable && !is_callable(&b->v))
+                continue;
+            arena_grow(e->arena, &items, &capacity, count + 1, sizeof *all);
+            all = items;
+            all[count++] = b->name;
+        }
+    for (size_t i = 0; i < builtins && callable; i++) {
+        void *items = all;
+        arena_grow(e->arena, &items, &capacity, count + 1, sizeof *all);
+        all = items;
+        all[count++] = more[i];
+    }
+    return diag_nearest(word, all, count);
+}
