@@ -10,7 +10,7 @@
  *
  * A name is given in the outermost block where all that the value reads is visible, before the first statement that
  * needs it. Only values that are computed there in any case move: what stands behind a condition or in a loop that may
- * not run gives no name. A value that reads what the block writes stays where it is. */
+ * not run gives no name. A value that reads what that statement or a later one of the block writes stays where it is. */
 #include "codegen/loop_pass.h"
 
 #include "ir/loop_index.h"
@@ -27,15 +27,20 @@ struct usage {
 struct lets {
     struct lkernel *k;
     struct usage *use;              /* by expression */
-    char *state;                    /* by expression: ASKED, MOVABLE, COSTLY */
+    struct motion *motion;          /* by expression */
+};
+
+/* Whether an expression can be computed in the block at work outside of loops and conditions, and from where on. */
+struct motion {
+    bool asked, visible, costly;
+    int after;                      /* the last statement that writes what it reads; -1: none */
 };
 
 /* What a buffer carries in its scratch; what is visible of loops and lets carries the struct lets. */
 struct buffer_state {
-    bool visible, written;
+    bool visible;
+    int written;                    /* by which statement of the block last, -1: none */
 };
-
-enum { ASKED = 1, MOVABLE = 2, COSTLY = 4 };
 
 /* --- what may move ------------------------------------------------------------------------------------------------- */
 
@@ -54,25 +59,27 @@ static bool is_visible(const struct lets *l, const struct lx *x)
         return x->let->data == l;
     if (x->kind == LX_LOAD || x->kind == LX_FOLD) {
         const struct buffer_state *buf = x->buf->data;
-        return buf->visible && !buf->written;
+        return buf->visible;
     }
     return true;
 }
 
-static char state_of(struct lets *l, const struct lx *x)
+static const struct motion *motion_of(struct lets *l, const struct lx *x)
 {
-    char s = (char)(ASKED | (is_visible(l, x) ? MOVABLE : 0) | (is_costly(x) ? COSTLY : 0));
+    struct motion *m = &l->motion[x->id];
 
-    if (l->state[x->id])
-        return l->state[x->id];
+    if (m->asked)
+        return m;
+    *m = (struct motion){true, is_visible(l, x), is_costly(x), -1};
+    if (x->kind == LX_LOAD || x->kind == LX_FOLD)
+        m->after = ((const struct buffer_state *)x->buf->data)->written;
     for (int i = 0; i < x->args; i++) {
-        char a = state_of(l, x->arg[i]);
-        s = (char)(s | (a & COSTLY));
-        if (!(a & MOVABLE))
-            s = (char)(s & ~MOVABLE);
+        const struct motion *a = motion_of(l, x->arg[i]);
+        m->visible &= a->visible;
+        m->costly |= a->costly;
+        m->after = a->after > m->after ? a->after : m->after;
     }
-    l->state[x->id] = s;
-    return s;
+    return m;
 }
 
 /* Constants, names and index arithmetic are as short as a name. */
@@ -156,9 +163,12 @@ static struct lx **all_expressions(struct lets *l)
 static bool wants_name(struct lets *l, const struct lx *x)
 {
     const struct usage *u = &l->use[x->id];
-    char state = u->edges ? state_of(l, x) : 0;
+    const struct motion *m;
 
-    return (state & MOVABLE) && u->certain && deserves_name(x) && (u->edges > 1 || (u->inner && (state & COSTLY)));
+    if (!u->certain || !deserves_name(x))
+        return false;
+    m = motion_of(l, x);
+    return m->visible && m->after < u->first && (u->edges > 1 || (u->inner && m->costly));
 }
 
 /* --- naming -------------------------------------------------------------------------------------------------------- */
@@ -230,13 +240,15 @@ static void name_values(struct lets *l, struct lblock *b)
 
 /* --- blocks -------------------------------------------------------------------------------------------------------- */
 
-static void mark_written(const struct lblock *b)
+static void mark_written(const struct ls *s, int statement)
 {
-    for (const struct ls *s = b->first; s; s = s->next) {
-        if (s->kind == LS_STORE)
-            ((struct buffer_state *)s->buf->data)->written = true;
-        mark_written(&s->body);
-        mark_written(&s->other);
+    const struct lblock *const blocks[] = {&s->body, &s->other};
+
+    if (s->kind == LS_STORE)
+        ((struct buffer_state *)s->buf->data)->written = statement;
+    for (int i = 0; i < 2; i++) {
+        for (const struct ls *in = blocks[i]->first; in; in = in->next)
+            mark_written(in, statement);
     }
 }
 
@@ -252,12 +264,15 @@ static void set_visible(struct lets *l, const struct lblock *b, bool visible)
 
 static void run_block(struct lets *l, struct lblock *b)
 {
+    int statement = 0;
+
     for (struct lbuf *buf = l->k->buffers; buf; buf = buf->next)
-        ((struct buffer_state *)buf->data)->written = false;
+        ((struct buffer_state *)buf->data)->written = -1;
     set_visible(l, b, true);
-    mark_written(b);
+    for (const struct ls *s = b->first; s; s = s->next)
+        mark_written(s, statement++);
     l->use = NEW_ARRAY(l->k->arena, l->k->expressions, struct usage);
-    l->state = NEW_ARRAY(l->k->arena, l->k->expressions, char);
+    l->motion = NEW_ARRAY(l->k->arena, l->k->expressions, struct motion);
     name_values(l, b);
     for (struct ls *s = b->first; s; s = s->next) {
         void *mine = s->data;
