@@ -1,0 +1,449 @@
+/* frontend/stmt.c: statements of blocks, bodies and nets. */
+#include <string.h>
+
+#include "frontend/elab.h"
+
+static struct graph *top_graph(const struct elab *e)
+{
+    static const enum graph_kind kinds[] = { GRAPH_TRAIN, GRAPH_EVAL, GRAPH_INFER };
+    return e->m->graph[kinds[e->mode]];
+}
+
+static void statement(struct elab *e, const struct ast *s);
+
+void run_statements(struct elab *e, const struct ast *block)
+{
+    for (int i = 0; i < block->items && !e->returned && !diag_full(e->diag) && !e->too_large; i++)
+        statement(e, block->item[i]);
+}
+
+/* ---- binding ---- */
+
+static const char *target_name(struct elab *e, const struct ast *t)
+{
+    if (t->kind == A_NAME)
+        return t->text;
+    struct val i = eval(e, t->b);
+    const char *base = target_name(e, t->a);
+    if (i.kind == V_INT && base)
+        return name_printf(e->names, "%s.%lld", base, (long long)i.i);
+    if (i.kind != V_POISON)
+        error_at(e, t->b->at, "the index of a name that is bound is an integer, not %s", describe(e, &i));
+    return NULL;
+}
+
+static void name_value(const struct val *v, const char *to)
+{
+    if (v->kind == V_TENSOR && !v->tensor->var && !v->tensor->name)
+        v->tensor->name = to;
+}
+
+static void bind_target(struct elab *e, const struct ast *t, struct val v)
+{
+    const char *to = target_name(e, t);
+    if (!to)
+        return;
+    name_value(&v, to);
+    bind(e, to, v);
+}
+
+static void bind_poison(struct elab *e, const struct ast *s)
+{
+    for (int i = 0; i < s->items; i++)
+        bind_target(e, s->item[i], v_poison());
+}
+
+static void run_bind(struct elab *e, const struct ast *s)
+{
+    const char *to = s->items == 1 ? target_name(e, s->item[0]) : NULL;
+    struct val v = eval_named(e, s->a, to);
+    if (v.kind == V_POISON) {
+        bind_poison(e, s);
+        return;
+    }
+    if (!s->items) {
+        if (v.kind != V_TENSOR && v.kind != V_TUPLE && v.kind != V_NONE)
+            error_at(e, place_of(e, s), "this statement does nothing: is a name missing before it, as in `a = ...`?");
+        return;
+    }
+    if (s->items == 1) {
+        bind_target(e, s->item[0], v.kind == V_TUPLE && v.items ? v.item[0] : v);
+        return;
+    }
+    if ((v.kind != V_TUPLE && v.kind != V_LIST) || v.items < s->items) {
+        error_at(e, place_of(e, s->item[0]), "%d names for %s", s->items, describe(e, &v));
+        bind_poison(e, s);
+        return;
+    }
+    for (int i = 0; i < s->items; i++)
+        bind_target(e, s->item[i], v.item[i]);
+}
+
+/* ---- parameters and states ---- */
+
+static bool variable_allowed(struct elab *e, const struct ast *s, const char *what)
+{
+    for (const struct body *b = e->body; b; b = b->outer)
+        if (b->kind != BODY_SCAN || !strcmp(what, "state")) {
+            error_at(e, place_of(e, s), b->kind == BODY_SCAN ? "a layer with states cannot be applied inside a scan (state '%s')"
+                                                              : "a block with a backward of its own declares no parameters ('%s')", s->text);
+            return false;
+        }
+    if (e->instance->clash) {
+        error_at(e, e->instance->at, "two layers would both be called '%s', and their parameters with them: give them names apart, as in `%s[i] = ...`",
+                 e->instance->path, e->instance->own);
+        return false;
+    }
+    return true;
+}
+
+static const char *variable_path(struct elab *e, const char *own)
+{
+    return *e->instance->path ? name_printf(e->names, "%s.%s", e->instance->path, own) : own;
+}
+
+/* The variable of that path: made by the first evaluation, found by later ones and by further applications. */
+static struct var *variable(struct elab *e, const struct ast *s, enum role role, struct type t, const struct init *init)
+{
+    const char *path = variable_path(e, s->text);
+    struct var *v = module_find(e->m, path);
+    if (!v) {
+        v = module_var(e->m, path, role, t);
+        v->init = *init;
+        v->at = place_of(e, s);
+        v->data = e->instance;
+        return v;
+    }
+    bool argument = v->role == ROLE_INPUT || v->role == ROLE_TARGET;
+    if (argument || (v->data != e->instance && v->data)) {
+        error_at(e, place_of(e, s), "'%s' is the path of two things: give the layers names apart, as in `fc[i] = ...`", path);
+        return NULL;
+    }
+    if (!type_equal(v->type, t)) {
+        diag_error_hint(e->diag, place_of(e, s), type_text(e->arena, v->type, e->m->f64), type_text(e->arena, t, e->m->f64), NULL,
+                        "'%s' is %s here, but was %s where the layer was applied first", path, type_text(e->arena, t, e->m->f64),
+                        type_text(e->arena, v->type, e->m->f64));
+        return NULL;
+    }
+    return v;
+}
+
+static void run_variable(struct elab *e, const struct ast *s, enum role role)
+{
+    struct type t;
+    struct init init;
+    bind(e, s->text, v_poison());
+    if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
+        return;
+    if (shape_batches(t)) {
+        error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
+        return;
+    }
+    if (t.dtype != DT_REAL) {
+        error_at(e, place_of(e, s), "'%s' must be f32", s->text);
+        return;
+    }
+    if (!s->a) {
+        error_at(e, place_of(e, s), "'%s' needs an initialiser, as in `%s : ... = zeros`", s->text, s->text);
+        return;
+    }
+    struct val i = eval_init(e, s->a);
+    if (i.kind != V_INIT || !resolve_init(e, i.init, t, place_of(e, s->a), &init))
+        return;
+    struct var *v = variable(e, s, role, t, &init);
+    if (v)
+        bind(e, s->text, v_tensor(graph_var(top_graph(e), v)));
+}
+
+/* Reads in the same pass see the old value; the right-hand side of a later update of the same state the new one. */
+static void run_update(struct elab *e, const struct ast *s)
+{
+    const struct val *old = look_up(e, s->text, false);
+    struct var *v = module_find(e->m, variable_path(e, s->text));
+    if (!v || v->role != ROLE_STATE) {
+        if (!old || old->kind != V_POISON)
+            error_at(e, place_of(e, s), "'%s' is no state of this block: `update` changes a `state`", s->text);
+        return;
+    }
+    if (e->mode != MODE_TRAIN)
+        return;
+    struct graph *g = top_graph(e);
+    struct node *before = NULL;
+    for (struct node *n = g->first; n; n = n->next)
+        if (n->op == OP_assign && operand(n, 0)->var == v)
+            before = n;
+    struct env *env = e->env;
+    if (before) {
+        e->env = env_new(e, env);
+        bind(e, s->text, v_tensor(operand(before, 1)));
+    }
+    struct val x = eval(e, s->a);
+    e->env = env;
+    if (x.kind == V_POISON)
+        return;
+    struct value *t = tensor_of(e, &x, place_of(e, s), "update", DT_REAL);
+    if (!t)
+        return;
+    struct build b = builder(e);
+    if (t->type.rank < v->type.rank && t->type.dtype == DT_REAL)
+        t = build_broadcast(&b, t, v->type.dim, v->type.rank);
+    if (is_poison(t))
+        return;
+    if (!type_equal(t->type, v->type)) {
+        diag_error_hint(e->diag, place_of(e, s), shape_text(e->arena, v->type), shape_text(e->arena, t->type), NULL,
+                        "state '%s' is %s, but its update is %s", s->text, type_text(e->arena, v->type, e->m->f64), type_text(e->arena, t->type, e->m->f64));
+        return;
+    }
+    if (before)
+        node_remove(before);
+    build_write(&b, OP_assign, v, t);
+}
+
+/* ---- control ---- */
+
+static bool condition(struct elab *e, const struct ast *s, bool *holds)
+{
+    struct val c = eval(e, s->a);
+    if (c.kind == V_POISON)
+        return false;
+    if (c.kind != V_BOOL) {
+        error_at(e, s->a->at, "a condition is true or false, known at compile time, not %s%s", describe(e, &c),
+                 c.kind == V_TENSOR ? ": where(cond, a, b) chooses by tensors" : "");
+        return false;
+    }
+    *holds = c.i;
+    return true;
+}
+
+static void run_if(struct elab *e, const struct ast *s)
+{
+    bool holds;
+    if (!condition(e, s, &holds))
+        return;
+    if (holds)
+        run_statements(e, s->b);
+    else if (s->c)
+        run_statements(e, s->c);
+}
+
+static void run_for(struct elab *e, const struct ast *s)
+{
+    struct val over = eval(e, s->a);
+    if (over.kind == V_POISON)
+        return;
+    if (over.kind != V_LIST) {
+        error_at(e, s->a->at, "`for` walks a range or a list, not %s", describe(e, &over));
+        return;
+    }
+    for (int i = 0; i < over.items && !e->returned && !diag_errors(e->diag) && !e->too_large; i++) {
+        if (++e->iterations > MAX_ITERATIONS) {
+            error_at(e, s->at, "the loops of the model run more than %d times", MAX_ITERATIONS);
+            e->too_large = true;
+            return;
+        }
+        bind(e, s->text, over.item[i]);
+        run_statements(e, s->b);
+    }
+}
+
+static void run_return(struct elab *e, const struct ast *s)
+{
+    struct val v = v_list(e, s->items);
+    v.kind = V_TUPLE;
+    for (int i = 0; i < s->items; i++) {
+        v.item[i] = eval(e, s->item[i]);
+        if (v.item[i].kind == V_POISON)
+            v.kind = V_POISON;
+    }
+    e->result = s->items == 1 ? v.item[0] : v;
+    e->returned = true;
+}
+
+static void run_yield(struct elab *e, const struct ast *s)
+{
+    if (!e->body || e->body->kind != BODY_SCAN || !e->yields) {
+        error_at(e, s->at, "`yield` belongs to the body of a scan");
+        return;
+    }
+    struct val v = v_list(e, s->items);
+    v.kind = V_TUPLE;
+    for (int i = 0; i < s->items; i++)
+        v.item[i] = eval(e, s->item[i]);
+    *e->yields = v;
+}
+
+/* ---- what only a net has ---- */
+
+static void run_batch(struct elab *e, const struct ast *s)
+{
+    struct val v = eval(e, s->a);
+    if (e->batch_seen)
+        error_at(e, s->at, "the batch dimension is declared twice");
+    e->batch_seen = true;
+    if (v.kind != V_POISON && (v.kind != V_INT || v.i < 1 || v.i > INT32_MAX))
+        error_at(e, s->a->at, "the batch capacity is an integer from 1 on, not %s", describe(e, &v));
+    else if (v.kind == V_INT)
+        e->m->batch = e->o->batch ? e->o->batch : v.i;
+    bind(e, s->text, (struct val){ .kind = V_DIM, .dim = dim_batch(1) });
+}
+
+static void run_port(struct elab *e, const struct ast *s, enum role role)
+{
+    struct type t;
+    bind(e, s->text, v_poison());
+    if (!eval_type(e, s->b, &t))
+        return;
+    if (!t.rank || !dim_equal(t.dim[0], dim_batch(1))) {
+        error_at(e, s->b->at, "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text, type_text(e->arena, t, e->m->f64));
+        return;
+    }
+    struct var *v = module_find(e->m, s->text);
+    if (v && (v->data != s || v->role != role)) {
+        error_at(e, s->at, "'%s' is declared twice", s->text);
+        return;
+    }
+    if (!v) {
+        v = module_var(e->m, s->text, role, t);
+        v->at = s->at;
+        v->data = (void *)(uintptr_t)s;
+    }
+    bind(e, s->text, v_tensor(graph_var(top_graph(e), v)));
+}
+
+static bool name_taken(const struct elab *e, enum op op, const char *called)
+{
+    for (const struct node *n = top_graph(e)->first; n; n = n->next)
+        if (n->op == op && !strcmp(attr_word(n, "name"), called))
+            return true;
+    return false;
+}
+
+static void run_output(struct elab *e, const struct ast *s)
+{
+    struct val v;
+    if (s->a) {
+        v = eval(e, s->a);
+        if (v.kind == V_TUPLE && v.items)
+            v = v.item[0];
+        name_value(&v, s->text);
+        bind(e, s->text, v);
+    } else {
+        struct ast x = { .kind = A_NAME, .at = s->at, .text = s->text };
+        v = eval(e, &x);
+    }
+    if (v.kind == V_POISON)
+        return;
+    if (v.kind != V_TENSOR) {
+        error_at(e, s->at, "an output is a tensor, not %s", describe(e, &v));
+        return;
+    }
+    if (name_taken(e, OP_output, s->text)) {
+        error_at(e, s->at, "output '%s' is declared twice", s->text);
+        return;
+    }
+    struct type t = v.tensor->type;
+    if (shape_batches(t) && !t.dim[0].n) {
+        error_at(e, s->at, "output '%s' depends on the batch, so N must lead it: it is %s", s->text, type_text(e->arena, t, e->m->f64));
+        return;
+    }
+    struct build b = builder(e);
+    if (e->mode != MODE_TRAIN)
+        build_effect(&b, OP_output, v.tensor, s->text);
+}
+
+static struct value *scalar(struct elab *e, const struct ast *x, const char *what, const char *called)
+{
+    struct val v = eval(e, x);
+    if (v.kind == V_TUPLE && v.items)
+        v = v.item[0];
+    if (v.kind == V_POISON)
+        return NULL;
+    struct value *t = tensor_of(e, &v, x->at, what, DT_REAL);
+    if (t && (t->type.rank || t->type.dtype != DT_REAL)) {
+        diag_error_hint(e->diag, place_of(e, x), "a scalar", type_text(e->arena, t->type, e->m->f64), NULL,
+                        "%s%s%s must be a scalar, not %s: take its mean or its sum", what, *called ? " " : "", called,
+                        type_text(e->arena, t->type, e->m->f64));
+        return NULL;
+    }
+    return t;
+}
+
+static void run_loss(struct elab *e, const struct ast *s)
+{
+    if (e->mode == MODE_INFER)
+        return;
+    struct value *t = scalar(e, s->a, "a loss", "");
+    if (!t)
+        return;
+    void *items = e->losses;
+    arena_grow(e->arena, &items, &e->loss_capacity, (size_t)e->loss_count + 1, sizeof *e->losses);
+    e->losses = items;
+    e->losses[e->loss_count++] = t;
+}
+
+static void run_metric(struct elab *e, const struct ast *s)
+{
+    if (e->mode != MODE_EVAL && !(e->mode == MODE_TRAIN && !diag_errors(e->diag)))
+        return;
+    if (e->mode == MODE_TRAIN)      /* only to find what is wrong with it; nobody reads it there */
+        return;
+    struct value *t = scalar(e, s->a, "metric", s->text);
+    if (!t)
+        return;
+    if (name_taken(e, OP_metric, s->text)) {
+        error_at(e, s->at, "metric '%s' is declared twice", s->text);
+        return;
+    }
+    struct build b = builder(e);
+    build_effect(&b, OP_metric, t, s->text);
+}
+
+static void run_freeze(struct elab *e, const struct ast *s)
+{
+    (void)e;
+    (void)s;        /* after all parameters are known: net.c */
+}
+
+static bool only_in_net(struct elab *e, const struct ast *s, const char *what)
+{
+    if (e->in_net)
+        return true;
+    error_at(e, place_of(e, s), "`%s` belongs to a net, not to a block or a scan", what);
+    return false;
+}
+
+static void statement(struct elab *e, const struct ast *s)
+{
+    struct place before = e->at;
+    if (!e->in_library)
+        e->at = s->at;
+    switch (s->kind) {
+    case A_BIND: run_bind(e, s); break;
+    case A_PARAM: run_variable(e, s, ROLE_PARAM); break;
+    case A_FROZEN: run_variable(e, s, ROLE_FROZEN); break;
+    case A_STATE: run_variable(e, s, ROLE_STATE); break;
+    case A_UPDATE: run_update(e, s); break;
+    case A_IF: run_if(e, s); break;
+    case A_FOR: run_for(e, s); break;
+    case A_RETURN:
+        if (e->in_net)
+            error_at(e, s->at, "`return` belongs to a block; a net has `output`");
+        else
+            run_return(e, s);
+        break;
+    case A_YIELD: run_yield(e, s); break;
+    case A_BATCH: if (only_in_net(e, s, "batch")) run_batch(e, s); break;
+    case A_INPUT: if (only_in_net(e, s, "input")) run_port(e, s, ROLE_INPUT); break;
+    case A_TARGET: if (only_in_net(e, s, "target")) run_port(e, s, ROLE_TARGET); break;
+    case A_OUTPUT: if (only_in_net(e, s, "output")) run_output(e, s); break;
+    case A_LOSS: if (only_in_net(e, s, "loss")) run_loss(e, s); break;
+    case A_METRIC: if (only_in_net(e, s, "metric")) run_metric(e, s); break;
+    case A_FREEZE: if (only_in_net(e, s, "freeze")) run_freeze(e, s); break;
+    case A_OPTIMIZER:
+        if (only_in_net(e, s, "optimizer") && e->mode == MODE_TRAIN)
+            add_optimizer(e, s);
+        break;
+    default: bug("no statement");
+    }
+    e->at = before;
+}
