@@ -200,8 +200,5 @@ void add_optimizer(struct elab *e, const struct ast *x);
 void check_optimizers(struct elab *e);
 bool glob_match(const char *glob, const char *path);
 
-/* source.c */
-struct source;
-struct env *load_file(struct elab *e, const char *path, struct env *parent, const struct ast ***nets, int *count, int *status);
 
 #endif

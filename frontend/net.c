@@ -1,0 +1,436 @@
+/* frontend/net.c: the way from a path to a module: files and imports, the constants of the command line, the net, and
+ * its three graphs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/elab.h"
+#include "ir/base/files.h"
+
+/* ---- files ---- */
+
+struct file {
+    const char *path;
+    struct env *env;            /* its constants and blocks; NULL while it is being read */
+    struct file *next;
+};
+
+struct loader {
+    struct elab *e;
+    struct file *files;
+    const struct ast **net;
+    int nets;
+    size_t capacity;
+    bool *used;                 /* by -D */
+    int depth, status;
+};
+
+static const char *option_value(const struct elab *e, const char *constant, int *which)
+{
+    size_t n = strlen(constant);
+    for (int i = e->o->ndefines - 1; i >= 0; i--)
+        if (!strncmp(e->o->defines[i], constant, n) && e->o->defines[i][n] == '=') {
+            *which = i;
+            return e->o->defines[i] + n + 1;
+        }
+    return NULL;
+}
+
+/* The value of -D NAME=VALUE: an integer, a number, true, false, none, or else a string. */
+static struct val define_value(struct elab *e, const char *s)
+{
+    char *end;
+    errno = 0;
+    long long i = strtoll(s, &end, 10);
+    if (*s && !*end && !errno)
+        return v_int(i);
+    double x = strtod(s, &end);
+    if (*s && !*end)
+        return v_real(x);
+    if (!strcmp(s, "true") || !strcmp(s, "false"))
+        return v_bool(*s == 't');
+    return !strcmp(s, "none") ? v_none() : v_string(name(e->names, s));
+}
+
+static void add_constant(struct loader *l, const struct ast *x)
+{
+    struct elab *e = l->e;
+    int which;
+    for (const struct binding *b = e->env->first; b; b = b->next)
+        if (b->name == x->text) {
+            error_at(e, x->at, "'%s' is defined twice", x->text);
+            return;
+        }
+    const char *given = option_value(e, x->text, &which);
+    if (given)
+        l->used[which] = true;
+    struct val v = given ? define_value(e, given) : eval(e, x->a);
+    if (v.kind == V_TENSOR)
+        error_at(e, x->at, "a constant is a compile-time value, not a tensor");
+    bind(e, x->text, v);
+}
+
+static void add_block(struct loader *l, const struct ast *x, bool library)
+{
+    struct elab *e = l->e;
+    for (const struct binding *b = e->env->first; b; b = b->next)
+        if (b->name == x->text && b->v.kind == V_BLOCK)
+            error_at(e, x->at, "block '%s' is defined twice", x->text);
+    for (int i = 0; i < x->items; i++)
+        for (int k = 0; k < i; k++)
+            if (x->item[i]->text == x->item[k]->text)
+                error_at(e, x->item[i]->at, "block '%s' has two arguments '%s'", x->text, x->item[i]->text);
+    struct block *b = NEW(e->arena, struct block);
+    *b = (struct block){ x, e->env, library };
+    bind(e, x->text, (struct val){ .kind = V_BLOCK, .block = b });
+}
+
+static void add_net(struct loader *l, const struct ast *x)
+{
+    void *items = l->net;
+    for (int i = 0; i < l->nets; i++)
+        if (l->net[i]->text == x->text)
+            error_at(l->e, x->at, "net '%s' is defined twice", x->text);
+    arena_grow(l->e->arena, &items, &l->capacity, (size_t)l->nets + 1, sizeof *l->net);
+    l->net = items;
+    l->net[l->nets++] = x;
+}
+
+static struct env *load(struct loader *l, const char *path, const struct ast *import);
+
+static const char *find_import(struct loader *l, const char *from, const char *wanted)
+{
+    struct elab *e = l->e;
+    const char *why, *path = path_join(e->arena, path_folder(e->arena, from), wanted);
+    size_t length;
+    if (file_read(e->arena, path, &length, &why))
+        return path;
+    for (int i = 0; i < e->o->includes; i++) {
+        const char *other = path_join(e->arena, e->o->include[i], wanted);
+        if (file_read(e->arena, other, &length, &why))
+            return other;
+    }
+    return path;
+}
+
+/* Its constants and blocks are seen as if they stood here. */
+static void add_import(struct loader *l, const struct ast *x, const char *from)
+{
+    struct env *here = l->e->env, *env = load(l, find_import(l, from, x->text), x);
+    l->e->env = here;
+    if (!env)
+        return;
+    struct binding *list = NULL;
+    for (const struct binding *b = env->first; b; b = b->next) {
+        struct binding *copy = NEW(l->e->arena, struct binding);
+        *copy = (struct binding){ b->name, b->v, list };
+        list = copy;
+    }
+    for (; list; list = list->next)
+        bind(l->e, list->name, list->v);
+}
+
+static void add_top(struct loader *l, const struct ast *x, const char *path, bool library)
+{
+    switch (x->kind) {
+    case A_IMPORT: add_import(l, x, path); break;
+    case A_CONST:
+        for (int i = 0; i < x->items; i++)
+            add_constant(l, x->item[i]);
+        break;
+    case A_BLOCK: add_block(l, x, library); break;
+    case A_NET: add_net(l, x); break;
+    default: bug("no top-level item");
+    }
+}
+
+static struct env *elaborate(struct loader *l, const struct ast *tree, const char *path, struct env *parent, bool library)
+{
+    struct elab *e = l->e;
+    struct env *env = env_new(e, parent);
+    e->env = env;
+    for (int i = 0; i < tree->items; i++)
+        add_top(l, tree->item[i], path, library);
+    return env;
+}
+
+static struct env *load_text(struct loader *l, const char *path, const char *text, struct file *f)
+{
+    struct elab *e = l->e;
+    const struct ast *tree = parse_file(e->arena, e->names, e->diag, path, text);
+    if (!tree)
+        return NULL;
+    struct env *env = elaborate(l, tree, path, e->library, false);
+    f->env = env;
+    return env;
+}
+
+enum { MAX_IMPORTS = 64 };
+
+static struct env *load(struct loader *l, const char *path, const struct ast *import)
+{
+    struct elab *e = l->e;
+    struct place at = import ? import->at : (struct place){ path, 0, 0, 0 };
+    for (struct file *f = l->files; f; f = f->next)
+        if (!strcmp(f->path, path)) {
+            if (!f->env)
+                error_at(e, at, "'%s' imports itself, by way of others or directly", path);
+            return f->env;
+        }
+    if (l->depth == MAX_IMPORTS) {
+        error_at(e, at, "imports are more than %d deep", MAX_IMPORTS);
+        return NULL;
+    }
+    size_t length;
+    const char *why, *text = file_read(e->arena, path, &length, &why);
+    if (!text) {
+        error_at(e, at, import ? "cannot read '%s': %s" : "cannot read it%.0s: %s", path, why);
+        l->status = 3;
+        return NULL;
+    }
+    if (strlen(text) != length) {
+        error_at(e, at, "'%s' holds a zero byte: it is no text", path);
+        return NULL;
+    }
+    struct file *f = NEW(e->arena, struct file);
+    *f = (struct file){ path, NULL, l->files };
+    l->files = f;
+    diag_source(e->diag, path, text, length);
+    l->depth++;
+    struct env *env = load_text(l, path, text, f);
+    l->depth--;
+    return env;
+}
+
+static bool load_library(struct loader *l)
+{
+    struct elab *e = l->e;
+    diag_source(e->diag, "prelude.net", frontend_prelude, strlen(frontend_prelude));
+    const struct ast *tree = parse_file(e->arena, e->names, e->diag, "prelude.net", frontend_prelude);
+    if (!tree)
+        return false;
+    e->library = elaborate(l, tree, "prelude.net", NULL, true);
+    return true;
+}
+
+/* ---- the net ---- */
+
+static const struct ast *choose_net(struct loader *l, const char *path)
+{
+    struct elab *e = l->e;
+    struct place at = { path, 0, 0, 0 };
+    const char **names = NEW_ARRAY(e->arena, l->nets + 1, const char *);
+    struct text list = text_make(e->arena);
+    for (int i = 0; i < l->nets; i++) {
+        names[i] = l->net[i]->text;
+        text_add(&list, "%s%s", i ? ", " : "", names[i]);
+        if (e->o->net && !strcmp(names[i], e->o->net))
+            return l->net[i];
+    }
+    if (l->nets == 1 && !e->o->net)
+        return l->net[0];
+    if (!l->nets) {
+        error_at(e, at, "there is no `net` in this file");
+        return NULL;
+    }
+    l->status = 2;
+    if (e->o->net)
+        error_at(e, at, "no net is called '%s': there is %s", e->o->net, text_string(&list));
+    else
+        error_at(e, at, "there are several nets: choose one with --net (%s)", text_string(&list));
+    return NULL;
+}
+
+static void run_net(struct elab *e, const struct ast *net, enum mode mode, struct instance *root)
+{
+    static const enum graph_kind kinds[] = { GRAPH_TRAIN, GRAPH_EVAL, GRAPH_INFER };
+    struct env *env = e->env;
+    e->mode = mode;
+    e->training = mode == MODE_TRAIN;
+    e->graph = e->m->graph[kinds[mode]] = graph_new(e->m, kinds[mode]);
+    e->env = env_new(e, env);
+    e->instance = root;
+    root->run++;
+    root->counters = NULL;
+    e->in_net = true;
+    e->batch_seen = false;
+    e->loss_count = 0;
+    e->operations = e->iterations = 0;
+    run_statements(e, net->b);
+    if (e->loss_count) {
+        e->at = net->at;
+        struct value *sum = e->losses[0];
+        struct build b = builder(e);
+        for (int i = 1; i < e->loss_count; i++)
+            sum = build_binary(&b, OP_add, sum, e->losses[i]);
+        b.at = sum->def ? sum->def->at : net->at;
+        build_effect(&b, OP_loss, sum, NULL);
+    }
+    e->env = env;
+}
+
+static void freeze(struct elab *e, const struct ast *glob)
+{
+    bool any = false;
+    size_t n = strlen(glob->text);
+    const char **names = NEW_ARRAY(e->arena, e->m->vars + 1, const char *);
+    size_t count = 0;
+    const char *under = name_printf(e->names, "%s.*", glob->text);
+    for (int i = 0; i < e->m->vars; i++) {
+        struct var *v = e->m->var[i];
+        bool parameter = v->role == ROLE_PARAM || v->role == ROLE_FROZEN;
+        if (!parameter)
+            continue;
+        names[count++] = v->name;
+        if (!strncmp(v->name, glob->text, n) && (!v->name[n] || v->name[n] == '.'))
+            any = true, v->role = ROLE_FROZEN;
+        else if (glob_match(glob->text, v->name) || glob_match(under, v->name))
+            any = true, v->role = ROLE_FROZEN;
+    }
+    const char *near = diag_nearest(glob->text, names, count);
+    if (!any)
+        diag_error_hint(e->diag, glob->at, NULL, glob->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                        "no parameter lies under '%s'", glob->text);
+}
+
+static void freeze_all(struct elab *e, const struct ast *net)
+{
+    for (int i = 0; i < net->b->items; i++)
+        if (net->b->item[i]->kind == A_FREEZE)
+            for (int k = 0; k < net->b->item[i]->items; k++)
+                freeze(e, net->b->item[i]->item[k]);
+}
+
+/* Whether `v` is computed from a target; value->id: 1 no, 2 yes. */
+static bool from_target(struct value *v, int depth)
+{
+    if (v->var)
+        return v->var->role == ROLE_TARGET;
+    if (!v->def || depth > 10000)
+        return false;
+    if (v->id != 1 && v->id != 2) {
+        v->id = 1;
+        for (int i = 0; i < v->def->operands && v->id == 1; i++)
+            if (from_target(operand(v->def, i), depth + 1))
+                v->id = 2;
+    }
+    return v->id == 2;
+}
+
+/* Inference has no targets: what is checked of them goes. */
+static void drop_target_checks(struct graph *g)
+{
+    for (struct node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->results; i++)
+            n->result[i]->id = 0;
+    for (struct node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (n->op == OP_bound && from_target(operand(n, 0), 0))
+            node_remove(n);
+    }
+}
+
+/* No output may need a target. */
+static void check_outputs(struct elab *e, struct graph *g)
+{
+    for (struct node *n = g->first; n; n = n->next)
+        if (n->op == OP_output && from_target(operand(n, 0), 0))
+            error_at(e, n->at, "output '%s' depends on a target, which inference does not have", attr_word(n, "name"));
+}
+
+static bool input_read(const struct module *m, const struct var *v)
+{
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        for (int i = 0; m->graph[k] && i < m->graph[k]->var_values; i++)
+            if (m->graph[k]->var_value[i]->var == v && value_used(m->graph[k]->var_value[i]))
+                return true;
+    return false;
+}
+
+static void check_module(struct elab *e, const struct ast *net)
+{
+    struct module *m = e->m;
+    int inputs = 0, outputs = 0;
+    bool loss = m->graph[GRAPH_TRAIN] != NULL;
+    for (int i = 0; i < m->vars; i++) {
+        inputs += m->var[i]->role == ROLE_INPUT;
+        if ((m->var[i]->role == ROLE_INPUT || m->var[i]->role == ROLE_TARGET) && !input_read(m, m->var[i]))
+            diag_warning(e->diag, m->var[i]->at, "nothing needs the %s '%s'", role_name(m->var[i]->role), m->var[i]->name);
+    }
+    for (struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next)
+        outputs += n->op == OP_output;
+    if (!outputs && !loss)
+        error_at(e, net->at, "net '%s' has neither an output nor a loss: there is nothing to compute", net->text);
+    if (!inputs)
+        error_at(e, net->at, "net '%s' has no input: there is at least one", net->text);
+    if (m->optimizer && !loss)
+        error_at(e, m->optimizer->at, "an optimizer without a loss has nothing to do");
+    if (loss)
+        check_optimizers(e);
+}
+
+static bool build_graphs(struct elab *e, const struct ast *net)
+{
+    struct instance *root = NEW(e->arena, struct instance);
+    root->path = "";
+    root->own = net->text;
+    run_net(e, net, MODE_TRAIN, root);
+    bool loss = e->loss_count;
+    if (diag_errors(e->diag))
+        return false;
+    run_net(e, net, MODE_EVAL, root);
+    if (diag_errors(e->diag))
+        return false;
+    run_net(e, net, MODE_INFER, root);
+    if (diag_errors(e->diag))
+        return false;
+    drop_target_checks(e->m->graph[GRAPH_INFER]);
+    check_outputs(e, e->m->graph[GRAPH_INFER]);
+    freeze_all(e, net);
+    if (!loss)
+        e->m->graph[GRAPH_TRAIN] = e->m->graph[GRAPH_EVAL] = NULL;
+    check_module(e, net);
+    if (e->o->infer_only)
+        e->m->graph[GRAPH_TRAIN] = e->m->graph[GRAPH_EVAL] = NULL;
+    for (int i = 0; i < e->m->vars; i++)
+        e->m->var[i]->data = NULL;
+    return !diag_errors(e->diag);
+}
+
+static bool check_defines(struct loader *l)
+{
+    for (int i = 0; i < l->e->o->ndefines; i++) {
+        if (l->used[i])
+            continue;
+        error_at(l->e, (struct place){ "-D", 0, 0, 0 }, "-D %s sets no constant of the model", l->e->o->defines[i]);
+        l->status = 2;
+        return false;
+    }
+    return true;
+}
+
+struct module *frontend_load(struct arena *a, struct names *names, struct diag *d, const char *path,
+                             const struct frontend_options *o, int *status)
+{
+    struct elab *e = NEW(a, struct elab);
+    *e = (struct elab){ .arena = a, .names = names, .diag = d, .o = o };
+    struct loader l = { .e = e, .status = 1, .used = NEW_ARRAY(a, o->ndefines + 1, bool) };
+    struct instance nowhere = { .path = "" };
+    e->instance = &nowhere;
+    e->m = module_new(a, names, d, "constants", 1);     /* what constants are evaluated in; tensors there are errors */
+    e->graph = graph_new(e->m, GRAPH_TRAIN);
+    e->m->graph[GRAPH_TRAIN] = e->graph;
+    struct env *file = load_library(&l) ? load(&l, path, NULL) : NULL;
+    const struct ast *net = file && !diag_errors(d) ? choose_net(&l, path) : NULL;
+    if (net && check_defines(&l)) {
+        e->m = module_new(a, names, d, net->text, o->batch ? o->batch : 1);
+        e->m->f64 = o->f64;
+        e->env = file;
+        if (build_graphs(e, net)) {
+            *status = 0;
+            return e->m;
+        }
+    }
+    *status = l.status;
+    return NULL;
+}

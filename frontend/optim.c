@@ -1,0 +1,305 @@
+/* frontend/optim.c: optimizers and learning rate schedules. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/elab.h"
+
+struct rule_arg {
+    const char *name;
+    double fallback, least, most;       /* least <= value <= most */
+};
+
+struct rule {
+    const char *name;
+    double lr;                          /* NAN: must be given */
+    struct rule_arg arg[MAX_OPTIM_ARGS];
+};
+
+#define MOMENT(n, d) { n, d, 0, 1 }
+#define AT_LEAST_0(n, d) { n, d, 0, INFINITY }
+static const struct rule rules[] = {
+    { "sgd", NAN, { AT_LEAST_0("momentum", 0), AT_LEAST_0("dampening", 0), { "first_step", 0, 0, 1 }, { "nesterov", 0, 0, 1 },
+                    AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
+    { "adam", 1e-3, { MOMENT("beta1", 0.9), MOMENT("beta2", 0.999), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
+    { "adamw", 1e-3, { MOMENT("beta1", 0.9), MOMENT("beta2", 0.999), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("weight_decay", 0.01), AT_LEAST_0("clip_norm", 0) } },
+    { "rmsprop", 1e-2, { MOMENT("alpha", 0.99), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("momentum", 0), { "centered", 0, 0, 1 }, AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
+    { "adagrad", 1e-2, { AT_LEAST_0("lr_decay", 0), AT_LEAST_0("eps", 1e-10), AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
+};
+enum { RULES = sizeof rules / sizeof *rules };
+
+struct schedule {
+    const char *name;
+    const char *arg[5];                 /* in their order; required before optional */
+    int required;
+};
+
+static const struct schedule schedules[] = {
+    { "constant", { "lr" }, 1 },
+    { "step", { "lr", "every", "gamma" }, 3 },
+    { "cosine", { "lr", "steps", "warmup", "min" }, 2 },
+    { "linear", { "lr", "steps", "warmup", "min" }, 2 },
+};
+enum { SCHEDULES = sizeof schedules / sizeof *schedules };
+
+static void unknown(struct elab *e, struct place at, const char *what, const char *word, const char *const *names, size_t count)
+{
+    const char *near = diag_nearest(word, names, count);
+    diag_error_hint(e->diag, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "no %s is called '%s'", what, word);
+}
+
+/* ---- schedules ---- */
+
+static double *schedule_field(struct optimizer *o, const char *arg)
+{
+    switch (*arg) {
+    case 'l': return &o->rate;
+    case 'e': return &o->every;
+    case 'g': return &o->gamma;
+    case 's': return &o->steps;
+    case 'w': return &o->warmup;
+    default: return &o->low;
+    }
+}
+
+static bool check_schedule(struct elab *e, const struct optimizer *o, struct place at)
+{
+    if (!(o->rate >= 0))
+        error_at(e, at, "a learning rate is at least 0, not %g", o->rate);
+    else if (!(o->every >= 1) || !(o->steps >= 1))
+        error_at(e, at, "a schedule counts steps from 1 on");
+    else if (!(o->warmup >= 0 && (o->warmup < o->steps || !o->warmup)))
+        error_at(e, at, "warmup is at least 0 and less than steps");
+    else
+        return true;
+    return false;
+}
+
+static bool schedule_call(struct elab *e, struct optimizer *o, const struct ast *x)
+{
+    const char *names[SCHEDULES];
+    const struct schedule *s = NULL;
+    for (int i = 0; i < SCHEDULES; i++) {
+        names[i] = schedules[i].name;
+        if (!strcmp(names[i], x->a->text))
+            s = &schedules[i];
+    }
+    if (!s) {
+        unknown(e, x->a->at, "schedule", x->a->text, names, SCHEDULES);
+        return false;
+    }
+    o->schedule = s->name;
+    unsigned given = 0;
+    for (int i = 0; i < x->items; i++) {
+        const struct ast *a = x->item[i];
+        int k = i, count = 0;
+        while (count < 5 && s->arg[count])
+            count++;
+        if (a->kind == A_ARG)
+            for (k = 0; k < count && strcmp(s->arg[k], a->text);)
+                k++;
+        if (k >= count) {
+            if (a->kind == A_ARG)
+                unknown(e, a->at, "argument of this schedule", a->text, s->arg, (size_t)count);
+            else
+                error_at(e, a->at, "schedule '%s' takes %d arguments", s->name, count);
+            return false;
+        }
+        struct val v = eval(e, a->kind == A_ARG ? a->a : a);
+        if (v.kind == V_POISON)
+            return false;
+        if (!is_number(&v)) {
+            error_at(e, a->at, "'%s' is a number, not %s", s->arg[k], describe(e, &v));
+            return false;
+        }
+        *schedule_field(o, s->arg[k]) = number_of(&v);
+        given |= 1u << k;
+    }
+    for (int i = 0; i < s->required; i++)
+        if (!(given & 1u << i)) {
+            error_at(e, x->at, "schedule '%s' needs its argument '%s'", s->name, s->arg[i]);
+            return false;
+        }
+    return check_schedule(e, o, x->at);
+}
+
+static bool is_schedule_call(struct elab *e, const struct ast *x)
+{
+    return x->kind == A_CALL && x->a->kind == A_NAME && !look_up(e, x->a->text, false);
+}
+
+static bool set_lr(struct elab *e, struct optimizer *o, const struct ast *x)
+{
+    if (is_schedule_call(e, x) || (x->kind == A_CALL && x->a->kind == A_NAME && (!strcmp(x->a->text, "linear") || !strcmp(x->a->text, "step"))))
+        return schedule_call(e, o, x);
+    struct val v = eval(e, x);
+    if (v.kind == V_POISON)
+        return false;
+    if (!is_number(&v)) {
+        error_at(e, x->at, "lr is a number or a schedule, not %s", describe(e, &v));
+        return false;
+    }
+    o->rate = number_of(&v);
+    return check_schedule(e, o, x->at);
+}
+
+/* ---- rules ---- */
+
+static int find_arg(const struct rule *r, const char *word)
+{
+    for (int i = 0; i < MAX_OPTIM_ARGS && r->arg[i].name; i++)
+        if (!strcmp(r->arg[i].name, word))
+            return i;
+    return -1;
+}
+
+static bool arg_value(struct elab *e, const struct rule_arg *a, const struct ast *x, double *out)
+{
+    struct val v = eval(e, x->kind == A_ARG ? x->a : x);
+    if (v.kind == V_POISON)
+        return false;
+    if (!strcmp(a->name, "first_step")) {
+        if (v.kind == V_STRING && (!strcmp(v.text, "plain") || !strcmp(v.text, "dampened"))) {
+            *out = *v.text == 'd';
+            return true;
+        }
+        error_at(e, x->at, "first_step is \"plain\" or \"dampened\", not %s", describe(e, &v));
+        return false;
+    }
+    bool flag = !strcmp(a->name, "nesterov") || !strcmp(a->name, "centered");
+    if (flag ? v.kind != V_BOOL : !is_number(&v)) {
+        error_at(e, x->at, "'%s' is %s, not %s", a->name, flag ? "true or false" : "a number", describe(e, &v));
+        return false;
+    }
+    *out = number_of(&v);
+    if (*out >= a->least && *out <= a->most && !(a->most == 1 && !flag && *out == 1))
+        return true;
+    error_at(e, x->at, "'%s' is out of its range: %g", a->name, *out);
+    return false;
+}
+
+static bool read_argument(struct elab *e, struct optimizer *o, const struct rule *r, const struct ast *x, int position)
+{
+    if (x->kind == A_ARG ? !strcmp(x->text, "lr") : position == 0)
+        return set_lr(e, o, x->kind == A_ARG ? x->a : x);
+    int i = x->kind == A_ARG ? find_arg(r, x->text) : position - 1;
+    if (i < 0 || i >= o->args) {
+        const char *names[MAX_OPTIM_ARGS + 1] = { "lr" };
+        for (int k = 0; k < o->args; k++)
+            names[k + 1] = r->arg[k].name;
+        if (x->kind == A_ARG)
+            unknown(e, x->at, arena_printf(e->arena, "argument of optimizer '%s'", r->name), x->text, names, (size_t)o->args + 1);
+        else
+            error_at(e, x->at, "optimizer '%s' takes %d arguments", r->name, o->args + 1);
+        return false;
+    }
+    return arg_value(e, &r->arg[i], x, &o->arg[i].value);
+}
+
+static const struct rule *find_rule(struct elab *e, const struct ast *f)
+{
+    const char *names[RULES];
+    for (int i = 0; i < RULES; i++) {
+        names[i] = rules[i].name;
+        if (f->kind == A_NAME && !strcmp(rules[i].name, f->text))
+            return &rules[i];
+    }
+    if (f->kind == A_NAME)
+        unknown(e, f->at, "optimizer", f->text, names, RULES);
+    else
+        error_at(e, f->at, "expected an optimizer: sgd, adam, adamw, rmsprop or adagrad");
+    return NULL;
+}
+
+static bool read_globs(struct elab *e, struct optimizer *o, const struct ast *x)
+{
+    for (int i = 0; i < x->items; i++) {
+        if (o->globs == MAX_GLOBS) {
+            error_at(e, x->at, "an optimizer has at most %d patterns", MAX_GLOBS);
+            return false;
+        }
+        o->glob[o->globs++] = x->item[i]->text;
+    }
+    return true;
+}
+
+void add_optimizer(struct elab *e, const struct ast *x)
+{
+    const struct ast *f = x->a->kind == A_CALL ? x->a->a : x->a;
+    const struct rule *r = find_rule(e, f);
+    struct optimizer *o = NEW(e->m->arena, struct optimizer), **last = &e->m->optimizer;
+    if (!r)
+        return;
+    *o = (struct optimizer){ .rule = r->name, .schedule = "constant", .rate = r->lr, .every = 1, .gamma = 1, .steps = 1, .at = x->at };
+    for (int i = 0; i < MAX_OPTIM_ARGS && r->arg[i].name; i++)
+        o->arg[o->args++] = (struct optim_arg){ r->arg[i].name, r->arg[i].fallback };
+    for (int i = 0; x->a->kind == A_CALL && i < x->a->items; i++)
+        if (!read_argument(e, o, r, x->a->item[i], i))
+            return;
+    if (isnan(o->rate)) {
+        error_at(e, x->at, "optimizer '%s' needs its learning rate: %s(lr = ...)", r->name, r->name);
+        return;
+    }
+    if (!read_globs(e, o, x))
+        return;
+    for (; *last; last = &(*last)->next)
+        if (!o->globs && !(*last)->globs) {
+            error_at(e, x->at, "two optimizers without `for`: one takes all parameters that no pattern of the others matches");
+            return;
+        }
+    *last = o;
+}
+
+/* `*` matches anything, dots too. */
+bool glob_match(const char *glob, const char *path)
+{
+    const char *star = NULL, *from = NULL;
+    while (*path) {
+        if (*glob == '*') {
+            star = glob++;
+            from = path;
+        } else if (*glob == *path) {
+            glob++;
+            path++;
+        } else if (star) {
+            glob = star + 1;
+            path = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (*glob == '*')
+        glob++;
+    return !*glob;
+}
+
+static bool taken(const struct module *m, const struct var *v)
+{
+    for (const struct optimizer *o = m->optimizer; o; o = o->next) {
+        if (!o->globs)
+            return true;
+        for (int i = 0; i < o->globs; i++)
+            if (glob_match(o->glob[i], v->name))
+                return true;
+    }
+    return false;
+}
+
+static void check_globs(struct elab *e, const struct optimizer *o)
+{
+    for (int i = 0; i < o->globs; i++) {
+        bool any = false;
+        for (int k = 0; k < e->m->vars && !any; k++)
+            any = e->m->var[k]->role == ROLE_PARAM && glob_match(o->glob[i], e->m->var[k]->name);
+        if (!any)
+            error_at(e, o->at, "\"%s\" matches no parameter that is trained", o->glob[i]);
+    }
+}
+
+void check_optimizers(struct elab *e)
+{
+    for (const struct optimizer *o = e->m->optimizer; o; o = o->next)
+        check_globs(e, o);
+    for (int i = 0; i < e->m->vars && e->m->optimizer; i++)
+        if (e->m->var[i]->role == ROLE_PARAM && !taken(e->m, e->m->var[i]))
+            error_at(e, e->m->optimizer->at, "no optimizer takes the parameter '%s': freeze it, or add an optimizer without `for`", e->m->var[i]->name);
+}
