@@ -1,0 +1,328 @@
+/* frontend/builtin.c: built-in functions: their table, and the binding of arguments to signatures. */
+#include "frontend/builtin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUILTIN(name, signature, run) { #name, signature, builtin_##run },
+static const struct builtin table[] = {
+#include "frontend/builtin.def"
+};
+#undef BUILTIN
+
+#define BUILTIN(name, signature, run) #name,
+static const char *const names[] = {
+#include "frontend/builtin.def"
+};
+#undef BUILTIN
+enum { BUILTINS = sizeof table / sizeof *table };
+
+const struct builtin *builtin_find(const char *wanted)
+{
+    for (int i = 0; i < BUILTINS; i++)
+        if (!strcmp(table[i].name, wanted))
+            return &table[i];
+    return NULL;
+}
+
+const char *const *builtin_names(size_t *count)
+{
+    *count = BUILTINS;
+    return names;
+}
+
+/* ---- signatures ---- */
+
+static struct val default_value(struct elab *e, const char *s, size_t n)
+{
+    char *text = arena_stringn(e->arena, s, n), *end;
+    if (!strcmp(text, "none"))
+        return v_none();
+    if (!strcmp(text, "true") || !strcmp(text, "false"))
+        return v_bool(*text == 't');
+    int64_t i = strtoll(text, &end, 10);
+    return *end ? v_real(strtod(text, NULL)) : v_int(i);
+}
+
+/* Reads "x, y; axis = -1" into names and defaults. Arguments without a default stay V_POISON. */
+static void read_signature(struct elab *e, struct builtin_args *g)
+{
+    bool constant = false;
+    for (const char *s = g->f->signature; *s;) {
+        s += strspn(s, " ,");
+        if (*s == ';') {
+            constant = true;
+            s++;
+            continue;
+        }
+        size_t n = strcspn(s, " ,;=*");
+        if (!n)
+            break;
+        g->name[g->count] = namen(e->names, s, n);
+        s += n;
+        if (*s == '*')
+            g->variadic = true, s++;
+        s += strspn(s, " ");
+        if (*s == '=') {
+            s += 1 + strspn(s + 1, " ");
+            n = strcspn(s, ",;");
+            g->arg[g->count] = default_value(e, s, n);
+            s += n;
+        }
+        g->tensors += !constant;
+        g->count++;
+    }
+}
+
+/* ---- binding ---- */
+
+static void give(struct builtin_args *g, int i, struct val v, struct place at)
+{
+    g->arg[i] = v;
+    g->where[i] = at;
+    g->given[i] = true;
+}
+
+static bool give_more(struct elab *e, struct builtin_args *g, struct val v, struct place at)
+{
+    if (g->mores == MAX_VARIADIC) {
+        error_at(e, at, "'%s' takes at most %d tensors", g->f->name, MAX_VARIADIC);
+        return false;
+    }
+    if (!g->more)
+        g->more = NEW_ARRAY(e->arena, MAX_VARIADIC, struct val);
+    g->more[g->mores++] = v;
+    give(g, 0, v, at);
+    return true;
+}
+
+static int next_free(const struct builtin_args *g, int from, int to)
+{
+    while (from < to && g->given[from])
+        from++;
+    return from;
+}
+
+/* Tensors go to tensors and compile-time values to constants, each in order; where there are no constants left, or the
+ * function has none, a number stands for a tensor. */
+static bool give_positional(struct elab *e, struct builtin_args *g, struct val v, struct place at)
+{
+    if (v.kind == V_POISON)
+        return false;
+    if (v.kind == V_TUPLE) {
+        for (int i = 0; i < v.items; i++)
+            if (!give_positional(e, g, v.item[i], at))
+                return false;
+        return true;
+    }
+    int tensor = next_free(g, 0, g->tensors), constant = next_free(g, g->tensors, g->count);
+    bool extreme = g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes");     /* max(x, 0), but max(x, [1]) */
+    bool as_tensor = v.kind == V_TENSOR || (is_number(&v) && (constant == g->count || g->count == g->tensors || extreme ||
+                                                              (tensor == 0 && g->tensors && !g->variadic)));
+    if (v.kind == V_TENSOR && g->variadic)
+        return give_more(e, g, v, at);
+    if (as_tensor && tensor < g->tensors) {
+        give(g, tensor, v, at);
+        return true;
+    }
+    if (v.kind != V_TENSOR && constant < g->count) {
+        give(g, constant, v, at);
+        return true;
+    }
+    error_at(e, at, "'%s' does not take %s here: its arguments are (%s)", g->f->name, describe(e, &v), g->f->signature);
+    return false;
+}
+
+static bool give_named(struct elab *e, struct builtin_args *g, const struct ast *a)
+{
+    for (int i = 0; i < g->count; i++) {
+        if (g->name[i] != a->text)
+            continue;
+        if (g->given[i]) {
+            error_at(e, a->at, "argument '%s' is given twice", a->text);
+            return false;
+        }
+        struct val v = eval(e, a->a);
+        if (v.kind == V_POISON)
+            return false;
+        give(g, i, v, place_of(e, a));
+        return true;
+    }
+    const char *near = diag_nearest(a->text, g->name, (size_t)g->count);
+    diag_error_hint(e->diag, place_of(e, a), NULL, a->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                    "'%s' has no argument '%s'", g->f->name, a->text);
+    return false;
+}
+
+static bool check_required(struct elab *e, const struct builtin_args *g)
+{
+    for (int i = 0; i < g->count; i++) {
+        bool second = i == 1 && g->tensors == 2 && (!strcmp(g->f->name, "max") || !strcmp(g->f->name, "min"));
+        if (g->given[i] || g->arg[i].kind != V_POISON || second)
+            continue;
+        error_at(e, g->at, "'%s' needs its argument '%s'", g->f->name, g->name[i]);
+        return false;
+    }
+    return true;
+}
+
+struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped, struct place at)
+{
+    struct builtin_args g = { .f = f, .at = at };
+    read_signature(e, &g);
+    if (piped && !give_positional(e, &g, *piped, at))
+        return v_poison();
+    int count = arguments && arguments->kind == A_CALL ? arguments->items : 0;
+    bool ok = true;
+    for (int i = 0; i < count; i++) {
+        const struct ast *a = arguments->item[i];
+        ok = (a->kind == A_ARG ? give_named(e, &g, a) : give_positional(e, &g, eval(e, a), place_of(e, a))) && ok;
+    }
+    bool any_tensor = piped != NULL;
+    for (int i = 0; i < g.tensors; i++)
+        any_tensor |= g.given[i];
+    if (ok && !any_tensor && g.tensors) {       /* constants alone: a layer that waits for its tensors */
+        struct layer *l = NEW(e->arena, struct layer);
+        *l = (struct layer){ .builtin = f, .call = arguments, .at = at };
+        return (struct val){ .kind = V_LAYER, .layer = l };
+    }
+    if (!ok || !check_required(e, &g))
+        return v_poison();
+    struct place before = e->at;
+    if (!e->in_library)
+        e->at = at;
+    struct val v = f->run(e, &g);
+    e->at = before;
+    return v;
+}
+
+/* ---- arguments by kind ---- */
+
+static bool mistyped(struct elab *e, struct builtin_args *g, int i, const char *want)
+{
+    if (g->arg[i].kind != V_POISON)
+        error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' of '%s' is %s, not %s", g->name[i], g->f->name, want, describe(e, &g->arg[i]));
+    return false;
+}
+
+struct value *arg_tensor(struct elab *e, struct builtin_args *g, int i, enum dtype like)
+{
+    return tensor_of(e, &g->arg[i], g->where[i], g->f->name, like);
+}
+
+bool arg_int(struct elab *e, struct builtin_args *g, int i, int64_t *out)
+{
+    *out = g->arg[i].i;
+    return g->arg[i].kind == V_INT || mistyped(e, g, i, "an integer");
+}
+
+bool arg_real(struct elab *e, struct builtin_args *g, int i, double *out)
+{
+    *out = number_of(&g->arg[i]);
+    return is_number(&g->arg[i]) || mistyped(e, g, i, "a number");
+}
+
+bool arg_bool(struct elab *e, struct builtin_args *g, int i, bool *out)
+{
+    *out = g->arg[i].i;
+    return g->arg[i].kind == V_BOOL || mistyped(e, g, i, "true or false");
+}
+
+const char *arg_word(struct elab *e, struct builtin_args *g, int i)
+{
+    if (g->arg[i].kind == V_STRING)
+        return g->arg[i].text;
+    mistyped(e, g, i, "a string");
+    return NULL;
+}
+
+bool arg_ints(struct elab *e, struct builtin_args *g, int i, int64_t **out, int *count)
+{
+    struct val *v = &g->arg[i];
+    bool list = v->kind == V_LIST;
+    if (!list && v->kind != V_INT)
+        return mistyped(e, g, i, "an integer or a list of integers");
+    *count = list ? v->items : 1;
+    *out = NEW_ARRAY(e->arena, *count + 1, int64_t);
+    for (int k = 0; k < *count; k++) {
+        struct val *x = list ? &v->item[k] : v;
+        if (x->kind != V_INT)
+            return mistyped(e, g, i, "a list of integers");
+        (*out)[k] = x->i;
+    }
+    return true;
+}
+
+bool arg_shape(struct elab *e, struct builtin_args *g, int i, struct type *out)
+{
+    struct val *v = &g->arg[i], one;
+    struct place at = g->given[i] ? g->where[i] : g->at;
+    if (v->kind == V_INT || v->kind == V_DIM) {
+        one = (struct val){ .kind = V_LIST, .item = v, .items = 1 };
+        v = &one;
+    }
+    if (v->kind != V_LIST)
+        return mistyped(e, g, i, "a list of dimensions");
+    *out = type_scalar(DT_REAL);
+    if (v->items > MAX_RANK) {
+        error_at(e, at, "a tensor has at most %d dimensions, not %d", MAX_RANK, v->items);
+        return false;
+    }
+    for (int k = 0; k < v->items; k++)
+        if (!val_dim(e, &v->item[k], at, &out->dim[out->rank++]))
+            return false;
+    int64_t count;
+    if (type_count_checked(*out, e->m->batch, &count))
+        return true;
+    error_at(e, at, "%s has more than 2^40 elements", shape_text(e->arena, *out));
+    return false;
+}
+
+static bool resolve_axis(struct elab *e, struct builtin_args *g, int i, int64_t axis, int rank, int64_t *out)
+{
+    *out = axis < 0 ? axis + rank : axis;
+    if (*out >= 0 && *out < rank)
+        return true;
+    error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' has no axis %lld in a tensor of %d dimensions", g->f->name, (long long)axis, rank);
+    return false;
+}
+
+bool arg_axis(struct elab *e, struct builtin_args *g, int i, int rank, int *axis)
+{
+    int64_t a, out = 0;
+    bool ok = arg_int(e, g, i, &a) && resolve_axis(e, g, i, a, rank, &out);
+    *axis = (int)out;
+    return ok;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+bool arg_axes(struct elab *e, struct builtin_args *g, int i, int rank, int64_t *axes, int *count)
+{
+    int64_t *list;
+    if (g->arg[i].kind == V_NONE) {
+        for (*count = 0; *count < rank; ++*count)
+            axes[*count] = *count;
+        return true;
+    }
+    if (!arg_ints(e, g, i, &list, count))
+        return false;
+    if (*count > rank) {
+        error_at(e, g->where[i], "'%s' is given %d axes of a tensor with %d dimensions", g->f->name, *count, rank);
+        return false;
+    }
+    for (int k = 0; k < *count; k++)
+        if (!resolve_axis(e, g, i, list[k], rank, &axes[k]))
+            return false;
+    qsort(axes, (size_t)*count, sizeof *axes, by_value);
+    for (int k = 1; k < *count; k++)
+        if (axes[k] == axes[k - 1]) {
+            error_at(e, g->where[i], "'%s' is given axis %lld twice", g->f->name, (long long)axes[k]);
+            return false;
+        }
+    return true;
+}
