@@ -1,0 +1,745 @@
+/* frontend/builtin_ops.c: what the rows of builtin.def run: operations made through ir/build.h, or numbers reckoned. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/builtin.h"
+
+static struct val made(struct node *n)
+{
+    return n ? v_tensor(n->result[0]) : v_poison();
+}
+
+static struct val pair(struct elab *e, struct node *n)
+{
+    if (!n)
+        return v_poison();
+    struct val v = v_list(e, 2);
+    v.kind = V_TUPLE;
+    v.item[0] = v_tensor(n->result[0]);
+    v.item[1] = v_tensor(n->result[1]);
+    return v;
+}
+
+static enum dtype like_of(const struct val *v, enum dtype otherwise)
+{
+    return v->kind == V_TENSOR ? v->tensor->type.dtype : otherwise;
+}
+
+/* ---- elementwise ---- */
+
+static double reckon(const char *f, double x)
+{
+    switch (f[0]) {
+    case 'a': return fabs(x);
+    case 'n': return -x;
+    case 'e': return f[1] == 'x' ? exp(x) : erf(x);
+    case 'l': return log(x);
+    case 'c': return f[1] == 'e' ? ceil(x) : cos(x);
+    case 't': return tanh(x);
+    case 'f': return floor(x);
+    case 'r': return !strcmp(f, "rsqrt") ? 1 / sqrt(x) : !strcmp(f, "round") ? nearbyint(x) : 1 / x;
+    default: break;
+    }
+    if (!strcmp(f, "sqrt"))
+        return sqrt(x);
+    if (!strcmp(f, "sin"))
+        return sin(x);
+    if (!strcmp(f, "sigmoid"))
+        return 1 / (1 + exp(-x));
+    if (!strcmp(f, "sign"))
+        return (x > 0) - (x < 0);
+    return x;
+}
+
+struct val builtin_unary(struct elab *e, struct builtin_args *g)
+{
+    if (is_number(&g->arg[0])) {
+        bool whole = g->arg[0].kind == V_INT && strchr("anf", g->f->name[0]) && strcmp(g->f->name, "neg") != 0;
+        double x = reckon(g->f->name, number_of(&g->arg[0]));
+        return whole && fabs(x) < 9e15 ? v_int((int64_t)x) : v_real(x);
+    }
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    struct build b = builder(e);
+    return x ? v_tensor(build_unary(&b, (enum op)op_find(g->f->name), x)) : v_poison();
+}
+
+struct val builtin_square(struct elab *e, struct builtin_args *g)
+{
+    return binary(e, "*", g->arg[0], g->arg[0], g->at);
+}
+
+struct val builtin_cast(struct elab *e, struct builtin_args *g)
+{
+    bool real = g->f->name[0] == 'f';
+    if (is_number(&g->arg[0])) {
+        double x = number_of(&g->arg[0]);
+        return real ? v_real(x) : v_int((int64_t)(fabs(x) < 2147483648.0 ? x : 0));
+    }
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    struct build b = builder(e);
+    return x ? v_tensor(build_cast(&b, x, real ? DT_REAL : DT_I32)) : v_poison();
+}
+
+static struct val two(struct elab *e, struct builtin_args *g, enum op op)
+{
+    enum dtype like = like_of(&g->arg[0], like_of(&g->arg[1], DT_REAL));
+    struct value *x = arg_tensor(e, g, 0, like), *y = arg_tensor(e, g, 1, like);
+    struct build b = builder(e);
+    return x && y ? v_tensor(build_binary(&b, op, x, y)) : v_poison();
+}
+
+struct val builtin_binary(struct elab *e, struct builtin_args *g)
+{
+    if (is_number(&g->arg[0]) && is_number(&g->arg[1]))
+        return v_real(pow(number_of(&g->arg[0]), number_of(&g->arg[1])));
+    return two(e, g, OP_pow);
+}
+
+struct val builtin_where(struct elab *e, struct builtin_args *g)
+{
+    enum dtype like = like_of(&g->arg[1], like_of(&g->arg[2], DT_REAL));
+    struct value *c = arg_tensor(e, g, 0, DT_BOOL), *x = arg_tensor(e, g, 1, like), *y = arg_tensor(e, g, 2, like);
+    struct build b = builder(e);
+    return c && x && y ? v_tensor(build_select(&b, c, x, y)) : v_poison();
+}
+
+/* ---- reductions ---- */
+
+static struct val reduce(struct elab *e, struct builtin_args *g, enum op op, int axes_at)
+{
+    int64_t axes[MAX_RANK];
+    int count;
+    bool keep;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axes(e, g, axes_at, x->type.rank, axes, &count) || !arg_bool(e, g, axes_at + 1, &keep))
+        return v_poison();
+    struct build b = builder(e);
+    return v_tensor(build_reduce(&b, op, x, axes, count, keep));
+}
+
+struct val builtin_reduce(struct elab *e, struct builtin_args *g)
+{
+    return reduce(e, g, *g->f->name == 's' ? OP_sum : OP_prod, 1);
+}
+
+/* max(a, b) elementwise, or max(x, axes) over axes. */
+struct val builtin_extreme(struct elab *e, struct builtin_args *g)
+{
+    bool most = !strcmp(g->f->name, "max");
+    if (!g->given[1])
+        return reduce(e, g, most ? OP_reduce_max : OP_reduce_min, 2);
+    if (g->given[2]) {
+        error_at(e, g->at, "'%s' works between two tensors or over axes of one, not both", g->f->name);
+        return v_poison();
+    }
+    if (is_number(&g->arg[0]) && is_number(&g->arg[1])) {
+        bool first = most ? number_of(&g->arg[0]) >= number_of(&g->arg[1]) : number_of(&g->arg[0]) <= number_of(&g->arg[1]);
+        return g->arg[first ? 0 : 1];
+    }
+    return two(e, g, most ? OP_max : OP_min);
+}
+
+/* How many elements the axes hold: an integer, or, where the batch is among them, a scalar known when the code runs. */
+static struct val count_of(struct elab *e, const struct value *x, const int64_t *axes, int count)
+{
+    int64_t k = 1;
+    int batches = 0;
+    for (int i = 0; i < count; i++) {
+        k *= x->type.dim[axes[i]].k;
+        batches += x->type.dim[axes[i]].n;
+    }
+    if (!batches)
+        return v_int(k);
+    struct build b = builder(e);
+    struct type t = type_scalar(DT_REAL);
+    for (int i = 0; i < batches; i++)
+        t.dim[t.rank++] = dim_batch(1);
+    int64_t all[MAX_RANK];
+    for (int i = 0; i < batches; i++)
+        all[i] = i;
+    struct value *n = build_reduce(&b, OP_sum, build_full(&b, 1, t), all, batches, false);
+    return v_tensor(k == 1 ? n : build_binary(&b, OP_mul, n, build_constant(&b, (double)k, DT_REAL)));
+}
+
+struct val builtin_count(struct elab *e, struct builtin_args *g)
+{
+    int64_t axes[MAX_RANK];
+    int count;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axes(e, g, 1, x->type.rank, axes, &count))
+        return v_poison();
+    return count_of(e, x, axes, count);
+}
+
+struct val builtin_mean(struct elab *e, struct builtin_args *g)
+{
+    int64_t axes[MAX_RANK];
+    int count;
+    struct val sum = reduce(e, g, OP_sum, 1);
+    if (sum.kind == V_POISON)
+        return sum;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!arg_axes(e, g, 1, x->type.rank, axes, &count))
+        return v_poison();
+    return binary(e, "/", sum, count_of(e, x, axes, count), g->at);
+}
+
+struct val builtin_moments(struct elab *e, struct builtin_args *g)
+{
+    int64_t axes[MAX_RANK];
+    int count;
+    bool keep;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axes(e, g, 1, x->type.rank, axes, &count) || !arg_bool(e, g, 2, &keep))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr attrs[] = { at_ints("axes", axes, count), at_bool("keepdims", keep) };
+    return pair(e, build_node(&b, OP_moments, &x, 1, attrs, 2));
+}
+
+static struct val along(struct elab *e, struct builtin_args *g, enum op op, int at)
+{
+    int axis;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, at, x->type.rank, &axis))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr a = at_int("axis", axis);
+    return made(build_node(&b, op, &x, 1, &a, 1));
+}
+
+struct val builtin_argmax(struct elab *e, struct builtin_args *g)
+{
+    return along(e, g, OP_argmax, 1);
+}
+
+struct val builtin_cumsum(struct elab *e, struct builtin_args *g)
+{
+    return along(e, g, OP_cumsum, 1);
+}
+
+struct val builtin_reverse(struct elab *e, struct builtin_args *g)
+{
+    return along(e, g, OP_reverse, 1);
+}
+
+/* ---- shape ---- */
+
+/* One -1 is what is left: the batch where the rest has none of it. */
+static bool infer_minus_one(struct elab *e, struct builtin_args *g, const struct value *x, struct val *list)
+{
+    int at = -1, batches = shape_batches(x->type);
+    int64_t have = type_count(x->type, 1), rest = 1;
+    for (int i = 0; i < list->items; i++) {
+        struct val *v = &list->item[i];
+        if (v->kind == V_INT && v->i == -1) {
+            if (at >= 0) {
+                error_at(e, g->where[1], "only one dimension can be -1");
+                return false;
+            }
+            at = i;
+            continue;
+        }
+        int64_t k = v->kind == V_INT ? v->i : v->kind == V_DIM ? v->dim.k : 0;
+        if (k < 1 || __builtin_mul_overflow(rest, k, &rest))
+            return true;        /* arg_shape says what is wrong */
+        batches -= v->kind == V_DIM;
+    }
+    if (at < 0)
+        return true;
+    if (have % rest || batches < 0 || batches > 1) {
+        error_at(e, g->where[1], "no dimension in place of -1 makes %s of %s", describe(e, list), shape_text(e->arena, x->type));
+        return false;
+    }
+    list->item[at] = v_dim(batches ? dim_batch(have / rest) : dim_of(have / rest));
+    return true;
+}
+
+struct val builtin_reshape(struct elab *e, struct builtin_args *g)
+{
+    struct type t;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x)
+        return v_poison();
+    if (g->arg[1].kind == V_LIST) {
+        struct val list = v_list(e, g->arg[1].items);
+        memcpy(list.item, g->arg[1].item, (size_t)list.items * sizeof *list.item);
+        g->arg[1] = list;
+        if (!infer_minus_one(e, g, x, &g->arg[1]))
+            return v_poison();
+    }
+    if (!arg_shape(e, g, 1, &t))
+        return v_poison();
+    struct build b = builder(e);
+    return v_tensor(build_reshape(&b, x, t.dim, t.rank));
+}
+
+struct val builtin_flatten(struct elab *e, struct builtin_args *g)
+{
+    int from;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, 1, x->type.rank, &from))
+        return v_poison();
+    struct type t = type_scalar(DT_REAL);
+    struct dim all = dim_of(1);
+    for (int i = 0; i < x->type.rank; i++) {
+        if (i < from) {
+            t.dim[t.rank++] = x->type.dim[i];
+            continue;
+        }
+        if (all.n && x->type.dim[i].n) {
+            error_at(e, g->at, "flatten cannot join two multiples of N in %s", shape_text(e->arena, x->type));
+            return v_poison();
+        }
+        all = (struct dim){ all.k * x->type.dim[i].k, all.n || x->type.dim[i].n };
+    }
+    t.dim[t.rank++] = all;
+    struct build b = builder(e);
+    return v_tensor(build_reshape(&b, x, t.dim, t.rank));
+}
+
+struct val builtin_transpose(struct elab *e, struct builtin_args *g)
+{
+    int64_t *perm;
+    int count;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_ints(e, g, 1, &perm, &count))
+        return v_poison();
+    if (count != x->type.rank) {
+        error_at(e, g->where[1], "transpose needs every axis of %s once, not %d of them", shape_text(e->arena, x->type), count);
+        return v_poison();
+    }
+    for (int i = 0; i < count; i++)
+        perm[i] += perm[i] < 0 ? count : 0;
+    struct build b = builder(e);
+    return v_tensor(build_transpose(&b, x, perm));
+}
+
+struct val builtin_slice(struct elab *e, struct builtin_args *g)
+{
+    int axis;
+    int64_t begin, end, step;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, 1, x->type.rank, &axis) || !arg_int(e, g, 2, &begin))
+        return v_poison();
+    int64_t length = x->type.dim[axis].k;
+    if (g->arg[3].kind == V_NONE)
+        end = length;
+    else if (!arg_int(e, g, 3, &end))
+        return v_poison();
+    if (!arg_int(e, g, 4, &step))
+        return v_poison();
+    struct build b = builder(e);
+    return v_tensor(build_slice(&b, x, axis, begin < 0 ? begin + length : begin, end < 0 ? end + length : end, step));
+}
+
+struct val builtin_concat(struct elab *e, struct builtin_args *g)
+{
+    int axis;
+    struct value **x = NEW_ARRAY(e->arena, g->mores + 1, struct value *);
+    for (int i = 0; i < g->mores; i++)
+        if (!(x[i] = tensor_of(e, &g->more[i], g->at, "concat", DT_REAL)))
+            return v_poison();
+    if (!g->mores || !arg_axis(e, g, 1, x[0]->type.rank, &axis))
+        return v_poison();
+    struct build b = builder(e);
+    return v_tensor(build_concat(&b, x, g->mores, axis));
+}
+
+struct val builtin_split(struct elab *e, struct builtin_args *g)
+{
+    int axis, count;
+    int64_t *parts, total = 0;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, 2, x->type.rank, &axis) || !arg_ints(e, g, 1, &parts, &count))
+        return v_poison();
+    int64_t length = x->type.dim[axis].k;
+    if (g->arg[1].kind == V_INT) {
+        if (parts[0] < 1 || parts[0] > length || length % parts[0]) {
+            error_at(e, g->where[1], "axis %d of %s cannot be split into %lld equal parts", axis, shape_text(e->arena, x->type), (long long)parts[0]);
+            return v_poison();
+        }
+        count = (int)parts[0];
+        parts = NEW_ARRAY(e->arena, count, int64_t);
+        for (int i = 0; i < count; i++)
+            parts[i] = length / count;
+    }
+    for (int i = 0; i < count; i++)
+        if (parts[i] < 1 || parts[i] > length - total)
+            total = length + 1;
+        else
+            total += parts[i];
+    if (total != length) {
+        error_at(e, g->where[1], "the parts must be positive and add up to the %lld of axis %d", (long long)length, axis);
+        return v_poison();
+    }
+    struct val v = v_list(e, count);
+    v.kind = V_TUPLE;
+    for (int i = 0, begin = 0; i < count; begin += (int)parts[i++]) {
+        struct build b = builder(e);
+        v.item[i] = v_tensor(build_slice(&b, x, axis, begin, begin + parts[i], 1));
+        if (v.item[i].kind == V_POISON)
+            return v_poison();
+    }
+    return v;
+}
+
+struct val builtin_pad(struct elab *e, struct builtin_args *g)
+{
+    double value;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    const struct val *list = &g->arg[1];
+    if (!x || !arg_real(e, g, 2, &value))
+        return v_poison();
+    int64_t *pairs = NEW_ARRAY(e->arena, 2 * MAX_RANK + 2, int64_t);
+    bool ok = list->kind == V_LIST && list->items == x->type.rank;
+    for (int i = 0; ok && i < list->items; i++) {
+        const struct val *p = &list->item[i];
+        ok = p->kind == V_LIST && p->items == 2 && p->item[0].kind == V_INT && p->item[1].kind == V_INT;
+        for (int k = 0; ok && k < 2; k++)
+            pairs[2 * i + k] = p->item[k].i;
+    }
+    if (!ok) {
+        error_at(e, g->where[1], "pad needs one [before, after] for each of the %d axes of %s", x->type.rank, shape_text(e->arena, x->type));
+        return v_poison();
+    }
+    struct build b = builder(e);
+    return v_tensor(build_pad(&b, x, pairs, value));
+}
+
+struct val builtin_broadcast_to(struct elab *e, struct builtin_args *g)
+{
+    struct type t;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_shape(e, g, 1, &t))
+        return v_poison();
+    struct build b = builder(e);
+    return v_tensor(build_broadcast(&b, x, t.dim, t.rank));
+}
+
+struct val builtin_expand_dims(struct elab *e, struct builtin_args *g)
+{
+    int axis;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, 1, x->type.rank + 1, &axis))
+        return v_poison();
+    struct dim dim[MAX_RANK + 1];
+    for (int i = 0; i <= x->type.rank; i++)
+        dim[i] = i < axis ? x->type.dim[i] : i == axis ? dim_of(1) : x->type.dim[i - 1];
+    if (x->type.rank == MAX_RANK) {
+        error_at(e, g->at, "a tensor has at most %d dimensions", MAX_RANK);
+        return v_poison();
+    }
+    struct build b = builder(e);
+    return v_tensor(build_reshape(&b, x, dim, x->type.rank + 1));
+}
+
+struct val builtin_squeeze(struct elab *e, struct builtin_args *g)
+{
+    int axis;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, 1, x->type.rank, &axis))
+        return v_poison();
+    if (!dim_is_one(x->type.dim[axis])) {
+        error_at(e, g->where[1], "squeeze takes an axis of length 1, and axis %d of %s is not", axis, shape_text(e->arena, x->type));
+        return v_poison();
+    }
+    struct dim dim[MAX_RANK];
+    for (int i = 0; i < x->type.rank - 1; i++)
+        dim[i] = x->type.dim[i < axis ? i : i + 1];
+    struct build b = builder(e);
+    return v_tensor(build_reshape(&b, x, dim, x->type.rank - 1));
+}
+
+/* ---- indexed by data ---- */
+
+/* An index as i32, checked when the code runs. */
+static struct value *index_of(struct elab *e, struct builtin_args *g, int i, int64_t size)
+{
+    struct value *x = arg_tensor(e, g, i, DT_I32);
+    struct build b = builder(e);
+    if (!x)
+        return NULL;
+    if (x->type.dtype == DT_U8)
+        x = build_cast(&b, x, DT_I32);
+    if (x->type.dtype != DT_I32) {
+        error_at(e, g->where[i], "an index is i32, not %s", type_text(e->arena, x->type, e->m->f64));
+        return NULL;
+    }
+    if (!e->body) {
+        struct attr attrs[] = { at_int("low", 0), at_int("high", size) };
+        build_node(&b, OP_bound, &x, 1, attrs, 2);
+    }
+    return x;
+}
+
+static struct val indexed(struct elab *e, struct builtin_args *g, enum op op)
+{
+    int axis;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_axis(e, g, 2, x->type.rank, &axis))
+        return v_poison();
+    struct value *index = index_of(e, g, 1, x->type.dim[axis].k);
+    if (!index)
+        return v_poison();
+    struct build b = builder(e);
+    struct attr a = at_int("axis", axis);
+    struct value *operands[] = { x, index };
+    return made(build_node(&b, op, operands, 2, &a, 1));
+}
+
+struct val builtin_gather(struct elab *e, struct builtin_args *g)
+{
+    return indexed(e, g, OP_gather);
+}
+
+struct val builtin_take_along(struct elab *e, struct builtin_args *g)
+{
+    return indexed(e, g, OP_take_along);
+}
+
+struct val builtin_one_hot(struct elab *e, struct builtin_args *g)
+{
+    int64_t classes;
+    if (!arg_int(e, g, 1, &classes))
+        return v_poison();
+    struct value *x = e->in_library ? arg_tensor(e, g, 0, DT_I32) : index_of(e, g, 0, classes);
+    struct build b = builder(e);
+    struct attr a = at_int("classes", classes);
+    return x ? made(build_node(&b, OP_one_hot, &x, 1, &a, 1)) : v_poison();
+}
+
+struct val builtin_bound(struct elab *e, struct builtin_args *g)
+{
+    int64_t low, high, except;
+    struct value *x = arg_tensor(e, g, 0, DT_I32);
+    if (!x || !arg_int(e, g, 1, &low) || !arg_int(e, g, 2, &high) || !arg_int(e, g, 3, &except))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr attrs[] = { at_int("low", low), at_int("high", high), at_int("except", except) };
+    if (!e->body)
+        build_node(&b, OP_bound, &x, 1, attrs, 3);
+    return v_none();
+}
+
+/* ---- made ---- */
+
+struct val builtin_full(struct elab *e, struct builtin_args *g)
+{
+    struct type t;
+    double v = *g->f->name == 'o';
+    if (!arg_shape(e, g, 0, &t) || (g->count > 1 && !arg_real(e, g, 1, &v)))
+        return v_poison();
+    struct build b = builder(e);
+    return v_tensor(build_full(&b, v, t));
+}
+
+struct val builtin_range(struct elab *e, struct builtin_args *g)
+{
+    struct type t;
+    if (!arg_shape(e, g, 0, &t))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_int("axis", 0), at_word("dtype", name(e->names, "i32")) };
+    return made(build_node(&b, OP_iota, NULL, 0, attrs, 3));
+}
+
+/* Every draw has a stream of its own, so that no two are alike and evaluating changes no training run. */
+static struct value *draw(struct elab *e, enum op op, struct type t, double a, double b2)
+{
+    struct build b = builder(e);
+    bool uniform = op == OP_uniform;
+    struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_real(uniform ? "low" : "mean", a), at_real(uniform ? "high" : "deviation", b2),
+                            at_int("stream", e->m->streams++) };
+    struct node *n = build_node(&b, op, NULL, 0, attrs, 4);
+    return n ? n->result[0] : NULL;
+}
+
+struct val builtin_random(struct elab *e, struct builtin_args *g)
+{
+    struct type t;
+    double a, b;
+    if (!arg_shape(e, g, 0, &t) || !arg_real(e, g, 1, &a) || !arg_real(e, g, 2, &b))
+        return v_poison();
+    return v_tensor(draw(e, *g->f->name == 'u' ? OP_uniform : OP_normal, t, a, b));
+}
+
+struct val builtin_bernoulli(struct elab *e, struct builtin_args *g)
+{
+    struct value *p = arg_tensor(e, g, 0, DT_REAL);
+    if (!p)
+        return v_poison();
+    struct value *u = draw(e, OP_uniform, type_with(p->type, DT_REAL), 0, 1);
+    struct build b = builder(e);
+    return u ? v_tensor(build_cast(&b, build_binary(&b, OP_lt, u, p), DT_REAL)) : v_poison();
+}
+
+/* ---- convolution and pooling: lists are already spread by the library ---- */
+
+struct windows {
+    int64_t *stride, *pad, *dilation, groups, *size;
+    int n;
+};
+
+static bool conv_arguments(struct elab *e, struct builtin_args *g, struct windows *w)
+{
+    int count;
+    return arg_ints(e, g, 2, &w->stride, &w->n) && arg_ints(e, g, 3, &w->pad, &count) && arg_ints(e, g, 4, &w->dilation, &count) &&
+           arg_int(e, g, 5, &w->groups);
+}
+
+struct val builtin_conv(struct elab *e, struct builtin_args *g)
+{
+    struct windows w;
+    struct value *operands[] = { arg_tensor(e, g, 0, DT_REAL), arg_tensor(e, g, 1, DT_REAL) };
+    if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n), at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups) };
+    return made(build_node(&b, OP_conv, operands, 2, attrs, 4));
+}
+
+struct val builtin_conv_dx(struct elab *e, struct builtin_args *g)
+{
+    struct windows w;
+    int count;
+    struct value *operands[] = { arg_tensor(e, g, 0, DT_REAL), arg_tensor(e, g, 1, DT_REAL) };
+    if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w) || !arg_ints(e, g, 6, &w.size, &count))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n), at_ints("dilation", w.dilation, w.n),
+                            at_int("groups", w.groups), at_ints("size", w.size, count) };
+    return made(build_node(&b, OP_conv_dx, operands, 2, attrs, 5));
+}
+
+struct val builtin_pool(struct elab *e, struct builtin_args *g)
+{
+    int64_t *kernel, *stride, *pad;
+    int n, count;
+    bool include = true;
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    if (!x || !arg_ints(e, g, 1, &kernel, &n) || !arg_ints(e, g, 2, &stride, &count) || !arg_ints(e, g, 3, &pad, &count) ||
+        (g->count > 4 && !arg_bool(e, g, 4, &include)))
+        return v_poison();
+    struct build b = builder(e);
+    struct attr attrs[] = { at_ints("kernel", kernel, n), at_ints("stride", stride, n), at_ints("pad", pad, 2 * n), at_bool("count_include_pad", include) };
+    bool most = g->f->name[0] == 'm';
+    return made(build_node(&b, most ? OP_maxpool : OP_avgpool, &x, 1, attrs, most ? 3 : 4));
+}
+
+/* ---- compile-time helpers ---- */
+
+struct val builtin_len(struct elab *e, struct builtin_args *g)
+{
+    if (g->arg[0].kind == V_LIST)
+        return v_int(g->arg[0].items);
+    error_at(e, g->at, "len takes a list, not %s", describe(e, &g->arg[0]));
+    return v_poison();
+}
+
+/* A number for each of n axes: one number stands for all. */
+struct val builtin_spread(struct elab *e, struct builtin_args *g)
+{
+    int64_t n, *list;
+    int count;
+    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 0, &list, &count))
+        return v_poison();
+    if (count != n && count != 1) {
+        error_at(e, e->at, "%d numbers for %lld axes", count, (long long)n);
+        return v_poison();
+    }
+    struct val v = v_list(e, (int)n);
+    for (int i = 0; i < n; i++)
+        v.item[i] = v_int(list[count == 1 ? 0 : i]);
+    return v;
+}
+
+static bool one_padding(struct elab *e, const struct val *p, int64_t *before, int64_t *after)
+{
+    if (p->kind == V_INT) {
+        *before = *after = p->i;
+        return true;
+    }
+    if (p->kind == V_LIST && p->items == 2 && p->item[0].kind == V_INT && p->item[1].kind == V_INT) {
+        *before = p->item[0].i;
+        *after = p->item[1].i;
+        return true;
+    }
+    error_at(e, e->at, "pad is a number, \"same\", or for each axis a number or a pair [before, after], not %s", describe(e, p));
+    return false;
+}
+
+/* pad = 1, [1, 2], [[0, 1], 2] or "same": before and after for each of n axes. */
+struct val builtin_padding(struct elab *e, struct builtin_args *g)
+{
+    int64_t n, *kernel, *dilation, *stride;
+    int count;
+    const struct val *p = &g->arg[0];
+    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 2, &kernel, &count) || !arg_ints(e, g, 3, &dilation, &count) || !arg_ints(e, g, 4, &stride, &count))
+        return v_poison();
+    struct val v = v_list(e, 2 * (int)n);
+    bool same = p->kind == V_STRING;
+    if (same && strcmp(p->text, "same")) {
+        error_at(e, e->at, "pad is a number, a list or \"same\", not \"%.40s\"", p->text);
+        return v_poison();
+    }
+    if (p->kind == V_LIST && p->items != n) {
+        error_at(e, e->at, "pad is given for %d axes, and there are %lld", p->items, (long long)n);
+        return v_poison();
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t before, after;
+        if (same) {
+            if (stride[i] != 1) {
+                error_at(e, e->at, "pad = \"same\" needs stride 1");
+                return v_poison();
+            }
+            int64_t total = dilation[i] * (kernel[i] - 1);
+            before = total / 2;
+            after = total - before;
+        } else if (!one_padding(e, p->kind == V_LIST ? &p->item[i] : p, &before, &after)) {
+            return v_poison();
+        }
+        v.item[2 * i] = v_int(before);
+        v.item[2 * i + 1] = v_int(after);
+    }
+    return v;
+}
+
+/* Ends with the message where the condition does not hold. */
+struct val builtin_require(struct elab *e, struct builtin_args *g)
+{
+    bool holds;
+    const char *message = arg_word(e, g, 1);
+    if (!message || !arg_bool(e, g, 0, &holds))
+        return v_poison();
+    if (holds)
+        return v_none();
+    error_at(e, e->at, "%s", message);
+    return v_poison();
+}
+
+/* The axes of a tensor of `rank` that are not among `axes`. */
+struct val builtin_all_but(struct elab *e, struct builtin_args *g)
+{
+    int64_t rank, *axes;
+    int count, kept = 0;
+    if (!arg_int(e, g, 1, &rank) || !arg_ints(e, g, 0, &axes, &count))
+        return v_poison();
+    struct val v = v_list(e, (int)rank);
+    for (int i = 0; i < rank; i++) {
+        bool out = false;
+        for (int k = 0; k < count; k++)
+            out |= (axes[k] < 0 ? axes[k] + rank : axes[k]) == i;
+        if (!out)
+            v.item[kept++] = v_int(i);
+    }
+    v.items = kept;
+    return v;
+}
+
+/* A tensor's type in words, for the messages of `require`. */
+struct val builtin_show(struct elab *e, struct builtin_args *g)
+{
+    return v_string(name(e->names, describe(e, &g->arg[0])));
+}
