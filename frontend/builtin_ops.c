@@ -738,8 +738,87 @@ struct val builtin_all_but(struct elab *e, struct builtin_args *g)
     return v;
 }
 
-/* A tensor's type in words, for the messages of `require`. */
-struct val builtin_show(struct elab *e, struct builtin_args *g)
+static bool list_of(struct elab *e, struct builtin_args *g, struct val *copy)
 {
-    return v_string(name(e->names, describe(e, &g->arg[0])));
+    if (g->arg[0].kind != V_LIST) {
+        error_at(e, e->at, "'%s' takes a list, not %s", g->f->name, describe(e, &g->arg[0]));
+        return false;
+    }
+    *copy = v_list(e, g->arg[0].items);
+    memcpy(copy->item, g->arg[0].item, (size_t)copy->items * sizeof *copy->item);
+    return true;
+}
+
+/* The list with one element changed. */
+struct val builtin_replace(struct elab *e, struct builtin_args *g)
+{
+    struct val v;
+    int axis;
+    if (!list_of(e, g, &v) || !arg_axis(e, g, 1, v.items, &axis))
+        return v_poison();
+    v.item[axis] = g->arg[2];
+    return v;
+}
+
+/* Those elements of the list. */
+struct val builtin_pick(struct elab *e, struct builtin_args *g)
+{
+    struct val v;
+    int64_t at[MAX_RANK];
+    int count;
+    if (!list_of(e, g, &v) || !arg_axes(e, g, 1, v.items, at, &count))
+        return v_poison();
+    for (int i = 0; i < count; i++)
+        v.item[i] = v.item[at[i]];
+    v.items = count;
+    return v;
+}
+
+/* The list with 1 in place of all elements but those. */
+struct val builtin_keep(struct elab *e, struct builtin_args *g)
+{
+    struct val v;
+    int64_t at[MAX_RANK];
+    int count;
+    if (!list_of(e, g, &v) || !arg_axes(e, g, 1, v.items, at, &count))
+        return v_poison();
+    struct val kept = v_list(e, v.items);
+    for (int i = 0; i < v.items; i++)
+        kept.item[i] = v_int(1);
+    for (int i = 0; i < count; i++)
+        kept.item[at[i]] = v.item[at[i]];
+    return kept;
+}
+
+/* The permutation that moves one axis to the end. */
+struct val builtin_move_last(struct elab *e, struct builtin_args *g)
+{
+    int64_t axis, rank;
+    if (!arg_int(e, g, 0, &axis) || !arg_int(e, g, 1, &rank))
+        return v_poison();
+    struct val v = v_list(e, (int)rank);
+    for (int i = 0, k = 0; i < rank; i++)
+        if (i != axis)
+            v.item[k++] = v_int(i);
+    if (axis < 0 || axis >= rank) {
+        error_at(e, e->at, "no axis %lld in a tensor of %lld dimensions", (long long)axis, (long long)rank);
+        return v_poison();
+    }
+    v.item[rank - 1] = v_int(axis);
+    return v;
+}
+
+/* A gradient summed back to the shape that was broadcast. */
+struct val builtin_unbroadcast(struct elab *e, struct builtin_args *g)
+{
+    struct value *dy = arg_tensor(e, g, 0, DT_REAL), *like = arg_tensor(e, g, 1, DT_REAL);
+    struct build b = builder(e);
+    return dy && like ? v_tensor(build_unbroadcast(&b, dy, like->type)) : v_poison();
+}
+
+/* The first of several values. */
+struct val builtin_first(struct elab *e, struct builtin_args *g)
+{
+    (void)e;
+    return g->arg[0];
 }

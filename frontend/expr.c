@@ -524,6 +524,22 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
     return false;
 }
 
+/* One dimension, or a list of them. */
+static bool add_dims(struct elab *e, const struct val *v, struct place at, struct type *t)
+{
+    if (v->kind == V_LIST) {
+        for (int i = 0; i < v->items; i++)
+            if (!add_dims(e, &v->item[i], at, t))
+                return false;
+        return true;
+    }
+    if (t->rank == MAX_RANK) {
+        error_at(e, at, "a tensor has at most %d dimensions", MAX_RANK);
+        return false;
+    }
+    return val_dim(e, v, at, &t->dim[t->rank++]);
+}
+
 bool eval_type(struct elab *e, const struct ast *x, struct type *t)
 {
     int64_t count;
@@ -531,11 +547,8 @@ bool eval_type(struct elab *e, const struct ast *x, struct type *t)
     if (!element_type(e, x, &t->dtype))
         return false;
     for (int i = 0; i < x->items; i++) {
-        if (t->rank == MAX_RANK) {
-            error_at(e, place_of(e, x), "a tensor has at most %d dimensions", MAX_RANK);
-            return false;
-        }
-        if (!eval_dim(e, x->item[i], &t->dim[t->rank++]))
+        struct val v = eval(e, x->item[i]);
+        if (!add_dims(e, &v, place_of(e, x->item[i]), t))
             return false;
     }
     if (!type_count_checked(*t, e->m->batch, &count)) {
