@@ -209,6 +209,12 @@ static struct lx *scale(struct lkernel *k, struct lx *x, struct lx *by)
     return lsum_add(&s, x, by->i) ? lsum_build(k, &s) : lx_raw(k, LX_IMUL, x, by);
 }
 
+/* Of two atoms; n stands last. */
+static struct lx *product(struct lkernel *k, struct lx *a, struct lx *b)
+{
+    return a->kind == LX_BATCH ? lx_raw(k, LX_IMUL, b, a) : lx_raw(k, LX_IMUL, a, b);
+}
+
 static bool is_sum(const struct lx *x)
 {
     return x->kind == LX_IADD || x->kind == LX_ISUB;
@@ -230,8 +236,8 @@ static struct lx *multiply(struct lkernel *k, struct lx *a, struct lx *b)
         return lx_raw(k, LX_IMUL, a, b);
     for (int i = 0; i < p.terms; i++) {
         int64_t factor;
-        struct lx *product = lx_raw(k, LX_IMUL, p.term[i].atom, q.term[0].atom);
-        if (__builtin_mul_overflow(p.term[i].factor, q.term[0].factor, &factor) || !lsum_add(&s, product, factor))
+        if (__builtin_mul_overflow(p.term[i].factor, q.term[0].factor, &factor)
+                || !lsum_add(&s, product(k, p.term[i].atom, q.term[0].atom), factor))
             return lx_raw(k, LX_IMUL, a, b);
     }
     return lsum_add(&s, b, p.constant) ? lsum_build(k, &s) : lx_raw(k, LX_IMUL, a, b);

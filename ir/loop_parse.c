@@ -283,10 +283,11 @@ static void parse_block(struct loop_parser *p, struct lblock *b, int column)
 
     while (p->r.token.kind != TK_END && p->r.token.at.column > column) {
         int errors = p->r.errors;
+        const char *before = p->r.p;
         if (p->r.token.at.column != mine)
             reader_error(&p->r, p->r.token.at, "this line is indented differently from those before it");
         if (!parse_statement(p, b, mine) || p->r.errors > errors) {
-            if (!p->r.token.first)
+            if (!p->r.token.first || p->r.p == before)
                 reader_skip_line(&p->r);
         } else if (!p->r.token.first) {
             reader_expected(&p->r, "the end of the line");

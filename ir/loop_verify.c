@@ -31,7 +31,7 @@ static void check(struct verify *v, struct lx *x);
 static void check_type(struct verify *v, const struct lx *x, enum dtype t, const char *what)
 {
     if (x->dtype != t)
-        wrong(v, "%s is %s, not %s", what, words(v, t), words(v, x->dtype));
+        wrong(v, "%s is to be %s and is %s", what, words(v, t), words(v, x->dtype));
 }
 
 static void check_arith(struct verify *v, const struct lx *x, bool reals_only)
