@@ -22,8 +22,8 @@ static struct node *inline_custom(struct node *n)
     graph_copy_into(body, n->graph, n);
     for (int i = 0; i < n->results; i++) {
         struct value *copy = body->yield[i]->data;
-        if (!copy->name && copy->def)
-            copy->name = n->result[i]->name;
+        if (n->result[i]->name && copy->def)
+            copy->name = n->result[i]->name;        /* the model's own name rather than the layer's */
         value_replace(n->result[i], copy);
     }
     struct graph *g = n->graph;

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ir/ir.h"
+#include "ir/element.h"
 #include "ir/term.h"
 #include "passes/shared.h"
 
@@ -103,40 +103,25 @@ static struct value *changes_nothing(struct simplify *s, struct node *n)
 /* ---- constants ---- */
 
 /* The result of an elementwise operation of scalars, by the reference evaluator. */
-static double evaluate(struct simplify *s, const struct node *n, const double *x)
+static double evaluate(const struct node *n, const double *x)
 {
-    struct graph *body = graph_new(s->m, GRAPH_BODY);
-    struct build b = build_end(body, n->at, n->layer);
-    struct store store = { .module = s->m, .arena = s->scratch, .n = 1 };
-    struct tensor *in = NEW_ARRAY(s->scratch, n->operands, struct tensor), out;
-    struct value **operands = NEW_ARRAY(s->scratch, n->operands, struct value *);
+    enum dtype dtype = operand(n, n->op == OP_select ? 1 : 0)->type.dtype;
 
-    for (int i = 0; i < n->operands; i++) {
-        struct type t = type_scalar(operand(n, i)->type.dtype);
-        operands[i] = graph_param(body, t, NULL);
-        in[i] = tensor_make(s->scratch, t, 1);
-        in[i].data[0] = x[i];
-    }
-    struct node *scalar = build_node(&b, n->op, operands, n->operands, n->attr, n->attrs);
-    if (!scalar)
-        return NAN;
-    graph_yield(body, scalar->result, 1);
-    out = tensor_make(s->scratch, scalar->result[0]->type, 1);
-    eval_body(s->scratch, &store, body, in, &out);
-    return out.data[0];
+    return n->op == OP_cast ? element_cast(x[0], dtype, n->result[0]->type.dtype) : element_map(n->op, dtype, x);
 }
 
 static struct value *constants(struct simplify *s, struct node *n)
 {
     double x[3], y;
 
+    (void)s;
     if (!op_is_map(n->op) || n->operands == 0 || n->operands > 3 || !shape_equal(operand(n, 0)->type, n->result[0]->type))
         return NULL;
     for (int i = 0; i < n->operands; i++) {
         if (!value_constant(operand(n, i), &x[i]))
             return NULL;
     }
-    y = evaluate(s, n, x);
+    y = evaluate(n, x);
     struct build b = build_at(n->graph, n);
     return isnan(y) ? NULL : build_full(&b, y, n->result[0]->type);
 }
