@@ -1,8 +1,8 @@
-/* codegen/c_expr.c: expressions as C. Elementwise operations are printed as ops.def's column `element` has them; indices
- * are flattened, row-major.
+/* codegen/c_expr.c: expressions as C. Elementwise operations are printed as ops.def's column `element` has them;
+ * indices are flattened, row-major.
  *
- * Scalars: reals are float or double, i32 and u8 int, a bool is an int that is 0 or 1. Lanes: nn_v, nn_vi, nn_vi, nn_vm.
- * A scalar meets lanes bare in infix arithmetic of reals, and is spread by nn_splat... elsewhere. */
+ * Scalars: reals are float or double, i32 and u8 int, a bool is an int that is 0 or 1. Lanes: nn_v, nn_vi, nn_vi,
+ * nn_vm. A scalar meets lanes bare in infix arithmetic of reals, and is spread by nn_splat... elsewhere. */
 #include "codegen/c_kernel.h"
 
 #include <math.h>
@@ -34,7 +34,7 @@ const char *c_element_type(const struct lkernel *k, enum dtype t)
     }
 }
 
-/* --- constants ----------------------------------------------------------------------------------------------------- */
+/* --- constants ---------------------------------------------------------------------------------------------------- */
 
 /* The shortest digits that read back as this float or double; whole numbers without an exponent. */
 static void real_digits(char *to, size_t size, double x, bool f64)
@@ -73,7 +73,7 @@ static void print_int(struct c_kernel *c, int64_t i)
         text_add(c->t, "%lld", (long long)i);
 }
 
-/* --- operators ----------------------------------------------------------------------------------------------------- */
+/* --- operators ---------------------------------------------------------------------------------------------------- */
 
 struct infix {
     const char *sign;
@@ -160,7 +160,7 @@ static void print_index_operation(struct c_kernel *c, struct lx *x, enum c_prece
         print_call(c, index_call(x, lanes), x, lanes);
 }
 
-/* --- elementwise operations ---------------------------------------------------------------------------------------- */
+/* --- elementwise operations --------------------------------------------------------------------------------------- */
 
 /* The form of ops.def's column that is for operands of this type: reals | i32 | bool. */
 static const char *element_form(struct c_kernel *c, const struct lx *x)
@@ -290,7 +290,7 @@ static void print_element(struct c_kernel *c, const struct lx *x, enum c_precede
     }
 }
 
-/* --- memory -------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 /* Whether addresses of this buffer may be beyond int, with room for the sums on their way. */
 static bool is_huge(const struct lbuf *b)
@@ -380,7 +380,7 @@ static void print_load(struct c_kernel *c, const struct lx *x, enum c_precedence
         text_putc(c->t, ')');
 }
 
-/* --- random numbers and scalars of the step ------------------------------------------------------------------------ */
+/* --- random numbers and scalars of the step ----------------------------------------------------------------------- */
 
 static const struct attr *attr_of(const struct lx *x, const char *name)
 {
@@ -472,7 +472,7 @@ static void print_hyper(struct c_kernel *c, const struct lx *x)
     print_doubles(c, x, x->op == OP_first_step ? first : bias);
 }
 
-/* --- all of them --------------------------------------------------------------------------------------------------- */
+/* --- all of them -------------------------------------------------------------------------------------------------- */
 
 static void print_guard(struct c_kernel *c, const struct lx *x, enum c_precedence precedence)
 {

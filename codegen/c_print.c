@@ -3,7 +3,7 @@
  *     for o in 0..128 par vector                  for (int o = 0; o < 128; o += NN_L) {
  *       local acc : f32[] = b[o]                      nn_v acc = nn_load(&b[o]);
  *       for k in 0..784 red                  =>       for (int k = 0; k < 784; k++)
- *         acc = fma(h[i,k], w[k,o], acc)                  acc = nn_fma_v(nn_splat(h[i * 784 + k]), nn_load(&w[k * 128 + o]), acc);
+ *         acc = fma(h[i,k], w[k,o], acc)                  acc = nn_fma_v(nn_splat(h[i * 784 + k]), ..., acc);
  *       y[i,o] = max(acc, 0.0)                        nn_store(&y[i * 128 + o], nn_max_v(acc, nn_splat(0.0f)));
  *                                                 }
  *
@@ -19,7 +19,7 @@ static void line(struct c_kernel *c)
         text_puts(c->t, "    ");
 }
 
-/* --- what a kernel needs ------------------------------------------------------------------------------------------- */
+/* --- what a kernel needs ------------------------------------------------------------------------------------------ */
 
 static bool needs_run(const struct lx *x)
 {
@@ -63,7 +63,7 @@ static bool block_reaches_tile(const struct lblock *b)
     return false;
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
 static void print_block(struct c_kernel *c, const struct lblock *b);
 
@@ -93,7 +93,8 @@ static const char *lanes_store(enum dtype t)
 
 static void print_scalar_store(struct c_kernel *c, const struct ls *s)
 {
-    bool narrow = (s->buf->dtype == DT_U8 || s->buf->dtype == DT_BOOL) && (s->buf->rank || s->buf->space == SPACE_ARGUMENT);
+    bool byte = s->buf->dtype == DT_U8 || s->buf->dtype == DT_BOOL;
+    bool narrow = byte && (s->buf->rank || s->buf->space == SPACE_ARGUMENT);
 
     c_element(c, s->buf, s->index);
     text_puts(c->t, narrow ? " = (uint8_t)" : " = ");
@@ -320,7 +321,7 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
     }
 }
 
-/* --- functions ----------------------------------------------------------------------------------------------------- */
+/* --- functions ---------------------------------------------------------------------------------------------------- */
 
 static void print_comment(struct text *t, const char *origin)
 {

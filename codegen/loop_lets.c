@@ -1,5 +1,5 @@
-/* codegen/loop_lets.c: what is computed twice in a block gets a name, and so does what is costly and does not depend on
- * the loop it stands in.
+/* codegen/loop_lets.c: what is computed twice in a block gets a name, and so does what is costly and does not depend
+ * on the loop it stands in.
  *
  *     for j in 0..100 par                                    let t = rsqrt(v[i] + 0.1)
  *       y[j] = x[j] * rsqrt(v[i] + 0.1)                      for j in 0..100 par
@@ -42,7 +42,7 @@ struct buffer_state {
     int written;                    /* by which statement of the block last, -1: none */
 };
 
-/* --- what may move ------------------------------------------------------------------------------------------------- */
+/* --- what may move ------------------------------------------------------------------------------------------------ */
 
 static bool is_costly(const struct lx *x)
 {
@@ -92,7 +92,7 @@ static bool deserves_name(const struct lx *x)
     }
 }
 
-/* --- uses ---------------------------------------------------------------------------------------------------------- */
+/* --- uses --------------------------------------------------------------------------------------------------------- */
 
 struct context {
     int statement;                  /* of the block at work */
@@ -171,7 +171,7 @@ static bool wants_name(struct lets *l, const struct lx *x)
     return m->visible && m->after < u->first && (u->edges > 1 || (u->inner && m->costly));
 }
 
-/* --- naming -------------------------------------------------------------------------------------------------------- */
+/* --- naming ------------------------------------------------------------------------------------------------------- */
 
 /* Puts the let in front of statement number `at` of b. */
 static struct lx *insert(struct lets *l, struct lblock *b, struct ls **statement, int at, struct lx *value)
@@ -238,7 +238,7 @@ static void name_values(struct lets *l, struct lblock *b)
     }
 }
 
-/* --- blocks -------------------------------------------------------------------------------------------------------- */
+/* --- blocks ------------------------------------------------------------------------------------------------------- */
 
 static void mark_written(const struct ls *s, int statement)
 {

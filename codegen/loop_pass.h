@@ -8,7 +8,8 @@
 #include "codegen/loops.def"
 #undef LOOP_PASS
 
-/* Replaces expressions: `rule` gives what stands for x, whose operands are replaced already; x itself where it stays. */
+/* Replaces expressions: `rule` gives what stands for x, whose operands are replaced already; x itself where it
+ * stays. */
 struct rewrite {
     struct lkernel *k;
     struct lx *(*rule)(struct rewrite *r, struct lx *x);

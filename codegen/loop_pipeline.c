@@ -99,7 +99,7 @@ bool loops_text(const char *text)
     }
 }
 
-/* --- replacing expressions ----------------------------------------------------------------------------------------- */
+/* --- replacing expressions ---------------------------------------------------------------------------------------- */
 
 void rewrite_set(struct rewrite *r, const struct lx *x, struct lx *with)
 {

@@ -1,6 +1,6 @@
-/* codegen/loop_threads.c: an outermost `par` loop runs in threads where a full batch gives it enough work. Which threads
- * do what depends on shapes alone, and no sum crosses iterations, so no bit depends on their number. A loop in lanes is
- * cut into pieces first.
+/* codegen/loop_threads.c: an outermost `par` loop runs in threads where a full batch gives it enough work. Which
+ * threads do what depends on shapes alone, and no sum crosses iterations, so no bit depends on their number. A loop in
+ * lanes is cut into pieces first.
  *
  *     for i in 0..n par                      for i in 0..n par threads
  *       ...                                    ...

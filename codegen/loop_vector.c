@@ -1,5 +1,5 @@
-/* codegen/loop_vector.c: chooses loops that run in lanes: the innermost `par` loop of a nest that can (loop_lanes.h) and
- * has at least 16 iterations, or a number that depends on the batch.
+/* codegen/loop_vector.c: chooses loops that run in lanes: the innermost `par` loop of a nest that can (loop_lanes.h)
+ * and has at least 16 iterations, or a number that depends on the batch.
  *
  *     for i in 0..n par                     for i in 0..n par
  *       for j in 0..100 par           =>      for j in 0..100 par vector

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- elementwise --------------------------------------------------------------------------------------------------- */
+/* --- elementwise -------------------------------------------------------------------------------------------------- */
 
 static double wrap(int64_t i)
 {
@@ -109,7 +109,7 @@ double element_fold(enum op op, const double *x)
     return t[0];
 }
 
-/* --- random numbers ------------------------------------------------------------------------------------------------ */
+/* --- random numbers ----------------------------------------------------------------------------------------------- */
 
 const struct attr *attr_find(const struct attr *attr, int attrs, const char *name)
 {
@@ -174,7 +174,7 @@ double element_random(enum op op, const struct attr *attr, int attrs, bool f64, 
     }
 }
 
-/* --- scalars of the step ------------------------------------------------------------------------------------------- */
+/* --- scalars of the step ------------------------------------------------------------------------------------------ */
 
 static double learning_rate(const struct attr *attr, int attrs, double t)
 {

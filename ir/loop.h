@@ -13,10 +13,10 @@
  * printer adds the scalar tail, unless the number of iterations is a constant multiple of 16.
  *
  * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, then `fold`), folded in one fixed tree
- * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the other. So no bit depends on the
- * number of lanes or threads.
+ * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the other. So no bit depends on
+ * the number of lanes or threads.
  *
- *     kernel k3_linear_relu (n, h : f32[N,784], w : f32[784,128], b : f32[128]) -> (y : f32[N,128])   # lenet.net:10 linear
+ *     kernel k3_linear (n <= 64, h : f32[N,784], w : f32[784,128], b : f32[128]) -> (y : f32[N,128])   # lenet.net:10
  *       for i in 0..n par threads
  *         for o in 0..128 par vector
  *           local acc : f32[] = b[o]
@@ -52,7 +52,7 @@ struct lbuf {
     struct lbuf *next;
 };
 
-struct lvar {                       /* a loop variable, or an i32 parameter of the kernel (a scan's step) */
+struct lvar {                       /* a loop variable, or an i32 parameter of the kernel (a scan's step), not negative */
     const char *name;
     struct ls *loop;                /* NULL: a parameter */
 };
@@ -60,7 +60,7 @@ struct lvar {                       /* a loop variable, or an i32 parameter of t
 enum lx_kind {
     LX_INT, LX_REAL, LX_FLAG,       /* constants: i, real, i (0 or 1) */
     LX_VAR, LX_BATCH,               /* loop variable; n, the number of samples of the call */
-    LX_IADD, LX_ISUB, LX_IMUL, LX_IDIV, LX_IMOD, LX_IMIN, LX_IMAX,      /* indices; division by a positive constant, rounding down */
+    LX_IADD, LX_ISUB, LX_IMUL, LX_IDIV, LX_IMOD, LX_IMIN, LX_IMAX,      /* indices; divisors are positive, rounding down */
     LX_ILT, LX_ILE, LX_IEQ,         /* of indices, giving bool */
     LX_ELEM,                        /* an elementwise operation `op`; cast: to dtype */
     LX_FMA,                         /* a * b + c, NN_FMA */
@@ -69,7 +69,7 @@ enum lx_kind {
     LX_GUARD,                       /* arg[0] ? arg[1] : arg[2]; only the branch taken is evaluated */
     LX_FOLD,                        /* the 16 elements of buf (an ARRAY [16]) folded by op: add, mul, max, min */
     LX_RANDOM,                      /* the element arg[0] of random operation `op` with attributes attr */
-    LX_HYPER                        /* a scalar operation `op` (learning_rate, ...) of the step arg[0], attributes attr */
+    LX_HYPER                        /* a scalar operation `op` (learning_rate, ...) of the step arg[0] */
 };
 
 struct lx {
@@ -142,7 +142,8 @@ struct lkernel {
 };
 
 /* loop_build.c. Names are made unique by a number where they are taken. */
-struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *name, const char *origin, int64_t batch, bool f64);
+struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *name, const char *origin, int64_t batch,
+                            bool f64);
 struct lbuf *lbuf_argument(struct lkernel *k, const char *name, struct type t, struct value *stands_for);
 struct lbuf *lbuf_local(struct lkernel *k, struct lblock *b, const char *name, enum lspace space, enum dtype dtype,
                         int rank, const struct dim *shape);                 /* declares it at the end of b */
@@ -155,17 +156,19 @@ struct lx *lx_flag(struct lkernel *k, bool x);
 struct lx *lx_var(struct lkernel *k, struct lvar *v);
 struct lx *lx_batch(struct lkernel *k);
 struct lx *lx_dim(struct lkernel *k, struct dim d);                         /* k or k * n */
-struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b);     /* LX_IADD ... LX_IEQ, folded and simplified */
-struct lx *lx_elem(struct lkernel *k, enum op op, enum dtype dtype, struct lx *const *args, int count);  /* dtype: of the result */
+/* LX_IADD ... LX_IEQ, folded and simplified (loop_index.c). */
+struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b);
+struct lx *lx_elem(struct lkernel *k, enum op op, enum dtype result, struct lx *const *args, int count);
 struct lx *lx_fma(struct lkernel *k, struct lx *a, struct lx *b, struct lx *c);
-struct lx *lx_load(struct lkernel *k, struct lbuf *buf, struct lx *const *index);         /* buf->rank indices; a load is pure only between stores: see lx_load's note in loop_build.c */
+/* buf->rank indices. A load is evaluated where the statement that holds it stands: see loop_build.c. */
+struct lx *lx_load(struct lkernel *k, struct lbuf *buf, struct lx *const *index);
 struct lx *lx_guard(struct lkernel *k, struct lx *condition, struct lx *then, struct lx *otherwise);
 struct lx *lx_fold(struct lkernel *k, enum op op, struct lbuf *lanes);
 struct lx *lx_random(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *element);
 struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *step);
 
-struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end, int64_t step,
-                   enum licence licence);                                   /* appended to b; fill ->body */
+struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end,
+                   int64_t step, enum licence licence);                     /* appended to b; fill ->body */
 struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name, struct lx *value);
 void ls_store(struct lkernel *k, struct lblock *b, struct lbuf *buf, struct lx *const *index, struct lx *value);
 struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);
@@ -180,8 +183,9 @@ struct loop_run {
     uint64_t seed, step;
     double lr_override;             /* negative: the model's own */
     const int64_t *param;           /* of lkernel.param */
-    double **argument;              /* one array an argument, in order; elements as doubles, reals of an f32 kernel unrounded */
+    double **argument;              /* one array an argument, in order; reals of an f32 kernel are not rounded */
 };
-void eval_kernel(struct arena *a, const struct lkernel *k, const struct loop_run *r);   /* an access out of bounds is a bug() */
+/* An access out of bounds is a bug(). */
+void eval_kernel(struct arena *a, const struct lkernel *k, const struct loop_run *r);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 /* What C or the printer means by these words. */
 static const char *const taken_words[] = {
@@ -78,7 +78,7 @@ static const char *fresh_name(struct lkernel *k, const char *wanted)
     return s;
 }
 
-/* --- kernels and buffers ------------------------------------------------------------------------------------------- */
+/* --- kernels and buffers ------------------------------------------------------------------------------------------ */
 
 struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *kernel, const char *origin, int64_t batch,
                             bool f64)
@@ -182,7 +182,7 @@ struct lvar *lkernel_param(struct lkernel *k, const char *wanted)
     return v;
 }
 
-/* --- expressions --------------------------------------------------------------------------------------------------- */
+/* --- expressions -------------------------------------------------------------------------------------------------- */
 
 static unsigned mix(unsigned h, uint64_t x)
 {
@@ -376,10 +376,10 @@ struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int 
                                    .args = 1, .arg = &step});
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
-struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *wanted, struct lx *begin, struct lx *end, int64_t step,
-                   enum licence licence)
+struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *wanted, struct lx *begin, struct lx *end,
+                   int64_t step, enum licence licence)
 {
     struct ls *s = statement(k, b, LS_LOOP);
 

@@ -1,6 +1,6 @@
-/* ir/loop_eval.c: runs a kernel, statement by statement, in double: the reference for what c_print.c writes. Loops run in
- * the order given, whatever their way. Every access is checked: one out of bounds, and every index beyond 32 bits, is a
- * bug of what made the kernel. */
+/* ir/loop_eval.c: runs a kernel, statement by statement, in double: the reference for what c_print.c writes. Loops run
+ * in the order given, whatever their way. Every access is checked: one out of bounds, and every index beyond 32 bits,
+ * is a bug of what made the kernel. */
 #include "ir/element.h"
 #include "ir/loop.h"
 
@@ -30,7 +30,7 @@ static struct memory *memory_of(struct eval *e, const struct lbuf *b)
 
 static double value(struct eval *e, const struct lx *x);
 
-/* --- memory -------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 static double *element_at(struct eval *e, const struct lbuf *b, struct lx *const *index)
 {
@@ -58,7 +58,7 @@ static void shape_memory(struct eval *e, const struct lbuf *b)
     }
 }
 
-/* --- expressions --------------------------------------------------------------------------------------------------- */
+/* --- expressions -------------------------------------------------------------------------------------------------- */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -128,7 +128,7 @@ static double value(struct eval *e, const struct lx *x)
     }
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
 static void block(struct eval *e, const struct lblock *b);
 

@@ -37,7 +37,7 @@ static int64_t floor_mod(int64_t a, int64_t b)
     return a - floor_div(a, b) * b;
 }
 
-/* --- sums ---------------------------------------------------------------------------------------------------------- */
+/* --- sums --------------------------------------------------------------------------------------------------------- */
 
 static void term_remove(struct lsum *s, int at)
 {
@@ -243,7 +243,7 @@ static struct lx *multiply(struct lkernel *k, struct lx *a, struct lx *b)
     return lsum_add(&s, b, p.constant) ? lsum_build(k, &s) : lx_raw(k, LX_IMUL, a, b);
 }
 
-/* --- division ------------------------------------------------------------------------------------------------------ */
+/* --- division ----------------------------------------------------------------------------------------------------- */
 
 /* x = c * whole + rest: terms with a factor that c divides go to `whole`, and of the constant as much as leaves `rest`
  * within 0..c-1 at its lower bound where that is possible at all. */
@@ -362,7 +362,9 @@ static struct lx *modulo(struct lkernel *k, struct lx *a, int64_t c)
     if (g == 1)
         return lx_raw(k, LX_IMOD, lsum_build(k, &rest), lx_int(k, c));
     x = (struct lsum){.constant = floor_mod(low_digit, g)};
-    return lsum_add(&x, modulo(k, lsum_build(k, &rest), c / g), g) ? lsum_build(k, &x) : lx_raw(k, LX_IMOD, a, lx_int(k, c));
+    if (!lsum_add(&x, modulo(k, lsum_build(k, &rest), c / g), g))
+        return lx_raw(k, LX_IMOD, a, lx_int(k, c));
+    return lsum_build(k, &x);
 }
 
 /* By n: what is left of x beside multiples of n goes where it is a variable of a loop from 0 to n. */
@@ -401,7 +403,7 @@ static struct lx *quotient(struct lkernel *k, enum lx_kind kind, struct lx *a, s
     return kind == LX_IDIV ? divide(k, a, b->i) : modulo(k, a, b->i);
 }
 
-/* --- minima and comparisons ---------------------------------------------------------------------------------------- */
+/* --- minima and comparisons --------------------------------------------------------------------------------------- */
 
 /* Narrows the bounds of d by what term i, a variable of a loop, is bounded by as an expression: v <= end - 1. */
 static void narrow(const struct lsum *d, int i, int64_t *low, int64_t *high)
@@ -454,8 +456,10 @@ static struct lx *compare(struct lkernel *k, enum lx_kind kind, struct lx *a, st
 
     if (!difference(a, b, &low, &high))
         return lx_raw(k, kind, a, b);
+    if (kind == LX_IEQ && (low > 0 || high < 0 || (low == 0 && high == 0)))
+        return lx_flag(k, low == 0);
     if (kind == LX_IEQ)
-        return low > 0 || high < 0 ? lx_flag(k, false) : low == 0 && high == 0 ? lx_flag(k, true) : lx_raw(k, kind, a, b);
+        return lx_raw(k, kind, a, b);
     if (kind == LX_ILE ? high <= 0 : high < 0)
         return lx_flag(k, true);
     if (kind == LX_ILE ? low > 0 : low >= 0)
@@ -475,7 +479,7 @@ struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct l
     }
 }
 
-/* --- bounds -------------------------------------------------------------------------------------------------------- */
+/* --- bounds ------------------------------------------------------------------------------------------------------- */
 
 static void bounds_of_product(struct lx *x, const struct lx *a, const struct lx *b)
 {
@@ -532,7 +536,7 @@ void lx_bounds(struct lkernel *k, struct lx *x)
     }
 }
 
-/* --- addresses ----------------------------------------------------------------------------------------------------- */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *index)
 {

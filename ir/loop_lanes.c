@@ -1,5 +1,5 @@
-/* ir/loop_lanes.c: see loop_lanes.h. A vector loop takes statements of every kind; its stores and the loads that vary go
- * to neighbouring elements, and what decides over control flow is shared by all lanes. */
+/* ir/loop_lanes.c: see loop_lanes.h. A vector loop takes statements of every kind; its stores and the loads that vary
+ * go to neighbouring elements, and what decides over control flow is shared by all lanes. */
 #include "ir/loop_lanes.h"
 
 #include "ir/loop_index.h"
@@ -28,7 +28,7 @@ bool lanes_local(const struct lanes *l, const struct lbuf *buf)
     return buf->space != SPACE_ARGUMENT && buf->data == l->loop;
 }
 
-/* --- what varies --------------------------------------------------------------------------------------------------- */
+/* --- what varies -------------------------------------------------------------------------------------------------- */
 
 static bool args_vary(struct lanes *l, const struct lx *x)
 {
@@ -93,7 +93,7 @@ int lanes_stride(struct lanes *l, const struct lbuf *buf, struct lx *const *inde
     return lanes_step(l, early ? lx_flat(l->k, buf, index) : index[buf->rank - 1]);
 }
 
-/* --- whether a loop can run in lanes ------------------------------------------------------------------------------- */
+/* --- whether a loop can run in lanes ------------------------------------------------------------------------------ */
 
 static void check_value(struct lanes *l, struct lx *x);
 

@@ -1,12 +1,12 @@
-/* ir/loop_parse.c: kernels from their text (loop_print.c). What is read is built by the same calls that lowering uses, so
- * indices come out simplified. Every mistake is an error at its place; the rest of its line is passed over. */
+/* ir/loop_parse.c: kernels from their text (loop_print.c). What is read is built by the same calls that lowering uses,
+ * so indices come out simplified. Every mistake is an error at its place; the rest of its line is passed over. */
 #include "ir/loop_parse.h"
 
 #include <string.h>
 
 enum { MAX_NESTING = 64 };
 
-/* --- names in scope ------------------------------------------------------------------------------------------------ */
+/* --- names in scope ----------------------------------------------------------------------------------------------- */
 
 static void bind(struct loop_parser *p, struct place at, const char *wanted, struct loop_binding b)
 {
@@ -29,7 +29,7 @@ const struct loop_binding *loop_find(struct loop_parser *p, const char *name)
     return b;
 }
 
-/* --- declarations -------------------------------------------------------------------------------------------------- */
+/* --- declarations ------------------------------------------------------------------------------------------------- */
 
 /* A name to be declared, taken; NULL after a report. */
 static const char *new_name(struct loop_parser *p)
@@ -118,7 +118,7 @@ static bool parse_argument(struct loop_parser *p)
     return true;
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
 static void parse_block(struct loop_parser *p, struct lblock *b, int column);
 
@@ -298,7 +298,7 @@ static void parse_block(struct loop_parser *p, struct lblock *b, int column)
     }
 }
 
-/* --- kernels ------------------------------------------------------------------------------------------------------- */
+/* --- kernels ------------------------------------------------------------------------------------------------------ */
 
 static bool parse_arguments(struct loop_parser *p)
 {

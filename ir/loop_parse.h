@@ -28,6 +28,7 @@ bool loop_parse_dim(struct loop_parser *p, struct dim *d);
 /* Expressions; NULL or false after a report. */
 struct lx *loop_parse_value(struct loop_parser *p);
 struct lx *loop_parse_index(struct loop_parser *p);                 /* a sum of type i32 */
-bool loop_parse_indices(struct loop_parser *p, const struct lbuf *buf, struct lx **index);      /* "[i,j]", of buf's rank */
+/* "[i,j]", of buf's rank */
+bool loop_parse_indices(struct loop_parser *p, const struct lbuf *buf, struct lx **index);
 
 #endif

@@ -183,7 +183,7 @@ static void print(struct text *t, const struct lx *x, int precedence)
         text_putc(t, ')');
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
 static void indent(struct text *t, int depth)
 {

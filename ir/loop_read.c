@@ -15,7 +15,7 @@ enum { MAX_DEPTH = 200, MAX_OPERATORS = 2000 };
 
 static struct lx *parse_choice(struct loop_parser *p);
 
-/* --- operators ----------------------------------------------------------------------------------------------------- */
+/* --- operators ---------------------------------------------------------------------------------------------------- */
 
 enum level { COMPARE, SUM, PRODUCT };
 
@@ -66,7 +66,7 @@ static struct lx *apply(struct loop_parser *p, struct place at, const struct ope
     return lx_index(p->k, o->index, a, b);
 }
 
-/* --- calls --------------------------------------------------------------------------------------------------------- */
+/* --- calls -------------------------------------------------------------------------------------------------------- */
 
 static bool parse_arguments(struct loop_parser *p, struct lx **arg, int *count)
 {
@@ -164,7 +164,9 @@ static struct lx *parse_elementwise(struct loop_parser *p, struct place at, enum
 
     if (!parse_arguments(p, arg, &count) || !count_is(p, at, op_info(op)->name, count, g.operands))
         return NULL;
-    t = !strcmp(rule, "compare") || !strcmp(rule, "logic") ? DT_BOOL : !strcmp(rule, "select") ? arg[1]->dtype : arg[0]->dtype;
+    t = arg[!strcmp(rule, "select")]->dtype;
+    if (!strcmp(rule, "compare") || !strcmp(rule, "logic"))
+        t = DT_BOOL;
     return lx_elem(p->k, op, t, arg, count);
 }
 
@@ -228,7 +230,7 @@ static struct lx *parse_fold(struct loop_parser *p)
     return reader_expect(&p->r, ")") ? lx_fold(p->k, (enum op)op, b->buf) : NULL;
 }
 
-/* --- operands ------------------------------------------------------------------------------------------------------ */
+/* --- operands ----------------------------------------------------------------------------------------------------- */
 
 bool loop_parse_indices(struct loop_parser *p, const struct lbuf *buf, struct lx **index)
 {
@@ -364,7 +366,7 @@ static struct lx *parse_operand(struct loop_parser *p)
     return x && reader_expect(&p->r, ")") ? x : NULL;
 }
 
-/* --- levels -------------------------------------------------------------------------------------------------------- */
+/* --- levels ------------------------------------------------------------------------------------------------------- */
 
 static struct lx *parse_level(struct loop_parser *p, enum level level)
 {

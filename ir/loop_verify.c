@@ -24,7 +24,7 @@ static const char *words(const struct verify *v, enum dtype t)
     return dtype_name(t, v->k->f64);
 }
 
-/* --- expressions --------------------------------------------------------------------------------------------------- */
+/* --- expressions -------------------------------------------------------------------------------------------------- */
 
 static void check(struct verify *v, struct lx *x);
 
@@ -160,7 +160,7 @@ static void check(struct verify *v, struct lx *x)
     check_node(v, x);
 }
 
-/* --- statements ---------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
 static void check_block(struct verify *v, struct lblock *b);
 

@@ -27,7 +27,8 @@ NN_INLINE double nn_power(double x, uint64_t k)
     return y;
 }
 
-/* cos(pi x) for 0 <= x <= 1, through the nearest of 0, 1/2 and 1: Taylor's series, whose terms fall below half an ulp. */
+/* cos(pi x) for 0 <= x <= 1, through the nearest of 0, 1/2 and 1: Taylor's series, until its terms are below half an
+ * ulp. */
 NN_INLINE double nn_cos_pi(double x)
 {
     static const double cosine[] = {

@@ -1,5 +1,5 @@
-/* tests/unit/loop_c.c: the kernels of loop_kernels.loop as C. They compile without a warning, compute what the evaluator
- * does, and give the same bits for every compiler, optimisation, number of lanes and of threads. */
+/* tests/unit/loop_c.c: the kernels of loop_kernels.loop as C. They compile without a warning, compute what the
+ * evaluator does, and give the same bits for every compiler, optimisation, number of lanes and of threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ struct bench {
     size_t results;                     /* doubles in each */
 };
 
-/* --- kernels and their data ---------------------------------------------------------------------------------------- */
+/* --- kernels and their data --------------------------------------------------------------------------------------- */
 
 static char *read_kernels(struct arena *a, bool f64)
 {
@@ -123,7 +123,7 @@ static void evaluate(struct bench *b)
     }
 }
 
-/* --- the program --------------------------------------------------------------------------------------------------- */
+/* --- the program -------------------------------------------------------------------------------------------------- */
 
 static const char *c_type_of(const struct bench *b, enum dtype t)
 {
@@ -172,7 +172,8 @@ static void write_program(struct bench *b)
     text_puts(&t, "static FILE *out;\nstatic void put(double x) { fwrite(&x, sizeof x, 1, out); }\n"
                   "#define FILL(name, type, value) \\\n"
                   "    static void fill_##name(type *x, int n, uint32_t s) { \\\n"
-                  "        for (int i = 0; i < n; i++) { s = s * 1664525u + 1013904223u; uint32_t r = s >> 10; x[i] = value; } }\n"
+                  "        for (int i = 0; i < n; i++) { s = s * 1664525u + 1013904223u; uint32_t r = s >> 10; \\\n"
+                  "            x[i] = value; } }\n"
                   "FILL(real, nn_real, ((nn_real)(r % 4097) - 2048) / 1024)\n"
                   "FILL(i32, int32_t, (int32_t)(r % 10))\n"
                   "FILL(u8, uint8_t, (uint8_t)(r % 256))\n"
@@ -199,7 +200,7 @@ static void run(struct bench *b, const char *compiler, const char *flags)
     assert_int_equal(length, b->results * sizeof(double));
 }
 
-/* --- comparisons --------------------------------------------------------------------------------------------------- */
+/* --- comparisons -------------------------------------------------------------------------------------------------- */
 
 static void compare_with_evaluator(const struct bench *b, const char *what)
 {
@@ -250,7 +251,7 @@ static void with_bench(bool f64, int level, const char *const *compilers, const 
     arena_free(b.arena);
 }
 
-/* --- tests --------------------------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static const char *const portable[] = {
     "-DNN_PORTABLE -O2 -DNN_VL=1", "-DNN_PORTABLE -O2 -DNN_VL=4", "-DNN_PORTABLE -O2 -DNN_VL=8",

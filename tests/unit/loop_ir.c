@@ -44,7 +44,7 @@ static const char *text_of(struct world w, struct lkernel *const *k, int count)
     return text_string(&t);
 }
 
-/* --- indices ------------------------------------------------------------------------------------------------------- */
+/* --- indices ------------------------------------------------------------------------------------------------------ */
 
 /* What an index expression over i, j, p, q, s becomes: s is a parameter, q runs from -3. */
 static const char *simplified(struct world w, const char *expression)
@@ -66,20 +66,21 @@ static const char *simplified(struct world w, const char *expression)
 static void test_index_simplified(void **state)
 {
     static const char *const cases[][2] = {
-        {"i + 0", "i"}, {"0 * j", "0"}, {"j * 1", "j"}, {"j - j", "0"}, {"2 * j + j", "j * 3"}, {"3 - j - 5", "j * -1 - 2"},
-        {"5 - j", "5 - j"}, {"(i * 28 + j) / 28", "i"}, {"(i * 28 + j) % 28", "j"}, {"(i * 784 + p) / 28", "i * 28 + p / 28"},
-        {"p / 28 * 28 + p % 28", "p"}, {"p / 28 % 28 * 28 + p % 28", "p"}, {"(p % 784) / 28", "p / 28"},
-        {"p / 7 / 4", "p / 28"}, {"p % 28 % 7", "p % 7"}, {"(2 * p) / 4", "p / 2"}, {"(2 * p + 1) % 4", "p % 2 * 2 + 1"},
-        {"(j + 30) / 28", "(j + 2) / 28 + 1"}, {"(q + 3) / 8", "0"}, {"(q - 3) / 2", "(q + 1) / 2 - 2"}, {"q / 8", "q / 8"},
-        {"(q + 3) % 8", "q + 3"}, {"imin(j, 27)", "j"}, {"imin(j, 28 + i)", "j"}, {"imax(p, q - 10)", "p"},
-        {"imin(s, j)", "imin(s, j)"}, {"i < n ? 1 : 2", "1"}, {"n <= i ? 1 : 2", "2"}, {"i < n - 1 ? 1 : 2", "i < n - 1 ? 1 : 2"},
-        {"j == 28 ? 1 : 2", "2"}, {"j == j ? 1 : 2", "1"}, {"(i * n + i) / n", "i"}, {"(s * n + i) % n", "i"},
-        {"i * (n + 2) - i * n", "i * 2"}, {"(p + 783) / 784", "(p + 783) / 784"}, {"(784 * n - 1 - (783 - p)) / 784", "n + (p - 784) / 784"},
+        {"i + 0", "i"}, {"0 * j", "0"}, {"j * 1", "j"}, {"j - j", "0"}, {"2 * j + j", "j * 3"},
+        {"3 - j - 5", "j * -1 - 2"}, {"5 - j", "5 - j"}, {"(i * 28 + j) / 28", "i"}, {"(i * 28 + j) % 28", "j"},
+        {"(i * 784 + p) / 28", "i * 28 + p / 28"}, {"p / 28 * 28 + p % 28", "p"}, {"p / 28 % 28 * 28 + p % 28", "p"},
+        {"(p % 784) / 28", "p / 28"}, {"p / 7 / 4", "p / 28"}, {"p % 28 % 7", "p % 7"}, {"(2 * p) / 4", "p / 2"},
+        {"(2 * p + 1) % 4", "p % 2 * 2 + 1"}, {"(j + 30) / 28", "(j + 2) / 28 + 1"}, {"(q + 3) / 8", "0"},
+        {"(q - 3) / 2", "(q + 1) / 2 - 2"}, {"q / 8", "q / 8"}, {"(q + 3) % 8", "q + 3"}, {"imin(j, 27)", "j"},
+        {"imin(j, 28 + i)", "j"}, {"imax(p, q - 10)", "p"}, {"imin(s, j)", "imin(s, j)"}, {"i < n ? 1 : 2", "1"},
+        {"n <= i ? 1 : 2", "2"}, {"i < n - 1 ? 1 : 2", "i < n - 1 ? 1 : 2"}, {"j == 28 ? 1 : 2", "2"},
+        {"j == j ? 1 : 2", "1"}, {"(i * n + i) / n", "i"}, {"(s * n + i) % n", "i"}, {"i * (n + 2) - i * n", "i * 2"},
+        {"(p + 783) / 784", "(p + 783) / 784"}, {"(784 * n - 1 - (783 - p)) / 784", "n + (p - 784) / 784"},
     };
     struct world w = world_new();
 
     (void)state;
-    for (size_t c = 0; c + 1 < sizeof cases / sizeof *cases; c++)
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         assert_string_equal(simplified(w, cases[c][0]), cases[c][1]);
     world_free(w);
 }
@@ -171,7 +172,7 @@ static void test_index_right(void **state)
     }
 }
 
-/* --- text ---------------------------------------------------------------------------------------------------------- */
+/* --- text --------------------------------------------------------------------------------------------------------- */
 
 static void test_text_reads_back(void **state)
 {
@@ -226,7 +227,7 @@ static void test_damaged_text(void **state)
     world_free(base);
 }
 
-/* --- errors -------------------------------------------------------------------------------------------------------- */
+/* --- errors ------------------------------------------------------------------------------------------------------- */
 
 /* The first line said of a kernel with this body. */
 static const char *complaint(const char *body, char *line, size_t size)
@@ -268,7 +269,8 @@ static void test_errors(void **state)
         {"  for i in 0..32 par vector\n    y[0,i] = x[0,i * 2 / 2]\n", ""},
         {"  for i in 0..16 par vector\n    y[0,i] = x[0,i * 2]\n",
          "k: error: loop i cannot run in lanes: a load goes to elements that are no neighbours"},
-        {"  tile t : f32[8]\n  y[0,0] = t[0]\n", "k: error: a tile is of reals and its last axis a multiple of 16, t is not"},
+        {"  tile t : f32[8]\n  y[0,0] = t[0]\n",
+         "k: error: a tile is of reals and its last axis a multiple of 16, t is not"},
         {"  tile t : f32[16]\n  y[0,0] = t[0]\n", "k: error: t is a tile and used outside of vector loops"},
         {"  local t : f32[N]\n  y[0,0] = t[0]\n", "k: error: local t has the size of the batch"},
         {"  local x : f32[]\n", "k:2:9: error: the name 'x' is taken"},
