@@ -52,7 +52,7 @@ struct lbuf {
     struct lbuf *next;
 };
 
-struct lvar {                       /* a loop variable, or an i32 parameter of the kernel (a scan's step), not negative */
+struct lvar {                       /* a loop variable, or an i32 parameter (a scan's step), which is not negative */
     const char *name;
     struct ls *loop;                /* NULL: a parameter */
 };
@@ -60,7 +60,7 @@ struct lvar {                       /* a loop variable, or an i32 parameter of t
 enum lx_kind {
     LX_INT, LX_REAL, LX_FLAG,       /* constants: i, real, i (0 or 1) */
     LX_VAR, LX_BATCH,               /* loop variable; n, the number of samples of the call */
-    LX_IADD, LX_ISUB, LX_IMUL, LX_IDIV, LX_IMOD, LX_IMIN, LX_IMAX,      /* indices; divisors are positive, rounding down */
+    LX_IADD, LX_ISUB, LX_IMUL, LX_IDIV, LX_IMOD, LX_IMIN, LX_IMAX,  /* indices; divisors are positive, rounding down */
     LX_ILT, LX_ILE, LX_IEQ,         /* of indices, giving bool */
     LX_ELEM,                        /* an elementwise operation `op`; cast: to dtype */
     LX_FMA,                         /* a * b + c, NN_FMA */
