@@ -13,6 +13,8 @@
 #include "codegen/c_kernel.h"
 #include "codegen/codegen.h"
 
+#include <string.h>
+
 static void line(struct c_kernel *c)
 {
     for (int i = 0; i < c->depth; i++)
@@ -333,13 +335,27 @@ static void print_comment(struct text *t, const char *origin)
     text_puts(t, " */\n");
 }
 
-static void print_parameters(struct text *t, const struct lkernel *k)
+/* One more parameter, on a line of its own where it would stand behind column 120. *column: where the line ends. */
+static void print_parameter(struct text *t, size_t *column, const char *parameter)
 {
-    text_puts(t, block_needs_run(&k->body) ? "(const nn_context *run, int n" : "(int n");
+    size_t length = strlen(parameter) + 2;
+
+    text_puts(t, *column + length > 118 ? ",\n    " : ", ");
+    *column = *column + length > 118 ? length + 4 : *column + length;
+    text_puts(t, parameter);
+}
+
+static void print_head(struct text *t, const struct lkernel *k)
+{
+    size_t column = t->length;
+
+    text_add(t, "static NN_KERNEL void %s(%sint n", k->name, block_needs_run(&k->body) ? "const nn_context *run, " : "");
+    column = t->length - column;
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
-        text_add(t, ", %s%s *restrict %s", b->written ? "" : "const ", c_element_type(k, b->dtype), b->name);
+        print_parameter(t, &column, arena_printf(k->arena, "%s%s *restrict %s", b->written ? "" : "const ",
+                                                 c_element_type(k, b->dtype), b->name));
     for (int i = 0; i < k->params; i++)
-        text_add(t, ", int %s", k->param[i]->name);
+        print_parameter(t, &column, arena_printf(k->arena, "int %s", k->param[i]->name));
     text_puts(t, ")\n");
 }
 
@@ -369,8 +385,7 @@ void c_kernel(struct text *t, struct lkernel *k)
     c.t = &unused;
     print_unused(&c);
     print_comment(t, k->origin);
-    text_add(t, "static NN_KERNEL void %s", k->name);
-    print_parameters(t, k);
+    print_head(t, k);
     text_add(t, "{\n%s%s}\n", text_string(&unused), text_string(&body));
 }
 
