@@ -347,9 +347,10 @@ static void print_parameter(struct text *t, size_t *column, const char *paramete
 
 static void print_head(struct text *t, const struct lkernel *k)
 {
+    const char *run = block_needs_run(&k->body) ? "const nn_context *run, " : "";
     size_t column = t->length;
 
-    text_add(t, "static NN_KERNEL void %s(%sint n", k->name, block_needs_run(&k->body) ? "const nn_context *run, " : "");
+    text_add(t, "static NN_KERNEL void %s(%sint n", k->name, run);
     column = t->length - column;
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
         print_parameter(t, &column, arena_printf(k->arena, "%s%s *restrict %s", b->written ? "" : "const ",
