@@ -1,5 +1,6 @@
 /* passes/cse.c: common subexpressions. Of two operations with the same operands and attributes the later goes and its
- * users read the earlier. Random operations stay: two draws are two draws. So do operations with bodies.
+ * users read the earlier. Random operations stay: two draws are two draws. So do operations with bodies and those with an
+ * effect, but for `bound`: to check one index twice is to check it once.
  *
  *     %0 = exp %x                 %0 = exp %x
  *     %1 = exp %x           =>    %2 = add %0, %0
@@ -114,7 +115,7 @@ static void table_grow(struct node_table *t)
 
 struct node *node_table_add(struct node_table *t, struct node *n)
 {
-    if (op_is(n->op, RANDOM | EFFECT) || n->bodies > 0)
+    if ((op_is(n->op, RANDOM | EFFECT) && n->op != OP_bound) || n->bodies > 0)
         return n;
     struct node **slot = find_slot(t, n);
     if (*slot)

@@ -8,7 +8,7 @@
 bool dce_graph(struct graph *g);
 
 /* cse.c: a table of operations. node_table_add gives the operation equal to n that was added before, or n itself after
- * adding it. Operations that are RANDOM, have an effect or bodies equal no other. */
+ * adding it. Operations that are RANDOM, have bodies or an effect (but for `bound`) equal no other. */
 struct node_table;
 struct node_table *node_table_new(struct arena *a);
 struct node *node_table_add(struct node_table *t, struct node *n);

@@ -254,11 +254,69 @@ static struct value *transposed_operands(struct simplify *s, struct node *n)
                         attr_bool(n, "tb") != (b != NULL));
 }
 
+/* ---- sums of parts ---- */
+
+/* A value with zeros before and behind it along one axis. */
+struct part {
+    struct value *x;
+    int axis;
+    int64_t before, after;
+};
+
+static bool is_part(const struct value *v, struct part *p)
+{
+    const struct node *n = v->def;
+    int axes = 0;
+
+    if (!n || n->op != OP_pad || attr_real(n, "value") != 0)
+        return false;
+    const int64_t *pairs = attr_ints(n, "pairs", NULL);
+    for (int i = 0; i < v->type.rank; i++) {
+        if (pairs[2 * i] || pairs[2 * i + 1]) {
+            *p = (struct part){ operand(n, 0), i, pairs[2 * i], pairs[2 * i + 1] };
+            axes++;
+        }
+    }
+    return axes == 1;
+}
+
+static int add_operands(struct part p, struct value **list)
+{
+    const struct node *n = p.x->def;
+    bool joined = n && n->op == OP_concat && attr_int(n, "axis") == p.axis;
+
+    for (int i = 0; joined && i < n->operands; i++)
+        list[i] = operand(n, i);
+    list[0] = joined ? list[0] : p.x;
+    return joined ? n->operands : 1;
+}
+
+/* The sum of two parts that lie end to end is the two joined: what becomes of the gradients of a split. */
+static struct value *sum_of_parts(struct simplify *s, struct node *n)
+{
+    struct part a, b;
+    int64_t pairs[2 * MAX_RANK] = { 0 };
+
+    if (n->op != OP_add || !is_part(operand(n, 0), &a) || !is_part(operand(n, 1), &b) || a.axis != b.axis)
+        return NULL;
+    struct part first = a.before < b.before ? a : b, second = a.before < b.before ? b : a;
+    if (first.before + first.x->type.dim[a.axis].k != second.before)
+        return NULL;
+    struct build at = build_at(n->graph, n);
+    int most = (first.x->def ? first.x->def->operands : 0) + (second.x->def ? second.x->def->operands : 0) + 2;
+    struct value **list = NEW_ARRAY(s->scratch, most, struct value *);
+    int count = add_operands(first, list);
+    count += add_operands(second, list + count);
+    pairs[2 * a.axis] = first.before;
+    pairs[2 * a.axis + 1] = second.after;
+    return build_pad(&at, build_concat(&at, list, count, a.axis), pairs, 0);
+}
+
 /* ---- the pass ---- */
 
 static rewrite_fn *const rewrites[] = {
     changes_nothing, constants, by_rules, division, coordinates_of_scalar, before_the_broadcast, reduction_of_one,
-    transposed_operands,
+    transposed_operands, sum_of_parts,
 };
 
 static bool rewrite(struct simplify *s, struct node *n)
