@@ -256,9 +256,9 @@ struct run_result eval_graph(struct arena *a, struct store *s, struct graph *g)
     e.metric = NEW_ARRAY(e.arena, effects_of(g, OP_metric) + 1, struct tensor);
     bind_variables(s, g);
     eval_nodes(&e, g);
+    struct run_result r = results_of(a, &e);
     for (const struct write *w = e.first; w && !e.error; w = w->next)
         carry_out(s, w);
-    struct run_result r = results_of(a, &e);
     arena_free(e.arena);
     return r;
 }
