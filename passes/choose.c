@@ -125,7 +125,8 @@ static bool pad_outside(struct node *n)
 
 /* One spatial axis of conv_dx's dy: stride - 1 zeros between the elements, then as many before and behind as the kernel
  * reaches over; fewer than none are cut off, after padding, so that something is always left. */
-static struct value *spread_axis(struct build *b, struct value *dy, int axis, int64_t stride, int64_t before, int64_t length)
+static struct value *spread_axis(struct build *b, struct value *dy, int axis, int64_t stride, int64_t before,
+                                 int64_t length)
 {
     int64_t count = (dy->type.dim[axis].k - 1) * stride + 1, after = length - before - count;
     int64_t pairs[2 * MAX_RANK] = { 0 }, cut = before < 0 ? -before : 0;
@@ -169,7 +170,8 @@ static struct value *turned_weights(struct build *b, struct value *w, int64_t gr
     return relayout(b, w);
 }
 
-/* dx[p] = sum over k of dy[(p + pad - k dilation) / stride] w[k], where that divides: with k from behind a convolution. */
+/* dx[p] = sum over k of dy[(p + pad - k dilation) / stride] w[k], where that divides: a convolution with k from
+ * behind. */
 static bool choose_conv_dx(struct node *n)
 {
     static const int64_t zeros[2 * MAX_RANK] = { 0 };

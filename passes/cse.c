@@ -1,6 +1,6 @@
 /* passes/cse.c: common subexpressions. Of two operations with the same operands and attributes the later goes and its
- * users read the earlier. Random operations stay: two draws are two draws. So do operations with bodies and those with an
- * effect, but for `bound`: to check one index twice is to check it once.
+ * users read the earlier. Random operations stay: two draws are two draws. So do operations with bodies and those with
+ * an effect, but for `bound`: to check one index twice is to check it once.
  *
  *     %0 = exp %x                 %0 = exp %x
  *     %1 = exp %x           =>    %2 = add %0, %0

@@ -139,8 +139,8 @@ static bool trim_scan(struct node *n)
     }
     changed |= dce_graph(n->body[0]);
     for (int i = n->operands - 1; i >= 0; i--) {
-        bool carry = i >= sequences && i < sequences + carries;
-        if (carry ? live[stacked + i - sequences] : value_used(n->body[0]->param[i]) || (i < sequences && sequences == 1))
+        bool carry = i >= sequences && i < sequences + carries, only = i < sequences && sequences == 1;
+        if (carry ? live[stacked + i - sequences] : value_used(n->body[0]->param[i]) || only)
             continue;
         bodied_drop_param(n, i);
         changed = true;

@@ -6,7 +6,7 @@
 #include "ir/term.h"
 #include "passes/shared.h"
 
-/* One operation whose results have gradients. A rule fills dx where `need` says so; NULL means that no gradient flows. */
+/* One operation whose results have gradients. A rule fills dx where `need` says so; NULL: no gradient flows. */
 struct grad {
     struct build b;                 /* the end of the graph, with the operation's own place */
     struct node *node;

@@ -1,5 +1,5 @@
-/* passes/grad_rules.c: gradients too long for their row in ops.def. y is the result, dy its gradient; where a rule may use
- * y in place of an operand it does, so that the operand need not be kept.
+/* passes/grad_rules.c: gradients too long for their row in ops.def. y is the result, dy its gradient; where a rule may
+ * use y in place of an operand it does, so that the operand need not be kept.
  *
  * Conventions at corners are those of PyTorch, and stand beside the rule. */
 #include "passes/grad.h"
@@ -81,8 +81,8 @@ void grad_cast(struct grad *g)
         g->dx[0] = g->dy[0];
 }
 
-/* 0 where the exponent is 0, whatever the base; for the exponent 0 where the base is 0 and the exponent is not negative;
- * NaN for the exponent of a negative base. */
+/* The base: 0 where the exponent is 0. The exponent: 0 where the base is 0 and the exponent is not negative; NaN where
+ * the base is negative. */
 void grad_pow(struct grad *g)
 {
     if (g->need[0])

@@ -15,15 +15,14 @@
  * are made again instead.
  *
  * How: the forward body is copied, and the tape differentiates the copy as it would any graph. The copy is then both:
- * its forward part, with what is to be kept among its yields, becomes the new forward body; its backward part, with what
- * was kept among its parameters, the backward body. So scans may hold scans. */
-#include <string.h>
-
+ * its forward part, with what is to be kept among its yields, becomes the new forward body; its backward part, with
+ * what was kept among its parameters, the backward body. So scans may hold scans. */
 #include "passes/grad.h"
 
-struct list {                       /* of values, with room for what one scan can need */
+struct list {                       /* of values */
     struct value **item;
     int count;
+    size_t capacity;
 };
 
 struct sweep {
@@ -45,12 +44,11 @@ struct sweep {
 
 static void push(struct sweep *s, struct list *l, struct value *v)
 {
-    struct value **longer = NEW_ARRAY(s->tape.scratch, l->count + 1, struct value *);
+    void *items = l->item;
 
-    if (l->count)
-        memcpy(longer, l->item, (size_t)l->count * sizeof *longer);
-    longer[l->count++] = v;
-    l->item = longer;
+    arena_grow(s->tape.scratch, &items, &l->capacity, (size_t)l->count + 1, sizeof *l->item);
+    l->item = items;
+    l->item[l->count++] = v;
 }
 
 static int find(const struct list *l, const struct value *v)
@@ -251,7 +249,7 @@ static struct graph *forward_body(struct sweep *s, const struct list *yields)
 /* Replaces the scan's body by one that also yields what is kept, unless it does so already. */
 static void keep(struct sweep *s)
 {
-    struct list yields = { NULL, 0 };
+    struct list yields = { .count = 0 };
     int *where = NEW_ARRAY(s->tape.scratch, s->kept.count, int), more = 0;
 
     for (int i = 0; i < s->stacked; i++)
@@ -329,7 +327,7 @@ static void append(struct sweep *s, struct list *to, const struct list *from)
 
 static struct node *backward_scan(struct sweep *s)
 {
-    struct list params = { NULL, 0 }, operands = { NULL, 0 };
+    struct list params = { .count = 0 }, operands = { .count = 0 };
     const struct attr attrs[] = {
         at_int("sequences", s->seq_param.count), at_int("carries", s->carry_param.count),
         *node_attr(s->scan, "axis"), at_bool("reverse", !attr_bool(s->scan, "reverse")),
@@ -387,8 +385,8 @@ void grad_scan(struct grad *g)
 
 /* ---- custom ---- */
 
-/* The backward body, copied to where gradients are made: its parameters are the operands, all results, and the gradients
- * of those that the user sees. */
+/* The backward body, copied to where gradients are made: its parameters are the operands, all results, and the
+ * gradients of those that the user sees. */
 void grad_custom(struct grad *g)
 {
     struct graph *body = g->node->bodies == 2 ? g->node->body[1] : NULL;

@@ -1,5 +1,5 @@
-/* passes/inline.c: custom operations become what their forward body computes; their backward body has served by then, or
- * is not wanted (evaluation and inference).
+/* passes/inline.c: custom operations become what their forward body computes; their backward body has served by then,
+ * or is not wanted (evaluation and inference).
  *
  *     %1 = custom %x, returned = 1 {
  *       (%a)                                  %1 = max %x, %zero
@@ -8,7 +8,7 @@
  *     } { ... }
  *     output %1
  *
- * Bodies of scans are searched too, and what was inlined is looked at again: a body may hold further custom operations. */
+ * Bodies of scans are searched too, and what was inlined is looked at again: a body may hold further ones. */
 #include "passes/shared.h"
 
 /* Replaces n by copies of the operations of its first body; the first of them, or what follows n, is returned. */

@@ -24,6 +24,7 @@ struct update {
     const char *label;              /* "sgd_1" */
     struct var **param;             /* neighbours in the module's order */
     int params;
+    size_t capacity;
     struct var *p, *g;              /* variable or range */
     struct bindings names;
     struct var *state[3];
@@ -105,10 +106,18 @@ static struct update *new_update(struct steps *s, const struct optimizer *o)
     u->b = &s->b;
     u->o = o;
     u->label = arena_printf(s->scratch, "%s_%d", o->rule, ordinal);
-    u->param = NEW_ARRAY(s->scratch, s->m->vars, struct var *);
     *s->last = u;
     s->last = &u->next;
     return u;
+}
+
+static void add_parameter(struct steps *s, struct update *u, struct var *p)
+{
+    void *items = u->param;
+
+    arena_grow(s->scratch, &items, &u->capacity, (size_t)u->params + 1, sizeof *u->param);
+    u->param = items;
+    u->param[u->params++] = p;
 }
 
 /* Parameters, trained or frozen, lie in the module's order; a frozen one ends a run. */
@@ -126,7 +135,7 @@ static void group_parameters(struct steps *s)
         if (!run || run->o != o || !takes_ranges(o))
             run = o ? new_update(s, o) : NULL;
         if (run)
-            run->param[run->params++] = v;
+            add_parameter(s, run, v);
     }
 }
 
@@ -234,8 +243,8 @@ static void decay_gradient(struct update *u)
         let(u, "g", "g + weight_decay * p");
 }
 
-/* momentum = momentum * before + g; the first gradient counts whole, the later ones 1 - dampening (first_step = "plain"),
- * or all of them 1 - dampening. */
+/* buffer = momentum * buffer + g; the first gradient counts whole, the later ones 1 - dampening (first_step =
+ * "plain"), or all of them 1 - dampening. */
 static void momentum(struct update *u)
 {
     double later = 1 - argument(u->o, "dampening");
@@ -266,7 +275,8 @@ static void rule_sgd(struct update *u)
 /* m and v are means of g and g * g that start from zero; dividing by 1 - beta^t makes up for the start. */
 static void moments_of_gradient(struct update *u)
 {
-    const struct attr beta1 = at_real("beta", argument(u->o, "beta1")), beta2 = at_real("beta", argument(u->o, "beta2"));
+    const struct attr beta1 = at_real("beta", argument(u->o, "beta1"));
+    const struct attr beta2 = at_real("beta", argument(u->o, "beta2"));
 
     state(u, "m");
     state(u, "v");

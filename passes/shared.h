@@ -13,7 +13,7 @@ struct node_table;
 struct node_table *node_table_new(struct arena *a);
 struct node *node_table_add(struct node_table *t, struct node *n);
 
-/* Whether the result of n is a change of coordinates of its operand or made of constants alone: free to compute again. */
+/* Whether n changes coordinates only, or is a constant: free to compute again. hoist.c. */
 bool node_is_free(const struct node *n);
 
 /* Changing a bodied operation in place: results, with their yields, and parameters, with their operands, that nothing

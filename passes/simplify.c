@@ -6,9 +6,9 @@
  *     %3 = transpose %2, perm = [0,1]
  *     %4 = transpose %3, perm = [1,0]
  *
- * Most of it are rows of rules.def. What a row cannot say is here: operations that change nothing, constants computed by
- * the reference evaluator, elementwise operations moved before the broadcasts of their operands, transposed operands of
- * products. No number changes, save that constants are computed in double. */
+ * Most of it are rows of rules.def. What a row cannot say is here: operations that change nothing, constants computed
+ * by the reference evaluator, elementwise operations moved before the broadcasts of their operands, transposed operands
+ * of products. No number changes, save that constants are computed in double. */
 #include <math.h>
 #include <string.h>
 
@@ -102,6 +102,13 @@ static struct value *changes_nothing(struct simplify *s, struct node *n)
 
 /* ---- constants ---- */
 
+/* One element from one element of each operand; one_hot is a map too, but no such one. */
+static bool is_elementwise(const struct node *n)
+{
+    return op_is_map(n->op) && n->operands > 0 && n->operands <= 3 &&
+           shape_equal(operand(n, 0)->type, n->result[0]->type);
+}
+
 /* The result of an elementwise operation of scalars, by the reference evaluator. */
 static double evaluate(const struct node *n, const double *x)
 {
@@ -115,7 +122,7 @@ static struct value *constants(struct simplify *s, struct node *n)
     double x[3], y;
 
     (void)s;
-    if (!op_is_map(n->op) || n->operands == 0 || n->operands > 3 || !shape_equal(operand(n, 0)->type, n->result[0]->type))
+    if (!is_elementwise(n))
         return NULL;
     for (int i = 0; i < n->operands; i++) {
         if (!value_constant(operand(n, i), &x[i]))
@@ -160,12 +167,11 @@ static struct value *spread_scalar(const struct value *v)
 /* Whatever way a scalar took, it is broadcast to where it arrives. */
 static struct value *coordinates_of_scalar(struct simplify *s, struct node *n)
 {
-    struct value *x = n->operands > 0 ? operand(n, 0) : NULL, *scalar;
+    bool moves = n->op == OP_reshape || n->op == OP_broadcast || n->op == OP_transpose || n->op == OP_slice ||
+                 n->op == OP_reverse;
+    struct value *scalar = moves ? spread_scalar(operand(n, 0)) : NULL;
 
     (void)s;
-    if (n->op != OP_reshape && n->op != OP_broadcast && n->op != OP_transpose && n->op != OP_slice && n->op != OP_reverse)
-        return NULL;
-    scalar = spread_scalar(x);
     if (!scalar)
         return NULL;
     struct build b = build_at(n->graph, n);
@@ -195,9 +201,7 @@ static struct value *before_the_broadcast(struct simplify *s, struct node *n)
     struct value *x[3];
     struct type small, full = n->result[0]->type;
 
-    if (!op_is_map(n->op) || n->operands == 0 || n->operands > 3 || n->op == OP_relayout)
-        return NULL;
-    if (!shape_equal(operand(n, 0)->type, full) || !before_broadcast(n, &small))
+    if (!is_elementwise(n) || n->op == OP_relayout || !before_broadcast(n, &small))
         return NULL;
     if (type_count(small, s->m->batch) >= type_count(full, s->m->batch))
         return NULL;

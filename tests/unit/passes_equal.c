@@ -1,5 +1,5 @@
-/* tests/unit/passes_equal.c: passes change no number: every graph is evaluated before and after, on the same inputs, and
- * results and variables are compared. */
+/* tests/unit/passes_equal.c: passes change no number: every graph is evaluated before and after, on the same inputs,
+ * and results and variables are compared. */
 #include "tests/unit/passes_run.h"
 
 static void assert_same_results(const struct run_result *x, const struct run_result *y)
@@ -59,7 +59,8 @@ static const char *const texts[] = {
     "  param  @v : f32[5,6,3,2] = uniform(-1.0, 1.0)\n"
     "  param  @u : f32[3,10] = uniform(-1.0, 1.0)\n"
     "  state  @mean : f32[6] = constant(0.0)\n"
-    "  optimizer sgd(lr = constant(rate = 0.1, every = 1.0, gamma = 1.0, steps = 1.0, warmup = 0.0, low = 0.0), momentum = 0.9,"
+    "  optimizer sgd(lr = constant(rate = 0.1, every = 1.0, gamma = 1.0, steps = 1.0, warmup = 0.0, "
+    "low = 0.0), momentum = 0.9,"
     " weight_decay = 0.01)\n"
     "  %c : f32[N,6,9,8] = conv %x, @w, stride = [1,1], pad = [1,1,1,1], dilation = [1,1], groups = 2\n"
     "  %m : f32[6], %var : f32[6] = moments %c, axes = [0,2,3]\n"
@@ -108,10 +109,12 @@ static const char *const texts[] = {
     "  param  @u : f32[8,8] = uniform(-1.0, 1.0)\n"
     "  param  @b : f32[8] = uniform(-1.0, 1.0)\n"
     "  param  @h0 : f32[8] = uniform(-1.0, 1.0)\n"
-    "  optimizer adam(lr = cosine(rate = 0.1, every = 1.0, gamma = 1.0, steps = 9.0, warmup = 3.0, low = 0.01), beta1 = 0.9,"
+    "  optimizer adam(lr = cosine(rate = 0.1, every = 1.0, gamma = 1.0, steps = 9.0, warmup = 3.0, low "
+    "= 0.01), beta1 = 0.9,"
     " beta2 = 0.99, eps = 1e-8, weight_decay = 0.1, clip_norm = 0.5)\n"
     "  %h1 : f32[N,8] = broadcast @h0, shape = [N,8]\n"
-    "  %ys : f32[N,5,8], %hl : f32[N,8], %cl : f32[N,8] = scan %a = %x, %h = %h1, %c = %h1, %wc = @w, %uc = @u, %bc = @b, "
+    "  %ys : f32[N,5,8], %hl : f32[N,8], %cl : f32[N,8] = scan %a = %x, %h = %h1, %c = %h1, %wc = @w, %uc "
+    "= @u, %bc = @b, "
     "sequences = 1, carries = 2 {\n"
     "    %p : f32[N,8] = matmul %a, %wc, tb = true\n"
     "    %q : f32[N,8] = matmul %h, %uc, tb = true\n"
@@ -178,9 +181,11 @@ static const char *const texts[] = {
     "  param  @b.w : f32[5] = uniform(-1.0, 1.0)\n"
     "  param  @b.v : f32[17] = uniform(-1.0, 1.0)\n"
     "  param  @lone : f32[2] = uniform(-1.0, 1.0)\n"
-    "  optimizer rmsprop(lr = step(rate = 0.1, every = 1.0, gamma = 0.5, steps = 1.0, warmup = 0.0, low = 0.0), alpha = 0.9,"
+    "  optimizer rmsprop(lr = step(rate = 0.1, every = 1.0, gamma = 0.5, steps = 1.0, warmup = 0.0, "
+    "low = 0.0), alpha = 0.9,"
     " eps = 1e-8, momentum = 0.5, centered = 1.0, weight_decay = 0.1) for \"b.*\"\n"
-    "  optimizer adagrad(lr = constant(rate = 0.1, every = 1.0, gamma = 0.5, steps = 1.0, warmup = 0.0, low = 0.0), lr_decay = 0.1,"
+    "  optimizer adagrad(lr = constant(rate = 0.1, every = 1.0, gamma = 0.5, steps = 1.0, warmup = 0.0, "
+    "low = 0.0), lr_decay = 0.1,"
     " eps = 1e-10)\n"
     "  bound %i, low = 0, high = 3\n"
     "  %g : f32[N,2,4] = gather @e, %i, axis = 0\n"
@@ -212,7 +217,8 @@ static const char *const texts[] = {
 static const char *const transposed[] = {
     "  %y : f32[N,3,10,9] = conv_dx %x, @w, stride = [2,2], pad = [1,1,1,1], dilation = [1,1], size = [10,9]\n",
     "  %y : f32[N,3,9,9] = conv_dx %x, @w, stride = [2,2], pad = [1,1,1,1], dilation = [1,1], size = [9,9]\n",
-    "  %y : f32[N,6,7,7] = conv_dx %x, @w, stride = [1,1], pad = [0,0,0,0], dilation = [1,1], groups = 2, size = [7,7]\n",
+    "  %y : f32[N,6,7,7] = conv_dx %x, @w, stride = [1,1], pad = [0,0,0,0], dilation = [1,1], groups = 2, "
+    "size = [7,7]\n",
     "  %y : f32[N,3,3,4] = conv_dx %x, @w, stride = [1,1], pad = [2,2,1,2], dilation = [1,1], size = [3,4]\n",
     "  %y : f32[N,3,1,4] = conv_dx %x, @w, stride = [1,1], pad = [3,3,3,0], dilation = [1,1], size = [1,4]\n",
     "  %y : f32[N,3,15,17] = conv_dx %x, @w, stride = [3,3], pad = [1,1,0,0], dilation = [2,2], size = [15,17]\n",
@@ -224,7 +230,8 @@ static void test_conv_dx(void **state)
     for (size_t i = 0; i < sizeof transposed / sizeof *transposed; i++) {
         struct arena *a = arena_new();
         const char *text = arena_printf(a, "graph infer t (N = 4)\n  input  %%x : f32[N,4,5,5]\n"
-                                           "  param  @w : f32[4,3,3,3] = uniform(-1.0, 1.0)\n%s  output %%y, name = y\n", transposed[i]);
+                                           "  param  @w : f32[4,3,3,3] = uniform(-1.0, 1.0)\n"
+                                           "%s  output %%y, name = y\n", transposed[i]);
         compare_passes(text, "", "choose");
         compare_passes(text, "", "choose,simplify,cse,hoist,dce");
         arena_free(a);
@@ -250,8 +257,8 @@ static void test_training(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         compare_passes(texts[i], "differentiate,optimize_step", "differentiate,inline_train,optimize_step,dce");
         compare_passes(texts[i], "differentiate,optimize_step",
-                       "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,cse,dce,choose,cse,"
-                       "hoist,dce");
+                       "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,cse,dce,choose,"
+                       "cse,hoist,dce");
     }
 }
 
@@ -263,7 +270,8 @@ static void test_settled(void **state)
         struct arena *a = arena_new();
         struct module *m = read_module(a, texts[i]);
         struct pass_context c = { .scratch = a, .level = 2 };
-        assert_true(run_passes(m, "inline_eval,differentiate,inline_train,optimize_step,simplify,cse,dce,choose,cse,dce,hoist,dce"));
+        assert_true(run_passes(m, "inline_eval,differentiate,inline_train,optimize_step,simplify,cse,dce,choose,cse,dce,"
+                                  "hoist,dce"));
         assert_false(pass_inline_eval(m, &c));
         assert_false(pass_differentiate(m, &c));
         assert_false(pass_inline_train(m, &c));

@@ -28,7 +28,7 @@ static struct module *read_module(struct arena *a, const char *text)
 }
 
 /* Every pass with the checks of pipeline.c around it. */
-static bool run_passes(struct module *m, const char *list)
+static inline bool run_passes(struct module *m, const char *list)
 {
     struct pipeline_options o = { .level = 2, .verify = true, .only = list };
 
@@ -36,7 +36,7 @@ static bool run_passes(struct module *m, const char *list)
 }
 
 /* A number in (-1, 1) that depends on the name and the index only, so that two modules get the same. */
-static double noise(const char *name, int64_t i)
+static inline double noise(const char *name, int64_t i)
 {
     uint64_t h = 0x9e3779b97f4a7c15u;
 
@@ -49,7 +49,7 @@ static double noise(const char *name, int64_t i)
 }
 
 /* Indices are 0, 1 or 2: what the tests' tables are indexed with has three entries at least. */
-static void fill_var(struct tensor *t, const char *name)
+static inline void fill_var(struct tensor *t, const char *name)
 {
     for (int64_t i = 0; i < t->count; i++) {
         double x = noise(name, i);
@@ -57,7 +57,7 @@ static void fill_var(struct tensor *t, const char *name)
     }
 }
 
-static struct store *filled_store(struct arena *a, struct module *m, int64_t n)
+static inline struct store *filled_store(struct arena *a, struct module *m, int64_t n)
 {
     struct store *s = store_new(a, m, n, 7);
 
@@ -70,7 +70,7 @@ static struct store *filled_store(struct arena *a, struct module *m, int64_t n)
     return s;
 }
 
-static struct run_result run_graph(struct arena *a, struct store *s, enum graph_kind kind)
+static inline struct run_result run_graph(struct arena *a, struct store *s, enum graph_kind kind)
 {
     struct run_result r = { .outputs = 0 };
 

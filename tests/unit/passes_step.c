@@ -5,22 +5,26 @@
 enum { STEPS = 4, SIZE = 3 + 17 + 5 };
 
 struct hyper {
-    const char *rule, *text;        /* the arguments behind lr */
-    double momentum, dampening, dampen_first, nesterov, decay, beta1, beta2, eps, alpha, centered, lr_decay, clip;
+    const char *rule, *text;        /* the arguments behind lr, and once more: */
+    double momentum, dampening, decay, beta1, beta2, eps, alpha, lr_decay, clip;
+    bool dampen_first, nesterov, centered;
 };
 
 static const struct hyper hypers[] = {
-    { "sgd", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
-    { "sgd", "momentum = 0.9, weight_decay = 0.1", 0.9, 0, 0, 0, 0.1, 0, 0, 0, 0, 0, 0, 0 },
-    { "sgd", "momentum = 0.9, dampening = 0.3", 0.9, 0.3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
-    { "sgd", "momentum = 0.9, dampening = 0.3, first_step = 1.0", 0.9, 0.3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
-    { "sgd", "momentum = 0.9, nesterov = 1.0, clip_norm = 0.7", 0.9, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0.7 },
-    { "adam", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8", 0, 0, 0, 0, 0, 0.9, 0.99, 1e-8, 0, 0, 0, 0 },
-    { "adam", "beta1 = 0.8, beta2 = 0.9, eps = 0.0, weight_decay = 0.2", 0, 0, 0, 0, 0.2, 0.8, 0.9, 0, 0, 0, 0, 0 },
-    { "adamw", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0.2", 0, 0, 0, 0, 0.2, 0.9, 0.99, 1e-8, 0, 0, 0, 0 },
-    { "rmsprop", "alpha = 0.9, eps = 1e-8", 0, 0, 0, 0, 0, 0, 0, 1e-8, 0.9, 0, 0, 0 },
-    { "rmsprop", "alpha = 0.9, eps = 1e-3, momentum = 0.5, centered = 1.0, weight_decay = 0.1", 0.5, 0, 0, 0, 0.1, 0, 0, 1e-3, 0.9, 1, 0, 0 },
-    { "adagrad", "lr_decay = 0.5, eps = 1e-10, weight_decay = 0.1", 0, 0, 0, 0, 0.1, 0, 0, 1e-10, 0, 0, 0.5, 0 },
+    { "sgd", "", .momentum = 0 },
+    { "sgd", "momentum = 0.9, weight_decay = 0.1", .momentum = 0.9, .decay = 0.1 },
+    { "sgd", "momentum = 0.9, dampening = 0.3", .momentum = 0.9, .dampening = 0.3 },
+    { "sgd", "momentum = 0.9, dampening = 0.3, first_step = 1.0", .momentum = 0.9, .dampening = 0.3,
+      .dampen_first = true },
+    { "sgd", "momentum = 0.9, nesterov = 1.0, clip_norm = 0.7", .momentum = 0.9, .nesterov = true, .clip = 0.7 },
+    { "adam", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8", .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8 },
+    { "adam", "beta1 = 0.8, beta2 = 0.9, eps = 0.0, weight_decay = 0.2", .beta1 = 0.8, .beta2 = 0.9, .decay = 0.2 },
+    { "adamw", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0.2",
+      .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.2 },
+    { "rmsprop", "alpha = 0.9, eps = 1e-8", .alpha = 0.9, .eps = 1e-8 },
+    { "rmsprop", "alpha = 0.9, eps = 1e-3, momentum = 0.5, centered = 1.0, weight_decay = 0.1",
+      .alpha = 0.9, .eps = 1e-3, .momentum = 0.5, .centered = true, .decay = 0.1 },
+    { "adagrad", "lr_decay = 0.5, eps = 1e-10, weight_decay = 0.1", .lr_decay = 0.5, .eps = 1e-10, .decay = 0.1 },
 };
 
 /* One number's state. */
@@ -85,12 +89,15 @@ static const char *module_text(struct arena *a, const struct hyper *h)
 {
     return arena_printf(a,
         "graph train t (N = 4, f64)\n"
-        "  param  @a : f64[3] = constant(0.0)\n  param  @b : f64[17] = constant(0.0)\n  frozen @f : f64[2] = constant(5.0)\n"
+        "  param  @a : f64[3] = constant(0.0)\n  param  @b : f64[17] = constant(0.0)\n"
+        "  frozen @f : f64[2] = constant(5.0)\n"
         "  param  @c : f64[5] = constant(0.0)\n"
-        "  frozen @x : f64[3] = constant(0.0)\n  frozen @y : f64[17] = constant(0.0)\n  frozen @z : f64[5] = constant(0.0)\n"
+        "  frozen @x : f64[3] = constant(0.0)\n  frozen @y : f64[17] = constant(0.0)\n"
+        "  frozen @z : f64[5] = constant(0.0)\n"
         "  optimizer %s(lr = step(rate = 0.1, every = 2.0, gamma = 0.5, steps = 1.0, warmup = 0.0, low = 0.0)%s%s)\n"
         "  %%p : f64[3] = mul @a, @x\n  %%q : f64[17] = mul @b, @y\n  %%r : f64[5] = mul @c, @z\n"
-        "  %%s : f64[] = sum %%p, axes = [0]\n  %%t : f64[] = sum %%q, axes = [0]\n  %%u : f64[] = sum %%r, axes = [0]\n"
+        "  %%s : f64[] = sum %%p, axes = [0]\n  %%t : f64[] = sum %%q, axes = [0]\n"
+        "  %%u : f64[] = sum %%r, axes = [0]\n"
         "  loss %%s\n  loss %%t\n  loss %%u\n", h->rule, *h->text ? ", " : "", h->text);
 }
 
