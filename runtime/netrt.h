@@ -65,13 +65,13 @@ void nn_free(void *p);
 
 /* Writes count tensors as safetensors, in the order given. meta: NULL or pairs of strings, key then value, ended by a
  * NULL key. The file is written aside, synced and renamed: it is whole or as it was before. */
-int nn_save(const char *path, const nn_tensor *t, size_t count, const char *const *meta, char *error,
-            size_t error_size);
+int nn_tensors_save(const char *path, const nn_tensor *t, size_t count, const char *const *meta, char *error,
+                    size_t error_size);
 
 /* Fills count tensors by name and shape; F64, F32, F16, BF16, integers and BOOL are converted where no value is lost in
  * kind. What else the file holds is passed over. Everything is checked before the first element is written: after an
  * error the tensors are as they were. */
-int nn_load(const char *path, const nn_tensor *t, size_t count, char *error, size_t error_size);
+int nn_tensors_load(const char *path, const nn_tensor *t, size_t count, char *error, size_t error_size);
 
 /* What a checkpoint holds beside tensors: training goes on bit for bit from these. */
 typedef struct nn_progress {
@@ -84,7 +84,7 @@ typedef struct nn_progress {
 
 /* Writes t (parameters and states), then extra (optimizer state; names must differ from those of t) and progress.
  * fingerprint names the model and its training setup: a checkpoint of another is refused by nn_checkpoint_load. Weights
- * can be taken from a checkpoint by nn_load. */
+ * can be taken from a checkpoint by nn_tensors_load. */
 int nn_checkpoint_save(const char *path, const char *fingerprint, const nn_tensor *t, size_t count,
                        const nn_tensor *extra, size_t extra_count, const nn_progress *progress, char *error,
                        size_t error_size);
@@ -158,7 +158,7 @@ typedef struct nn_model {
     const nn_tensor *(*tensors)(void *m, size_t *count);
     void (*changed)(void *m);
     void *(*gradients)(void *m, size_t *count);
-    nn_progress *(*progress)(void *m); /* the instance's own; app[] may be written */
+    nn_progress *(*progress)(void *m); /* the instance's own; what was read may be written back: the same draws again */
     int (*evolve)(void *m);            /* sparse layers: rewire */
     nn_kernel_time *(*profile)(void *m, int train); /* one a kernel of that graph; NULL unless built with NN_PROFILE */
 } nn_model;

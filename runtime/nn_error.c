@@ -1,0 +1,82 @@
+/* nn_error.c: codes in words, how the library was built, and memory for instances. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "netrt.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nn_file.h"
+#include "nn_vec.h"
+
+const char *nn_strerror(int code)
+{
+    switch (code) {
+    case NN_OK: return "no error";
+    case NN_ENULL: return "a null pointer where data is needed";
+    case NN_EBATCH: return "the number of samples is not between 1 and the model's batch";
+    case NN_EINDEX: return "an index or label is out of range";
+    case NN_EFILE: return "a file cannot be opened, read or written";
+    case NN_EFORMAT: return "a file is malformed";
+    case NN_EMISMATCH: return "a file does not fit this model";
+    case NN_EMEMORY: return "not enough memory";
+    case NN_ESTATE: return "called too early: nothing was accumulated";
+    case NN_EUNSUPPORTED: return "not supported by this model or build";
+    case NN_EVALUE: return "a value does not fit its type";
+    default: return code > 0 ? "no error" : "unknown error";
+    }
+}
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+#if NN_FUSED
+#define FUSED_TEXT "fused multiply-add"
+#else
+#define FUSED_TEXT "no fused multiply-add"
+#endif
+#if defined NN_NO_ZLIB
+#define GZ_TEXT "no gz"
+#else
+#define GZ_TEXT "gz"
+#endif
+
+const char *nn_build_info(void)
+{
+    return "netrt " TEXT(NN_RUNTIME_VERSION) ", " TEXT(NN_VL) " f32 lanes, " FUSED_TEXT ", " GZ_TEXT;
+}
+
+const char *nn_dtype_name(nn_dtype t)
+{
+    static const char *const names[] = {"f32", "f64", "i32", "u8", "bool"};
+    return (unsigned)t < 5 ? names[t] : "?";
+}
+
+size_t nn_dtype_size(nn_dtype t)
+{
+    static const unsigned char sizes[] = {4, 8, 4, 1, 1};
+    return (unsigned)t < 5 ? sizes[t] : 0;
+}
+
+void *nn_alloc(size_t bytes)
+{
+    void *p = NULL;
+    return posix_memalign(&p, 64, bytes ? bytes : 64) ? NULL : p;
+}
+
+void nn_free(void *p)
+{
+    free(p);
+}
+
+int nn_report(const struct nn_message *message, int code, const char *format, ...)
+{
+    if (message && message->text && message->size) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(message->text, message->size, format, args);
+        va_end(args);
+    }
+    return code;
+}
