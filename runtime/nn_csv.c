@@ -1,0 +1,257 @@
+/* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over, quotes
+ * may surround a field. Where an input holds integers and the first field read is no number, the fields are words, numbered
+ * in order of appearance.
+ */
+#include "nn_data.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_COLUMNS = 1 << 20, MOST_WORDS = 1 << 16, LONGEST_WORD = 255 };
+
+struct csv {
+    const char *name;
+    const struct nn_message *m;
+    const struct nn_data_request *request;
+    const unsigned char *at, *end;
+    int64_t line;      /* from 1 */
+    int *column;       /* those asked for, in that order */
+    int columns;       /* 0: not known before the first row: all */
+    char **field;      /* the fields of a row, trimmed */
+    int fields, field_room;
+    int words;         /* -1 not known yet */
+    double *value;
+    int64_t values, value_room;
+};
+
+static int out_of_memory(const struct csv *c)
+{
+    return nn_report(c->m, NN_EMEMORY, "%s: not enough memory", c->name);
+}
+
+/* --- columns ------------------------------------------------------------------------------------------------------- */
+
+static int add_column(struct csv *c, int which)
+{
+    int *p = realloc(c->column, ((size_t)c->columns + 1) * sizeof *p);
+    if (!p)
+        return out_of_memory(c);
+    c->column = p;
+    c->column[c->columns++] = which;
+    return 0;
+}
+
+/* "0-3,7" */
+static int read_columns(struct csv *c, const char *text)
+{
+    const char *at = text;
+    while (at && *at) {
+        char *next;
+        long first = strtol(at, &next, 10), last = first;
+        int good = next > at && *at != '-' && first >= 0 && first < MOST_COLUMNS;
+        if (good && *next == '-') {
+            at = next + 1;
+            last = strtol(at, &next, 10);
+            good = next > at && *at != '-' && last >= first && last < MOST_COLUMNS;
+        }
+        if (!good || (*next && (*next != ',' || !next[1])))
+            return nn_report(c->m, NN_EVALUE, "%s: the columns ':%s' are malformed; ':0-3' or ':0,2,5' was expected",
+                             c->name, text);
+        for (long i = first; i <= last; i++) {
+            int status = add_column(c, (int)i);
+            if (status)
+                return status;
+        }
+        at = *next ? next + 1 : next;
+    }
+    return 0;
+}
+
+/* --- rows ---------------------------------------------------------------------------------------------------------- */
+
+static int add_field(struct csv *c, const char *text, size_t n)
+{
+    if (c->fields == c->field_room) {
+        int room = c->field_room ? 2 * c->field_room : 16;
+        char **p = realloc(c->field, (size_t)room * sizeof *p);
+        if (!p)
+            return out_of_memory(c);
+        c->field = p;
+        c->field_room = room;
+    }
+    while (n && (text[n - 1] == ' ' || text[n - 1] == '\t' || text[n - 1] == '\r'))
+        n--;
+    while (n && (*text == ' ' || *text == '\t'))
+        text++, n--;
+    char *copy = malloc(n + 1);
+    if (!copy)
+        return out_of_memory(c);
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    c->field[c->fields++] = copy;
+    return 0;
+}
+
+static void drop_fields(struct csv *c)
+{
+    while (c->fields > 0)
+        free(c->field[--c->fields]);
+}
+
+/* A field between quotes; two of them stand for one. */
+static int quoted_field(struct csv *c, const unsigned char *line_end)
+{
+    char *text = malloc((size_t)(line_end - c->at) + 1);
+    size_t n = 0;
+    if (!text)
+        return out_of_memory(c);
+    for (c->at++; c->at < line_end && (*c->at != '"' || (c->at + 1 < line_end && c->at[1] == '"')); c->at++) {
+        c->at += *c->at == '"';
+        text[n++] = (char)*c->at;
+    }
+    int closed = c->at < line_end;
+    c->at += closed;
+    while (c->at < line_end && *c->at != ',')
+        c->at++;
+    int status = closed ? add_field(c, text, n)
+                        : nn_report(c->m, NN_EFORMAT, "%s:%lld: a quote is not closed", c->name, (long long)c->line);
+    free(text);
+    return status;
+}
+
+static int plain_field(struct csv *c, const unsigned char *line_end)
+{
+    const unsigned char *start = c->at, *comma = memchr(start, ',', (size_t)(line_end - start));
+    c->at = comma ? comma : line_end;
+    return add_field(c, (const char *)start, (size_t)(c->at - start));
+}
+
+/* Splits the line at the cursor, and moves behind it. */
+static int read_row(struct csv *c)
+{
+    const unsigned char *line_end = memchr(c->at, '\n', (size_t)(c->end - c->at));
+    const unsigned char *next = line_end ? line_end + 1 : c->end;
+    int status = 0, more = 1;
+    line_end = line_end ? line_end : c->end;
+    c->line++;
+    drop_fields(c);
+    while (!status && more) {
+        while (c->at < line_end && (*c->at == ' ' || *c->at == '\t'))
+            c->at++;
+        status = c->at < line_end && *c->at == '"' ? quoted_field(c, line_end) : plain_field(c, line_end);
+        more = c->at < line_end && *c->at == ',';
+        c->at += more;
+    }
+    c->at = next;
+    if (c->fields == 1 && !*c->field[0])
+        drop_fields(c);
+    return status;
+}
+
+/* --- values -------------------------------------------------------------------------------------------------------- */
+
+static int number(const char *text, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    return end > text && !*end;
+}
+
+static int word(struct csv *c, const char *text, double *out)
+{
+    struct nn_words *w = c->request->words;
+    size_t i = 0;
+    while (i < w->count && strcmp(w->word[i], text))
+        i++;
+    *out = (double)i;
+    if (i < w->count)
+        return 0;
+    size_t n = strlen(text);
+    if (w->count == MOST_WORDS || n == 0 || n > LONGEST_WORD)
+        return nn_report(c->m, NN_EFORMAT, "%s:%lld: %s", c->name, (long long)c->line,
+                         n == 0 ? "a label is missing" : n > LONGEST_WORD ? "a label is too long" : "too many labels");
+    char **p = realloc(w->word, (w->count + 1) * sizeof *p);
+    char *copy = malloc(n + 1);
+    if (p)
+        w->word = p;
+    if (!p || !copy) {
+        free(copy);
+        return out_of_memory(c);
+    }
+    memcpy(copy, text, n + 1);
+    w->word[w->count++] = copy;
+    return 0;
+}
+
+static int add_value(struct csv *c, int column)
+{
+    if (column >= c->fields)
+        return nn_report(c->m, NN_EFORMAT, "%s:%lld: has %d columns; column %d was asked for (counted from 0)", c->name,
+                         (long long)c->line, c->fields, column);
+    if (c->values == c->value_room) {
+        int64_t room = c->value_room ? 2 * c->value_room : 1024;
+        double *p = realloc(c->value, (size_t)room * sizeof *p);
+        if (!p)
+            return out_of_memory(c);
+        c->value = p;
+        c->value_room = room;
+    }
+    const char *text = c->field[column];
+    double *out = &c->value[c->values++];
+    int is_number = number(text, out);
+    if (c->words < 0)
+        c->words = c->request->integers && c->request->words && (c->request->words->count > 0 || !is_number);
+    if (c->words)
+        return word(c, text, out);
+    return is_number ? 0 : nn_report(c->m, NN_EFORMAT, "%s:%lld: '%.40s' in column %d is no number%s", c->name,
+                                     (long long)c->line, text, column,
+                                     c->values == 1 ? " (--skip-lines 1 passes over a line of titles)" : "");
+}
+
+static int all_columns(struct csv *c)
+{
+    int status = 0;
+    for (int i = 0; i < c->fields && !status; i++)
+        status = add_column(c, i);
+    return status;
+}
+
+static int read_rows(struct csv *c, int64_t *rows)
+{
+    int status = 0;
+    for (*rows = 0; c->at < c->end && !status;) {
+        status = read_row(c);
+        if (status || !c->fields || c->line <= c->request->skip_lines)
+            continue;
+        if (!c->columns)
+            status = all_columns(c);
+        for (int i = 0; i < c->columns && !status; i++)
+            status = add_value(c, c->column[i]);
+        ++*rows;
+    }
+    return status;
+}
+
+int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, const struct nn_data_request *r,
+                 struct nn_array *out, const struct nn_message *m)
+{
+    struct csv c = {.name = name, .m = m, .request = r, .at = b->data, .end = b->data + b->size, .words = -1};
+    int64_t rows = 0;
+    if (b->size >= 3 && !memcmp(b->data, "\xEF\xBB\xBF", 3)) /* a byte order mark */
+        c.at += 3;
+    int status = read_columns(&c, columns);
+    status = status ? status : read_rows(&c, &rows);
+    if (!status && !rows)
+        status = nn_report(m, NN_EFORMAT, "%s: holds no rows", name);
+    if (!status) {
+        int64_t shape[2] = {rows, c.columns};
+        status = nn_array_make(name, out, NN_KIND_F64, 2, shape, m);
+        if (!status)
+            memcpy(out->data, c.value, (size_t)c.values * sizeof *c.value);
+    }
+    drop_fields(&c);
+    free(c.field);
+    free(c.column);
+    free(c.value);
+    return status;
+}

@@ -1,0 +1,63 @@
+/* nn_data.h: data files, within the runtime. Every format is read into an nn_array, whose first dimension is the sample;
+ * nn_array_column turns that into what an input takes.
+ */
+#ifndef NN_DATA_H
+#define NN_DATA_H
+
+#include "nn_file.h"
+
+enum { NN_ARRAY_RANK = 8 };
+
+enum nn_kind { NN_KIND_F32, NN_KIND_F64, NN_KIND_I8, NN_KIND_I16, NN_KIND_I32, NN_KIND_I64, NN_KIND_U8, NN_KIND_BOOL };
+
+/* Elements in this machine's byte order. stream: bytes without samples of their own; shape is then their number. */
+struct nn_array {
+    enum nn_kind kind;
+    int rank;
+    int64_t shape[NN_ARRAY_RANK];
+    int64_t count; /* the shape's product */
+    void *data;
+    int stream;
+};
+
+/* Words of a label column in order of appearance. One list serves all files of an input. */
+struct nn_words {
+    char **word;
+    size_t count;
+};
+
+/* What a file of samples is read for. */
+struct nn_data_request {
+    const char *spec;       /* a path; for CSV with ":columns" */
+    int skip_lines;         /* CSV */
+    int integers;           /* the input holds integers: words may stand for them */
+    struct nn_words *words; /* CSV; may be NULL */
+};
+
+/* Reads a file of any format. path, of path_size bytes, is given the file's name without columns. */
+int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const struct nn_message *message);
+void nn_array_free(struct nn_array *a);
+void nn_words_free(struct nn_words *w);
+
+/* Formats, from bytes in memory. name stands in messages. */
+int nn_npy_parse(const char *name, const struct nn_buffer *b, struct nn_array *out, const struct nn_message *message);
+int nn_idx_parse(const char *name, const struct nn_buffer *b, struct nn_array *out, const struct nn_message *message);
+int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, const struct nn_data_request *r,
+                 struct nn_array *out, const struct nn_message *message);
+int nn_bytes_parse(const char *name, const struct nn_buffer *b, struct nn_array *out, const struct nn_message *message);
+
+/* Makes an array of this shape with room for its elements; checks products. */
+int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int rank, const int64_t *shape,
+                  const struct nn_message *message);
+size_t nn_kind_size(enum nn_kind k);
+
+/* Samples for an input that takes `each` elements of type a sample, in the array's order whatever its shape. *samples is
+ * how many there are; *out is malloc'ed. A value the type cannot hold is an error that names the file and the sample. */
+int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, int64_t each, void **out, int64_t *samples,
+                    const struct nn_message *message);
+
+/* .npy, version 1.0. */
+int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape, const void *data,
+                 const struct nn_message *message);
+
+#endif
