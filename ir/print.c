@@ -165,14 +165,31 @@ static void print_indent(struct printer *p)
         text_puts(p->t, "  ");
 }
 
-/* Ends a line with where the operation came from. */
+/* A file's or layer's name without what would end it: blanks, ':', control characters; these become %XX. */
+static void print_plain(struct text *t, const char *s)
+{
+    for (; *s; s++)
+        if (*s == '%' || *s == ':' || (unsigned char)*s <= ' ' || *s == 0x7f)
+            text_add(t, "%%%02X", (unsigned)(unsigned char)*s);
+        else
+            text_putc(t, *s);
+}
+
+/* Ends a line with where the operation came from: "# lenet.net:10 fc1", or "# -" where that is not known. */
 static void print_place(struct printer *p, const struct node *n)
 {
-    bool layer = n->layer && *n->layer;
+    text_puts(p->t, " ");
+    text_pad(p->t, COMMENT_COLUMN);
+    text_puts(p->t, "# ");
     if (n->at.line > 0 && n->at.file) {
-        text_puts(p->t, " ");
-        text_pad(p->t, COMMENT_COLUMN);
-        text_add(p->t, "# %s:%d%s%s", n->at.file, n->at.line, layer ? " " : "", layer ? n->layer : "");
+        print_plain(p->t, n->at.file);
+        text_add(p->t, ":%d", n->at.line);
+    } else {
+        text_putc(p->t, '-');
+    }
+    if (n->layer && *n->layer) {
+        text_putc(p->t, ' ');
+        print_plain(p->t, n->layer);
     }
     text_putc(p->t, '\n');
 }
