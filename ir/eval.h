@@ -1,5 +1,5 @@
-/* ir/eval.h: what the files of the reference evaluator share. Every element is a double; real tensors are not rounded to
- * f32. Written for clarity: plain loops, one idea a file.
+/* ir/eval.h: what the files of the reference evaluator share. Every element is a double; real tensors are not
+ * rounded to f32. Written for clarity: plain loops, one idea a file.
  *
  *     eval.c          graphs and bodies, operation by operation; effects
  *     eval_store.c    variables: where they lie and how they start
@@ -63,7 +63,7 @@ struct slide {
     int64_t x_size, k_size, y_size;                                 /* products */
 };
 
-/* x, y: the types [n, c, s...] before and after; kernel: its lengths, or NULL where the attribute `kernel` holds them. */
+/* x, y: the types [n, c, s...] before and after; kernel: its lengths, NULL where attribute `kernel` holds them. */
 struct slide slide_of(const struct node *n, struct type x, struct type y, const int64_t *kernel);
 
 #endif

@@ -130,7 +130,8 @@ static void initialise(const struct store *s, const struct var *v)
 
     for (int64_t i = 0; i < t->count; i++)
         t->data[i] = v->init.rule == INIT_CONSTANT ? v->init.a
-                   : element_random(uniform ? OP_uniform : OP_normal, attrs, 3, s->module->f64, s->seed, 0, (uint64_t)i);
+                   : element_random(uniform ? OP_uniform : OP_normal, attrs, 3, s->module->f64, s->seed, 0,
+                                    (uint64_t)i);
 }
 
 struct store *store_new(struct arena *a, struct module *m, int64_t n, uint64_t seed)

@@ -157,9 +157,15 @@ static void skip_rest(struct parser *p)
     }
 }
 
+static bool ends_lines(const struct parser *p)
+{
+    const struct reader *r = &p->r;
+    return r->token.kind == TK_END || reader_is(r, "graph") || reader_is(r, "yield") || reader_is(r, "}");
+}
+
 bool parse_lines(struct parser *p, struct scope *s)
 {
-    while (p->r.token.kind != TK_END && !reader_is(&p->r, "graph") && !reader_is(&p->r, "yield") && !reader_is(&p->r, "}")) {
+    while (!ends_lines(p)) {
         const char *before = p->r.p;
         bool ok = parse_line(p, s);
         if (ok && p->r.token.first)

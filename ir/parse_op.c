@@ -146,7 +146,7 @@ static bool parse_arguments(struct parser *p, struct draft *d, const struct scop
 }
 
 /* scan and custom: `%x_t = %x` binds a parameter of the body. */
-static bool parse_bindings(struct parser *p, struct draft *d, const struct scope *s, struct graph *body, struct scope *inner)
+static bool parse_bindings(struct parser *p, struct draft *d, const struct scope *s, struct scope *inner)
 {
     while (p->r.token.kind == TK_VALUE) {
         struct token t = p->r.token;
@@ -158,7 +158,7 @@ static bool parse_bindings(struct parser *p, struct draft *d, const struct scope
         if (!v)
             return false;
         add_operand(p, d, v, NULL);
-        struct value *param = graph_param(body, v->type, t.text);
+        struct value *param = graph_param(inner->graph, v->type, t.text);
         param->offset = offset;
         if (!scope_add(p, inner, t.text, param)) {
             reader_error(&p->r, t.at, "%%%s is defined twice", t.text);
@@ -278,7 +278,7 @@ static bool bind_params(struct parser *p, struct draft *d, const struct scope *s
 {
     if (d->op == OP_fused)
         return parse_arguments(p, d, s) && fused_scope(p, d, inner);
-    if (!parse_bindings(p, d, s, inner->graph, inner) || !parse_arguments(p, d, s))
+    if (!parse_bindings(p, d, s, inner) || !parse_arguments(p, d, s))
         return false;
     if (d->operands == inner->graph->params)
         return d->op != OP_scan || step_params(p, d, inner->graph);
@@ -385,8 +385,8 @@ static bool check_draft(struct parser *p, const struct draft *d)
 {
     struct op_signature s = op_signature(d->op);
     if (d->operands < s.required || (!s.variadic && d->operands > s.operands)) {
-        reader_error(&p->r, d->at, "%s takes %s%d operands, not %d", op_info(d->op)->name, s.variadic ? "at least " : "",
-                     s.required, d->operands);
+        reader_error(&p->r, d->at, "%s takes %s%d operands, not %d", op_info(d->op)->name,
+                     s.variadic ? "at least " : "", s.required, d->operands);
         return false;
     }
     for (int i = 0; i < s.attrs; i++) {

@@ -65,7 +65,8 @@ static struct var *declare(struct parser *p, struct place at, const char *text, 
 {
     struct var *v = module_find(p->m, text);
     if (v && (v->role != role || !type_equal(v->type, t))) {
-        reader_error(&p->r, at, "'%s' was declared as %s %s before", text, role_name(v->role), type_text(p->a, v->type, p->m->f64));
+        reader_error(&p->r, at, "'%s' was declared as %s %s before", text, role_name(v->role),
+                     type_text(p->a, v->type, p->m->f64));
         return NULL;
     }
     if (!v) {
@@ -88,7 +89,8 @@ bool parse_var(struct parser *p, enum role role, struct scope *s)
     if (!reader_expect(&p->r, ":") || !parse_type(p, &type))
         return false;
     struct var *v = declare(p, t.at, t.text, role, type);
-    if (!v || (reader_accept(&p->r, "=") && !parse_init(p, &v->init)) || !parse_of(p, role, v) || !parse_offset(p, &v->offset))
+    if (!v || (reader_accept(&p->r, "=") && !parse_init(p, &v->init)) || !parse_of(p, role, v) ||
+        !parse_offset(p, &v->offset))
         return false;
     if (!scope_add(p, s, key_of(p, &t), graph_var(s->graph, v))) {
         reader_error(&p->r, t.at, "'%s' is declared twice", t.text);

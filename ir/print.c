@@ -1,4 +1,4 @@
-/* ir/print.c: the dump: one operation a line, as README.md shows it. What parse.c reads back prints as the same text. */
+/* ir/print.c: the dump: one operation a line, as README.md shows it. What parse.c reads back prints the same. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>

@@ -66,11 +66,11 @@ void reader_expected(struct reader *r, const char *what);
 void reader_unknown(struct reader *r, struct place at, const char *what, const char *word,
                     const char *const *candidates, size_t count);
 
-/* `word` is a name or punctuation. is: looks; accept: takes it if it is there; expect: or reports, and returns false. */
+/* `word` is a name or punctuation. is: looks; accept: takes it if it is there; expect: or reports and gives false. */
 bool reader_is(const struct reader *r, const char *word);
 bool reader_accept(struct reader *r, const char *word);
 bool reader_expect(struct reader *r, const char *word);
-bool reader_expect_kind(struct reader *r, enum token_kind kind, const char *what);     /* looks and reports; takes nothing */
+bool reader_expect_kind(struct reader *r, enum token_kind kind, const char *what);     /* takes nothing */
 
 /* A number with its sign, taken; false after a report. reader_real also takes integers, inf and nan. */
 bool reader_int(struct reader *r, int64_t *out);

@@ -488,7 +488,7 @@ static bool match_attrs(const struct term *t, const struct node *n, struct bindi
     return true;
 }
 
-/* One try: bit i of `swapped` says that the i-th commutative call of the term takes its operands the other way round. */
+/* One try: bit i of `swapped` says that the i-th commutative call of the term has its operands exchanged. */
 static bool match(const struct term *t, struct value *v, unsigned swapped, struct bindings *names)
 {
     const struct node *n = v->def;

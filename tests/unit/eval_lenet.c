@@ -1,5 +1,5 @@
-/* tests/unit/eval_lenet.c: LeNet's first training steps in the reference evaluator, from weights and batches made by the
- * hash of tests/reference/lenet.py: the losses are PyTorch's. What this covers is the frontend's forward graph, the
+/* tests/unit/eval_lenet.c: LeNet's first training steps in the reference evaluator, from weights and batches made by
+ * the hash of tests/reference/lenet.py: the losses are PyTorch's. What this covers is the frontend's forward graph, the
  * library's layers, differentiate and optimize_step, with nothing of the code generator. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* tests/unit/ir_text.c: dumps of the tensor IR. What was printed parses and prints as the same text; whatever bytes a dump
- * has, the parser ends, with an error or with a module that verifies and prints. */
+/* tests/unit/ir_text.c: dumps of the tensor IR. What was printed parses and prints as the same text; whatever bytes a
+ * dump has, the parser ends, with an error or with a module that verifies and prints. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,7 +113,8 @@ static void test_comments(void **state)
 {
     struct arena *a = arena_new();
     struct module *m = parse(a, stderr, "# after cse\n\ngraph infer n (N = 1) # head\n  input %x : f32[N]\n"
-                                        "  %y : f32[N] = exp %x\n  %z : f32[N] = exp %y # note: this\n  output %z, name = z # -\n");
+                                        "  %y : f32[N] = exp %x\n  %z : f32[N] = exp %y # note: this\n"
+                                        "  output %z, name = z # -\n");
 
     (void)state;
     assert_non_null(m);
@@ -206,7 +207,8 @@ static void test_errors(void **state)
 static void test_goes_on(void **state)
 {
     const char *text = HEAD "  %a : f32[N,3] = exq %x {\n    %b : f32[N] = what\n  }\n  %c : f32[N,3] = exp %a\n"
-                            "  %d : f32[N,3] = fused %c {\n    %e : f32[N,3] = exp %c\n    yield %e\n  }\n  %f : f32[N,3] = log %x, 3\n";
+                            "  %d : f32[N,3] = fused %c {\n    %e : f32[N,3] = exp %c\n    yield %e\n  }\n"
+                            "  %f : f32[N,3] = log %x, 3\n";
 
     (void)state;
     check_error(text, "no operation named 'exq'");
@@ -247,8 +249,10 @@ static uint32_t next(uint32_t *state)
 /* Pieces that mean something are likelier to get far than single bytes. */
 static size_t mutate(char *text, size_t length, size_t room, uint32_t *r)
 {
-    static const char *const pieces[] = { "{", "}", "\n", "[", "]", ",", "=", "N", "-1", "99999999999", "%x", "@step", "fused ",
-                                          "yield", "custom ", "scan ", "inf", "\"", "#", "0", "\xff", "2*N", "graph ", "3", ":" };
+    static const char *const pieces[] = {
+        "{", "}", "\n", "[", "]", ",", "=", "N", "-1", "99999999999", "%x", "@step", "fused ", "yield", "custom ", "scan ", "inf",
+        "\"", "#", "0", "\xff", "2*N", "graph ", "3", ":",
+    };
     size_t at = next(r) % length, n = next(r) % 12;
 
     if (at + n > length)

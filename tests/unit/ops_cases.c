@@ -1,6 +1,6 @@
-/* tests/unit/ops_cases.c: every operation by the rows of tests/ops/cases.def: results of the evaluator against PyTorch's
- * and NumPy's (tests/ops/figures.def), gradients of pass differentiate against central differences. An operation without
- * a row fails. */
+/* tests/unit/ops_cases.c: every operation by the rows of tests/ops/cases.def: results of the evaluator against
+ * PyTorch's and NumPy's (tests/ops/figures.def), gradients of pass differentiate against central differences. An
+ * operation without a row fails. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,8 @@ struct row {
 static const struct row rows[] = {
 #define CASE(label, op, operands, results, attributes, gradient) \
     { #label, OP_##op, operands, results, attributes, false, gradient },
-#define TEXT(label, op, operands, results, lines, gradient) { #label, OP_##op, operands, results, lines, true, gradient },
+#define TEXT(label, op, operands, results, lines, gradient) \
+    { #label, OP_##op, operands, results, lines, true, gradient },
 #define EFFECT(op)
 #include "tests/ops/cases.def"
 #undef CASE
@@ -442,7 +443,8 @@ static void test_metric(void **state)
     struct run r;
 
     (void)state;
-    effect_start(&r, "graph train t (N = 1)\n  %a : f32[] = constant value = 0.5, dtype = f32\n  metric %a, name = m\n");
+    effect_start(&r, "graph train t (N = 1)\n  %a : f32[] = constant value = 0.5, dtype = f32\n"
+                     "  metric %a, name = m\n");
     struct run_result y = effect_run(&r);
     assert_int_equal(y.metrics, 1);
     assert_true(y.metric[0].data[0] == 0.5);
