@@ -820,5 +820,5 @@ struct val builtin_unbroadcast(struct elab *e, struct builtin_args *g)
 struct val builtin_first(struct elab *e, struct builtin_args *g)
 {
     (void)e;
-    return g->arg[0];
+    return g->more[0];
 }

@@ -11,11 +11,10 @@ static struct value *custom_param(struct elab *e, struct graph *g, const struct 
 /* A returned value as tensors. */
 static int returned_values(struct elab *e, struct val v, struct place at, struct value **out, int most)
 {
-    int count = 0;
-    if (v.kind != V_TUPLE)
-        v = (struct val){ .kind = V_TUPLE, .item = (struct val[]){ v }, .items = 1 };
-    for (int i = 0; i < v.items && count < most; i++) {
-        out[count] = tensor_of(e, &v.item[i], at, "return", DT_REAL);
+    int count = 0, items = v.kind == V_TUPLE ? v.items : 1;
+    const struct val *item = v.kind == V_TUPLE ? v.item : &v;
+    for (int i = 0; i < items && count < most; i++) {
+        out[count] = tensor_of(e, &item[i], at, "return", DT_REAL);
         if (!out[count++])
             return -1;
     }
