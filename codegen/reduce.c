@@ -1,0 +1,227 @@
+/* codegen/reduce.c: sums and their like. The order of every sum depends on shapes alone: along a contiguous axis 16
+ * logical lanes and one fixed tree, in all other directions one after the other. */
+#include <math.h>
+
+#include "codegen/lower.h"
+
+static struct lx *identity(struct lower *l, enum op op, enum dtype d)
+{
+    if (d == DT_I32)
+        return lx_int(l->k, op == OP_add ? 0 : op == OP_mul ? 1 : op == OP_max ? INT32_MIN : INT32_MAX);
+    return lx_real(l->k, op == OP_add ? 0 : op == OP_mul ? 1 : op == OP_max ? -INFINITY : INFINITY);
+}
+
+static struct lblock *open_sum(struct lower *l, struct lblock *b, const struct sum *s, int to, struct lx **at)
+{
+    static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g", "h", "o" };
+    for (int i = 0; i < to; i++) {
+        struct ls *loop = ls_loop(l->k, b, names[i], lx_int(l->k, 0), s->extent[i], 1, LICENCE_RED);
+        at[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
+    return b;
+}
+
+static struct lx *sum_in_order(struct lower *l, struct lblock *b, const struct sum *s)
+{
+    struct lx *at[MAX_RANK + 1];
+    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", s->dtype, identity(l, s->op, s->dtype));
+    struct lblock *in = open_sum(l, b, s, s->axes, at);
+    struct lx *term = s->term(l, at, s->context);
+    ls_store(l->k, in, acc, NULL, element(l, s->op, s->dtype, lx_load(l->k, acc, NULL), term));
+    return ls_let(l->k, b, "total", lx_load(l->k, acc, NULL));
+}
+
+static struct ls *lane_loop(struct lower *l, struct lblock *b)
+{
+    struct ls *loop = ls_loop(l->k, b, "lane", lx_int(l->k, 0), lx_int(l->k, 16), 1, LICENCE_PAR);
+    loop->way = WAY_VECTOR;
+    return loop;
+}
+
+static void fill(struct lower *l, struct lblock *b, struct lbuf *to, struct lx *with)
+{
+    struct ls *loop = lane_loop(l, b);
+    struct lx *q = lx_var(l->k, loop->var);
+    ls_store(l->k, &loop->body, to, &q, with);
+}
+
+static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct sum *s)
+{
+    struct lkernel *k = l->k;
+    struct dim sixteen = dim_of(16);
+    struct lx *at[MAX_RANK + 1], *end = s->extent[s->axes - 1], *zero = identity(l, s->op, s->dtype);
+    struct lx *whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, lx_int(k, 16)), lx_int(k, 16));
+    struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_TILE, s->dtype, 1, &sixteen);
+    struct lbuf *rest = lbuf_local(k, b, "rest", SPACE_ARRAY, s->dtype, 1, &sixteen);
+    fill(l, b, acc, zero);
+    fill(l, b, rest, zero);
+    struct lblock *in = open_sum(l, b, s, s->axes - 1, at);
+    struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), whole, 16, LICENCE_RED), *lanes = lane_loop(l, &block->body);
+    struct lx *q = lx_var(k, lanes->var);
+    at[s->axes - 1] = index_op(l, LX_IADD, lx_var(k, block->var), q);
+    ls_store(k, &lanes->body, acc, &q, element(l, s->op, s->dtype, lx_load(k, acc, &q), s->term(l, at, s->context)));
+    if (s->last < 0 || s->last % 16) {
+        struct ls *tail = ls_loop(k, in, "tail", whole, end, 1, LICENCE_RED);
+        struct lx *t = lx_var(k, tail->var), *lane = index_op(l, LX_ISUB, t, whole);
+        at[s->axes - 1] = t;
+        ls_store(k, &tail->body, rest, &lane, element(l, s->op, s->dtype, lx_load(k, rest, &lane), s->term(l, at, s->context)));
+    }
+    struct ls *both = lane_loop(l, b);
+    struct lx *p = lx_var(k, both->var);
+    ls_store(k, &both->body, rest, &p, element(l, s->op, s->dtype, lx_load(k, acc, &p), lx_load(k, rest, &p)));
+    return ls_let(k, b, "total", lx_fold(k, s->op, rest));
+}
+
+struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s)
+{
+    bool lanes = s->contiguous && s->dtype == DT_REAL && (s->last < 0 || s->last >= 16);
+    return lanes ? sum_in_lanes(l, b, s) : sum_in_order(l, b, s);
+}
+
+/* ---- reductions over axes ---- */
+
+struct reduction {
+    struct value *x;
+    struct lx *at[MAX_RANK];            /* of x; those of reduced axes are set as the sum runs */
+    int axis[MAX_RANK], axes;
+    struct lx *mean;                    /* moments' second pass: the term is (x - mean)^2 */
+};
+
+static struct lx *term(struct lower *l, struct lx *const *at, void *context)
+{
+    struct reduction *r = context;
+    for (int i = 0; i < r->axes; i++)
+        r->at[r->axis[i]] = at[i];
+    struct lx *v = body_at(l, r->x, r->at);
+    if (!r->mean)
+        return v;
+    struct lx *d = element(l, OP_sub, DT_REAL, v, r->mean);
+    return element(l, OP_mul, DT_REAL, d, d);
+}
+
+/* Opens loops over the axes that stay; `out` gets the result's coordinates. */
+static struct lblock *open_kept(struct lower *l, struct reduction *r, const struct node *n, struct lx **out)
+{
+    struct type t = r->x->type;
+    bool keep = n->op != OP_argmax && attr_bool(n, "keepdims");
+    struct lblock *b = &l->k->body;
+    int count = 0;
+    for (int i = 0; i < t.rank; i++) {
+        bool gone = false;
+        for (int k = 0; k < r->axes; k++)
+            gone |= r->axis[k] == i;
+        if (!gone) {
+            b = open_loops(l, b, t, i, i + 1, r->at);
+            out[count++] = r->at[i];
+        } else if (keep) {
+            out[count++] = lx_int(l->k, 0);
+        }
+    }
+    return b;
+}
+
+static struct sum make_sum(struct lower *l, struct reduction *r, enum op op)
+{
+    struct type t = r->x->type;
+    struct sum s = { .op = op, .dtype = t.dtype, .axes = r->axes, .term = term, .context = r, .last = 1 };
+    for (int i = 0; i < r->axes; i++)
+        s.extent[i] = lx_dim(l->k, t.dim[r->axis[i]]);
+    if (r->axes) {
+        struct dim last = t.dim[r->axis[r->axes - 1]];
+        s.last = last.n ? -1 : last.k;
+        s.contiguous = r->axis[r->axes - 1] == t.rank - 1;
+    }
+    return s;
+}
+
+static struct reduction read_axes(const struct node *n)
+{
+    struct reduction r = { .x = operand(n, 0) };
+    const int64_t *axes = attr_ints(n, "axes", &r.axes);
+    for (int i = 0; i < r.axes; i++)
+        r.axis[i] = (int)axes[i];
+    return r;
+}
+
+void lower_reduce(struct lower *l)
+{
+    struct node *n = l->anchor;
+    if (n->op == OP_argmax) {
+        lower_argmax(l);
+        return;
+    }
+    if (n->op == OP_moments) {
+        lower_moments(l);
+        return;
+    }
+    struct reduction r = read_axes(n);
+    struct lx *out[MAX_RANK];
+    struct lblock *b = open_kept(l, &r, n, out);
+    enum op op = n->op == OP_sum ? OP_add : n->op == OP_prod ? OP_mul : n->op == OP_reduce_max ? OP_max : OP_min;
+    struct sum s = make_sum(l, &r, op);
+    l->result = emit_sum(l, b, &s);
+    finish(l, b, out);
+}
+
+static struct lx *count_of(struct lower *l, const struct sum *s)
+{
+    struct lx *count = lx_int(l->k, 1);
+    for (int i = 0; i < s->axes; i++)
+        count = index_op(l, LX_IMUL, count, s->extent[i]);
+    return element(l, OP_cast, DT_REAL, count, NULL);
+}
+
+/* Two passes: the mean, then squares of what is left, so that a large mean costs no digits. */
+void lower_moments(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct reduction r = read_axes(n);
+    struct lx *out[MAX_RANK];
+    struct lblock *b = open_kept(l, &r, n, out);
+    struct sum s = make_sum(l, &r, OP_add);
+    struct lx *count = count_of(l, &s), *sum = emit_sum(l, b, &s);
+    r.mean = ls_let(l->k, b, "mean", element(l, OP_div, DT_REAL, sum, count));
+    struct lx *square = emit_sum(l, b, &s);
+    struct lbuf *mean = result_buffer(l, n->result[0]), *variance = result_buffer(l, n->result[1]);
+    if (mean)
+        ls_store(l->k, b, mean, out, r.mean);
+    if (variance)
+        ls_store(l->k, b, variance, out, element(l, OP_div, DT_REAL, square, count));
+}
+
+/* The first of equals. */
+void lower_argmax(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct reduction r = { .x = operand(n, 0), .axes = 1, .axis = { (int)attr_int(n, "axis") } };
+    struct lx *out[MAX_RANK];
+    struct lblock *b = open_kept(l, &r, n, out);
+    enum dtype d = r.x->type.dtype;
+    struct lbuf *most = lbuf_scalar(l->k, b, "most", d, identity(l, OP_max, d));
+    struct lbuf *where = lbuf_scalar(l->k, b, "where", DT_I32, lx_int(l->k, 0));
+    struct ls *loop = ls_loop(l->k, b, "a", lx_int(l->k, 0), lx_dim(l->k, r.x->type.dim[r.axis[0]]), 1, LICENCE_SEQ);
+    struct lx *at = lx_var(l->k, loop->var), *v = ls_let(l->k, &loop->body, "x", term(l, &at, &r));
+    struct ls *larger = ls_if(l->k, &loop->body, element(l, OP_gt, DT_BOOL, v, lx_load(l->k, most, NULL)));
+    ls_store(l->k, &larger->body, most, NULL, v);
+    ls_store(l->k, &larger->body, where, NULL, at);
+    l->result = lx_load(l->k, where, NULL);
+    finish(l, b, out);
+}
+
+void lower_cumsum(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct type t = n->result[0]->type;
+    int axis = (int)attr_int(n, "axis");
+    struct lx *at[MAX_RANK];
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
+    b = open_loops(l, b, t, axis + 1, t.rank, at);
+    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", t.dtype, identity(l, OP_add, t.dtype));
+    struct ls *loop = ls_loop(l->k, b, "a", lx_int(l->k, 0), lx_dim(l->k, t.dim[axis]), 1, LICENCE_SEQ);
+    struct lx *step = lx_var(l->k, loop->var);
+    at[axis] = attr_bool(n, "reverse") ? index_op(l, LX_ISUB, lx_int(l->k, t.dim[axis].k - 1), step) : step;
+    ls_store(l->k, &loop->body, acc, NULL, element(l, OP_add, t.dtype, lx_load(l->k, acc, NULL), body_at(l, operand(n, 0), at)));
+    l->result = lx_load(l->k, acc, NULL);
+    finish(l, &loop->body, at);
+}

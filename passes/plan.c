@@ -1,0 +1,196 @@
+/* passes/plan.c: where everything lies. Every result of a group or scan gets an offset in one arena, at the full batch;
+ * what is dead makes room for what comes. Variables get offsets within their segments.
+ *
+ *     %1 : f32[N,8] = ...             %1 : f32[N,8] at 0 = ...
+ *     %2 : f32[N,8] = ... %1    =>    %2 : f32[N,8] at 2048 = ... %1
+ *     %3 : f32[N,8] = ... %2          %3 : f32[N,8] at 0 = ... %2
+ *
+ * A scan's inner values live as long as the scan, each in a place of its own. */
+#include "passes/passes.h"
+
+enum { ALIGNMENT = 64 };
+
+/* A value's place and the steps between which it lives. */
+struct buffer {
+    struct value *value;
+    int64_t bytes, offset;
+    int born, dies;
+};
+
+struct planner {
+    struct module *m;
+    struct arena *scratch;
+    struct buffer *buffer;
+    int count;
+    size_t capacity;
+    int step;
+};
+
+static int64_t aligned(int64_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static int64_t bytes_of(const struct module *m, struct type t)
+{
+    int64_t size = t.dtype == DT_REAL ? (m->f64 ? 8 : 4) : t.dtype == DT_I32 ? 4 : 1;
+    return aligned(type_count(t, m->batch) * size);
+}
+
+/* In the caller's buffer: what an output hands over. */
+static bool lies_outside(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->op == OP_output)
+            return true;
+    return false;
+}
+
+static void add(struct planner *p, struct value *v, int born, int dies)
+{
+    void *items = p->buffer;
+    arena_grow(p->scratch, &items, &p->capacity, (size_t)p->count + 1, sizeof *p->buffer);
+    p->buffer = items;
+    p->buffer[p->count++] = (struct buffer){ v, bytes_of(p->m, v->type), -1, born, dies };
+}
+
+/* All values of a scan's body, and the parameters that are not captured. */
+static void add_body(struct planner *p, struct node *scan, int step)
+{
+    struct graph *body = scan->body[0];
+    int own = (int)(attr_int(scan, "sequences") + attr_int(scan, "carries"));
+    for (int i = 0; i < own; i++)
+        add(p, body->param[i], step, step);
+    for (struct node *n = body->first; n; n = n->next) {
+        for (int i = 0; i < n->results; i++)
+            add(p, n->result[i], step, step);
+        if (n->op == OP_scan)
+            add_body(p, n, step);
+    }
+}
+
+static int last_use(const struct value *v, int born)
+{
+    int last = born;
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->id > last)
+            last = u->user->id;
+    return last;
+}
+
+static void find_lives(struct planner *p, struct graph *g)
+{
+    int step = 0;
+    for (struct node *n = g->first; n; n = n->next)
+        n->id = step++;
+    for (struct node *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->results; i++)
+            if (!lies_outside(n->result[i]))
+                add(p, n->result[i], n->id, last_use(n->result[i], n->id));
+        if (n->op == OP_scan)
+            add_body(p, n, n->id);
+    }
+    p->step = step;
+}
+
+static bool overlap_in_time(const struct buffer *a, const struct buffer *b)
+{
+    return a->born <= b->dies && b->born <= a->dies;
+}
+
+/* The lowest offset at which it touches nothing that lives at the same time. */
+static int64_t place(const struct planner *p, const struct buffer *b, const struct buffer *const *placed, int count)
+{
+    int64_t at = 0;
+    (void)p;
+    for (int i = 0; i < count; i++)     /* placed is sorted by offset */
+        if (overlap_in_time(placed[i], b) && placed[i]->offset < at + b->bytes && at < placed[i]->offset + placed[i]->bytes)
+            at = placed[i]->offset + placed[i]->bytes;
+    return at;
+}
+
+static void insert(const struct buffer **placed, int count, const struct buffer *b)
+{
+    int i = count;
+    for (; i > 0 && placed[i - 1]->offset > b->offset; i--)
+        placed[i] = placed[i - 1];
+    placed[i] = b;
+}
+
+/* The largest first: small ones fit between. */
+static int *by_size(struct planner *p)
+{
+    int *order = NEW_ARRAY(p->scratch, p->count + 1, int);
+    for (int i = 0; i < p->count; i++) {
+        int at = i;
+        for (; at > 0 && p->buffer[order[at - 1]].bytes < p->buffer[i].bytes; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    return order;
+}
+
+static int64_t lower_bound(const struct planner *p)
+{
+    int64_t most = 0, *live = NEW_ARRAY(p->scratch, p->step + 2, int64_t);
+    for (int i = 0; i < p->count; i++) {
+        live[p->buffer[i].born] += p->buffer[i].bytes;
+        live[p->buffer[i].dies + 1] -= p->buffer[i].bytes;
+    }
+    for (int64_t i = 0, sum = 0; i <= p->step; i++) {
+        sum += live[i];
+        most = sum > most ? sum : most;
+    }
+    return most;
+}
+
+static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
+{
+    struct planner p = { .m = m, .scratch = scratch };
+    find_lives(&p, g);
+    const struct buffer **placed = NEW_ARRAY(scratch, p.count + 1, const struct buffer *);
+    const int *order = by_size(&p);
+    int64_t end = 0;
+    for (int i = 0; i < p.count; i++) {
+        struct buffer *b = &p.buffer[order[i]];
+        b->offset = place(&p, b, placed, i);
+        b->value->offset = b->offset;
+        insert(placed, i, b);
+        end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
+    }
+    g->lower_bound = lower_bound(&p);
+    g->arena_bytes = end + ALIGNMENT;       /* lanes may read a little behind a buffer */
+}
+
+/* Gradients and optimizer state have their parameters' spacing, from the first trained one on. */
+static void lay_out_variables(struct module *m)
+{
+    int64_t param = 0, state = 0, prepared = 0, grad = 0, optimizer = 0;
+    for (int i = 0; i < m->vars; i++) {
+        struct var *v = m->var[i];
+        int64_t bytes = bytes_of(m, v->type), *segment = NULL;
+        switch (v->role) {
+        case ROLE_PARAM:
+        case ROLE_FROZEN: segment = &param; break;
+        case ROLE_STATE: segment = &state; break;
+        case ROLE_PREPARED: segment = &prepared; break;
+        case ROLE_GRAD: segment = &grad; break;
+        case ROLE_OPTIMIZER: segment = &optimizer; break;
+        default: continue;
+        }
+        v->offset = *segment;
+        *segment += bytes;
+    }
+    for (int i = 0; i < m->vars; i++)
+        if (m->var[i]->role == ROLE_RANGE)
+            m->var[i]->offset = m->var[i]->of->offset;
+}
+
+bool pass_plan(struct module *m, struct pass_context *c)
+{
+    lay_out_variables(m);
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        if (m->graph[k])
+            plan_graph(m, m->graph[k], c->scratch);
+    return true;
+}
