@@ -250,9 +250,9 @@ static void files(struct emit *e, struct text *t)
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
     text_add(t, "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
                 "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
-                "    return nn_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n", s, s, s, e->tensors);
+                "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n", s, s, s, e->tensors);
     text_add(t, "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-                "    int code = nn_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
+                "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
                 "    if (!code)\n        m->stale = 1;\n    return code;\n}\n", s, s, e->tensors);
     if (e->has_loss)
         checkpoint_files(e, t);

@@ -360,15 +360,30 @@ static void print_head(struct text *t, const struct lkernel *k)
     text_puts(t, ")\n");
 }
 
+/* Kernels of the optimizer's scalars: a constant rate needs no step, a correction no run. */
+static bool holds_hyper(const struct lkernel *k)
+{
+    for (size_t i = 0; i < k->table_size; i++)
+        for (const struct lx *x = k->table[i]; x; x = x->chain)
+            if (x->kind == LX_HYPER)
+                return true;
+    return false;
+}
+
 /* What the body may not use, so that no compiler warns. */
 static void print_unused(struct c_kernel *c)
 {
     const struct lkernel *k = c->k;
+    bool hyper = holds_hyper(k);
+
+    if (hyper)
+        text_puts(c->t, "    (void)run;
+");
 
     if (!c->uses_n)
         text_puts(c->t, "    (void)n;\n");
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
-        if (!b->read && !b->written)
+        if ((!b->read && !b->written) || hyper)
             text_add(c->t, "    (void)%s;\n", b->name);
     }
     for (int i = 0; i < k->params; i++) {

@@ -287,14 +287,15 @@ static void max_pool(struct lower *l, struct lblock *b, const struct window *w, 
     struct value *x = operand(n, 0);
     struct lx *k[3], *from[MAX_RANK] = { at[0], at[1] };
     struct lbuf *most = lbuf_scalar(l->k, b, "most", DT_REAL, lx_real(l->k, -__builtin_inf()));
-    struct lbuf *code = lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0));
+    struct lbuf *y = result_buffer(l, n->result[0]), *codes = result_buffer(l, n->result[1]);
+    struct lbuf *code = codes ? lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0)) : NULL;
     struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at + 2, k, from + 2);
     struct lx *v = ls_let(l->k, in, "v", body_at(l, x, from));
     struct lx *larger = element(l, OP_gt, DT_BOOL, v, lx_load(l->k, most, NULL)), *nan = element(l, OP_ne, DT_BOOL, v, v);
     struct ls *take = ls_if(l->k, in, element(l, OP_or, DT_BOOL, larger, nan));
     ls_store(l->k, &take->body, most, NULL, v);
-    ls_store(l->k, &take->body, code, NULL, code_of(l, w, k));
-    struct lbuf *y = result_buffer(l, n->result[0]), *codes = result_buffer(l, n->result[1]);
+    if (codes)
+        ls_store(l->k, &take->body, code, NULL, code_of(l, w, k));
     if (y)
         ls_store(l->k, b, y, at, lx_load(l->k, most, NULL));
     if (codes)

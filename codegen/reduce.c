@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "codegen/lower.h"
+#include "ir/loop_lanes.h"
 
 static struct lx *identity(struct lower *l, enum op op, enum dtype d)
 {
@@ -34,16 +35,30 @@ static struct lx *sum_in_order(struct lower *l, struct lblock *b, const struct s
 
 static struct ls *lane_loop(struct lower *l, struct lblock *b)
 {
-    struct ls *loop = ls_loop(l->k, b, "lane", lx_int(l->k, 0), lx_int(l->k, 16), 1, LICENCE_PAR);
-    loop->way = WAY_VECTOR;
-    return loop;
+    return ls_loop(l->k, b, "lane", lx_int(l->k, 0), lx_int(l->k, 16), 1, LICENCE_PAR);
 }
 
-static void fill(struct lower *l, struct lblock *b, struct lbuf *to, struct lx *with)
+static struct ls *fill(struct lower *l, struct lblock *b, struct lbuf *to, struct lx *with)
 {
     struct ls *loop = lane_loop(l, b);
     struct lx *q = lx_var(l->k, loop->var);
     ls_store(l->k, &loop->body, to, &q, with);
+    return loop;
+}
+
+/* Where the terms can be had in lanes the 16 sums are vectors; else they are numbers, in the same order. */
+static void run_in_lanes(struct lower *l, struct lbuf *acc, struct ls *const *loops, int count)
+{
+    acc->space = SPACE_TILE;
+    for (int i = 0; i < count; i++)
+        loops[i]->way = WAY_VECTOR;
+    bool ok = true;
+    for (int i = 0; i < count && ok; i++)
+        ok = !lanes_of(l->k, loops[i]).why;
+    for (int i = 0; i < count && !ok; i++)
+        loops[i]->way = WAY_PLAIN;
+    if (!ok)
+        acc->space = SPACE_ARRAY;
 }
 
 static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct sum *s)
@@ -52,9 +67,9 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
     struct dim sixteen = dim_of(16);
     struct lx *at[MAX_RANK + 1], *end = s->extent[s->axes - 1], *zero = identity(l, s->op, s->dtype);
     struct lx *whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, lx_int(k, 16)), lx_int(k, 16));
-    struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_TILE, s->dtype, 1, &sixteen);
+    struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_ARRAY, s->dtype, 1, &sixteen);
     struct lbuf *rest = lbuf_local(k, b, "rest", SPACE_ARRAY, s->dtype, 1, &sixteen);
-    fill(l, b, acc, zero);
+    struct ls *clear = fill(l, b, acc, zero);
     fill(l, b, rest, zero);
     struct lblock *in = open_sum(l, b, s, s->axes - 1, at);
     struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), whole, 16, LICENCE_RED), *lanes = lane_loop(l, &block->body);
@@ -70,6 +85,7 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
     struct ls *both = lane_loop(l, b);
     struct lx *p = lx_var(k, both->var);
     ls_store(k, &both->body, rest, &p, element(l, s->op, s->dtype, lx_load(k, acc, &p), lx_load(k, rest, &p)));
+    run_in_lanes(l, acc, (struct ls *[]){ clear, lanes, both }, 3);
     return ls_let(k, b, "total", lx_fold(k, s->op, rest));
 }
 

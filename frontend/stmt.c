@@ -347,7 +347,7 @@ static void run_output(struct elab *e, const struct ast *s)
         return;
     }
     struct build b = builder(e);
-    if (e->mode != MODE_TRAIN)
+    if (e->mode == MODE_INFER)
         build_effect(&b, OP_output, v.tensor, s->text);
 }
 

@@ -122,10 +122,10 @@ static void materialise(struct node *n, int i)
 /* An output's value lies in the caller's buffer, so it is a group's result that no other output has. */
 static bool needs_copy(const struct node *n)
 {
-    struct value *v = operand(n, 0);
     int outputs = 0;
     if (n->op != OP_output && n->op != OP_loss && n->op != OP_metric)
         return false;
+    struct value *v = operand(n, 0);
     if (!v->def || v->def->op == OP_scan)
         return true;
     for (const struct use *u = v->uses; u; u = u->next)
