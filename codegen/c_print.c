@@ -377,8 +377,7 @@ static void print_unused(struct c_kernel *c)
     bool hyper = holds_hyper(k);
 
     if (hyper)
-        text_puts(c->t, "    (void)run;
-");
+        text_puts(c->t, "    (void)run;\n");
 
     if (!c->uses_n)
         text_puts(c->t, "    (void)n;\n");
