@@ -220,8 +220,14 @@ static int read_rows(struct csv *c, int64_t *rows)
 {
     int status = 0;
     for (*rows = 0; c->at < c->end && !status;) {
+        if (c->line < c->request->skip_lines) {
+            const unsigned char *end = memchr(c->at, '\n', (size_t)(c->end - c->at));
+            c->at = end ? end + 1 : c->end;
+            c->line++;
+            continue;
+        }
         status = read_row(c);
-        if (status || !c->fields || c->line <= c->request->skip_lines)
+        if (status || !c->fields)
             continue;
         if (!c->columns)
             status = all_columns(c);

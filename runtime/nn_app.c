@@ -1,0 +1,97 @@
+/* nn_app.c: the generated program: which command is asked for, and what commands share. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "nn_app.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void *nn_app_create(const nn_model *model, uint64_t seed)
+{
+    void *m = model->create(seed);
+    if (!m)
+        nn_app_fail(model, 1, "no memory for the model");
+    return m;
+}
+
+int nn_app_load(const nn_model *model, void *m, const char *weights)
+{
+    return weights && model->load(m, weights) ? nn_app_fail(model, 1, "%s", model->error(m)) : 0;
+}
+
+double nn_app_real(const nn_model *model, const void *reals, int i)
+{
+    return model->real == NN_F64 ? ((const double *)reals)[i] : (double)((const float *)reals)[i];
+}
+
+double nn_app_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Means over batches, weighted by their samples. */
+int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metrics)
+{
+    const nn_model *model = s->model;
+    void **batch = nn_batch_new(model);
+    int64_t *index = malloc((size_t)model->batch * sizeof *index);
+    double one[1], *some = calloc((size_t)model->metrics + 1, sizeof *some);
+    int status = batch && index && some ? 0 : nn_app_fail(model, 1, "no memory");
+    *loss = 0;
+    for (int k = 0; metrics && k < model->metrics; k++)
+        metrics[k] = 0;
+    for (int64_t at = 0; at < s->samples && !status; at += model->batch) {
+        int n = s->samples - at < model->batch ? (int)(s->samples - at) : model->batch;
+        for (int i = 0; i < n; i++)
+            index[i] = s->stream ? (at + i) * s->window : at + i;
+        nn_set_gather(s, index, n, batch);
+        int code = model->eval(m, n, (const void *const *)batch, one, some);
+        if (code)
+            status = nn_app_call_failed(s, m, code, index, n, batch);
+        *loss += nn_app_real(model, one, 0) * n / (double)s->samples;
+        for (int k = 0; metrics && k < model->metrics; k++)
+            metrics[k] += nn_app_real(model, some, k) * n / (double)s->samples;
+    }
+    free(some);
+    free(index);
+    nn_batch_free(model, batch);
+    return status;
+}
+
+static int run(const nn_model *model, const char *command, const struct nn_options *o)
+{
+    switch (command[0]) {
+    case 't': return nn_app_train(model, o);
+    case 'e': return nn_app_eval(model, o);
+    case 'b': return nn_app_bench(model, o);
+    case 'c': return nn_app_check(model, o);
+    default: return command[2] == 'f' && command[3] == 'o' ? nn_app_info(model, o) : nn_app_infer(model, o);
+    }
+}
+
+int nn_app_main(const nn_model *model, int argc, char **argv)
+{
+    struct nn_options o;
+    if (argc < 2) {
+        nn_options_help(model, NULL, stderr);
+        return 2;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        nn_options_help(model, NULL, stdout);
+        return 0;
+    }
+    int status = nn_options_read(model, argv[1], argc - 1, argv + 1, &o);
+    if (status)
+        return status;
+    if (o.help) {
+        nn_options_help(model, argv[1], stdout);
+        return 0;
+    }
+    status = run(model, argv[1], &o);
+    if (fflush(stdout) || ferror(stdout))
+        return nn_app_fail(model, 1, "standard output cannot be written");
+    return status;
+}

@@ -1,0 +1,122 @@
+/* nn_app.h: the body of a generated program, within the runtime: its options, its data, and one function a command. All
+ * commands drive the model through nn_model. They return the program's exit status: 0, 1 (something failed), 2 (wrong
+ * usage), and have then said why on standard error.
+ */
+#ifndef NN_APP_H
+#define NN_APP_H
+
+#include "nn_data.h"
+
+enum { NN_APP_FILES = 64 };
+
+/* --in NAME=FILE and the like. */
+struct nn_binding {
+    const char *name; /* name_size bytes of it */
+    int name_size;
+    const char *file;
+};
+
+struct nn_bindings {
+    struct nn_binding of[NN_APP_FILES];
+    int count;
+};
+
+struct nn_options {
+    struct nn_bindings in, val_in, out;
+    const char *windows, *val_windows;
+    const char *weights, *save, *checkpoint, *resume, *log;
+    uint64_t seed;
+    int64_t epochs, steps, every, iterations, samples; /* -1: not given */
+    int batch, n, skip_lines;                          /* -1: not given */
+    double lr;
+    int has_seed, has_lr, no_shuffle, quiet, train, json, kernels, help;
+};
+
+/* Reads the options of a command. 0, or 2 after a message; help is set where it was asked for. */
+int nn_options_read(const nn_model *model, const char *command, int argc, char **argv, struct nn_options *o);
+
+/* The text of `PROGRAM COMMAND --help`, or of the program's with command NULL. */
+void nn_options_help(const nn_model *model, const char *command, FILE *out);
+
+int nn_app_info(const nn_model *model, const struct nn_options *o);
+int nn_app_train(const nn_model *model, const struct nn_options *o);
+int nn_app_eval(const nn_model *model, const struct nn_options *o);
+int nn_app_infer(const nn_model *model, const struct nn_options *o);
+int nn_app_bench(const nn_model *model, const struct nn_options *o);
+int nn_app_check(const nn_model *model, const struct nn_options *o);
+
+/* "lenet: ..." on standard error; gives status. */
+#if defined __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
+int nn_app_fail(const nn_model *model, int status, const char *format, ...);
+
+/* --- data ---------------------------------------------------------------------------------------------------------- */
+
+/* The samples of one input or target. */
+struct nn_column {
+    const nn_port *port;
+    const char *file;
+    unsigned char *data;
+    int64_t each;       /* values a sample */
+    size_t sample_size; /* bytes of them */
+    int shift;          /* windows: bytes behind the window's start; else -1 */
+};
+
+/* Inputs, then targets. Where windows are taken, `samples` are as many as lie side by side in the stream. */
+struct nn_set {
+    const nn_model *model;
+    struct nn_column *column;
+    int columns;
+    int64_t samples;
+    unsigned char *stream; /* windows: the bytes, and how long a window is */
+    int64_t stream_size, window;
+    const char *stream_file;
+};
+
+/* Reads what the bindings name. targets: whether those are needed too. 0, 1 or 2. */
+int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_bindings *in, const char *windows, int targets,
+                const struct nn_options *o);
+void nn_set_free(struct nn_set *s);
+
+/* The ports in order: inputs, then targets. */
+const nn_port *nn_app_port(const nn_model *model, int i);
+int64_t nn_port_each(const nn_port *p); /* values a sample; 0 where the samples cannot be told apart */
+
+/* Room for a batch of each port: as many pointers as there are inputs and targets. NULL: no memory. */
+void **nn_batch_new(const nn_model *model);
+void nn_batch_free(const nn_model *model, void **batch);
+
+/* Copies samples; index holds places as nn_order_at gives them. */
+void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *const *batch);
+
+/* Which sample stands where: a pure function of seed, epoch and place, so a run that is resumed needs no more than them. */
+struct nn_order {
+    const struct nn_set *set;
+    uint64_t seed;
+    int shuffle;
+    int64_t epoch; /* of the permutation at hand; -1: none */
+    int64_t *permutation;
+};
+
+int nn_order_make(struct nn_order *o, const struct nn_set *set, uint64_t seed, int shuffle);
+void nn_order_free(struct nn_order *o);
+int64_t nn_order_at(struct nn_order *o, int64_t epoch, int64_t place);
+
+/* Says why a call on a batch failed: file, sample, what was expected. Gives 1. */
+int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t *index, int n, void *const *batch);
+
+/* Inputs (and targets) at random, within the ranges the model takes. */
+int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
+
+/* --- shared by commands -------------------------------------------------------------------------------------------- */
+
+void *nn_app_create(const nn_model *model, uint64_t seed);                    /* NULL after a message */
+int nn_app_load(const nn_model *model, void *m, const char *weights);         /* 0 or 1 */
+double nn_app_real(const nn_model *model, const void *reals, int i);
+double nn_app_now(void);                                                      /* seconds */
+
+/* Loss and metrics over all samples; metrics may be NULL. */
+int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metrics);
+
+#endif

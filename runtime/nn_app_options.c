@@ -1,0 +1,225 @@
+/* nn_app_options.c: the options of a generated program. One table says which there are, which commands take them and what
+ * --help prints.
+ */
+#define _GNU_SOURCE
+
+#include "nn_app.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+int nn_app_fail(const nn_model *model, int status, const char *format, ...)
+{
+    va_list args;
+    fflush(stdout);
+    fprintf(stderr, "%s: ", model->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return status;
+}
+
+enum { TRAIN = 1, EVAL = 2, INFER = 4, BENCH = 8, CHECK = 16, INFO = 32 };
+
+static const struct { const char *name; int bit; const char *what; } commands[] = {
+    {"info", INFO, "tensors, parameters, multiply-adds, memory"},
+    {"train", TRAIN, "trains on files"},
+    {"eval", EVAL, "loss and metrics on files"},
+    {"infer", INFER, "outputs for the samples of files"},
+    {"bench", BENCH, "how long a call takes"},
+    {"check", CHECK, "every gradient against central differences (built with --dtype f64)"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+enum option_kind { BINDING, TEXT, COUNT, SMALL, SEED, REAL, FLAG };
+
+/* Where an option's value goes, as an offset. */
+static const struct option_row {
+    const char *name;
+    const char *value;
+    enum option_kind kind;
+    int commands;
+    size_t at;
+    const char *help;
+} rows[] = {
+#define AT(field) offsetof(struct nn_options, field)
+    {"in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in), "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz"},
+    {"windows", "A,B=FILE", TEXT, TRAIN | EVAL | CHECK, AT(windows), "windows of a byte stream for A, and shifted by one for B"},
+    {"val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in), "samples to measure on after every epoch"},
+    {"val-windows", "A,B=FILE", TEXT, TRAIN, AT(val_windows), "the same from a byte stream"},
+    {"skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines), "lines of titles at the head of CSV files"},
+    {"out", "NAME=FILE", BINDING, INFER, AT(out), "where an output goes, as .npy"},
+    {"weights", "FILE", TEXT, TRAIN | EVAL | INFER | BENCH | CHECK, AT(weights), "parameters and states to start from (safetensors)"},
+    {"seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed), "of initial values, order of samples and random operations (0)"},
+    {"batch", "n", SMALL, TRAIN, AT(batch), "samples a step (the model's batch)"},
+    {"epochs", "E", COUNT, TRAIN, AT(epochs), "passes over the samples (1)"},
+    {"steps", "K", COUNT, TRAIN, AT(steps), "steps instead, wrapping round at the end; a resumed run ends where the whole would"},
+    {"no-shuffle", NULL, FLAG, TRAIN, AT(no_shuffle), "samples in the order of the files"},
+    {"lr", "x", REAL, TRAIN, AT(lr), "this learning rate instead of the model's own"},
+    {"save", "FILE", TEXT, TRAIN, AT(save), "write the weights at the end"},
+    {"checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint), "write all that is needed to go on, after every epoch and at the end"},
+    {"every", "K", COUNT, TRAIN, AT(every), "... after every K steps instead"},
+    {"resume", "FILE", TEXT, TRAIN, AT(resume), "go on from a checkpoint, bit for bit as if never stopped"},
+    {"log", "FILE", TEXT, TRAIN, AT(log), "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)"},
+    {"quiet", NULL, FLAG, TRAIN, AT(quiet), "print errors only"},
+    {"train", NULL, FLAG, BENCH, AT(train), "time training steps, not inference"},
+    {"n", "n", SMALL, BENCH | CHECK, AT(n), "samples a call"},
+    {"iters", "K", COUNT, BENCH, AT(iterations), "timed calls (as many as take a second)"},
+    {"json", NULL, FLAG, BENCH, AT(json), "one JSON object"},
+    {"kernels", NULL, FLAG, BENCH, AT(kernels), "time, multiply-adds and bytes of each kernel (built with -DNN_PROFILE)"},
+    {"samples", "K", COUNT, CHECK, AT(samples), "elements checked of each tensor, 0 for all (24)"},
+    {"help", NULL, FLAG, TRAIN | EVAL | INFER | BENCH | CHECK | INFO, AT(help), "this text"},
+#undef AT
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static int command_bit(const char *command)
+{
+    for (int i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i].name, command))
+            return commands[i].bit;
+    return 0;
+}
+
+static void help_ports(const nn_model *model, FILE *out)
+{
+    for (int i = 0; i < model->inputs + model->targets; i++) {
+        const nn_port *p = nn_app_port(model, i);
+        fprintf(out, "  %s %s : %s[", i < model->inputs ? "input" : "target", p->name, nn_dtype_name(p->dtype));
+        for (int d = 0; d < p->rank; d++) {
+            long long size = (long long)p->shape[d];
+            if (size == -1)
+                fprintf(out, d ? ", n" : "n");
+            else
+                fprintf(out, d ? ", %lld%s" : "%lld%s", size < 0 ? -size : size, size < 0 ? " n" : "");
+        }
+        fprintf(out, "]\n");
+    }
+}
+
+void nn_options_help(const nn_model *model, const char *command, FILE *out)
+{
+    if (!command) {
+        fprintf(out, "usage: %s COMMAND [options]\n\n", model->name);
+        for (int i = 0; i < COMMANDS; i++)
+            fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].what);
+        fprintf(out, "\n%s COMMAND --help lists a command's options.\n", model->name);
+        return;
+    }
+    int bit = command_bit(command);
+    for (int i = 0; i < COMMANDS; i++)
+        if (commands[i].bit == bit)
+            fprintf(out, "usage: %s %s [options]    %s\n\n", model->name, command, commands[i].what);
+    for (int i = 0; i < ROWS; i++)
+        if (rows[i].commands & bit) {
+            char left[40];
+            snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
+            fprintf(out, "  %-22s %s\n", left, rows[i].help);
+        }
+    if (bit & (TRAIN | EVAL | INFER | CHECK)) {
+        fputc('\n', out);
+        help_ports(model, out);
+    }
+}
+
+/* --- values -------------------------------------------------------------------------------------------------------- */
+
+static int whole(const char *text, int64_t low, int64_t high, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    *out = v;
+    return end > text && !*end && !errno && v >= low && v <= high;
+}
+
+static int add_binding(struct nn_bindings *b, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !equals[1] || b->count == NN_APP_FILES)
+        return 0;
+    b->of[b->count++] = (struct nn_binding){text, (int)(equals - text), equals + 1};
+    return 1;
+}
+
+static int take(const struct option_row *r, struct nn_options *o, const char *text)
+{
+    char *at = (char *)o + r->at, *end;
+    int64_t v = 0;
+    int good = 1;
+    switch (r->kind) {
+    case BINDING: return add_binding((struct nn_bindings *)(void *)at, text);
+    case TEXT: *(const char **)(void *)at = text; return *text != 0;
+    case COUNT: return whole(text, 0, INT64_MAX / 4, (int64_t *)(void *)at);
+    case SMALL:
+        good = whole(text, 0, 1 << 30, &v);
+        *(int *)(void *)at = (int)v;
+        return good;
+    case SEED:
+        errno = 0;
+        o->seed = strtoull(text, &end, 0);
+        o->has_seed = 1;
+        return end > text && !*end && !errno && *text != '-';
+    case REAL:
+        o->lr = strtod(text, &end);
+        o->has_lr = 1;
+        return end > text && !*end && o->lr >= 0 && o->lr < 1e30;
+    default: *(int *)(void *)at = 1; return 1;
+    }
+}
+
+static const char *expected(const struct option_row *r)
+{
+    switch (r->kind) {
+    case BINDING: return "NAME=FILE";
+    case TEXT: return "a text";
+    case COUNT: case SMALL: case SEED: return "a whole number from 0 on";
+    default: return "a number from 0 on";
+    }
+}
+
+static void table(struct option *to)
+{
+    for (int i = 0; i < ROWS; i++)
+        to[i] = (struct option){rows[i].name, rows[i].value ? required_argument : no_argument, NULL, 256 + i};
+    to[ROWS] = (struct option){NULL, 0, NULL, 0};
+}
+
+int nn_options_read(const nn_model *model, const char *command, int argc, char **argv, struct nn_options *o)
+{
+    struct option known[ROWS + 1];
+    int bit = command_bit(command), c;
+    memset(o, 0, sizeof *o);
+    o->epochs = o->steps = o->every = o->iterations = o->samples = -1;
+    o->batch = o->n = -1;
+    if (!bit)
+        return nn_app_fail(model, 2, "no command '%s': info, train, eval, infer, bench and check are known", command);
+    table(known);
+    opterr = 0;
+    optind = 1;
+    while ((c = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
+        const char *word = argv[optind - 1];
+        if (c == 'h') {
+            o->help = 1;
+            return 0;
+        }
+        if (c == ':')
+            return nn_app_fail(model, 2, "%s: %s needs a value", command, word);
+        if (c < 256)
+            return nn_app_fail(model, 2, "%s: no option %s; %s %s --help lists them", command, word, model->name, command);
+        const struct option_row *r = &rows[c - 256];
+        if (!(r->commands & bit))
+            return nn_app_fail(model, 2, "%s: --%s is no option of this command", command, r->name);
+        if (!take(r, o, optarg))
+            return nn_app_fail(model, 2, "%s: --%s takes %s, not '%s'", command, r->name, expected(r), optarg);
+        if (o->help)
+            return 0;
+    }
+    if (optind < argc)
+        return nn_app_fail(model, 2, "%s: unexpected word '%s'", command, argv[optind]);
+    return 0;
+}
