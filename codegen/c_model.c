@@ -160,7 +160,7 @@ static void prepare(struct emit *e, struct text *t)
              e->has_loss ? "inference and evaluation" : "inference", e->name, e->name);
     text_puts(t, "    if (!m->stale)\n        return;\n");
     if (any) {
-        text_puts(t, "    const int n = 1;\n    const nn_context context = { 0, 0, -1 };\n    (void)n;\n    (void)context;\n");
+        text_puts(t, "    const int n = 1;\n    const nn_context context = { 0, 0, -1 };\n    (void)n;\n    (void)context;\n    NN_UNTIMED;\n");
         text_puts(t, text_string(&c->calls));
     }
     text_puts(t, "    m->stale = 0;\n}\n");

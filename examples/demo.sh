@@ -12,7 +12,7 @@ say "1. examples/digits/digits.net to C"
 wc -l "$out"/digits*.[ch] | sed 's/^/   /'
 
 say "2. the C to a program"
-${CC:-gcc} -O2 -march=native -fopenmp -Iruntime -I"$out" -o "$out/digits" "$out"/digits*.c "$B/libnetrt.a" -lz -lm
+${CC:-gcc} -O2 -march=native -Iruntime -I"$out" -o "$out/digits" "$out"/digits*.c "$B/libnetrt.a" -lz -lm
 ls -l "$out/digits" | awk '{ print "   " $NF ", " $5 " bytes" }'
 
 say "3. training on the first 1,400 of 1,797 images, 30 epochs"

@@ -196,6 +196,73 @@ static bool choose_conv_dx(struct node *n)
     return replace(n, result(&b, OP_conv, operands, 2, attrs, 4));
 }
 
+/* ---- rows of whole lanes ---- */
+
+enum { LANES = 16, NARROW = 7 };
+
+/* x with zeros behind its last axis, stored; a stored padding already there is stored once, with both. */
+static struct value *lengthened(struct build *b, struct value *x, int64_t extra)
+{
+    int64_t pairs[2 * MAX_RANK] = { 0 };
+
+    if (x->def && x->def->op == OP_relayout)
+        x = operand(x->def, 0);
+    pairs[2 * x->type.rank - 1] = extra;
+    return relayout(b, build_pad(b, x, pairs, 0));
+}
+
+static bool may_widen(const struct node *n, int64_t length)
+{
+    int spatial;
+    const int64_t *stride = attr_ints(n, "stride", &spatial);
+
+    return stride[spatial - 1] == 1 && length % LANES && length >= NARROW && !has_padding(n);
+}
+
+/* A convolution whose rows are no multiple of 16 reckons some more, which nobody reads: rows run in lanes to their end.
+ *
+ *     %y : [N,8,14,14] = conv %x, %w    =>    %0 : [N,8,14,16] = conv (x, two zeros behind each row), %w
+ *                                             %y = slice %0, axis = 3, begin = 0, end = 14
+ */
+static bool widen_conv(struct node *n)
+{
+    struct type t = n->result[0]->type;
+    int last = t.rank - 1;
+    int64_t length = t.dim[last].k;
+    struct build b = build_at(n->graph, n);
+
+    if (!may_widen(n, length))
+        return false;
+    struct value *operands[] = { lengthened(&b, operand(n, 0), LANES - length % LANES), operand(n, 1) };
+    return replace(n, build_slice(&b, result(&b, OP_conv, operands, 2, n->attr, n->attrs), last, 0, length, 1));
+}
+
+/* Zeros behind the gradient's rows add nothing to the sums. */
+static bool widen_conv_dw(struct node *n)
+{
+    struct type t = operand(n, 1)->type;
+    int64_t length = t.dim[t.rank - 1].k, extra = LANES - length % LANES;
+    struct build b = build_at(n->graph, n);
+
+    if (!may_widen(n, length))
+        return false;
+    struct value *operands[] = { lengthened(&b, operand(n, 0), extra), lengthened(&b, operand(n, 1), extra) };
+    return replace(n, result(&b, OP_conv_dw, operands, 2, n->attr, n->attrs));
+}
+
+static bool widen_graph(struct graph *g)
+{
+    bool changed = false;
+
+    for (struct node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        for (int i = 0; i < n->bodies; i++)
+            changed |= widen_graph(n->body[i]);
+        changed |= n->op == OP_conv ? widen_conv(n) : n->op == OP_conv_dw && widen_conv_dw(n);
+    }
+    return changed;
+}
+
 /* ---- the pass ---- */
 
 static bool choose_node(struct node *n)
@@ -232,8 +299,10 @@ bool pass_choose(struct module *m, struct pass_context *c)
 
     (void)c;
     for (int i = 0; i < GRAPH_KINDS; i++) {
-        if (m->graph[i])
-            changed |= choose_graph(m->graph[i]);
+        if (!m->graph[i])
+            continue;
+        changed |= choose_graph(m->graph[i]);
+        changed |= widen_graph(m->graph[i]);
     }
     return changed;
 }
