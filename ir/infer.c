@@ -1,6 +1,7 @@
 /* ir/infer.c: the types of an operation's results, by the rule its row in ops.def names; elementwise operations,
  * reductions, shapes, effects. Contractions, windows, indexed operations and bodies are in infer_linear.c and
  * infer_body.c. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +45,8 @@ bool want_dtype(const struct inference *f, int index, enum dtype d)
         return true;
     if (d == DT_REAL)
         return wrong(f, "takes real tensors, not %s: convert with f32(...)", shown(f, f->x[index]));
-    return wrong(f, "wants %s, not %s", dtype_name(d, f64), shown(f, f->x[index]));
+    return wrong(f, "wants %s, not %s%s", dtype_name(d, f64), shown(f, f->x[index]),
+                 d == DT_I32 ? ": convert with i32(...)" : "");
 }
 
 bool want_rank(const struct inference *f, int index, int least, int most)
@@ -132,12 +134,14 @@ static bool infer_logic(struct inference *f)
 
 static bool infer_select(struct inference *f)
 {
-    if (!want_dtype(f, 0, DT_BOOL) || !same_shapes(f))
+    if (!want_dtype(f, 0, DT_BOOL))
         return false;
     if (f->x[1].dtype != f->x[2].dtype)
         return wrong(f, "chooses between %s and %s: convert one with f32(...) or i32(...)", shown(f, f->x[1]), shown(f, f->x[2]));
+    if (f->x[1].dtype == DT_U8)
+        return wrong(f, "cannot choose between %s: convert with f32(...) or i32(...)", shown(f, f->x[1]));
     f->type[0] = f->x[1];
-    return true;
+    return same_shapes(f);
 }
 
 /* The element type an attribute names; false where it names none. */
@@ -176,10 +180,30 @@ static bool take_shape(struct inference *f, const char *attr)
     return true;
 }
 
+/* Can an element of type d hold x as it is? */
+static bool holds(enum dtype d, double x)
+{
+    static const double least[] = { [DT_I32] = INT32_MIN, [DT_U8] = 0, [DT_BOOL] = 0 };
+    static const double most[] = { [DT_I32] = INT32_MAX, [DT_U8] = 255, [DT_BOOL] = 1 };
+    return d == DT_REAL || (x >= least[d] && x <= most[d] && x == floor(x));
+}
+
+static bool want_held(const struct inference *f, enum dtype d, double x)
+{
+    return holds(d, x) || wrong(f, "cannot have the value %g as %s", x, dtype_name(d, f->n->graph->module->f64));
+}
+
 static bool infer_constant(struct inference *f)
 {
     f->type[0] = type_scalar(DT_REAL);
-    return named_dtype(f, "dtype", &f->type[0].dtype);
+    return named_dtype(f, "dtype", &f->type[0].dtype) && want_held(f, f->type[0].dtype, attr_real(f->n, "value"));
+}
+
+/* Positions along an axis are i32 values. */
+static bool want_countable(const struct inference *f, struct type t, int64_t axis)
+{
+    return dim_size(t.dim[axis], f->n->graph->module->batch) <= INT32_MAX ||
+           wrong(f, "cannot count along axis %lld of %s: an i32 ends at 2^31 - 1", (long long)axis, shape_of(f, t));
 }
 
 static bool infer_made(struct inference *f)
@@ -193,7 +217,14 @@ static bool infer_made(struct inference *f)
         return wrong(f, "needs a deviation of at least 0, not %g", attr_real(f->n, "deviation"));
     if (f->n->op != OP_iota)
         return true;
-    return named_dtype(f, "dtype", &f->type[0].dtype) && want_axis(f, attr_int(f->n, "axis"), f->type[0].rank);
+    int64_t axis = attr_int(f->n, "axis");
+    if (axis < 0 || axis >= f->type[0].rank)
+        return wrong(f, "has no axis %lld in %s", (long long)axis, shape_of(f, f->type[0]));
+    if (!named_dtype(f, "dtype", &f->type[0].dtype) || !want_countable(f, f->type[0], axis))
+        return false;
+    if (f->type[0].dtype != DT_REAL && f->type[0].dtype != DT_I32)
+        return wrong(f, "makes real or i32 tensors, not %s", shown(f, f->type[0]));
+    return true;
 }
 
 /* ---- reductions ---- */
@@ -207,7 +238,8 @@ static bool reduced(struct inference *f, struct type *out)
         if (!want_axis(f, axes[i], f->x[0].rank))
             return false;
         if (i && axes[i] <= axes[i - 1])
-            return wrong(f, "is given axis %lld twice", (long long)axes[i]);
+            return wrong(f, "needs distinct axes in ascending order, not %lld behind %lld", (long long)axes[i],
+                         (long long)axes[i - 1]);
         gone[axes[i]] = true;
     }
     *out = type_scalar(f->x[0].dtype);
@@ -239,7 +271,7 @@ static bool infer_argmax(struct inference *f)
     int64_t axis = attr_int(f->n, "axis");
     if (f->x[0].dtype != DT_I32 && !want_dtype(f, 0, DT_REAL))
         return false;
-    if (!want_axis(f, axis, f->x[0].rank))
+    if (!want_axis(f, axis, f->x[0].rank) || !want_countable(f, f->x[0], axis))
         return false;
     f->type[0] = type_scalar(DT_I32);
     for (int i = 0; i < f->x[0].rank; i++)
@@ -335,7 +367,7 @@ static bool infer_pad(struct inference *f)
             return false;
         f->type[0].dim[i].k += before + after;
     }
-    return true;
+    return want_held(f, f->x[0].dtype, attr_real(f->n, "value"));
 }
 
 /* Every element moves to step times its place; zeros between and behind. */
@@ -356,9 +388,11 @@ static bool infer_concat(struct inference *f)
 {
     int64_t axis = attr_int(f->n, "axis"), total = 0;
     f->type[0] = f->x[0];
+    if (f->n->operands == 0)
+        return wrong(f, "needs at least one operand");
     if (!want_axis(f, axis, f->x[0].rank) || !want_fixed(f, f->x[0], axis))
         return false;
-    for (int i = 0; i < f->n->operands; i++) {
+    for (int i = 0; i < f->n->operands && total <= MAX_ELEMENTS; i++) {
         struct type t = operand(f->n, i)->type, like = f->x[0];
         if (t.rank == like.rank)
             like.dim[axis] = t.dim[axis];
@@ -372,19 +406,32 @@ static bool infer_concat(struct inference *f)
 
 /* ---- scalars of the optimizer, effects ---- */
 
+static bool want_rule(const struct inference *f)
+{
+    static const char *const rules_known[] = { "constant", "step", "cosine", "linear" };
+    const char *rule = attr_word(f->n, "rule");
+    for (size_t i = 0; i < sizeof rules_known / sizeof rules_known[0]; i++)
+        if (!strcmp(rule, rules_known[i]))
+            return true;
+    return wrong(f, "knows no rule '%s': constant, step, cosine and linear", rule);
+}
+
 static bool infer_hyper(struct inference *f)
 {
     f->type[0] = type_scalar(DT_REAL);
-    return want_dtype(f, 0, DT_I32) && want_rank(f, 0, 0, 0);
+    return want_dtype(f, 0, DT_I32) && want_rank(f, 0, 0, 0) && (f->n->op != OP_learning_rate || want_rule(f));
 }
 
+/* An output that depends on the batch is led by it; `bound` looks at indices. */
 static bool infer_effect(struct inference *f)
 {
-    if (f->n->op != OP_bound)
-        return true;
-    if (f->x[0].dtype != DT_I32 && f->x[0].dtype != DT_U8)
-        return wrong(f, "checks indices, not %s", shown(f, f->x[0]));
-    return true;
+    struct type x = f->x[0];
+    if (f->n->op == OP_output)
+        return !shape_batches(x) || x.dim[0].n || wrong(f, "must lead with N, not be %s", shown(f, x));
+    if (x.dtype != DT_I32 && x.dtype != DT_U8)
+        return wrong(f, "checks indices, not %s", shown(f, x));
+    int64_t low = attr_int(f->n, "low"), high = attr_int(f->n, "high");
+    return low <= high || wrong(f, "needs low <= high, not %lld and %lld", (long long)low, (long long)high);
 }
 
 static bool infer_scalar_effect(struct inference *f)
@@ -399,6 +446,10 @@ static bool infer_write(struct inference *f)
     const struct value *v = operand(f->n, 0);
     if (!v->var && (v->def || f->n->graph->kind != GRAPH_BODY))
         return wrong(f, "writes a variable, and its first operand is none");
+    if (v->var && (v->var->role == ROLE_INPUT || v->var->role == ROLE_TARGET))
+        return wrong(f, "cannot write the %s '%s'", role_name(v->var->role), v->var->name);
+    if (f->n->op == OP_accumulate && !want_dtype(f, 0, DT_REAL))
+        return false;
     if (!type_equal(f->x[0], f->x[1]))
         return wrong(f, "cannot put %s into %s", shown(f, f->x[1]), shown(f, f->x[0]));
     return true;
@@ -430,33 +481,44 @@ static int result_count(const struct node *n)
     }
 }
 
-/* Sizes that no machine holds are refused here, for every operation. */
+/* Sizes that no machine holds are refused here, for every operation. Poison, which a body may yield, was reported. */
 static bool within_limits(const struct inference *f)
 {
     for (int i = 0; i < f->results; i++) {
         int64_t count;
-        if (f->type[i].rank > MAX_RANK)
-            return wrong(f, "would have more than %d dimensions", MAX_RANK);
+        if (type_is_poison(f->type[i]))
+            return false;
+        for (int j = 0; j < f->type[i].rank; j++)
+            if (f->type[i].dim[j].k < 1)
+                return wrong(f, "would give %s, which has no elements", shown(f, f->type[i]));
         if (!type_count_checked(f->type[i], f->n->graph->module->batch, &count))
             return wrong(f, "would give %s, more than 2^40 elements", shown(f, f->type[i]));
     }
     return true;
 }
 
-bool infer(struct node *n)
+bool infer_types(const struct node *n, struct inference *f)
 {
-    struct inference f = { .n = n, .arena = n->graph->module->arena };
+    *f = (struct inference){ .n = n, .arena = n->graph->module->arena };
     for (int i = 0; i < n->operands; i++) {
         struct type t = operand(n, i)->type;
         if (type_is_poison(t))
             return false;
         if (i < MAX_OPERAND_NAMES)
-            f.x[i] = t;
+            f->x[i] = t;
     }
-    f.results = result_count(n);
-    f.type = NEW_ARRAY(f.arena, f.results + 2, struct type);
-    if (!rules[n->op](&f) || !within_limits(&f))
+    f->results = result_count(n);
+    f->type = f->results <= 2 ? f->few : NEW_ARRAY(f->arena, f->results, struct type);
+    return rules[n->op](f) && within_limits(f);
+}
+
+bool infer(struct node *n)
+{
+    struct inference f;
+    if (!infer_types(n, &f))
         return false;
+    if (n->results > f.results)
+        return wrong(&f, "gives %d results, not %d", f.results, n->results);
     while (n->results < f.results)
         node_add_result(n, f.type[n->results]);
     for (int i = 0; i < f.results; i++)

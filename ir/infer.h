@@ -1,4 +1,4 @@
-/* ir/infer.h: what the rules of infer*.c share. Private to them. */
+/* ir/infer.h: what the rules of infer*.c share, and inference that changes nothing, for verify.c. */
 #ifndef IR_INFER_H
 #define IR_INFER_H
 
@@ -6,12 +6,16 @@
 
 /* One operation being typed. A rule fills type[0..results) or reports and returns false. */
 struct inference {
-    struct node *n;
+    const struct node *n;
     struct arena *arena;
     struct type x[MAX_OPERAND_NAMES];       /* of the first operands */
-    struct type *type;                      /* of the results */
+    struct type *type;                      /* of the results: `few`, or an array where there are more */
+    struct type few[2];
     int results;
 };
+
+/* Fills f with the types that n's results have by its operands, attributes and bodies, or reports what is wrong. */
+bool infer_types(const struct node *n, struct inference *f);
 
 typedef bool infer_rule(struct inference *f);
 

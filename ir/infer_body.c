@@ -21,6 +21,14 @@ static bool bind_operands(const struct inference *f, const struct graph *body, i
     return true;
 }
 
+/* Of what is not real nobody asks for a gradient; a constant zero, of whatever shape, says that there is none. */
+static bool is_gradient(const struct value *dx, struct type of)
+{
+    double x;
+    return of.dtype != DT_REAL || type_equal(dx->type, of) ||
+           (dx->type.dtype == DT_REAL && value_constant(dx, &x) && x == 0);
+}
+
 /* custom's backward: operands, results, gradients of those returned; one gradient an operand. */
 static bool check_backward(const struct inference *f, int64_t returned)
 {
@@ -37,7 +45,7 @@ static bool check_backward(const struct inference *f, int64_t returned)
     if (back->yields != operands)
         return wrong(f, "has a backward that gives %d values for %d inputs", back->yields, operands);
     for (int i = 0; i < operands; i++)
-        if (operand(f->n, i)->type.dtype == DT_REAL && !type_equal(back->yield[i]->type, operand(f->n, i)->type))
+        if (!is_gradient(back->yield[i], operand(f->n, i)->type))
             return wrong(f, "has a backward whose value %d is %s, but the input is %s", i + 1, shown(f, back->yield[i]->type),
                          shown(f, operand(f->n, i)->type));
     return true;
@@ -45,7 +53,7 @@ static bool check_backward(const struct inference *f, int64_t returned)
 
 bool infer_bodied(struct inference *f)
 {
-    struct node *n = f->n;
+    const struct node *n = f->n;
     if (n->bodies < 1)
         return wrong(f, "has no body");
     if (!want_params(f, n->body[0], n->operands) || !bind_operands(f, n->body[0], 0, n->operands))
@@ -102,7 +110,7 @@ static bool bind_sequences(const struct inference *f, const struct graph *body, 
 
 bool infer_scan(struct inference *f)
 {
-    struct node *n = f->n;
+    const struct node *n = f->n;
     int64_t axis = attr_int(n, "axis"), sequences = attr_int(n, "sequences"), carries = attr_int(n, "carries");
     if (n->bodies != 1)
         return wrong(f, "has no body");

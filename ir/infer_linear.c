@@ -71,6 +71,20 @@ static bool want_image(const struct inference *f, int index)
     return true;
 }
 
+/* Operand 1 as the weight of a convolution over images of `rank` axes, and the size of its windows. */
+static bool want_weight(const struct inference *f, int rank, int64_t *kernel)
+{
+    struct type weight = f->x[1];
+    if (!want_image(f, 1) || !want_rank(f, 1, rank, rank) || !want_fixed(f, weight, 0))
+        return false;
+    for (int i = 2; i < rank; i++) {
+        kernel[i - 2] = weight.dim[i].k;
+        if (weight.dim[i].k > INT32_MAX)
+            return wrong(f, "cannot have windows of %lld: %s", (long long)weight.dim[i].k, shape_of(f, weight));
+    }
+    return true;
+}
+
 /* The shape of sliding windows of `kernel` over x, with c channels. */
 static bool slide(struct inference *f, struct type x, const struct window *w, const int64_t *kernel, int64_t channels, struct type *out)
 {
@@ -99,7 +113,7 @@ bool infer_conv(struct inference *f)
     struct type x = f->x[0], weight = f->x[1];
     struct window w;
     int64_t groups, kernel[MAX_SPATIAL];
-    if (!want_image(f, 0) || !want_image(f, 1) || !want_rank(f, 1, x.rank, x.rank) || !read_window(f, x.rank - 2, true, &w))
+    if (!want_image(f, 0) || !want_weight(f, x.rank, kernel) || !read_window(f, x.rank - 2, true, &w))
         return false;
     int64_t channels = x.dim[1].k, outputs = weight.dim[0].k;
     if (!want_groups(f, channels, outputs, &groups))
@@ -107,8 +121,6 @@ bool infer_conv(struct inference *f)
     if (weight.dim[1].k * groups != channels)
         return wrong(f, "has %lld channels in its input %s, but its weight %s wants %lld", (long long)channels, shape_of(f, x),
                      shape_of(f, weight), (long long)(weight.dim[1].k * groups));
-    for (int i = 0; i < w.spatial; i++)
-        kernel[i] = weight.dim[2 + i].k;
     return slide(f, x, &w, kernel, outputs, &f->type[0]);
 }
 
@@ -135,14 +147,12 @@ bool infer_conv_dx(struct inference *f)
     struct window w;
     int64_t groups, kernel[MAX_SPATIAL];
     const int64_t *size;
-    if (!want_image(f, 0) || !want_image(f, 1) || !want_rank(f, 1, dy.rank, dy.rank) || !read_window(f, dy.rank - 2, true, &w) ||
+    if (!want_image(f, 0) || !want_weight(f, dy.rank, kernel) || !read_window(f, dy.rank - 2, true, &w) ||
         !want_list(f, "size", w.spatial, 1, &size) || !want_groups(f, dy.dim[1].k, weight.dim[0].k, &groups))
         return false;
     if (weight.dim[0].k != dy.dim[1].k)
         return wrong(f, "has %lld channels in its input %s, but its weight %s wants %lld", (long long)dy.dim[1].k, shape_of(f, dy),
                      shape_of(f, weight), (long long)weight.dim[0].k);
-    for (int i = 0; i < w.spatial; i++)
-        kernel[i] = weight.dim[2 + i].k;
     if (!want_source(f, dy, &w, kernel, size))
         return false;
     f->type[0] = dy;
@@ -172,29 +182,36 @@ bool infer_conv_dw(struct inference *f)
     return true;
 }
 
+/* The windows of a pool and the padding beside them, of which no window consists. */
+static bool read_pool(const struct inference *f, struct window *w, const int64_t **kernel)
+{
+    if (!want_image(f, 0) || !read_window(f, f->x[0].rank - 2, false, w) || !want_list(f, "kernel", w->spatial, 1, kernel))
+        return false;
+    for (int i = 0; i < w->spatial; i++)
+        if (w->pad[2 * i] >= (*kernel)[i] || w->pad[2 * i + 1] >= (*kernel)[i])
+            return wrong(f, "has windows of %lld that would see padding only", (long long)(*kernel)[i]);
+    return true;
+}
+
 static bool pooled(struct inference *f, struct type *out)
 {
     struct window w;
     const int64_t *kernel;
-    if (!want_image(f, 0) || !read_window(f, f->x[0].rank - 2, false, &w) || !want_list(f, "kernel", w.spatial, 1, &kernel))
-        return false;
-    for (int i = 0; i < w.spatial; i++)
-        if (w.pad[2 * i] >= kernel[i] || w.pad[2 * i + 1] >= kernel[i])
-            return wrong(f, "has windows of %lld that would see padding only", (long long)kernel[i]);
-    return slide(f, f->x[0], &w, kernel, f->x[0].dim[1].k, out);
+    return read_pool(f, &w, &kernel) && slide(f, f->x[0], &w, kernel, f->x[0].dim[1].k, out);
 }
 
+/* A code, which element of a window won, is a u8. */
 bool infer_maxpool(struct inference *f)
 {
     int count;
-    const int64_t *kernel = attr_ints(f->n, "kernel", &count);
     int64_t cells = 1;
+    if (!pooled(f, &f->type[0]))
+        return false;
+    const int64_t *kernel = attr_ints(f->n, "kernel", &count);
     for (int i = 0; i < count && cells <= 256; i++)
         cells *= kernel[i];
     if (cells > 256)
         return wrong(f, "takes windows of at most 256 elements, for the codes of its gradient");
-    if (!pooled(f, &f->type[0]))
-        return false;
     f->type[1] = type_with(f->type[0], DT_U8);
     return true;
 }
@@ -209,8 +226,7 @@ static bool unpooled(struct inference *f)
     struct window w;
     const int64_t *kernel, *size;
     struct type dy = f->x[0];
-    if (!want_image(f, 0) || !read_window(f, dy.rank - 2, false, &w) || !want_list(f, "kernel", w.spatial, 1, &kernel) ||
-        !want_list(f, "size", w.spatial, 1, &size) || !want_source(f, dy, &w, kernel, size))
+    if (!read_pool(f, &w, &kernel) || !want_list(f, "size", w.spatial, 1, &size) || !want_source(f, dy, &w, kernel, size))
         return false;
     f->type[0] = dy;
     resize(&f->type[0], dy.dim[1].k, size, w.spatial);
@@ -262,11 +278,13 @@ bool infer_scatter_add(struct inference *f)
     struct type dy = f->x[0], index = f->x[1], t = type_scalar(DT_REAL);
     if (!want_dtype(f, 0, DT_REAL) || !want_dtype(f, 1, DT_I32) || !want_size(f, &size))
         return false;
-    if (axis < 0 || axis + index.rank > dy.rank)
+    if (axis < 0 || axis > dy.rank - index.rank)
         return wrong(f, "has no axis %lld with the %d axes of its index in %s", (long long)axis, index.rank, shape_of(f, dy));
     for (int i = 0; i < index.rank; i++)
         if (!dim_equal(dy.dim[axis + i], index.dim[i]))
             return wrong(f, "needs the index's shape %s at axis %lld of %s", shape_of(f, index), (long long)axis, shape_of(f, dy));
+    if (dy.rank - index.rank == MAX_RANK)
+        return wrong(f, "would have %d dimensions, of which there can be %d", MAX_RANK + 1, MAX_RANK);
     for (int i = 0; i < dy.rank; i++) {
         if (i == axis)
             t.dim[t.rank++] = dim_of(size);

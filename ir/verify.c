@@ -1,7 +1,10 @@
-/* ir/verify.c: what must hold of a module between passes. Anything found is reported; the work goes on to find more. */
+/* ir/verify.c: what must hold of a module between passes: definitions before uses, use lists that agree with operands,
+ * attributes as declared, types as infer.c finds them, closed bodies, effects where they may stand. Anything found is
+ * reported; the work goes on to find more. Nothing is changed but the scratch `data` of values. */
+#include <stdarg.h>
 #include <string.h>
 
-#include "ir/build.h"
+#include "ir/infer.h"
 #include "ir/ir.h"
 
 enum { MAX_DEPTH = 64 };
@@ -11,148 +14,281 @@ struct verifier {
     int errors;
 };
 
-static void complain(struct verifier *v, const struct node *n, const char *what)
+static void complain(struct verifier *v, struct place at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void complain(struct verifier *v, struct place at, const char *format, ...)
 {
-    diag_error(v->m->diag, n ? n->at : (struct place){ 0 }, "%s: %s", n ? op_info(n->op)->name : "graph", what);
+    struct text text = text_make(v->m->arena);
+    va_list arguments;
+
+    va_start(arguments, format);
+    text_vadd(&text, format, arguments);
+    va_end(arguments);
+    diag_error(v->m->diag, at, "%s", text_string(&text));
     v->errors++;
 }
 
-/* value->id is the number of the walk that has passed its definition. */
-static void check_operands(struct verifier *v, const struct node *n, const struct graph *g)
+/* What is wrong with an operation, led by its name. */
+static void complain_of(struct verifier *v, const struct node *n, const char *what)
 {
-    for (int i = 0; i < n->operands; i++) {
-        const struct value *x = operand(n, i);
-        if (!x) {
-            complain(v, n, "an operand is missing");
-            continue;
+    complain(v, n->at, "%s: %s", op_info(n->op)->name, what);
+}
+
+static const char *shown_type(const struct verifier *v, struct type t)
+{
+    return type_text(v->m->arena, t, v->m->f64);
+}
+
+/* ---- uses ---- */
+
+/* A value is known once the walk has passed its definition: value->data is then the graph it belongs to. */
+static bool is_known(const struct value *x, const struct graph *g)
+{
+    return x->graph == g && x->data == g;
+}
+
+static void check_operand(struct verifier *v, const struct node *n, int index)
+{
+    const struct use *u = &n->operand[index];
+
+    if (!u->value) {
+        complain_of(v, n, "an operand is missing");
+        return;
+    }
+    if (u->user != n || u->index != index || !u->link || *u->link != u)
+        complain_of(v, n, "an operand is not in its value's list of uses");
+    if (u->value->graph != n->graph)
+        complain_of(v, n, "reads a value of another graph");
+    else if (!is_known(u->value, n->graph))
+        complain_of(v, n, "reads a value that is not defined before it");
+}
+
+/* Links that operands do not account for are uses by what is no longer in the graph. */
+static int check_uses(struct verifier *v, const struct value *x, struct place at)
+{
+    int count = 0;
+
+    for (const struct use *u = x->uses; u; u = u->next, count++)
+        if (u->value != x || !u->user || u->index >= u->user->operands || &u->user->operand[u->index] != u) {
+            complain(v, at, "a list of uses is broken");
+            return count;
         }
-        if (x->graph != g)
-            complain(v, n, "reads a value of another graph");
-        else if (x->def && x->id != 1)
-            complain(v, n, "reads a value before it is defined");
-        if (n->operand[i].user != n || n->operand[i].index != i)
-            complain(v, n, "a use names another operation");
-        bool listed = false;
-        for (const struct use *u = x->uses; u && !listed; u = u->next)
-            listed = u == &n->operand[i];
-        if (!listed)
-            complain(v, n, "a use is not in its value's list");
-    }
+    return count;
 }
 
-static void check_attributes(struct verifier *v, const struct node *n)
+static void check_use_counts(struct verifier *v, const struct graph *g, struct place at)
+{
+    int uses = 0, operands = g->yield_node ? g->yield_node->operands : 0;
+
+    for (int i = 0; i < g->params; i++)
+        uses += check_uses(v, g->param[i], at);
+    for (int i = 0; i < g->var_values; i++)
+        uses += check_uses(v, g->var_value[i], at);
+    for (const struct node *n = g->first; n; n = n->next) {
+        operands += n->operands;
+        for (int i = 0; i < n->results; i++)
+            uses += check_uses(v, n->result[i], n->at);
+    }
+    if (uses != operands)
+        complain(v, at, "graph %s: there are %d uses of values, but %d operands", graph_name(g->kind), uses, operands);
+}
+
+/* ---- one operation ---- */
+
+/* Operands and attributes as ops.def declares them; where not, nothing else can be asked about the operation. */
+static bool check_signature(struct verifier *v, const struct node *n)
 {
     struct op_signature s = op_signature(n->op);
-    if (n->attrs != s.attrs) {
-        complain(v, n, "attributes are missing");
-        return;
+    bool fits = n->attrs == s.attrs;
+
+    if (n->operands < s.required || (!s.variadic && n->operands > s.operands)) {
+        complain_of(v, n, "takes another number of operands");
+        return false;
     }
-    for (int i = 0; i < s.attrs; i++)
-        if (strcmp(n->attr[i].name, s.attr[i].name) || n->attr[i].kind != s.attr[i].kind)
-            complain(v, n, "an attribute is of the wrong name or kind");
+    for (int i = 0; fits && i < s.attrs; i++)
+        fits = !strcmp(n->attr[i].name, s.attr[i].name) && n->attr[i].kind == s.attr[i].kind;
+    if (!fits)
+        complain_of(v, n, "its attributes are not those of the operation");
+    return fits;
 }
 
-static void check_counts(struct verifier *v, const struct node *n)
+static void check_types(struct verifier *v, const struct node *n)
 {
-    struct op_signature s = op_signature(n->op);
-    if (n->operands < s.required || (!s.variadic && n->operands > s.operands))
-        complain(v, n, "takes another number of operands");
-}
+    struct inference f;
+    int before = diag_errors(v->m->diag);
 
-/* Types as inference gives them now. */
-static void check_types(struct verifier *v, struct node *n)
-{
-    struct type *before = NEW_ARRAY(v->m->arena, n->results + 1, struct type);
-    int results = n->results;
-    for (int i = 0; i < results; i++)
-        before[i] = n->result[i]->type;
-    if (!infer(n)) {
-        v->errors++;
+    if (!infer_types(n, &f)) {
+        if (diag_errors(v->m->diag) == before)
+            complain_of(v, n, "reads poison");
+        else
+            v->errors++;
         return;
     }
-    if (n->results != results)
-        complain(v, n, "has another number of results");
-    for (int i = 0; i < results && i < n->results; i++)
-        if (!type_equal(before[i], n->result[i]->type))
-            diag_error(v->m->diag, n->at, "%s: its result is %s, but was said to be %s", op_info(n->op)->name,
-                       type_text(v->m->arena, n->result[i]->type, v->m->f64), type_text(v->m->arena, before[i], v->m->f64)),
-                v->errors++;
+    if (n->results != f.results) {
+        complain(v, n->at, "%s: gives %d results, not %d", op_info(n->op)->name, f.results, n->results);
+        return;
+    }
+    for (int i = 0; i < f.results; i++)
+        if (!type_equal(n->result[i]->type, f.type[i]))
+            complain(v, n->at, "%s: its result is %s, but was said to be %s", op_info(n->op)->name,
+                     shown_type(v, f.type[i]), shown_type(v, n->result[i]->type));
+}
+
+/* Groups may write variables; every other effect is the graph's own. `bound` is an error of the call wherever it
+ * stands. */
+static bool effect_allowed(const struct node *n)
+{
+    const struct graph *g = n->graph;
+    bool write = n->op == OP_assign || n->op == OP_accumulate;
+
+    if (n->op == OP_bound)
+        return true;
+    while (write && g->kind == GRAPH_BODY && g->owner && g->owner->op == OP_fused)
+        g = g->owner->graph;
+    return g->kind != GRAPH_BODY;
 }
 
 static void check_graph(struct verifier *v, struct graph *g, int depth);
 
-static bool effect_allowed(const struct node *n)
-{
-    if (n->graph->kind != GRAPH_BODY)
-        return true;
-    bool write = n->op == OP_assign || n->op == OP_accumulate || n->op == OP_bound;
-    return write && n->graph->owner && n->graph->owner->op == OP_fused;
-}
-
 static void check_node(struct verifier *v, struct node *n, int depth)
 {
-    check_counts(v, n);
-    check_attributes(v, n);
-    check_operands(v, n, n->graph);
+    int before = v->errors;
+
+    if (!check_signature(v, n))
+        return;
+    for (int i = 0; i < n->operands; i++)
+        check_operand(v, n, i);
     if (op_is(n->op, EFFECT) && !effect_allowed(n))
-        complain(v, n, "stands where no effect may");
+        complain_of(v, n, "stands where no effect may");
     for (int i = 0; i < n->bodies; i++) {
-        if (n->body[i]->owner != n)
-            complain(v, n, "its body belongs to another");
+        if (n->body[i]->owner != n || n->body[i]->kind != GRAPH_BODY)
+            complain_of(v, n, "its body belongs to another");
         check_graph(v, n->body[i], depth + 1);
     }
-    if (!v->errors)
+    if (v->errors == before)
         check_types(v, n);
-    for (int i = 0; i < n->results; i++)
-        n->result[i]->id = 1;
 }
 
-static void clear_marks(struct graph *g)
+/* ---- graphs ---- */
+
+static struct place place_of(const struct graph *g)
 {
-    for (struct node *n = g->first; n; n = n->next)
+    return g->owner ? g->owner->at : (struct place){ 0 };
+}
+
+static void check_params(struct verifier *v, struct graph *g)
+{
+    for (int i = 0; i < g->params; i++) {
+        struct value *x = g->param[i];
+        if (x->index != i || x->graph != g || x->def || x->var)
+            complain(v, place_of(g), "parameter %d of a body is out of place", i);
+        x->data = g;
+    }
+}
+
+static void check_var_values(struct verifier *v, struct graph *g)
+{
+    for (int i = 0; i < g->var_values; i++) {
+        struct value *x = g->var_value[i];
+        const struct var *var = x->var;
+        if (!var || x->graph != g || var->index >= v->m->vars || v->m->var[var->index] != var)
+            complain(v, (struct place){ 0 }, "graph %s reads a variable that is not the module's", graph_name(g->kind));
+        else if (!type_equal(x->type, var->type))
+            complain(v, var->at, "'%s' is %s, but read as %s", var->name, shown_type(v, var->type), shown_type(v, x->type));
+        x->data = g;
+    }
+}
+
+static void check_yields(struct verifier *v, const struct graph *g)
+{
+    const struct node *n = g->yield_node;
+    bool agrees = n ? n->operands == g->yields : g->yields == 0;
+
+    for (int i = 0; agrees && i < g->yields; i++) {
+        agrees = n->operand[i].value == g->yield[i];
+        check_operand(v, n, i);
+    }
+    if (!agrees)
+        complain(v, place_of(g), "the yields of a body are not the operands of its yield");
+}
+
+/* Nothing is known at first; a value whose operation has left the graph never will be. */
+static void forget(struct graph *g)
+{
+    for (struct node *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->operands; i++)
+            if (n->operand[i].value)
+                n->operand[i].value->data = NULL;
         for (int i = 0; i < n->results; i++)
-            n->result[i]->id = 0;
+            n->result[i]->data = NULL;
+    }
+    for (int i = 0; i < g->yields; i++)
+        g->yield[i]->data = NULL;
+}
+
+static void check_results(struct verifier *v, struct node *n)
+{
+    for (int i = 0; i < n->results; i++) {
+        struct value *x = n->result[i];
+        if (x->def != n || x->index != i || x->graph != n->graph || x->var)
+            complain_of(v, n, "a result is out of place");
+        x->data = n->graph;
+    }
 }
 
 static void check_graph(struct verifier *v, struct graph *g, int depth)
 {
     if (depth > MAX_DEPTH) {
-        complain(v, NULL, "bodies are nested too deep");
+        complain(v, place_of(g), "bodies are nested deeper than %d", (int)MAX_DEPTH);
         return;
     }
-    clear_marks(g);
-    for (int i = 0; i < g->params; i++)
-        if (g->param[i]->index != i || g->param[i]->graph != g)
-            complain(v, g->owner, "a parameter is out of place");
+    forget(g);
+    check_params(v, g);
+    check_var_values(v, g);
     for (struct node *n = g->first; n; n = n->next) {
-        if (n->graph != g || (n->next && n->next->previous != n))
-            complain(v, n, "the list of operations is broken");
+        if (n->graph != g || (n->next ? n->next->previous : g->last) != n) {
+            complain_of(v, n, "the list of operations is broken");
+            return;
+        }
         check_node(v, n, depth);
+        check_results(v, n);
     }
-    for (int i = 0; i < g->yields; i++)
-        if (g->yield[i]->graph != g)
-            complain(v, g->owner, "yields a value of another graph");
+    check_yields(v, g);
+    check_use_counts(v, g, place_of(g));
 }
 
-static void check_variables(struct verifier *v)
+/* ---- variables ---- */
+
+static bool is_argument(const struct var *x)
 {
-    for (int i = 0; i < v->m->vars; i++) {
-        const struct var *x = v->m->var[i];
-        bool argument = x->role == ROLE_INPUT || x->role == ROLE_TARGET;
-        if (argument && (!x->type.rank || !x->type.dim[0].n))
-            diag_error(v->m->diag, x->at, "%s '%s' must lead with N, not be %s", role_name(x->role), x->name,
-                       type_text(v->m->arena, x->type, v->m->f64)), v->errors++;
-        if (!argument && shape_batches(x->type))
-            diag_error(v->m->diag, x->at, "%s '%s' cannot depend on N", role_name(x->role), x->name), v->errors++;
-        if (x->index != i)
-            diag_error(v->m->diag, x->at, "variable '%s' is out of place", x->name), v->errors++;
-    }
+    return x->role == ROLE_INPUT || x->role == ROLE_TARGET;
+}
+
+static void check_variable(struct verifier *v, const struct var *x)
+{
+    struct type t = x->type;
+    int64_t count;
+
+    if (t.rank < 0 || t.rank > MAX_RANK || !type_count_checked(t, v->m->batch, &count))
+        complain(v, x->at, "%s '%s' has too many dimensions or elements", role_name(x->role), x->name);
+    else if (is_argument(x) && !(t.rank && t.dim[0].n && shape_batches(t) == 1))
+        complain(v, x->at, "%s '%s' must lead with N, not be %s", role_name(x->role), x->name, shown_type(v, t));
+    else if (!is_argument(x) && shape_batches(t))
+        complain(v, x->at, "%s '%s' cannot depend on N", role_name(x->role), x->name);
+    if (x->role == ROLE_GRAD && (!x->of || !type_equal(x->of->type, t)))
+        complain(v, x->at, "gradient '%s' is not of its parameter's type", x->name);
 }
 
 bool verify_module(struct module *m)
 {
     struct verifier v = { .m = m };
-    check_variables(&v);
+
+    for (int i = 0; i < m->vars; i++) {
+        if (m->var[i]->index != i)
+            complain(&v, m->var[i]->at, "variable '%s' is out of place", m->var[i]->name);
+        check_variable(&v, m->var[i]);
+    }
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (m->graph[k])
             check_graph(&v, m->graph[k], 0);
