@@ -1,0 +1,78 @@
+#!/bin/bash
+# The generated program, on the digits of examples/digits: it learns, stops and resumes, and refuses what is wrong.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; fi; }
+data="--in image=$out/train.csv:0-63 --in label=$out/train.csv:64"
+gzip -dc examples/digits/digits.csv.gz | head -n 1400 >"$out/train.csv"
+gzip -dc examples/digits/digits.csv.gz | tail -n 397 >"$out/test.csv"
+build() { # build NAME COMPILER FLAGS...: a program from $out/c
+    local name=$1 cc=$2
+    shift 2
+    $cc -std=c11 "$@" ${SANITIZE:+-fsanitize=address,undefined} -Iruntime -I"$out/c" -o "$out/$name" "$out"/c/digits*.c "$B/libnetrt.a" -lz -lm
+}
+"$NETC" --fp portable --emit=c,app -o "$out/c" examples/digits/digits.net && build digits gcc -O2 -march=native
+result $? "digits compiles"
+
+"$out/digits" train $data --epochs 30 --seed 1 --save "$out/w" --quiet
+result $? "digits trains"
+"$out/digits" eval --weights "$out/w" --in "image=$out/test.csv:0-63" --in "label=$out/test.csv:64" >"$out/eval"
+awk '$1 == "accuracy" { exit !($2 >= 0.94) }' "$out/eval"
+result $? "digits: at least 94 % of what it has not seen"
+"$out/digits" infer --weights "$out/w" --in "image=$out/test.csv:0-63" --out "logits=$out/l.npy" && [ "$(stat -c %s "$out/l.npy")" = $((128 + 397 * 40)) ]
+result $? "infer writes all samples"
+"$out/digits" info | grep -q 'conv2d_1.weight : f32\[16,1,3,3\]'
+result $? "info names the tensors"
+"$out/digits" bench --iters 3 --json | grep -q '"median_us"'
+result $? "bench"
+
+# the same bytes: straight through, or killed and resumed
+"$out/digits" train $data --steps 100 --seed 3 --save "$out/straight" --quiet
+"$out/digits" train $data --steps 1000000 --seed 3 --checkpoint "$out/c40" --every 40 --log "$out/log" --quiet &
+pid=$!
+while [ ! -e "$out/c40" ]; do sleep 0.05; done
+kill -9 $pid
+wait $pid 2>/dev/null
+"$out/digits" train $data --steps 40 --seed 3 --checkpoint "$out/forty" --quiet
+"$out/digits" train $data --steps 100 --resume "$out/forty" --save "$out/resumed" --quiet && cmp -s "$out/straight" "$out/resumed"
+result $? "resumed training gives the same bytes"
+"$out/digits" eval --weights "$out/c40" --in "image=$out/test.csv:0-63" --in "label=$out/test.csv:64" >"$out/eval2"
+result $? "a checkpoint of a killed run is whole"
+
+# the same bytes: compilers, optimisation, lanes, threads
+for variant in "gcc -O2 -DNN_VL=1" "gcc -O3 -march=native -DNN_VL=4" "gcc -O2 -march=native -DNN_VL=8" "clang -O2 -march=native" "clang -O1 -DNN_VL=1" "gcc -O2 -march=native -fopenmp"; do
+    set -- $variant
+    build other "$@" && OMP_NUM_THREADS=2 "$out/other" train $data --steps 30 --seed 3 --save "$out/other.w" --quiet &&
+        "$out/digits" train $data --steps 30 --seed 3 --save "$out/this.w" --quiet && cmp -s "$out/other.w" "$out/this.w"
+    result $? "same bytes: $variant"
+done
+
+# what is wrong is refused, and nothing is lost
+refused() { # refused STATUS WORDS NAME COMMAND...
+    local want=$1 words=$2 name=$3
+    shift 3
+    "$@" >"$out/stdout" 2>"$out/stderr"
+    [ $? = "$want" ] && grep -q "$words" "$out/stderr"
+    result $? "$name" || cat "$out/stderr"
+}
+cp "$out/w" "$out/kept"
+refused 2 "no command" "unknown command" "$out/digits" fly
+refused 2 "no option" "unknown option" "$out/digits" train --wings
+refused 2 "missing" "an input that is not given" "$out/digits" train --in "image=$out/train.csv:0-63"
+refused 1 "No such file" "a file that is not there" "$out/digits" train --in image=nowhere.npy --in label=nowhere.npy
+sed '5s/[0-9]*$/77/' "$out/train.csv" >"$out/bad.csv"
+refused 1 "label" "a label out of range" "$out/digits" train --in "image=$out/bad.csv:0-63" --in "label=$out/bad.csv:64" --save "$out/w"
+sed '7s/^[0-9]*/300/' "$out/train.csv" >"$out/bad.csv"
+refused 1 "300" "a value the type cannot hold" "$out/digits" train --in "image=$out/bad.csv:0-63" --in "label=$out/bad.csv:64" --save "$out/w"
+refused 1 "" "a full disk" "$out/digits" train $data --steps 1 --save /dev/full
+mkdir "$out/locked"
+refused 1 "" "a folder that is not there" "$out/digits" train $data --steps 1 --save "$out/locked/none/w"
+head -c 1000 "$out/w" >"$out/short"
+refused 1 "short" "a short file" "$out/digits" eval --weights "$out/short" --in "image=$out/test.csv:0-63" --in "label=$out/test.csv:64"
+cmp -s "$out/w" "$out/kept"
+result $? "what was saved before is intact"
+
+# gradients of the whole net, in f64
+"$NETC" --dtype f64 --emit=c,app -o "$out/c" examples/digits/digits.net && build check gcc -O2 && "$out/check" check >"$out/checked"
+result $? "check: gradients against central differences"
