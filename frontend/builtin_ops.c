@@ -716,6 +716,8 @@ struct val builtin_require(struct elab *e, struct builtin_args *g)
     if (holds)
         return v_none();
     error_at(e, e->at, "%s", message);
+    e->returned = true;         /* the rest of the block would only complain of the same */
+    e->result = v_poison();
     return v_poison();
 }
 

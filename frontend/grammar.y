@@ -307,11 +307,11 @@ static void yyerror(struct place *at, void *scanner, struct parse *p, const char
 /* What a reader would say: what was expected where that is little, and what stands there. */
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
 {
-    enum { MOST = 5 };
-    yysymbol_kind_t expected[MOST];
+    enum { MOST = 5, ALL = 96 };
+    yysymbol_kind_t expected[ALL];
     yysymbol_kind_t found = yypcontext_token(context);
     struct place at = *yypcontext_location(context);
-    int count = yypcontext_expected_tokens(context, expected, MOST);
+    int count = yypcontext_expected_tokens(context, expected, ALL);
     (void)scanner;
     p->failed = true;
     if (found == YYSYMBOL_YYEOF && p->braces) {
@@ -326,9 +326,9 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
             return 0;
         }
     struct text t = text_make(p->arena);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && count <= MOST; i++)
         text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));
-    if (count > 0)
+    if (count > 0 && count <= MOST)
         diag_error_hint(p->diag, at, text_string(&t), is, NULL, "expected %s, found %s", text_string(&t), is);
     else
         diag_error(p->diag, at, "%s does not belong here", is);
