@@ -62,6 +62,8 @@ static void check_operand(struct verifier *v, const struct node *n, int index)
         complain_of(v, n, "reads a value of another graph");
     else if (!is_known(u->value, n->graph))
         complain_of(v, n, "reads a value that is not defined before it");
+    else if (type_is_poison(u->value->type))
+        complain_of(v, n, "reads poison");
 }
 
 /* Links that operands do not account for are uses by what is no longer in the graph. */
@@ -116,13 +118,9 @@ static bool check_signature(struct verifier *v, const struct node *n)
 static void check_types(struct verifier *v, const struct node *n)
 {
     struct inference f;
-    int before = diag_errors(v->m->diag);
 
     if (!infer_types(n, &f)) {
-        if (diag_errors(v->m->diag) == before)
-            complain_of(v, n, "reads poison");
-        else
-            v->errors++;
+        v->errors++;
         return;
     }
     if (n->results != f.results) {
