@@ -18,7 +18,7 @@ static struct type shape(const char *s)
     for (s++; *s && *s != ']'; s += *s == ',') {
         struct dim d = dim_of(*s == 'N');
         for (; *s >= '0' && *s <= '9'; s++)
-            d.k = d.k * 10 + *s - '0';
+            d.k = d.k * 10 + (*s - '0');
         s += *s == '*';
         d.n = *s == 'N';
         s += d.n;
