@@ -10,9 +10,9 @@
 
 /* ---- what rules say ---- */
 
-const char *plain(const struct inference *f, enum op op)
+/* How messages name an operation: as the language does. */
+static const char *plain(enum op op)
 {
-    (void)f;
     return op == OP_reduce_max ? "max" : op == OP_reduce_min ? "min" : op_info(op)->name;
 }
 
@@ -23,7 +23,7 @@ bool wrong(const struct inference *f, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    diag_error(f->n->graph->module->diag, f->n->at, "%s %s", plain(f, f->n->op), text);
+    diag_error(f->n->graph->module->diag, f->n->at, "%s %s", plain(f->n->op), text);
     return false;
 }
 
@@ -86,7 +86,8 @@ static bool same_dtypes(const struct inference *f)
 {
     for (int i = 1; i < f->n->operands; i++)
         if (f->x[i].dtype != f->x[0].dtype)
-            return wrong(f, "mixes %s and %s: convert one with f32(...) or i32(...)", shown(f, f->x[0]), shown(f, f->x[i]));
+            return wrong(f, "mixes %s and %s: convert one with f32(...) or i32(...)", shown(f, f->x[0]),
+                         shown(f, f->x[i]));
     return true;
 }
 
@@ -137,7 +138,8 @@ static bool infer_select(struct inference *f)
     if (!want_dtype(f, 0, DT_BOOL))
         return false;
     if (f->x[1].dtype != f->x[2].dtype)
-        return wrong(f, "chooses between %s and %s: convert one with f32(...) or i32(...)", shown(f, f->x[1]), shown(f, f->x[2]));
+        return wrong(f, "chooses between %s and %s: convert one with f32(...) or i32(...)", shown(f, f->x[1]),
+                     shown(f, f->x[2]));
     if (f->x[1].dtype == DT_U8)
         return wrong(f, "cannot choose between %s: convert with f32(...) or i32(...)", shown(f, f->x[1]));
     f->type[0] = f->x[1];
@@ -397,7 +399,8 @@ static bool infer_concat(struct inference *f)
         if (t.rank == like.rank)
             like.dim[axis] = t.dim[axis];
         if (!type_equal(t, like) || t.dim[axis].n)
-            return wrong(f, "needs shapes that agree but for axis %lld: %s and %s", (long long)axis, shown(f, f->x[0]), shown(f, t));
+            return wrong(f, "needs shapes that agree but for axis %lld: %s and %s", (long long)axis, shown(f, f->x[0]),
+                         shown(f, t));
         total += t.dim[axis].k;
     }
     f->type[0].dim[axis] = dim_of(total);

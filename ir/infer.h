@@ -27,7 +27,6 @@ bool want_dtype(const struct inference *f, int operand, enum dtype d);
 bool want_rank(const struct inference *f, int operand, int least, int most);
 bool want_axis(const struct inference *f, int64_t axis, int rank);
 bool want_fixed(const struct inference *f, struct type t, int64_t axis);    /* that axis is no multiple of N */
-const char *plain(const struct inference *f, enum op op);                   /* how messages name it: max, not reduce_max */
 
 infer_rule infer_matmul, infer_conv, infer_conv_dx, infer_conv_dw, infer_maxpool, infer_maxpool_dx, infer_avgpool,
     infer_avgpool_dx, infer_gather, infer_scatter_add, infer_take_along, infer_put_along, infer_one_hot, infer_scan,

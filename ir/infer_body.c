@@ -46,7 +46,8 @@ static bool check_backward(const struct inference *f, int64_t returned)
         return wrong(f, "has a backward that gives %d values for %d inputs", back->yields, operands);
     for (int i = 0; i < operands; i++)
         if (!is_gradient(back->yield[i], operand(f->n, i)->type))
-            return wrong(f, "has a backward whose value %d is %s, but the input is %s", i + 1, shown(f, back->yield[i]->type),
+            return wrong(f, "has a backward whose value %d is %s, but the input is %s", i + 1,
+                         shown(f, back->yield[i]->type),
                          shown(f, operand(f->n, i)->type));
     return true;
 }
@@ -103,7 +104,8 @@ static bool bind_sequences(const struct inference *f, const struct graph *body, 
         if (!step_type(f, t, axis, &step) || !want_param(f, body, i, step))
             return false;
         if (!dim_equal(t.dim[axis], operand(f->n, 0)->type.dim[axis]))
-            return wrong(f, "walks sequences of different lengths: %s and %s", shape_of(f, operand(f->n, 0)->type), shape_of(f, t));
+            return wrong(f, "walks sequences of different lengths: %s and %s", shape_of(f, operand(f->n, 0)->type),
+                         shape_of(f, t));
     }
     return true;
 }

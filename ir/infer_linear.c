@@ -9,12 +9,14 @@ bool infer_matmul(struct inference *f)
 {
     struct type a = f->x[0], b = f->x[1];
     bool ta = attr_bool(f->n, "ta"), tb = attr_bool(f->n, "tb");
-    if (!want_dtype(f, 0, DT_REAL) || !want_dtype(f, 1, DT_REAL) || !want_rank(f, 0, 2, MAX_RANK) || !want_rank(f, 1, 2, MAX_RANK))
+    if (!want_dtype(f, 0, DT_REAL) || !want_dtype(f, 1, DT_REAL) || !want_rank(f, 0, 2, MAX_RANK) ||
+        !want_rank(f, 1, 2, MAX_RANK))
         return false;
     struct dim i = a.dim[a.rank - 2 + ta], ka = a.dim[a.rank - 1 - ta];
     struct dim kb = b.dim[b.rank - 2 + tb], j = b.dim[b.rank - 1 - tb];
     if (!dim_equal(ka, kb))
-        return wrong(f, "needs equal inner dimensions: %s%s and %s%s", shape_of(f, a), ta ? "'" : "", shape_of(f, b), tb ? "'" : "");
+        return wrong(f, "needs equal inner dimensions: %s%s and %s%s", shape_of(f, a), ta ? "'" : "", shape_of(f, b),
+                     tb ? "'" : "");
     struct type la = a, lb = b;
     la.rank -= 2;
     lb.rank -= 2;
@@ -86,7 +88,8 @@ static bool want_weight(const struct inference *f, int rank, int64_t *kernel)
 }
 
 /* The shape of sliding windows of `kernel` over x, with c channels. */
-static bool slide(struct inference *f, struct type x, const struct window *w, const int64_t *kernel, int64_t channels, struct type *out)
+static bool slide(struct inference *f, struct type x, const struct window *w, const int64_t *kernel, int64_t channels,
+                  struct type *out)
 {
     *out = x;
     out->dim[1] = dim_of(channels);
@@ -94,7 +97,8 @@ static bool slide(struct inference *f, struct type x, const struct window *w, co
         int64_t size = slid(w, i, x.dim[2 + i].k, kernel[i]);
         if (!size)
             return wrong(f, "has a window of %lld that does not fit into %lld elements with their padding (%s)",
-                         (long long)kernel[i], (long long)(x.dim[2 + i].k + w->pad[2 * i] + w->pad[2 * i + 1]), shape_of(f, x));
+                         (long long)kernel[i], (long long)(x.dim[2 + i].k + w->pad[2 * i] + w->pad[2 * i + 1]),
+                         shape_of(f, x));
         out->dim[2 + i] = dim_of(size);
     }
     return true;
@@ -104,7 +108,8 @@ static bool want_groups(const struct inference *f, int64_t channels, int64_t out
 {
     *groups = attr_int(f->n, "groups");
     if (*groups < 1 || channels % *groups || outputs % *groups)
-        return wrong(f, "cannot part %lld and %lld channels into %lld groups", (long long)channels, (long long)outputs, (long long)*groups);
+        return wrong(f, "cannot part %lld and %lld channels into %lld groups", (long long)channels, (long long)outputs,
+                     (long long)*groups);
     return true;
 }
 
@@ -119,18 +124,20 @@ bool infer_conv(struct inference *f)
     if (!want_groups(f, channels, outputs, &groups))
         return false;
     if (weight.dim[1].k * groups != channels)
-        return wrong(f, "has %lld channels in its input %s, but its weight %s wants %lld", (long long)channels, shape_of(f, x),
-                     shape_of(f, weight), (long long)(weight.dim[1].k * groups));
+        return wrong(f, "has %lld channels in its input %s, but its weight %s wants %lld", (long long)channels,
+                     shape_of(f, x), shape_of(f, weight), (long long)(weight.dim[1].k * groups));
     return slide(f, x, &w, kernel, outputs, &f->type[0]);
 }
 
 /* The size given must be one that the forward operation makes dy's size of. */
-static bool want_source(struct inference *f, struct type dy, const struct window *w, const int64_t *kernel, const int64_t *size)
+static bool want_source(struct inference *f, struct type dy, const struct window *w, const int64_t *kernel,
+                        const int64_t *size)
 {
     for (int i = 0; i < w->spatial; i++)
         if (slid(w, i, size[i], kernel[i]) != dy.dim[2 + i].k)
-            return wrong(f, "cannot come from %lld elements: a window of %lld makes %lld of them, and its operand is %s",
-                         (long long)size[i], (long long)kernel[i], (long long)slid(w, i, size[i], kernel[i]), shape_of(f, dy));
+            return wrong(f, "cannot come from %lld elements: a window of %lld makes %lld of them, its operand is %s",
+                         (long long)size[i], (long long)kernel[i], (long long)slid(w, i, size[i], kernel[i]),
+                         shape_of(f, dy));
     return true;
 }
 
@@ -151,8 +158,8 @@ bool infer_conv_dx(struct inference *f)
         !want_list(f, "size", w.spatial, 1, &size) || !want_groups(f, dy.dim[1].k, weight.dim[0].k, &groups))
         return false;
     if (weight.dim[0].k != dy.dim[1].k)
-        return wrong(f, "has %lld channels in its input %s, but its weight %s wants %lld", (long long)dy.dim[1].k, shape_of(f, dy),
-                     shape_of(f, weight), (long long)weight.dim[0].k);
+        return wrong(f, "has %lld channels in its input %s, but its weight %s wants %lld", (long long)dy.dim[1].k,
+                     shape_of(f, dy), shape_of(f, weight), (long long)weight.dim[0].k);
     if (!want_source(f, dy, &w, kernel, size))
         return false;
     f->type[0] = dy;
@@ -166,8 +173,9 @@ bool infer_conv_dw(struct inference *f)
     struct window w;
     int64_t groups, size[MAX_SPATIAL];
     const int64_t *kernel;
-    if (!want_image(f, 0) || !want_image(f, 1) || !want_rank(f, 1, x.rank, x.rank) || !read_window(f, x.rank - 2, true, &w) ||
-        !want_list(f, "kernel", w.spatial, 1, &kernel) || !want_groups(f, x.dim[1].k, dy.dim[1].k, &groups))
+    if (!want_image(f, 0) || !want_image(f, 1) || !want_rank(f, 1, x.rank, x.rank) ||
+        !read_window(f, x.rank - 2, true, &w) || !want_list(f, "kernel", w.spatial, 1, &kernel) ||
+        !want_groups(f, x.dim[1].k, dy.dim[1].k, &groups))
         return false;
     if (!dim_equal(x.dim[0], dy.dim[0]))
         return wrong(f, "needs as many samples in both: %s and %s", shape_of(f, x), shape_of(f, dy));
@@ -185,7 +193,8 @@ bool infer_conv_dw(struct inference *f)
 /* The windows of a pool and the padding beside them, of which no window consists. */
 static bool read_pool(const struct inference *f, struct window *w, const int64_t **kernel)
 {
-    if (!want_image(f, 0) || !read_window(f, f->x[0].rank - 2, false, w) || !want_list(f, "kernel", w->spatial, 1, kernel))
+    if (!want_image(f, 0) || !read_window(f, f->x[0].rank - 2, false, w) ||
+        !want_list(f, "kernel", w->spatial, 1, kernel))
         return false;
     for (int i = 0; i < w->spatial; i++)
         if (w->pad[2 * i] >= (*kernel)[i] || w->pad[2 * i + 1] >= (*kernel)[i])
@@ -226,7 +235,8 @@ static bool unpooled(struct inference *f)
     struct window w;
     const int64_t *kernel, *size;
     struct type dy = f->x[0];
-    if (!read_pool(f, &w, &kernel) || !want_list(f, "size", w.spatial, 1, &size) || !want_source(f, dy, &w, kernel, size))
+    if (!read_pool(f, &w, &kernel) || !want_list(f, "size", w.spatial, 1, &size) ||
+        !want_source(f, dy, &w, kernel, size))
         return false;
     f->type[0] = dy;
     resize(&f->type[0], dy.dim[1].k, size, w.spatial);
@@ -279,10 +289,12 @@ bool infer_scatter_add(struct inference *f)
     if (!want_dtype(f, 0, DT_REAL) || !want_dtype(f, 1, DT_I32) || !want_size(f, &size))
         return false;
     if (axis < 0 || axis > dy.rank - index.rank)
-        return wrong(f, "has no axis %lld with the %d axes of its index in %s", (long long)axis, index.rank, shape_of(f, dy));
+        return wrong(f, "has no axis %lld with the %d axes of its index in %s", (long long)axis, index.rank,
+                     shape_of(f, dy));
     for (int i = 0; i < index.rank; i++)
         if (!dim_equal(dy.dim[axis + i], index.dim[i]))
-            return wrong(f, "needs the index's shape %s at axis %lld of %s", shape_of(f, index), (long long)axis, shape_of(f, dy));
+            return wrong(f, "needs the index's shape %s at axis %lld of %s", shape_of(f, index), (long long)axis,
+                         shape_of(f, dy));
     if (dy.rank - index.rank == MAX_RANK)
         return wrong(f, "would have %d dimensions, of which there can be %d", MAX_RANK + 1, MAX_RANK);
     for (int i = 0; i < dy.rank; i++) {
@@ -303,13 +315,15 @@ static bool agree_but(const struct inference *f, int64_t axis)
     struct type like = f->x[1];
     like.dim[axis] = f->x[0].dim[axis];
     return shape_equal(like, f->x[0]) ||
-           wrong(f, "needs shapes that agree but for axis %lld: %s and %s", (long long)axis, shape_of(f, f->x[0]), shape_of(f, f->x[1]));
+           wrong(f, "needs shapes that agree but for axis %lld: %s and %s", (long long)axis, shape_of(f, f->x[0]),
+                 shape_of(f, f->x[1]));
 }
 
 bool infer_take_along(struct inference *f)
 {
     int64_t axis = attr_int(f->n, "axis");
-    if (!want_dtype(f, 1, DT_I32) || !want_axis(f, axis, f->x[0].rank) || !want_rank(f, 1, f->x[0].rank, f->x[0].rank) ||
+    if (!want_dtype(f, 1, DT_I32) || !want_axis(f, axis, f->x[0].rank) ||
+        !want_rank(f, 1, f->x[0].rank, f->x[0].rank) ||
         !want_fixed(f, f->x[0], axis) || !agree_but(f, axis))
         return false;
     f->type[0] = type_with(f->x[1], f->x[0].dtype);
@@ -319,10 +333,12 @@ bool infer_take_along(struct inference *f)
 bool infer_put_along(struct inference *f)
 {
     int64_t axis = attr_int(f->n, "axis"), size;
-    if (!want_dtype(f, 0, DT_REAL) || !want_dtype(f, 1, DT_I32) || !want_axis(f, axis, f->x[0].rank) || !want_size(f, &size))
+    if (!want_dtype(f, 0, DT_REAL) || !want_dtype(f, 1, DT_I32) || !want_axis(f, axis, f->x[0].rank) ||
+        !want_size(f, &size))
         return false;
     if (!shape_equal(f->x[0], f->x[1]))
-        return wrong(f, "needs an index of the gradient's shape %s, not %s", shape_of(f, f->x[0]), shape_of(f, f->x[1]));
+        return wrong(f, "needs an index of the gradient's shape %s, not %s", shape_of(f, f->x[0]),
+                     shape_of(f, f->x[1]));
     f->type[0] = f->x[0];
     f->type[0].dim[axis] = dim_of(size);
     return true;

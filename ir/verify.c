@@ -193,7 +193,8 @@ static void check_var_values(struct verifier *v, struct graph *g)
         if (!var || x->graph != g || var->index >= v->m->vars || v->m->var[var->index] != var)
             complain(v, (struct place){ 0 }, "graph %s reads a variable that is not the module's", graph_name(g->kind));
         else if (!type_equal(x->type, var->type))
-            complain(v, var->at, "'%s' is %s, but read as %s", var->name, shown_type(v, var->type), shown_type(v, x->type));
+            complain(v, var->at, "'%s' is %s, but read as %s", var->name, shown_type(v, var->type),
+                     shown_type(v, x->type));
         x->data = g;
     }
 }

@@ -79,7 +79,8 @@ static void test_uses_follow_operands(void **state)
     (void)state;
     bench_open(&t);
     struct value *x = rows(&t, "x", 3), *y = rows(&t, "y", 3);
-    struct value *sum = build_binary(&t.b, OP_add, x, x), *wide = build_concat(&t.b, (struct value *[]){ x, sum }, 2, 1);
+    struct value *sum = build_binary(&t.b, OP_add, x, x), *wide = build_concat(&t.b, (struct value *[]){ x, sum }, 2,
+                                                                               1);
     assert_int_equal(value_use_count(x), 3);
 
     struct node *n = wide->def;
@@ -275,7 +276,8 @@ static void test_builder_broadcasts(void **state)
     assert_true(is_poison(build_unary(&t.b, OP_exp, p)) && is_poison(build_binary(&t.b, OP_add, x, p)));
     assert_true(is_poison(build_select(&t.b, p, x, x)) && is_poison(build_matmul(&t.b, p, x, false, false)));
     assert_true(is_poison(build_swap(&t.b, p)) && is_poison(build_reshape(&t.b, p, NULL, 0)));
-    assert_true(is_poison(build_concat(&t.b, (struct value *[]){ x, p }, 2, 1)) && is_poison(build_cast(&t.b, p, DT_I32)));
+    assert_true(is_poison(build_concat(&t.b, (struct value *[]){ x, p }, 2, 1)) &&
+                is_poison(build_cast(&t.b, p, DT_I32)));
     assert_int_equal(diag_errors(t.m->diag), errors);
     assert_true(verify_module(t.m));
     bench_close(&t);
@@ -389,7 +391,8 @@ static const struct refusal refusals[] = {
     { "%y : i32[3000000000] = iota shape = [3000000000], axis = 0, dtype = i32", "iota cannot count along axis 0" },
     { "%y : bool[3] = iota shape = [3], axis = 0, dtype = bool", "iota makes real or i32 tensors, not bool[3]" },
     { "%y : f32[2] = uniform shape = [2], low = 1.0, high = 0.0, stream = 1", "uniform needs low <= high" },
-    { "%y : f32[2] = normal shape = [2], mean = 0.0, deviation = -1.0, stream = 1", "normal needs a deviation of at least 0" },
+    { "%y : f32[2] = normal shape = [2], mean = 0.0, deviation = -1.0, stream = 1",
+      "normal needs a deviation of at least 0" },
     /* reductions */
     { "%y : f32[N] = sum %x, axes = [2]", "sum has no axis 2: [N,3] has axes 0 to 1" },
     { "%y : f32[] = sum %x, axes = [1,0]", "sum needs distinct axes in ascending order, not 0 behind 1" },
@@ -405,7 +408,8 @@ static const struct refusal refusals[] = {
     { "%y : f32[3] = reshape %x, shape = [N,N,3]", "reshape cannot make [N,N,3] of [N,3]" },
     { "%y : f32[4] = broadcast @v, shape = [4]", "broadcast cannot spread [3] to [4]" },
     { "%y : f32[1,3] = broadcast %x, shape = [1,3]", "broadcast cannot spread [N,3] to [1,3]" },
-    { "%y : f32[3] = broadcast @v, shape = [1099511627776,3]", "broadcast would give f32[1099511627776,3], more than 2^40 elements" },
+    { "%y : f32[3] = broadcast @v, shape = [1099511627776,3]",
+      "broadcast would give f32[1099511627776,3], more than 2^40 elements" },
     { "%y : f32[3] = broadcast @v, shape = [9223372036854775807*N,3]", "more than 2^40 elements" },
     { "%y : f32[3,N] = transpose %x, perm = [1]", "transpose is given 1 axes for [N,3]" },
     { "%y : f32[N,N] = transpose %x, perm = [0,0]", "transpose is given axis 0 twice" },
@@ -429,7 +433,8 @@ static const struct refusal refusals[] = {
     { "%y : f32[N,3] = matmul %x, %x", "matmul needs equal inner dimensions: [N,3] and [N,3]" },
     { "%y : f32[N,4] = matmul %x, @w, ta = true", "matmul needs equal inner dimensions: [N,3]' and [3,4]" },
     { "%y : f32[N] = matmul %x, @v", "matmul wants 2 to 8 dimensions, not the 1 of f32[3]" },
-    { "%y : f32[N,4,9,4] = matmul %image, @kernel, tb = true", "matmul needs equal inner dimensions: [N,4,9,9] and [8,4,3,3]'" },
+    { "%y : f32[N,4,9,4] = matmul %image, @kernel, tb = true",
+      "matmul needs equal inner dimensions: [N,4,9,9] and [8,4,3,3]'" },
     { "%y : f32[N,4,3,3] = matmul %led, @kernel", "matmul needs equal leading dimensions: [N,4,3,3] and [8,4,3,3]" },
     { "%y : f32[N,N,3] = matmul @table, %deep", "matmul needs equal" },
     /* windows */
@@ -437,37 +442,44 @@ static const struct refusal refusals[] = {
       "conv has 4 channels in its input [N,4,9,9], but its weight [8,2,3,3] wants 2" },
     { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1,1], pad = [0,0,0,0], dilation = [1,1], groups = 3",
       "conv cannot part 4 and 8 channels into 3 groups" },
-    { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1], pad = [0,0,0,0], dilation = [1,1]", "conv wants 2 numbers as stride, not 1" },
-    { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [0,1], pad = [0,0,0,0], dilation = [1,1]", "conv cannot have 0 as stride" },
-    { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1,1], pad = [0,0,0,-1], dilation = [1,1]", "conv cannot have -1 as pad" },
+    { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1], pad = [0,0,0,0], dilation = [1,1]",
+      "conv wants 2 numbers as stride, not 1" },
+    { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [0,1], pad = [0,0,0,0], dilation = [1,1]",
+      "conv cannot have 0 as stride" },
+    { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1,1], pad = [0,0,0,-1], dilation = [1,1]",
+      "conv cannot have -1 as pad" },
     { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1,1], pad = [0,0,0,0], dilation = [5,1]",
       "conv has a window of 3 that does not fit into 9 elements with their padding ([N,4,9,9])" },
     { "%y : f32[N,8,7,7] = conv %image, %led, stride = [1,1], pad = [0,0,0,0], dilation = [1,1]",
       "conv cannot work along the batch axis 0 of [N,4,3,3]" },
     { "%y : f32[N,1,9,9] = conv %image, @huge, stride = [1,1], pad = [0,0,0,0], dilation = [1,2147483647]",
       "conv cannot have windows of 3000000000" },
-    { "%y : f32[N,3] = conv %x, @w, stride = [], pad = [], dilation = []", "conv wants 3 to 5 dimensions, not the 2 of f32[N,3]" },
+    { "%y : f32[N,3] = conv %x, @w, stride = [], pad = [], dilation = []",
+      "conv wants 3 to 5 dimensions, not the 2 of f32[N,3]" },
     { "%y : f32[N,2,9,9] = conv_dx %image, @kernel, stride = [1,1], pad = [0,0,0,0], dilation = [1,1], size = [11,11]",
       "conv_dx has 4 channels in its input [N,4,9,9], but its weight [8,4,3,3] wants 8" },
     { "%y : f32[4,4,3,3] = conv_dw %image, %image, stride = [1,1], pad = [0,0,0,0], dilation = [1,1], kernel = [3,3]",
-      "conv_dw cannot come from 9 elements: a window of 3 makes 7 of them, and its operand is [N,4,9,9]" },
+      "conv_dw cannot come from 9 elements: a window of 3 makes 7 of them, its operand is [N,4,9,9]" },
     { "%y : f32[N,4,9,9], %c : u8[N,4,9,9] = maxpool %image, kernel = [17,17], stride = [1,1], pad = [8,8,8,8]",
       "maxpool takes windows of at most 256 elements" },
     { "%y : f32[N,4,9,9], %c : u8[N,4,9,9] = maxpool %image, kernel = [-9223372036854775807,-9223372036854775807], stride = [1,1], "
       "pad = [0,0,0,0]", "maxpool cannot have -9223372036854775807 as kernel" },
-    { "%y : f32[N,4,9,9] = avgpool %image, kernel = [2,2], stride = [1,1], pad = [2,0,0,0]", "avgpool has windows of 2 that would see padding only" },
+    { "%y : f32[N,4,9,9] = avgpool %image, kernel = [2,2], stride = [1,1], pad = [2,0,0,0]",
+      "avgpool has windows of 2 that would see padding only" },
     { "%y : f32[N,4,9,9] = maxpool_dx %image, %u, kernel = [2,2], stride = [1,1], pad = [0,0,0,0], size = [10,10]",
       "maxpool_dx needs codes of the gradient's shape [N,4,9,9], not u8[N,3]" },
     /* indices */
     { "%y : f32[N,5] = gather @table, %x", "gather wants i32, not f32[N,3]: convert with i32(...)" },
     { "%y : f32[N,3] = gather %x, %i", "gather cannot work along the batch axis 0 of [N,3]" },
     { "%y : f32[7,N] = gather @table, %i, axis = 2", "gather has no axis 2" },
-    { "%y : f32[7,3] = scatter_add %x, %i, axis = 1, size = 7", "scatter_add needs the index's shape [N] at axis 1 of [N,3]" },
+    { "%y : f32[7,3] = scatter_add %x, %i, axis = 1, size = 7",
+      "scatter_add needs the index's shape [N] at axis 1 of [N,3]" },
     { "%y : f32[7,3] = scatter_add %x, %i, axis = 9223372036854775807, size = 7", "scatter_add has no axis" },
     { "%y : f32[7,3] = scatter_add %x, %i, size = 0", "scatter_add cannot have 0 entries" },
     { "%y : f32[7] = scatter_add %deep, @s, size = 7", "scatter_add would have 9 dimensions" },
     { "%y : f32[N,3] = take_along %x, %i, axis = 1", "take_along wants 2 dimensions, not the 1 of i32[N]" },
-    { "%y : f32[N,7] = put_along %x, %i, axis = 1, size = 7", "put_along needs an index of the gradient's shape [N,3], not [N]" },
+    { "%y : f32[N,7] = put_along %x, %i, axis = 1, size = 7",
+      "put_along needs an index of the gradient's shape [N,3], not [N]" },
     { "%y : f32[N,7] = one_hot %i, classes = 0", "one_hot needs at least one class, not 0" },
     { "%y : f32[N,3,7] = one_hot %x, classes = 7", "one_hot wants i32, not f32[N,3]: convert with i32(...)" },
     { "bound %x, low = 0, high = 3", "bound checks indices, not f32[N,3]" },
