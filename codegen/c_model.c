@@ -141,9 +141,10 @@ static void life(struct emit *e, struct text *t)
     text_add(t, "\n%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed)\n{\n"
                 "    NN_STATIC_ASSERT(sizeof(%s) <= %s_HEADER_BYTES, \"the header is larger than was reserved\");\n"
                 "    if (!memory || (uintptr_t)memory %% 64 != 0 || bytes < %s_bytes(train))\n        return NULL;\n"
-                "    nn_zero(memory, %s_bytes(train));\n"
-                "    %s *m = (%s *)memory;\n    unsigned char *at = (unsigned char *)memory + %s_HEADER_BYTES;\n", s, s, s, u, s, s, s, s, u);
+                "    %s *m = (%s *)memory;\n    unsigned char *at = (unsigned char *)memory + %s_HEADER_BYTES;\n"
+                "    nn_zero(memory, %s_HEADER_BYTES);\n", s, s, s, u, s, s, s, u, u);
     segment_lines(e, t);
+    text_puts(t, "    nn_zero(m->param, (size_t)(at - m->param));     /* the arena needs no first values */\n");
     text_puts(t, "    m->progress.seed = seed;\n    m->progress.lr = -1;\n    m->stale = 1;\n    start_tensors(m, seed);\n    return m;\n}\n");
     text_add(t, "\n#ifndef NN_CORE_ONLY\n%s *%s_new(uint64_t seed)\n{\n    void *memory = nn_alloc(%s_bytes(%d));\n"
                 "    return memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n}\n\nvoid %s_free(%s *m)\n{\n    nn_free(m);\n}\n#endif\n",

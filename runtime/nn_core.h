@@ -79,14 +79,22 @@ NN_INLINE int nn_fail(char *error, int code, const char *what)
 
 NN_INLINE void nn_copy(void *to, const void *from, size_t bytes)
 {
+#if defined __GNUC__
+    __builtin_memcpy(to, from, bytes);
+#else
     for (size_t i = 0; i < bytes; i++)
         ((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
+#endif
 }
 
 NN_INLINE void nn_zero(void *to, size_t bytes)
 {
+#if defined __GNUC__
+    __builtin_memset(to, 0, bytes);
+#else
     for (size_t i = 0; i < bytes; i++)
         ((unsigned char *)to)[i] = 0;
+#endif
 }
 
 /* How a parameter or state starts: every element a; or drawn from uniform [a, b), or normal (mean a, deviation b). */
