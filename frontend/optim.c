@@ -67,7 +67,7 @@ static bool check_schedule(struct elab *e, const struct optimizer *o, struct pla
         error_at(e, at, "a learning rate is at least 0, not %g", o->rate);
     else if (!(o->every >= 1) || !(o->steps >= 1))
         error_at(e, at, "a schedule counts steps from 1 on");
-    else if (!(o->warmup >= 0 && (o->warmup < o->steps || !o->warmup)))
+    else if (!(o->warmup >= 0 && (o->warmup < o->steps || o->warmup == 0)))
         error_at(e, at, "warmup is at least 0 and less than steps");
     else
         return true;
