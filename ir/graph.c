@@ -22,13 +22,32 @@ struct module *module_new(struct arena *a, struct names *names, struct diag *d, 
     return m;
 }
 
+/* The variable's place in the table, or the free one where it belongs. Interned names are told apart by address; the
+ * order of the table shows nowhere. */
+static struct var **var_slot(const struct module *m, const char *interned)
+{
+    size_t mask = m->table_size - 1, i = (size_t)((uintptr_t)interned / 16 * 2654435761u) & mask;
+
+    while (m->table[i] && m->table[i]->name != interned)
+        i = (i + 1) & mask;
+    return &m->table[i];
+}
+
+/* Keeps the table at most half full. */
+static void table_add(struct module *m, struct var *v)
+{
+    if ((size_t)m->vars * 2 >= m->table_size) {
+        m->table_size = m->table_size ? m->table_size * 2 : 64;
+        m->table = NEW_ARRAY(m->arena, m->table_size, struct var *);
+        for (int i = 0; i < m->vars; i++)
+            *var_slot(m, m->var[i]->name) = m->var[i];
+    }
+    *var_slot(m, v->name) = v;
+}
+
 struct var *module_find(const struct module *m, const char *path)
 {
-    path = name(m->names, path);
-    for (int i = 0; i < m->vars; i++)
-        if (m->var[i]->name == path)
-            return m->var[i];
-    return NULL;
+    return m->vars ? *var_slot(m, name(m->names, path)) : NULL;
 }
 
 struct var *module_var(struct module *m, const char *path, enum role role, struct type type)
@@ -45,7 +64,9 @@ struct var *module_var(struct module *m, const char *path, enum role role, struc
     void *items = m->var;
     arena_grow(m->arena, &items, &m->var_capacity, (size_t)m->vars + 1, sizeof *m->var);
     m->var = items;
-    m->var[m->vars++] = v;
+    m->var[m->vars] = v;
+    table_add(m, v);
+    m->vars++;
     return v;
 }
 

@@ -169,6 +169,8 @@ struct module {
     struct var **var;
     int vars;
     size_t var_capacity;
+    struct var **table;             /* of module_find, by name; kept by graph.c */
+    size_t table_size;
     struct optimizer *optimizer;    /* in order; NULL: none */
     struct graph *graph[GRAPH_KINDS];
     int streams;                    /* random streams handed out so far */

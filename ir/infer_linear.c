@@ -171,7 +171,7 @@ bool infer_conv_dw(struct inference *f)
 {
     struct type x = f->x[0], dy = f->x[1];
     struct window w;
-    int64_t groups, size[MAX_SPATIAL];
+    int64_t groups, size[MAX_SPATIAL] = { 0 };
     const int64_t *kernel;
     if (!want_image(f, 0) || !want_image(f, 1) || !want_rank(f, 1, x.rank, x.rank) ||
         !read_window(f, x.rank - 2, true, &w) || !want_list(f, "kernel", w.spatial, 1, &kernel) ||
