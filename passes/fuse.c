@@ -46,12 +46,12 @@ static struct cluster *readers(const struct node *n)
     return c;
 }
 
-/* Every reader of n, and every reader of those, up to the root: elementwise operations of n's own shape. */
+/* Every reader of n within the group, and every reader of those: elementwise operations of n's own shape. */
 static bool sees_as_it_is(const struct node *n, const struct cluster *c)
 {
     for (const struct use *u = n->result[0]->uses; u; u = u->next) {
         const struct node *r = u->user;
-        if (r->op == OP_assign || r->op == OP_accumulate)
+        if (r->data != c || r->op == OP_assign || r->op == OP_accumulate)
             continue;
         if (!op_is_map(r->op) || r->op == OP_relayout || r->op == OP_one_hot || !sees_as_it_is(r, c))
             return false;

@@ -1,0 +1,318 @@
+/* runtime_data.c: data files: each format as it should be, as it should not be, and packed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <cmocka.h>
+
+#include "nn_data.h"
+
+static char folder[] = "/tmp/runtime_data.XXXXXX";
+static char text[512];
+static const struct nn_message message = {text, sizeof text};
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+/* Reads bytes as a file of this name. spec: the name, with columns. */
+static int read_as(const char *spec, const void *data, size_t size, int skip, struct nn_words *words, struct nn_array *a)
+{
+    char path[256], full[256];
+    snprintf(full, sizeof full, "%s/%s", folder, spec);
+    snprintf(path, sizeof path, "%s/%.*s", folder, (int)strcspn(spec, ":"), spec);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fwrite(data, 1, size, f);
+    fclose(f);
+    struct nn_data_request r = {full, skip, words != NULL, words};
+    text[0] = 0;
+    int status = nn_data_read(&r, a, &message);
+    remove(path);
+    return status;
+}
+
+static void expect_error(int code, int expected, const char *words)
+{
+    if (code != expected || !strstr(text, words))
+        fail_msg("gave %d and '%s', not %d and '%s'", code, text, expected, words);
+}
+
+static void bad_file(const char *spec, const char *data, size_t size, const char *words)
+{
+    struct nn_array a;
+    expect_error(read_as(spec, data, size, 0, NULL, &a), NN_EFORMAT, words);
+    assert_null(a.data);
+}
+
+/* --- npy ----------------------------------------------------------------------------------------------------------- */
+
+static size_t npy(char *to, const char *header, const void *data, size_t size)
+{
+    size_t n = strlen(header);
+    memcpy(to, "\x93NUMPY\1\0", 8);
+    to[8] = (char)(n & 255);
+    to[9] = (char)(n >> 8);
+    memcpy(to + 10, header, n);
+    memcpy(to + 10 + n, data, size);
+    return 10 + n + size;
+}
+
+static void test_npy_types(void **state)
+{
+    (void)state;
+    static const struct { const char *descr; size_t size; unsigned char bytes[16]; double first, second; } cases[] = {
+        {"<f4", 8, {0, 0, 0xC0, 0x3F, 0, 0, 0, 0xC0}, 1.5, -2},
+        {"<f8", 16, {0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0xC0}, 1.5, -2},
+        {"<i4", 8, {1, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF}, 1, -2},
+        {"<i8", 16, {1, 0, 0, 0, 0, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, 1, -2},
+        {"|u1", 2, {1, 254}, 1, 254},
+        {"|b1", 2, {1, 0}, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char file[256], header[128];
+        struct nn_array a;
+        void *out;
+        int64_t samples;
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2, 1), }   \n", cases[i].descr);
+        size_t n = npy(file, header, cases[i].bytes, cases[i].size);
+        assert_int_equal(read_as("x.npy", file, n, 0, NULL, &a), 0);
+        assert_true(a.rank == 2 && a.shape[0] == 2 && a.count == 2);
+        assert_int_equal(nn_array_column("x.npy", &a, NN_F64, 1, &out, &samples, &message), 0);
+        assert_true(samples == 2 && ((double *)out)[0] == cases[i].first && ((double *)out)[1] == cases[i].second);
+        free(out);
+        nn_array_free(&a);
+    }
+}
+
+static void test_npy_malformed(void **state)
+{
+    (void)state;
+    static const struct { const char *header; size_t size; const char *words; } cases[] = {
+        {"{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 8, "big-endian"},
+        {"{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 8, "'<c8' is not read"},
+        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", 4, "is not read"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", 8, "Fortran"},
+        {"{'descr': '<f4', 'shape': (2,), }", 8, "no fortran_order"},
+        {"{'descr': '<f4', 'fortran_order': False, }", 8, "no shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7, "7 bytes of values"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 12, "12 bytes of values"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", 8, "malformed"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2", 8, "malformed"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", 0, "not what its shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (0, 999999999999999999), }", 0, "too large"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,2), }", 8, "8 dimensions"},
+    };
+    char file[512];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        bad_file("x.npy", file, npy(file, cases[i].header, "0123456789ab", cases[i].size), cases[i].words);
+    bad_file("x.npy", "\x93NUMPX\1\0\0\0", 10, "does not start");
+    bad_file("x.npy", "\x93NUMPY\1\0\377\377", 10, "cut short");
+    bad_file("x.npy", "\x93NUMPY\7\0\0\0", 10, "version");
+    bad_file("x.npy", "", 0, "does not start");
+}
+
+static void test_npy_written(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, 3};
+    static const float x[] = {1, 2, 3, 4, 5, 6};
+    char path[256];
+    struct nn_array a;
+    snprintf(path, sizeof path, "%s/y.npy", folder);
+    struct nn_data_request r = {path, 0, 0, NULL};
+    assert_int_equal(nn_npy_write(path, NN_F32, 2, shape, x, &message), 0);
+    assert_int_equal(nn_data_read(&r, &a, &message), 0);
+    assert_true(a.rank == 2 && a.shape[1] == 3 && !memcmp(a.data, x, sizeof x));
+    nn_array_free(&a);
+    remove(path);
+    expect_error(nn_npy_write("/dev/full", NN_F32, 2, shape, x, &message), NN_EFILE, "No space");
+}
+
+/* --- IDX, bytes, gz ------------------------------------------------------------------------------------------------ */
+
+static void test_idx(void **state)
+{
+    (void)state;
+    struct nn_array a;
+    assert_int_equal(read_as("labels", "\0\0\x08\1\0\0\0\3abc", 11, 0, NULL, &a), 0);
+    assert_true(a.rank == 1 && a.shape[0] == 3 && ((uint8_t *)a.data)[2] == 'c');
+    nn_array_free(&a);
+    assert_int_equal(read_as("x", "\0\0\x0C\2\0\0\0\1\0\0\0\2\0\0\1\0\377\377\377\376", 20, 0, NULL, &a), 0);
+    assert_true(a.rank == 2 && ((int32_t *)a.data)[0] == 256 && ((int32_t *)a.data)[1] == -2);
+    nn_array_free(&a);
+    bad_file("x", "\0\0\x07\1\0\0\0\3abc", 11, "0x07 is unknown");
+    bad_file("x", "\0\0\x08\1\0\0\0\3ab", 10, "2 bytes of values");
+    bad_file("x", "\0\0\x08\1\0\0\0\3abcd", 12, "4 bytes of values");
+    bad_file("x", "\0\0\x08\11\0\0\0\3abcd", 12, "9 dimensions");
+    bad_file("x", "\0\0\x08\0", 4, "0 dimensions");
+    bad_file("x", "\0\0\x08\3\377\377\377\377\377\377\377\377\377\377\377\377", 16, "not what its shape");
+    bad_file("x", "hello", 5, "not a known format");
+}
+
+static size_t gzip(const char *from, size_t n, char *to, size_t room)
+{
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+    z.next_in = (unsigned char *)(uintptr_t)from;
+    z.avail_in = (unsigned)n;
+    z.next_out = (unsigned char *)to;
+    z.avail_out = (unsigned)room;
+    deflate(&z, Z_FINISH);
+    deflateEnd(&z);
+    return room - z.avail_out;
+}
+
+static void test_gz(void **state)
+{
+    (void)state;
+    char packed[512];
+    struct nn_array a;
+    size_t n = gzip("\0\0\x08\1\0\0\0\3abc", 11, packed, sizeof packed);
+    assert_int_equal(read_as("labels.gz", packed, n, 0, NULL, &a), 0);
+    assert_int_equal(a.count, 3);
+    nn_array_free(&a);
+    for (size_t cut = 2; cut < n; cut++)
+        bad_file("labels.gz", packed, cut, "gzip");
+    packed[n - 6] ^= 1; /* the checksum */
+    bad_file("labels.gz", packed, n, "damaged");
+    n = gzip("1,2\n", 4, packed, sizeof packed);
+    n += gzip("3,4\n", 4, packed + n, sizeof packed - n); /* two members are one file */
+    assert_int_equal(read_as("x.csv.gz", packed, n, 0, NULL, &a), 0);
+    assert_true(a.shape[0] == 2 && ((double *)a.data)[3] == 4);
+    nn_array_free(&a);
+}
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    struct nn_array a;
+    void *out;
+    int64_t samples;
+    assert_int_equal(read_as("x.txt", "abcdef", 6, 0, NULL, &a), 0);
+    assert_int_equal(nn_array_column("x.txt", &a, NN_I32, 3, &out, &samples, &message), 0);
+    assert_true(samples == 2 && ((int32_t *)out)[5] == 'f');
+    free(out);
+    expect_error(nn_array_column("x.txt", &a, NN_I32, 4, &out, &samples, &message), NN_EMISMATCH, "6 bytes");
+    nn_array_free(&a);
+}
+
+/* --- csv ----------------------------------------------------------------------------------------------------------- */
+
+static void test_csv(void **state)
+{
+    (void)state;
+    const char *file = "\xEF\xBB\xBF" "a,b,c,d\n1, 2.5 ,\"3\",4\r\n\n5,-6e2,7,0x10";
+    struct nn_array a;
+    assert_int_equal(read_as("x.csv:0-1,3", file, strlen(file), 1, NULL, &a), 0);
+    assert_true(a.rank == 2 && a.shape[0] == 2 && a.shape[1] == 3);
+    static const double expected[] = {1, 2.5, 4, 5, -600, 16};
+    assert_memory_equal(a.data, expected, sizeof expected);
+    nn_array_free(&a);
+    assert_int_equal(read_as("x.csv", "1,2,3\n", 6, 0, NULL, &a), 0);
+    assert_int_equal(a.shape[1], 3);
+    nn_array_free(&a);
+}
+
+static void test_csv_words(void **state)
+{
+    (void)state;
+    struct nn_words words = {NULL, 0};
+    struct nn_array a;
+    const char *file = "1,setosa\n2,\"virginica, \"\"the\"\"\"\n3,setosa\n", *more = "1,other\n2,setosa\n";
+    assert_int_equal(read_as("x.csv:1", file, strlen(file), 0, &words, &a), 0);
+    static const double expected[] = {0, 1, 0};
+    assert_memory_equal(a.data, expected, sizeof expected);
+    nn_array_free(&a);
+    assert_true(words.count == 2 && !strcmp(words.word[1], "virginica, \"the\""));
+    assert_int_equal(read_as("x.csv:1", more, strlen(more), 0, &words, &a), 0); /* the same words, the same numbers */
+    assert_true(((double *)a.data)[0] == 2 && ((double *)a.data)[1] == 0);
+    nn_array_free(&a);
+    nn_words_free(&words);
+    assert_int_equal(read_as("x.csv:0", file, strlen(file), 0, &words, &a), 0); /* numbers stay numbers */
+    assert_true(((double *)a.data)[2] == 3 && words.count == 0);
+    nn_array_free(&a);
+}
+
+static void test_csv_malformed(void **state)
+{
+    (void)state;
+    struct nn_array a;
+    bad_file("x.csv", "a,b\n1,2\n", 8, "--skip-lines");
+    bad_file("x.csv", "1,2\n1,x\n", 8, "x.csv:2: 'x' in column 1");
+    bad_file("x.csv:3", "1,2\n", 4, "has 2 columns; column 3");
+    bad_file("x.csv", "1,2\n3\n", 6, "x.csv:2: has 1 columns");
+    bad_file("x.csv", "1,\"2\n", 5, "not closed");
+    bad_file("x.csv", "\n\n", 2, "no rows");
+    bad_file("x.csv", "", 0, "no rows");
+    bad_file("x.csv", "1,,3\n", 5, "is no number");
+    expect_error(read_as("x.csv:3-1", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
+    expect_error(read_as("x.csv:1,", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
+    expect_error(read_as("x.csv:-1", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
+    expect_error(read_as("x.csv:99999999999999999999", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
+}
+
+/* --- values -------------------------------------------------------------------------------------------------------- */
+
+static void test_values_a_type_cannot_hold(void **state)
+{
+    (void)state;
+    static const struct { const char *file; nn_dtype type; const char *words; } cases[] = {
+        {"1\n300\n", NN_U8, "sample 1 has the value 300, which u8 cannot hold"},
+        {"-1\n2\n", NN_U8, "sample 0 has the value -1"},
+        {"1.5\n", NN_I32, "1.5, which i32"},
+        {"2147483648\n", NN_I32, "2147483650"},
+        {"2\n", NN_BOOL, "which bool"},
+        {"nan\n", NN_I32, "nan, which i32"},
+        {"1e300\n", NN_F32, "which f32"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct nn_array a;
+        void *out;
+        int64_t samples;
+        assert_int_equal(read_as("x.csv", cases[i].file, strlen(cases[i].file), 0, NULL, &a), 0);
+        int code = nn_array_column("x.csv", &a, cases[i].type, 1, &out, &samples, &message);
+        expect_error(code, NN_EVALUE, cases[i].words);
+        assert_null(out);
+        nn_array_free(&a);
+    }
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    struct nn_array a;
+    void *out;
+    int64_t samples;
+    assert_int_equal(read_as("x.csv", "1,2,3,4\n5,6,7,8\n", 16, 0, NULL, &a), 0);
+    assert_int_equal(nn_array_column("x.csv", &a, NN_F32, 4, &out, &samples, &message), 0); /* whatever its shape is called */
+    free(out);
+    expect_error(nn_array_column("x.csv", &a, NN_F32, 3, &out, &samples, &message), NN_EMISMATCH,
+                 "has 4 values a sample (2 samples), and 3 were expected");
+    nn_array_free(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_npy_types), cmocka_unit_test(test_npy_malformed), cmocka_unit_test(test_npy_written),
+        cmocka_unit_test(test_idx), cmocka_unit_test(test_gz), cmocka_unit_test(test_bytes), cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_csv_words), cmocka_unit_test(test_csv_malformed),
+        cmocka_unit_test(test_values_a_type_cannot_hold), cmocka_unit_test(test_shapes),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
