@@ -78,7 +78,7 @@ static int convert(const char *name, const struct nn_array *a, nn_dtype type, in
     for (int64_t i = 0; i < a->count; i++) {
         double x = value_at(a, i);
         if (!holds(type, x))
-            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.9g, which %s cannot hold", name,
+            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.10g, which %s cannot hold", name,
                              (long long)(i / each), x, nn_dtype_name(type));
         put_value(type, out, i, x);
     }

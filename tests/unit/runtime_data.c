@@ -113,7 +113,6 @@ static void test_npy_malformed(void **state)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", 8, "malformed"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2", 8, "malformed"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", 0, "not what its shape"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (0, 999999999999999999), }", 0, "too large"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,2), }", 8, "8 dimensions"},
     };
     char file[512];
@@ -275,7 +274,7 @@ static void test_values_a_type_cannot_hold(void **state)
         {"1\n300\n", NN_U8, "sample 1 has the value 300, which u8 cannot hold"},
         {"-1\n2\n", NN_U8, "sample 0 has the value -1"},
         {"1.5\n", NN_I32, "1.5, which i32"},
-        {"2147483648\n", NN_I32, "2147483650"},
+        {"2147483648\n", NN_I32, "2147483648, which"},
         {"2\n", NN_BOOL, "which bool"},
         {"nan\n", NN_I32, "nan, which i32"},
         {"1e300\n", NN_F32, "which f32"},

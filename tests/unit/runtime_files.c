@@ -222,7 +222,7 @@ static void test_malformed(void **state)
     static const struct { const char *header; int bytes; const char *words; } cases[] = {
         {"", 0, "shorter"},
         {"[]", 8, "no JSON object"},
-        {"{", 8, "shorter"},
+        {"{", 8, "cut short"},
         {"{\"a\":{}} ", 8, "malformed"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}", 4, "does not end"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "what its shape needs"},
