@@ -1,6 +1,7 @@
 /* ir/build.c: making operations: attributes in their order, defaults filled in, operands broadcast, types inferred. */
 #include "ir/build.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,26 @@ static struct attr attr_default(enum op op, const struct attr_decl *d)
         break;
     }
     bug("ops.def: '%s' cannot have a default", d->name);
+}
+
+bool attr_is_default(const struct attr *a, const struct attr_decl *d)
+{
+    if (!d->fallback[0])
+        return false;
+    switch (a->kind) {
+    case AT_INT:
+        return a->i == strtoll(d->fallback, NULL, 10);
+    case AT_REAL:
+        return a->real == strtod(d->fallback, NULL) && !signbit(a->real);
+    case AT_BOOL:
+        return a->flag == !strcmp(d->fallback, "true");
+    case AT_WORD:
+        return !strcmp(a->word, d->fallback);
+    case AT_INTS:
+    case AT_DIMS:
+        break;
+    }
+    return false;
 }
 
 static const struct attr *attr_given(const struct attr *attrs, int count, const char *name)

@@ -28,6 +28,7 @@ struct attr at_bool(const char *name, bool flag);
 struct attr at_word(const char *name, const char *word);
 struct attr at_ints(const char *name, const int64_t *ints, int count);
 struct attr at_dims(const char *name, const struct dim *dims, int count);
+bool attr_is_default(const struct attr *a, const struct attr_decl *d);      /* what leaving it out gives; -0 is not 0 */
 
 struct value *poison(struct build *b);
 bool is_poison(const struct value *v);

@@ -1,9 +1,9 @@
 /* ir/print.c: the dump: one operation a line, as README.md shows it. What parse.c reads back prints the same. */
 #include <ctype.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/build.h"
 #include "ir/ir.h"
 
 enum { COMMENT_COLUMN = 80 };
@@ -130,26 +130,12 @@ static void print_attr(struct printer *p, const struct attr *a)
     text_putc(t, ']');
 }
 
-/* Whether the attribute has the value that leaving it out gives. */
-static bool is_default(const struct attr *a, const struct attr_decl *d)
-{
-    if (!d->fallback[0])
-        return false;
-    switch (a->kind) {
-    case AT_INT: return a->i == strtoll(d->fallback, NULL, 10);
-    case AT_REAL: return a->real == strtod(d->fallback, NULL) && !signbit(a->real);
-    case AT_BOOL: return a->flag == !strcmp(d->fallback, "true");
-    case AT_WORD: return !strcmp(a->word, d->fallback);
-    default: return false;
-    }
-}
-
 static void print_attrs(struct printer *p, const struct node *n)
 {
     struct op_signature s = op_signature(n->op);
     bool first = !n->operands;
     for (int i = 0; i < n->attrs; i++) {
-        if (is_default(&n->attr[i], &s.attr[i]))
+        if (attr_is_default(&n->attr[i], &s.attr[i]))
             continue;
         text_add(p->t, "%s%s = ", first ? " " : ", ", n->attr[i].name);
         print_attr(p, &n->attr[i]);

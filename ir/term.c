@@ -1,7 +1,6 @@
 /* ir/term.c: see term.h. Reading, building and matching, in this order. */
 #include "ir/term.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "ir/reader.h"
@@ -459,19 +458,6 @@ static bool match_attr(const struct term *t, const struct attr *a, struct bindin
     return true;
 }
 
-/* Whether an attribute has the default of its declaration. */
-static bool is_default(const struct attr *a, const struct attr_decl *d)
-{
-    if (!d->fallback[0])
-        return false;
-    switch (a->kind) {
-    case AT_INT: case AT_REAL: return number_is(a, strtod(d->fallback, NULL));
-    case AT_BOOL: return a->flag == (strcmp(d->fallback, "true") == 0);
-    case AT_WORD: return strcmp(a->word, d->fallback) == 0;
-    default: return false;
-    }
-}
-
 static bool match_attrs(const struct term *t, const struct node *n, struct bindings *names)
 {
     struct op_signature s = op_signature(n->op);
@@ -482,7 +468,7 @@ static bool match_attrs(const struct term *t, const struct node *n, struct bindi
         for (int k = 0; k < t->attrs; k++)
             if (strcmp(t->attr_name[k], s.attr[i].name) == 0)
                 given = t->attr[k];
-        if (given ? !match_attr(given, a, names) : !is_default(a, &s.attr[i]))
+        if (given ? !match_attr(given, a, names) : !attr_is_default(a, &s.attr[i]))
             return false;
     }
     return true;
