@@ -467,8 +467,8 @@ static struct value *index_of(struct elab *e, struct builtin_args *g, int i, int
         return NULL;
     }
     if (!e->body) {
-        struct attr attrs[] = { at_int("low", 0), at_int("high", size) };
-        build_node(&b, OP_bound, &x, 1, attrs, 2);
+        struct attr attrs[] = { at_int("low", 0), at_int("high", size), at_int("except", 0) };     /* 0: none besides */
+        build_node(&b, OP_bound, &x, 1, attrs, 3);
     }
     return x;
 }
