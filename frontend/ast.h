@@ -82,6 +82,7 @@ struct parse {
     int line, column;           /* of the next character */
     struct place brace[256];    /* the braces that are open */
     int braces;
+    bool lost;                  /* between the items of the file: what follows an error there is no error of its own */
     bool failed;                /* something was reported that ends the reading */
 };
 

@@ -515,6 +515,12 @@ struct val builtin_bound(struct elab *e, struct builtin_args *g)
     struct value *x = arg_tensor(e, g, 0, DT_I32);
     if (!x || !arg_int(e, g, 1, &low) || !arg_int(e, g, 2, &high) || !arg_int(e, g, 3, &except))
         return v_poison();
+    if (x->type.dtype != DT_I32 && x->type.dtype != DT_U8) {
+        error_at(e, e->at, "a label is i32, not %s", type_text(e->arena, x->type, e->m->f64));
+        e->returned = true;         /* as in require: the rest would only complain of the same */
+        e->result = v_poison();
+        return v_poison();
+    }
     struct build b = builder(e);
     struct attr attrs[] = { at_int("low", low), at_int("high", high), at_int("except", except) };
     if (!e->body)
@@ -728,6 +734,11 @@ struct val builtin_all_but(struct elab *e, struct builtin_args *g)
     int count, kept = 0;
     if (!arg_int(e, g, 1, &rank) || !arg_ints(e, g, 0, &axes, &count))
         return v_poison();
+    for (int k = 0; k < count; k++)
+        if (axes[k] < -rank || axes[k] >= rank) {
+            error_at(e, e->at, "there is no axis %lld in a tensor of %lld dimensions", (long long)axes[k], (long long)rank);
+            return v_poison();
+        }
     struct val v = v_list(e, (int)rank);
     for (int i = 0; i < rank; i++) {
         bool out = false;

@@ -97,6 +97,11 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
         g->ok = false;
         return;
     }
+    if (g->given[i]) {
+        error_at(e, at, "argument '%s' is given twice", formal(b, i)->text);
+        g->ok = false;
+        return;
+    }
     g->next_input = i + 1;
     g->tensor[i] = v;
     g->given[i] = true;
@@ -108,6 +113,11 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
     int i = next_formal(b, g->next_constant, true);
     if (i >= b->tree->items) {
         error_at(e, at, "'%s' does not take %s here", b->tree->text, describe(e, &v));
+        g->ok = false;
+        return;
+    }
+    if (g->given[i]) {
+        error_at(e, at, "argument '%s' is given twice", formal(b, i)->text);
         g->ok = false;
         return;
     }

@@ -69,8 +69,11 @@ static int backward_body(struct elab *e, struct custom *c, struct place at)
     e->in_backward = true;
     run_statements(e, tree->c);
     e->in_backward = false;
-    if (!e->returned)
+    if (!e->returned) {
+        if (!diag_errors(e->diag))
+            error_at(e, tree->at, "the backward of '%s' ends without a return", tree->text);
         return -1;
+    }
     struct val v = e->result;
     count = returned_values(e, v, at, gradient, MOST);
     if (count < 0)

@@ -127,6 +127,7 @@ struct elab {
     bool returned;
     struct val result;                  /* of `return` or `yield` */
     struct val *yields;
+    int yields_depth;           /* the depth of the scan they belong to: a block it applies is deeper */
     struct value **losses;
     int loss_count;
     size_t loss_capacity;

@@ -53,16 +53,18 @@ start: file                             { p->result = $1; }
 file: %empty                            { $$ = ast_new(p, A_FILE, @$); }
     | file top                          { $$ = $2 ? ast_add(p, $1, $2) : $1; }
 
-top: imports                            { $$ = $1; }
-    | CONST constants ';'               { $$ = $2; }
+top: imports                            { p->lost = false; $$ = $1; }
+    | CONST constants ';'               { p->lost = false; $$ = $2; }
     | CONST error ';'                   { $$ = NULL; yyerrok; }
-    | BLOCK NAME '(' formals ')' body   { $$ = ast_text(p, A_BLOCK, @2, $2); $$->item = $4->item; $$->items = $4->items; $$->b = $6; }
+    | BLOCK NAME '(' formals ')' body   { p->lost = false; $$ = ast_text(p, A_BLOCK, @2, $2); $$->item = $4->item; $$->items = $4->items; $$->b = $6; }
     | BLOCK NAME '(' formals ')' body BACKWARD '(' names ')' body
-                                        { $$ = ast_text(p, A_BLOCK, @2, $2); $$->item = $4->item; $$->items = $4->items; $$->b = $6;
+                                        { p->lost = false;
+                                          $$ = ast_text(p, A_BLOCK, @2, $2); $$->item = $4->item; $$->items = $4->items; $$->b = $6;
                                           $$->c = $11; $$->backward = $9->item; $$->backwards = $9->items; }
-    | NET NAME body                     { $$ = ast_text(p, A_NET, @2, $2); $$->b = $3; }
-    | error ';'                         { $$ = NULL; yyerrok; }
-    | error '}'                         { $$ = NULL; yyerrok; }
+    | NET NAME body                     { p->lost = false; $$ = ast_text(p, A_NET, @2, $2); $$->b = $3; }
+    | error ';'                         { $$ = NULL; p->lost = true; yyerrok; }
+    | error '}'                         { $$ = NULL; p->lost = true; yyerrok; }
+    | error body                        { $$ = NULL; p->lost = true; yyerrok; (void)$2; }
 
 imports: IMPORT STRING ';'              { $$ = ast_text(p, A_IMPORT, @2, $2); }
 
@@ -92,6 +94,7 @@ names: any_name                         { $$ = ast_add(p, ast_new(p, A_LIST, @1)
     | names ',' any_name                { $$ = ast_add(p, $1, ast_text(p, A_NAME, @3, $3)); }
 
 body: open statements close             { $$ = $2; }
+    | open statements error close       { $$ = $2; yyerrok; }
 open: '{'                               { open_brace(p, @1); }
 close: '}'                              { close_brace(p); }
 
@@ -122,6 +125,7 @@ statement: binding ';'                  { $$ = $1; }
     | OPTIMIZER postfix FOR globs ';'   { $$ = $4; $$->kind = A_OPTIMIZER; $$->at = @2; $$->a = $2; }
     | ';'                               { $$ = NULL; }
     | error ';'                         { $$ = NULL; yyerrok; }
+    | error body                        { $$ = NULL; yyerrok; (void)$2; }
 
 statement_body: body                    { $$ = $1; }
 
@@ -300,8 +304,31 @@ static void close_brace(struct parse *p)
 static void yyerror(struct place *at, void *scanner, struct parse *p, const char *message)
 {
     (void)scanner;
-    diag_error(p->diag, *at, "%s", message);
+    if (!strcmp(message, "memory exhausted"))
+        diag_error(p->diag, *at, "nested too deep: the limit is %d words that are still open", YYMAXDEPTH);
+    else
+        diag_error(p->diag, *at, "%s", message);
     p->failed = true;
+}
+
+static bool among(const yysymbol_kind_t *expected, int count, yysymbol_kind_t wanted)
+{
+    for (int i = 0; i < count; i++)
+        if (expected[i] == wanted)
+            return true;
+    return false;
+}
+
+/* Where a statement may start, and this is none. */
+static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found)
+{
+    const char *is = yysymbol_name(found);
+    if (found == YYSYMBOL_ELSE)
+        diag_error(p->diag, at, "%s without an 'if' before it", is);
+    else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_CONST || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
+        diag_error_hint(p->diag, at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", is);
+    else
+        diag_error_hint(p->diag, at, NULL, NULL, found == YYSYMBOL_FLOOR ? "a comment starts with '#'" : NULL, "no statement starts with %s", is);
 }
 
 /* What a reader would say: what was expected where that is little, and what stands there. */
@@ -320,11 +347,31 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
         return 0;
     }
     const char *is = found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(found);
+    const char *semicolon = "';'", *closes[] = { "')'", "']'", "':'" };
+    bool value = among(expected, count, YYSYMBOL_NUMBER), comma = false;
+    if (p->lost && !p->braces)
+        return 0;
+    if (among(expected, count, YYSYMBOL_PARAM)) {
+        no_statement(p, at, found);
+        return 0;
+    }
     for (int i = 0; i < count; i++)
-        if (!strcmp(yysymbol_name(expected[i]), "';'")) {
-            diag_error_hint(p->diag, at, "';'", is, "is a ';' missing before this?", "expected ';' before %s", is);
+        comma |= !strcmp(yysymbol_name(expected[i]), "','");
+    for (int i = 0; i < count; i++)
+        if (!strcmp(yysymbol_name(expected[i]), semicolon)) {
+            diag_error_hint(p->diag, at, semicolon, is, "is a ';' missing before this?", "expected ';' before %s", is);
             return 0;
         }
+    for (size_t k = 0; k < sizeof closes / sizeof *closes; k++)
+        for (int i = 0; i < count && !value; i++)
+            if (!strcmp(yysymbol_name(expected[i]), closes[k])) {
+                diag_error(p->diag, at, "expected %s%s before %s", comma ? "',' or " : "", closes[k], is);
+                return 0;
+            }
+    if (value && count > MOST) {
+        diag_error(p->diag, at, "expected a value before %s", is);
+        return 0;
+    }
     struct text t = text_make(p->arena);
     for (int i = 0; i < count && count <= MOST; i++)
         text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));
@@ -393,7 +440,7 @@ struct ast *parse_file(struct arena *a, struct names *names, struct diag *d, con
     yy_scan_string(text, scanner);
     int status = yyparse(scanner, &p);
     yylex_destroy(scanner);
-    if (status == 2)
+    if (status == 2 && !p.failed)
         diag_error(d, (struct place){ file, p.line, p.column, 0 }, "nested too deep");
     return status || p.failed || diag_errors(d) ? NULL : p.result;
 }

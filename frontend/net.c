@@ -101,7 +101,7 @@ static struct env *load(struct loader *l, const char *path, const struct ast *im
 static const char *find_import(struct loader *l, const char *from, const char *wanted)
 {
     struct elab *e = l->e;
-    const char *why, *path = path_join(e->arena, path_folder(e->arena, from), wanted);
+    const char *why, *path = strchr(from, '/') ? path_join(e->arena, path_folder(e->arena, from), wanted) : wanted;
     size_t length;
     if (file_read(e->arena, path, &length, &why))
         return path;
@@ -185,7 +185,7 @@ static struct env *load(struct loader *l, const char *path, const struct ast *im
     const char *why, *text = file_read(e->arena, path, &length, &why);
     if (!text) {
         error_at(e, at, import ? "cannot read '%s': %s" : "cannot read it%.0s: %s", path, why);
-        l->status = 3;
+        l->status = import ? 1 : 3;
         return NULL;
     }
     if (strlen(text) != length) {

@@ -153,6 +153,7 @@ struct val eval_scan(struct elab *e, const struct ast *x)
     struct graph *outside = e->graph;
     struct val *outer_yields = e->yields, yields = v_none();
     bool in_net = e->in_net;
+    int yields_depth = e->yields_depth;
     s->body = (struct body){ .kind = BODY_SCAN, .graph = graph_new(e->m, GRAPH_BODY), .outer = e->body };
     e->env = env_new(e, env);
     bool ok = step_parameters(e, s, x);
@@ -160,6 +161,7 @@ struct val eval_scan(struct elab *e, const struct ast *x)
         e->graph = s->body.graph;
         e->body = &s->body;
         e->yields = &yields;
+        e->yields_depth = e->depth;
         e->in_net = false;
         run_statements(e, x->b);
         ok = !diag_errors(e->diag);
@@ -172,6 +174,7 @@ struct val eval_scan(struct elab *e, const struct ast *x)
     e->graph = outside;
     e->body = s->body.outer;
     e->yields = outer_yields;
+    e->yields_depth = yields_depth;
     e->env = env;
     e->in_net = in_net;
     return ok ? make_scan(e, s) : v_poison();

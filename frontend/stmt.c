@@ -132,11 +132,21 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
     struct init init;
+    const struct val *before = look_up(e, s->text, false);
+    const struct var *known = before && before->kind == V_TENSOR ? before->tensor->var : NULL;
+    if (known && known->data == e->instance && known == module_find(e->m, variable_path(e, s->text))) {
+        error_at(e, place_of(e, s), "'%s' is declared twice", s->text);
+        return;
+    }
     bind(e, s->text, v_poison());
     if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
         return;
     if (shape_batches(t)) {
         error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
+        if (e->in_library) {        /* the rest of the layer would only complain of the same */
+            e->returned = true;
+            e->result = v_poison();
+        }
         return;
     }
     if (t.dtype != DT_REAL) {
@@ -163,6 +173,10 @@ static void run_update(struct elab *e, const struct ast *s)
     if (!v || v->role != ROLE_STATE) {
         if (!old || old->kind != V_POISON)
             error_at(e, place_of(e, s), "'%s' is no state of this block: `update` changes a `state`", s->text);
+        return;
+    }
+    if (e->body) {
+        error_at(e, place_of(e, s), "`update` cannot stand in a scan or in a block with a backward of its own: carry '%s', and update it after", s->text);
         return;
     }
     if (e->mode != MODE_TRAIN)
@@ -261,7 +275,7 @@ static void run_return(struct elab *e, const struct ast *s)
 
 static void run_yield(struct elab *e, const struct ast *s)
 {
-    if (!e->body || e->body->kind != BODY_SCAN || !e->yields) {
+    if (!e->body || e->body->kind != BODY_SCAN || !e->yields || e->depth != e->yields_depth) {
         error_at(e, s->at, "`yield` belongs to the body of a scan");
         return;
     }
@@ -359,7 +373,12 @@ static struct value *scalar(struct elab *e, const struct ast *x, const char *wha
     if (v.kind == V_POISON)
         return NULL;
     struct value *t = tensor_of(e, &v, x->at, what, DT_REAL);
-    if (t && (t->type.rank || t->type.dtype != DT_REAL)) {
+    if (t && !t->type.rank && t->type.dtype != DT_REAL) {
+        error_at(e, place_of(e, x), "%s%s%s is real, not %s: convert with f32(...)", what, *called ? " " : "", called,
+                 type_text(e->arena, t->type, e->m->f64));
+        return NULL;
+    }
+    if (t && t->type.rank) {
         diag_error_hint(e->diag, place_of(e, x), "a scalar", type_text(e->arena, t->type, e->m->f64), NULL,
                         "%s%s%s must be a scalar, not %s: take its mean or its sum", what, *called ? " " : "", called,
                         type_text(e->arena, t->type, e->m->f64));
@@ -426,7 +445,9 @@ static void statement(struct elab *e, const struct ast *s)
     case A_IF: run_if(e, s); break;
     case A_FOR: run_for(e, s); break;
     case A_RETURN:
-        if (e->in_net)
+        if (e->yields && e->body && e->body->kind == BODY_SCAN && e->depth == e->yields_depth)
+            error_at(e, s->at, "`return` belongs to a block; a scan has `yield`");
+        else if (e->in_net)
             error_at(e, s->at, "`return` belongs to a block; a net has `output`");
         else
             run_return(e, s);
