@@ -32,30 +32,38 @@ double nn_app_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Means over batches, weighted by their samples. */
+/* One batch from sample `at` on; its weighted part of the means. */
+static int evaluate_batch(const struct nn_set *s, void *m, int64_t at, int64_t *index, void **batch, double *room,
+                          double *loss, double *metrics)
+{
+    const nn_model *model = s->model;
+    int n = s->samples - at < model->batch ? (int)(s->samples - at) : model->batch;
+    double part = (double)n / (double)s->samples;
+    for (int i = 0; i < n; i++)
+        index[i] = nn_set_place(s, at + i);
+    nn_set_gather(s, index, n, batch);
+    int code = model->eval(m, n, (const void *const *)batch, room, room + 1);
+    if (code)
+        return nn_app_call_failed(s, m, code, index, n, batch);
+    *loss += nn_app_real(model, room, 0) * part;
+    for (int k = 0; metrics && k < model->metrics; k++)
+        metrics[k] += nn_app_real(model, room + 1, k) * part;
+    return 0;
+}
+
 int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metrics)
 {
     const nn_model *model = s->model;
     void **batch = nn_batch_new(model);
     int64_t *index = malloc((size_t)model->batch * sizeof *index);
-    double one[1], *some = calloc((size_t)model->metrics + 1, sizeof *some);
-    int status = batch && index && some ? 0 : nn_app_fail(model, 1, "no memory");
+    double *room = calloc((size_t)model->metrics + 2, sizeof *room);
+    int status = batch && index && room ? 0 : nn_app_fail(model, 1, "no memory");
     *loss = 0;
     for (int k = 0; metrics && k < model->metrics; k++)
         metrics[k] = 0;
-    for (int64_t at = 0; at < s->samples && !status; at += model->batch) {
-        int n = s->samples - at < model->batch ? (int)(s->samples - at) : model->batch;
-        for (int i = 0; i < n; i++)
-            index[i] = s->stream ? (at + i) * s->window : at + i;
-        nn_set_gather(s, index, n, batch);
-        int code = model->eval(m, n, (const void *const *)batch, one, some);
-        if (code)
-            status = nn_app_call_failed(s, m, code, index, n, batch);
-        *loss += nn_app_real(model, one, 0) * n / (double)s->samples;
-        for (int k = 0; metrics && k < model->metrics; k++)
-            metrics[k] += nn_app_real(model, some, k) * n / (double)s->samples;
-    }
-    free(some);
+    for (int64_t at = 0; at < s->samples && !status; at += model->batch)
+        status = evaluate_batch(s, m, at, index, batch, room, loss, metrics);
+    free(room);
     free(index);
     nn_batch_free(model, batch);
     return status;
@@ -63,13 +71,13 @@ int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metri
 
 static int run(const nn_model *model, const char *command, const struct nn_options *o)
 {
-    switch (command[0]) {
-    case 't': return nn_app_train(model, o);
-    case 'e': return nn_app_eval(model, o);
-    case 'b': return nn_app_bench(model, o);
-    case 'c': return nn_app_check(model, o);
-    default: return command[2] == 'f' && command[3] == 'o' ? nn_app_info(model, o) : nn_app_infer(model, o);
-    }
+    static const struct { const char *name; int (*run)(const nn_model *, const struct nn_options *); } commands[] = {
+        {"info", nn_app_info}, {"train", nn_app_train}, {"eval", nn_app_eval},
+        {"infer", nn_app_infer}, {"bench", nn_app_bench}, {"check", nn_app_check}};
+    size_t i = 0;
+    while (strcmp(commands[i].name, command))
+        i++; /* nn_options_read knows no others */
+    return commands[i].run(model, o);
 }
 
 int nn_app_main(const nn_model *model, int argc, char **argv)

@@ -61,6 +61,7 @@ struct nn_column {
     int64_t each;       /* values a sample */
     size_t sample_size; /* bytes of them */
     int shift;          /* windows: bytes behind the window's start; else -1 */
+    struct nn_words words; /* what numbers in it stand for, where the file had words */
 };
 
 /* Inputs, then targets. Where windows are taken, `samples` are as many as lie side by side in the stream. */
@@ -74,9 +75,18 @@ struct nn_set {
     const char *stream_file;
 };
 
-/* Reads what the bindings name. targets: whether those are needed too. 0, 1 or 2. */
-int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_bindings *in, const char *windows, int targets,
-                const struct nn_options *o);
+/* Where the samples of a command are. option: what names them, for messages. */
+struct nn_source {
+    const struct nn_bindings *in;
+    const char *windows;
+    const char *option; /* "in" or "val-in" */
+    int targets;        /* whether targets are needed too */
+    int skip_lines;
+};
+
+/* Reads them. Words have the numbers that they have in `like`, unless that is NULL, and new words the next ones. 0, 1 or 2;
+ * nn_set_free is due in any case. */
+int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from, struct nn_set *like);
 void nn_set_free(struct nn_set *s);
 
 /* The ports in order: inputs, then targets. */
@@ -87,8 +97,16 @@ int64_t nn_port_each(const nn_port *p); /* values a sample; 0 where the samples 
 void **nn_batch_new(const nn_model *model);
 void nn_batch_free(const nn_model *model, void **batch);
 
+/* Room for a batch of each output, likewise. */
+void **nn_outputs_new(const nn_model *model);
+void nn_outputs_free(const nn_model *model, void **out);
+size_t nn_port_bytes(const nn_port *p, int n); /* of n samples */
+
 /* Copies samples; index holds places as nn_order_at gives them. */
 void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *const *batch);
+
+/* The place of sample i when all are taken one after the other. */
+int64_t nn_set_place(const struct nn_set *s, int64_t i);
 
 /* Which sample stands where: a pure function of seed, epoch and place, so a run that is resumed needs no more than them. */
 struct nn_order {
@@ -99,14 +117,14 @@ struct nn_order {
     int64_t *permutation;
 };
 
-int nn_order_make(struct nn_order *o, const struct nn_set *set, uint64_t seed, int shuffle);
+int nn_order_make(struct nn_order *o, const struct nn_set *set, uint64_t seed, int shuffle); /* 0, or 1 after a message */
 void nn_order_free(struct nn_order *o);
 int64_t nn_order_at(struct nn_order *o, int64_t epoch, int64_t place);
 
 /* Says why a call on a batch failed: file, sample, what was expected. Gives 1. */
 int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t *index, int n, void *const *batch);
 
-/* Inputs (and targets) at random, within the ranges the model takes. */
+/* Inputs and targets at random, within the ranges the model takes. 0, or 1 after a message. */
 int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
 
 /* --- shared by commands -------------------------------------------------------------------------------------------- */

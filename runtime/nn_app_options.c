@@ -48,7 +48,7 @@ static const struct option_row {
 } rows[] = {
 #define AT(field) offsetof(struct nn_options, field)
     {"in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in), "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz"},
-    {"windows", "A,B=FILE", TEXT, TRAIN | EVAL | CHECK, AT(windows), "windows of a byte stream for A, and shifted by one for B"},
+    {"windows", "A,B=FILE", TEXT, TRAIN | EVAL | INFER | CHECK, AT(windows), "windows of a byte stream for A, and shifted by one for B"},
     {"val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in), "samples to measure on after every epoch"},
     {"val-windows", "A,B=FILE", TEXT, TRAIN, AT(val_windows), "the same from a byte stream"},
     {"skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines), "lines of titles at the head of CSV files"},
@@ -61,7 +61,7 @@ static const struct option_row {
     {"no-shuffle", NULL, FLAG, TRAIN, AT(no_shuffle), "samples in the order of the files"},
     {"lr", "x", REAL, TRAIN, AT(lr), "this learning rate instead of the model's own"},
     {"save", "FILE", TEXT, TRAIN, AT(save), "write the weights at the end"},
-    {"checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint), "write all that is needed to go on, after every epoch and at the end"},
+    {"checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint), "write all that is needed to go on: after every epoch, and at the end"},
     {"every", "K", COUNT, TRAIN, AT(every), "... after every K steps instead"},
     {"resume", "FILE", TEXT, TRAIN, AT(resume), "go on from a checkpoint, bit for bit as if never stopped"},
     {"log", "FILE", TEXT, TRAIN, AT(log), "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)"},

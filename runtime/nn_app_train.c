@@ -1,17 +1,18 @@
 /* nn_app_train.c: `train`: steps over samples in an order that the seed and the step alone decide, so that a run that was
  * stopped goes on as if it never had been.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 
 #include "nn_app.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* a signal has nowhere else to leave its mark */
 
 static void on_interrupt(int signal)
 {
@@ -26,20 +27,102 @@ struct training {
     struct nn_order order;
     void *m, **batch;
     int64_t *index;
-    int n, terminal;
-    int64_t steps_an_epoch, step, last, epoch_samples;
-    double started, loss_sum;
-    int64_t loss_count;
+    int n;                            /* samples a step */
+    int64_t steps_an_epoch, step, last;
+    int64_t samples;                  /* trained on by this process */
+    double loss_sum, loss_weight;     /* over the samples of this epoch */
+    double *metric;                   /* of the last batch they were measured on, or of the validation samples */
+    void *reals;                      /* room for what the model writes */
+    double started, shown;            /* seconds */
+    int bar;
     FILE *log;
 };
 
+/* --- what is shown ------------------------------------------------------------------------------------------------- */
+
+static double mean_loss(const struct training *t)
+{
+    return t->loss_weight > 0 ? t->loss_sum / t->loss_weight : 0;
+}
+
+static double speed(const struct training *t)
+{
+    double seconds = nn_app_now() - t->started;
+    return seconds > 0 ? (double)t->samples / seconds : 0;
+}
+
+/* Metrics of the batch at hand: an evaluation of it, which changes nothing of the training. */
+static int measure_batch(struct training *t, int n)
+{
+    if (!t->model->metrics || !t->model->eval)
+        return 0;
+    int code = t->model->eval(t->m, n, (const void *const *)t->batch, NULL, t->reals);
+    if (code)
+        return nn_app_call_failed(&t->set, t->m, code, t->index, n, t->batch);
+    for (int i = 0; i < t->model->metrics; i++)
+        t->metric[i] = nn_app_real(t->model, t->reals, i);
+    return 0;
+}
+
+static void print_metrics(const struct training *t, const char *before)
+{
+    for (int i = 0; i < t->model->metrics; i++)
+        printf("  %s%s %.4f", before, t->model->metric[i], t->metric[i]);
+}
+
+static int show_bar(struct training *t, int n)
+{
+    double now = nn_app_now(), part = t->last ? (double)t->step / (double)t->last : 1;
+    if (!t->bar || (now - t->shown < 0.2 && t->step < t->last))
+        return 0;
+    if (measure_batch(t, n))
+        return 1;
+    char bar[25];
+    for (int i = 0; i < 24; i++)
+        bar[i] = i < (int)(part * 24) ? '#' : '.';
+    bar[24] = 0;
+    int64_t left = (int64_t)(speed(t) > 0 ? (double)(t->last - t->step) * t->n / speed(t) : 0);
+    printf("\r\033[K[%s] %3d %%  loss %.4f", bar, (int)(part * 100), mean_loss(t));
+    print_metrics(t, "");
+    printf("  %.0f samples/s  %lld:%02lld left", speed(t), (long long)(left / 60), (long long)(left % 60));
+    fflush(stdout);
+    t->shown = now;
+    return 0;
+}
+
+/* One line an epoch. Without validation samples the metrics are those of its last batch. */
+static int end_epoch(struct training *t, int64_t epoch, int n)
+{
+    double val_loss = 0;
+    int validates = t->val.column != NULL;
+    if (t->o->quiet && !validates)
+        return 0;
+    if (validates ? nn_app_evaluate(&t->val, t->m, &val_loss, t->metric) : measure_batch(t, n))
+        return 1;
+    if (t->o->quiet)
+        return 0;
+    printf("%sepoch %lld  step %lld  loss %.6f", t->bar ? "\r\033[K" : "", (long long)epoch + 1, (long long)t->step,
+           mean_loss(t));
+    if (validates)
+        printf("  val loss %.6f", val_loss);
+    print_metrics(t, validates ? "val " : "");
+    printf("  %.0f samples/s\n", speed(t));
+    fflush(stdout);
+    return 0;
+}
+
+/* --- log ----------------------------------------------------------------------------------------------------------- */
+
+/* A resumed run goes on behind the rows that are there. */
 static int open_log(struct training *t)
 {
     if (!t->o->log)
         return 0;
-    t->log = fopen(t->o->log, "w");
+    t->log = fopen(t->o->log, t->o->resume ? "a" : "w");
     if (!t->log)
-        return nn_app_fail(t->model, 1, "cannot write %s", t->o->log);
+        return nn_app_fail(t->model, 1, "%s: cannot be written: %s", t->o->log, strerror(errno));
+    if (fseek(t->log, 0, SEEK_END) == 0 && ftell(t->log) > 0)
+        return 0;
     fputs("step,loss", t->log);
     for (int i = 0; i < t->model->metrics; i++)
         fprintf(t->log, ",%s", t->model->metric[i]);
@@ -47,76 +130,57 @@ static int open_log(struct training *t)
     return 0;
 }
 
-static void log_step(struct training *t, double loss, const double *metrics)
+static int log_step(struct training *t, double loss)
 {
     if (!t->log)
-        return;
+        return 0;
     fprintf(t->log, "%lld,%.9g", (long long)t->step, loss);
     for (int i = 0; i < t->model->metrics; i++)
-        fprintf(t->log, ",%.9g", metrics ? metrics[i] : NAN);
+        fprintf(t->log, ",%.9g", t->metric[i]);
     fprintf(t->log, ",%.6f\n", nn_app_now() - t->started);
+    return ferror(t->log) ? nn_app_fail(t->model, 1, "%s: cannot be written: %s", t->o->log, strerror(errno)) : 0;
 }
 
-static void show_bar(struct training *t)
+static int close_log(struct training *t, int status)
 {
-    double seconds = nn_app_now() - t->started, part = (double)t->step / (double)t->last;
-    char bar[31];
-    int full = (int)(part * 30);
-    for (int i = 0; i < 30; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[30] = 0;
-    fprintf(stdout, "\r[%s] %3d %%  loss %.4f  %.0f samples/s  %.0f s left ", bar, (int)(part * 100), t->loss_sum / (double)(t->loss_count ? t->loss_count : 1),
-            (double)t->step * t->n / (seconds > 0 ? seconds : 1), part > 0 ? seconds / part - seconds : 0);
-    fflush(stdout);
+    if (!t->log)
+        return status;
+    if (fclose(t->log) != 0 && !status)
+        status = nn_app_fail(t->model, 1, "%s: cannot be written: %s", t->o->log, strerror(errno));
+    return status;
 }
 
-/* One line an epoch. */
-static int end_epoch(struct training *t, int64_t epoch)
-{
-    double loss, metrics[64];
-    if (t->terminal && !t->o->quiet)
-        fputs("\r\033[K", stdout);
-    if (!t->o->quiet)
-        printf("epoch %lld  loss %.6f", (long long)epoch + 1, t->loss_sum / (double)(t->loss_count ? t->loss_count : 1));
-    t->loss_sum = 0;
-    t->loss_count = 0;
-    if (t->val.column) {
-        if (nn_app_evaluate(&t->val, t->m, &loss, t->model->metrics <= 64 ? metrics : NULL))
-            return 1;
-        if (!t->o->quiet)
-            printf("  val loss %.6f", loss);
-        for (int i = 0; i < t->model->metrics && i < 64 && !t->o->quiet; i++)
-            printf("  val %s %.4f", t->model->metric[i], metrics[i]);
-    }
-    double seconds = nn_app_now() - t->started;
-    if (!t->o->quiet)
-        printf("  %.0f samples/s\n", (double)t->step * t->n / (seconds > 0 ? seconds : 1));
-    fflush(stdout);
-    return 0;
-}
+/* --- steps --------------------------------------------------------------------------------------------------------- */
 
-static int one_step(struct training *t, int64_t step)
+/* Fills the batch of a step; gives its samples. The last batch of an epoch holds what is left. */
+static int take_batch(struct training *t, int64_t step)
 {
     int64_t epoch = step / t->steps_an_epoch, first = step % t->steps_an_epoch * t->n;
-    int64_t left = t->set.samples - first;
-    int n = left < t->n ? (int)left : t->n;
-    double reals[1];
+    int n = t->set.samples - first < t->n ? (int)(t->set.samples - first) : t->n;
     for (int i = 0; i < n; i++)
         t->index[i] = nn_order_at(&t->order, epoch, first + i);
     nn_set_gather(&t->set, t->index, n, t->batch);
-    int code = t->model->train_step(t->m, n, (const void *const *)t->batch, reals);
+    return n;
+}
+
+static int one_step(struct training *t, int n)
+{
+    if (t->log && measure_batch(t, n)) /* before the step, as the loss */
+        return 1;
+    int code = t->model->train_step(t->m, n, (const void *const *)t->batch, t->reals);
     if (code)
         return nn_app_call_failed(&t->set, t->m, code, t->index, n, t->batch);
-    double loss = nn_app_real(t->model, reals, 0);
-    t->loss_sum += loss;
-    t->loss_count++;
+    double loss = nn_app_real(t->model, t->reals, 0);
+    t->loss_sum += loss * n;
+    t->loss_weight += n;
+    t->samples += n;
     t->step++;
-    log_step(t, loss, NULL);
-    if (t->terminal && !t->o->quiet && (t->step % 16 == 0 || t->step == t->last))
-        show_bar(t);
-    if (isfinite(loss))
-        return 0;
-    return nn_app_fail(t->model, 1, "the loss is no longer a number at step %lld: is the learning rate too high?", (long long)step);
+    if (log_step(t, loss))
+        return 1;
+    if (!isfinite(loss))
+        return nn_app_fail(t->model, 1, "the loss is no longer a number at step %lld: is the learning rate too high?",
+                           (long long)t->step);
+    return show_bar(t, n);
 }
 
 static int keep(struct training *t)
@@ -126,18 +190,30 @@ static int keep(struct training *t)
     return 0;
 }
 
-static int loop(struct training *t, int64_t from)
+/* What is due after a step: the epoch's line, a checkpoint. */
+static int after_step(struct training *t, int n)
 {
-    for (int64_t step = from; step < t->last && !interrupted; step++) {
-        if (one_step(t, step))
-            return 1;
-        if (t->o->every > 0 && (step + 1) % t->o->every == 0 && keep(t))
-            return 1;
-        if (((step + 1) % t->steps_an_epoch == 0 || step + 1 == t->last) && end_epoch(t, step / t->steps_an_epoch))
+    int whole = t->step % t->steps_an_epoch == 0;
+    if ((whole || t->step == t->last) && end_epoch(t, (t->step - 1) / t->steps_an_epoch, n))
+        return 1;
+    if (whole) {
+        t->loss_sum = t->loss_weight = 0;
+        if (t->model->evolve && t->model->evolve(t->m))
+            return nn_app_fail(t->model, 1, "%s", t->model->error(t->m));
+    }
+    int due = t->o->every > 0 ? t->step % t->o->every == 0 : whole;
+    return due && t->step < t->last ? keep(t) : 0; /* the last one is written in any case */
+}
+
+static int loop(struct training *t)
+{
+    while (t->step < t->last && !interrupted) {
+        int n = take_batch(t, t->step);
+        if (one_step(t, n) || after_step(t, n))
             return 1;
     }
     if (interrupted)
-        fprintf(stderr, "\n%s: interrupted after step %lld; what was asked for is saved\n", t->model->name, (long long)t->step);
+        fprintf(stderr, "%s%s: stopped after step %lld\n", t->bar ? "\n" : "", t->model->name, (long long)t->step);
     if (keep(t))
         return 1;
     if (t->o->save && t->model->save(t->m, t->o->save))
@@ -145,68 +221,129 @@ static int loop(struct training *t, int64_t from)
     return 0;
 }
 
-/* The instance, from a checkpoint, from weights, or fresh. */
-static int start(struct training *t, int64_t *from)
+/* --- setting up ---------------------------------------------------------------------------------------------------- */
+
+/* What decides the order of the samples, as a checkpoint keeps it. */
+enum { ORDER_SEED, ORDER_BATCH, ORDER_SAMPLES, ORDER_FLAGS };
+enum { ORDER_KNOWN = 1, ORDER_SHUFFLED = 2 };
+
+static uint64_t size_of_set(const struct training *t)
+{
+    return (uint64_t)(t->set.stream ? t->set.stream_size : t->set.samples);
+}
+
+/* A resumed run has the order of the one it continues: what was given must not contradict it. */
+static int compare_order(const struct training *t, const nn_progress *p)
 {
     const struct nn_options *o = t->o;
-    if (!(t->m = nn_app_create(t->model, o->seed)) || nn_app_load(t->model, t->m, o->weights))
-        return 1;
+    if (!(p->app[ORDER_FLAGS] & ORDER_KNOWN))
+        return nn_app_fail(t->model, 1, "%s: keeps no order of samples; it was not written by this program's train", o->resume);
+    if (o->has_seed && o->seed != p->app[ORDER_SEED])
+        return nn_app_fail(t->model, 1, "%s: was made with --seed %llu", o->resume, (unsigned long long)p->app[ORDER_SEED]);
+    if (o->batch > 0 && (uint64_t)o->batch != p->app[ORDER_BATCH])
+        return nn_app_fail(t->model, 1, "%s: was made with --batch %llu", o->resume, (unsigned long long)p->app[ORDER_BATCH]);
+    if (o->no_shuffle && (p->app[ORDER_FLAGS] & ORDER_SHUFFLED))
+        return nn_app_fail(t->model, 1, "%s: was made without --no-shuffle", o->resume);
+    if (p->app[ORDER_SAMPLES] != size_of_set(t))
+        return nn_app_fail(t->model, 1, "%s: was made on %llu samples or bytes, and these files hold %llu", o->resume,
+                           (unsigned long long)p->app[ORDER_SAMPLES], (unsigned long long)size_of_set(t));
+    return 0;
+}
+
+static int set_order(struct training *t)
+{
+    const struct nn_options *o = t->o;
     nn_progress *p = t->model->progress(t->m);
-    p->app[0] = o->seed;
+    if (o->resume) {
+        if (compare_order(t, p))
+            return 1;
+    } else {
+        p->app[ORDER_SEED] = o->seed;
+        p->app[ORDER_BATCH] = (uint64_t)(o->batch > 0 ? o->batch : t->model->batch);
+        p->app[ORDER_SAMPLES] = size_of_set(t);
+        p->app[ORDER_FLAGS] = ORDER_KNOWN | (o->no_shuffle ? 0 : ORDER_SHUFFLED);
+    }
+    t->n = (int)p->app[ORDER_BATCH];
+    t->step = (int64_t)p->step;
+    if (t->n < 1 || t->n > t->model->batch)
+        return nn_app_fail(t->model, 2, "--batch %d is above the model's capacity of %d", t->n, t->model->batch);
+    t->steps_an_epoch = (t->set.samples + t->n - 1) / t->n;
+    t->last = o->steps >= 0 ? o->steps : (o->epochs >= 0 ? o->epochs : 1) * t->steps_an_epoch;
+    return nn_order_make(&t->order, &t->set, p->app[ORDER_SEED], (p->app[ORDER_FLAGS] & ORDER_SHUFFLED) != 0);
+}
+
+static int read_sets(struct training *t)
+{
+    const struct nn_options *o = t->o;
+    struct nn_source from = {&o->in, o->windows, "in", 1, o->skip_lines};
+    struct nn_source val = {&o->val_in, o->val_windows, "val-in", 1, o->skip_lines};
+    int status = nn_set_read(&t->set, t->model, &from, NULL);
+    if (!status && (o->val_in.count || o->val_windows))
+        status = nn_set_read(&t->val, t->model, &val, &t->set);
+    return status;
+}
+
+/* The instance, from a checkpoint, from weights, or fresh. */
+static int make_instance(struct training *t)
+{
+    const struct nn_options *o = t->o;
+    t->m = nn_app_create(t->model, o->seed);
+    if (!t->m || nn_app_load(t->model, t->m, o->weights))
+        return 1;
     if (o->resume && t->model->resume(t->m, o->resume))
         return nn_app_fail(t->model, 1, "%s", t->model->error(t->m));
     if (o->has_lr)
         t->model->set_lr(t->m, o->lr);
-    *from = (int64_t)p->step;
-    return nn_order_make(&t->order, &t->set, p->app[0], !o->no_shuffle);
+    size_t reals = (size_t)t->model->metrics + 1;
+    t->batch = nn_batch_new(t->model);
+    t->index = malloc((size_t)t->model->batch * sizeof *t->index);
+    t->metric = calloc(reals, sizeof *t->metric);
+    t->reals = calloc(reals, sizeof(double));
+    return t->batch && t->index && t->metric && t->reals ? 0 : nn_app_fail(t->model, 1, "no memory");
 }
 
 static int prepare(struct training *t)
 {
-    const struct nn_options *o = t->o;
-    int status = nn_set_read(&t->set, t->model, &o->in, o->windows, 1, o);
-    if (!status && (o->val_in.count || o->val_windows))
-        status = nn_set_read(&t->val, t->model, &o->val_in, o->val_windows, 1, o);
-    if (status)
-        return status;
-    t->n = o->batch > 0 ? o->batch : t->model->batch;
-    if (t->n > t->model->batch)
-        return nn_app_fail(t->model, 2, "--batch %d is above the model's capacity of %d", t->n, t->model->batch);
-    t->steps_an_epoch = (t->set.samples + t->n - 1) / t->n;
-    t->last = o->steps >= 0 ? o->steps : (o->epochs >= 0 ? o->epochs : 1) * t->steps_an_epoch;
-    t->batch = nn_batch_new(t->model);
-    t->index = malloc((size_t)t->n * sizeof *t->index);
-    t->terminal = isatty(STDOUT_FILENO);
-    return t->batch && t->index ? open_log(t) : nn_app_fail(t->model, 1, "no memory");
+    if (!t->model->train_step)
+        return nn_app_fail(t->model, 1, "this model has no optimizer: it cannot be trained");
+    if (t->o->weights && t->o->resume)
+        return nn_app_fail(t->model, 2, "train: --weights and --resume exclude each other");
+    int status = read_sets(t);
+    status = status ? status : make_instance(t);
+    status = status ? status : set_order(t);
+    t->bar = isatty(STDOUT_FILENO) && !t->o->quiet;
+    return status ? status : open_log(t);
+}
+
+static void finish(struct training *t)
+{
+    nn_order_free(&t->order);
+    nn_set_free(&t->val);
+    nn_set_free(&t->set);
+    nn_batch_free(t->model, t->batch);
+    free(t->index);
+    free(t->metric);
+    free(t->reals);
+    if (t->m)
+        t->model->destroy(t->m);
 }
 
 int nn_app_train(const nn_model *model, const struct nn_options *o)
 {
-    struct training t = {.model = model, .o = o, .val = {.model = model}};
+    struct training t = {.model = model, .o = o};
     struct sigaction action, before;
-    int64_t from = 0;
-    if (!model->train_step)
-        return nn_app_fail(model, 1, "this model has no optimizer: it cannot be trained");
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_interrupt;
-    interrupted = 0;
     int status = prepare(&t);
-    if (!status)
-        status = start(&t, &from);
-    sigaction(SIGINT, &action, &before);
-    t.started = nn_app_now();
-    t.step = from;
-    if (!status)
-        status = loop(&t, from);
-    sigaction(SIGINT, &before, NULL);
-    if (t.log && (ferror(t.log) | fclose(t.log)))
-        status = nn_app_fail(model, 1, "cannot write %s", o->log);
-    nn_order_free(&t.order);
-    nn_set_free(&t.set);
-    nn_set_free(&t.val);
-    nn_batch_free(model, t.batch);
-    free(t.index);
-    if (t.m)
-        model->destroy(t.m);
+    if (!status) {
+        memset(&action, 0, sizeof action);
+        action.sa_handler = on_interrupt;
+        action.sa_flags = (int)(SA_RESETHAND | SA_RESTART); /* a second one ends the program */
+        interrupted = 0;
+        sigaction(SIGINT, &action, &before);
+        t.started = nn_app_now();
+        status = loop(&t);
+        sigaction(SIGINT, &before, NULL);
+    }
+    status = close_log(&t, status);
+    finish(&t);
     return status;
 }

@@ -4,18 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_shape(const nn_port *p)
+/* --- info ---------------------------------------------------------------------------------------------------------- */
+
+static void print_shape(nn_dtype type, int rank, const int64_t *shape)
 {
-    printf("%s[", nn_dtype_name(p->dtype));
-    for (int i = 0; i < p->rank; i++) {
-        if (p->shape[i] == -1)
+    printf("%s[", nn_dtype_name(type));
+    for (int i = 0; i < rank; i++) {
+        if (shape[i] == -1)
             printf("%sN", i ? "," : "");
-        else if (p->shape[i] < 0)
-            printf("%s%lld*N", i ? "," : "", (long long)-p->shape[i]);
+        else if (shape[i] < 0)
+            printf("%s%lld*N", i ? "," : "", (long long)-shape[i]);
         else
-            printf("%s%lld", i ? "," : "", (long long)p->shape[i]);
+            printf("%s%lld", i ? "," : "", (long long)shape[i]);
     }
     printf("]\n");
+}
+
+static void print_ports(const char *kind, const nn_port *p, int count)
+{
+    for (int i = 0; i < count; i++) {
+        printf("%-10s %s : ", kind, p[i].name);
+        print_shape(p[i].dtype, p[i].rank, p[i].shape);
+    }
 }
 
 static void print_graph(const char *name, const nn_graph_info *g)
@@ -34,18 +44,15 @@ int nn_app_info(const nn_model *model, const struct nn_options *o)
     if (!m)
         return 1;
     printf("%s: N = %d, %s; %s\n", model->name, model->batch, nn_dtype_name(model->real), nn_build_info());
-    for (int i = 0; i < model->inputs; i++)
-        printf("input      %s : ", model->input[i].name), print_shape(&model->input[i]);
-    for (int i = 0; i < model->targets; i++)
-        printf("target     %s : ", model->target[i].name), print_shape(&model->target[i]);
-    for (int i = 0; i < model->outputs; i++)
-        printf("output     %s : ", model->output[i].name), print_shape(&model->output[i]);
+    print_ports("input", model->input, model->inputs);
+    print_ports("target", model->target, model->targets);
+    print_ports("output", model->output, model->outputs);
     for (int i = 0; i < model->metrics; i++)
         printf("metric     %s\n", model->metric[i]);
     const nn_tensor *t = model->tensors(m, &count);
     for (size_t i = 0; i < count; i++) {
-        nn_port p = {t[i].name, t[i].dtype, t[i].rank, t[i].shape};
-        printf("%-10s %s : ", roles[t[i].role], t[i].name), print_shape(&p);
+        printf("%-10s %s : ", roles[t[i].role], t[i].name);
+        print_shape(t[i].dtype, t[i].rank, t[i].shape);
     }
     printf("parameters %lld\n", (long long)model->parameters);
     print_graph("infer", &model->infer_graph);
@@ -54,146 +61,173 @@ int nn_app_info(const nn_model *model, const struct nn_options *o)
     return 0;
 }
 
+/* --- eval ---------------------------------------------------------------------------------------------------------- */
+
+static int eval_set(struct nn_set *s, void *m, double *metrics)
+{
+    double loss;
+    if (!metrics)
+        return nn_app_fail(s->model, 1, "no memory");
+    if (nn_app_evaluate(s, m, &loss, metrics))
+        return 1;
+    printf("samples %lld\nloss %.6f\n", (long long)s->samples, loss);
+    for (int i = 0; i < s->model->metrics; i++)
+        printf("%s %.6f\n", s->model->metric[i], metrics[i]);
+    return 0;
+}
+
 int nn_app_eval(const nn_model *model, const struct nn_options *o)
 {
-    struct nn_set set = {.model = model};
-    double loss, metrics[256];
+    struct nn_set set;
+    struct nn_source from = {&o->in, o->windows, "in", 1, o->skip_lines};
     if (!model->eval)
         return nn_app_fail(model, 1, "this model has no loss to evaluate");
     if (!o->weights)
         return nn_app_fail(model, 2, "eval: --weights FILE is missing");
-    if (model->metrics > 256)
-        return nn_app_fail(model, 1, "more than 256 metrics");
-    int status = nn_set_read(&set, model, &o->in, o->windows, 1, o);
+    int status = nn_set_read(&set, model, &from, NULL);
     void *m = status ? NULL : nn_app_create(model, 0);
-    if (!status && (!m || nn_app_load(model, m, o->weights)))
-        status = 1;
+    double *metrics = calloc((size_t)model->metrics + 1, sizeof *metrics);
     if (!status)
-        status = nn_app_evaluate(&set, m, &loss, metrics);
-    if (!status) {
-        printf("samples %lld\nloss %.6f\n", (long long)set.samples, loss);
-        for (int i = 0; i < model->metrics; i++)
-            printf("%s %.6f\n", model->metric[i], metrics[i]);
-    }
+        status = !m || nn_app_load(model, m, o->weights) ? 1 : eval_set(&set, m, metrics);
+    free(metrics);
     if (m)
         model->destroy(m);
     nn_set_free(&set);
     return status;
 }
 
-/* All samples' values of one output. */
+/* --- infer --------------------------------------------------------------------------------------------------------- */
+
+/* The values of one output for all samples. An output without N, or with N twice, is what the one call gives. */
 struct collected {
     const nn_port *port;
-    const char *file;
-    unsigned char *data, *batch;
+    unsigned char *data; /* NULL: as it lies in the last batch */
     size_t sample_size;
 };
 
-static const char *out_file(const nn_model *model, const struct nn_bindings *out, const char *name)
+struct inference {
+    const nn_model *model;
+    struct nn_set set;
+    void *m, **batch, **out;
+    int64_t *index;
+    struct collected *all;
+};
+
+static int output_by_name(const nn_model *model, const struct nn_binding *b)
 {
-    (void)model;
-    for (int i = 0; i < out->count; i++)
-        if ((int)strlen(name) == out->of[i].name_size && !strncmp(name, out->of[i].name, strlen(name)))
-            return out->of[i].file;
-    return NULL;
+    for (int i = 0; i < model->outputs; i++)
+        if (strlen(model->output[i].name) == (size_t)b->name_size &&
+            !strncmp(model->output[i].name, b->name, (size_t)b->name_size))
+            return i;
+    return -1;
 }
 
-static int known_outputs(const nn_model *model, const struct nn_bindings *out)
+static int check_outputs(const nn_model *model, const struct nn_bindings *out)
 {
     if (!out->count)
-        return nn_app_fail(model, 2, "infer: --out NAME=FILE.npy is missing");
-    for (int i = 0; i < out->count; i++) {
-        int found = 0;
-        for (int k = 0; k < model->outputs; k++)
-            found |= (int)strlen(model->output[k].name) == out->of[i].name_size &&
-                     !strncmp(model->output[k].name, out->of[i].name, strlen(model->output[k].name));
-        if (!found)
-            return nn_app_fail(model, 2, "no output is called '%.*s'", out->of[i].name_size, out->of[i].name);
+        return nn_app_fail(model, 2, "infer: --out NAME=FILE is missing");
+    for (int i = 0; i < out->count; i++)
+        if (output_by_name(model, &out->of[i]) < 0)
+            return nn_app_fail(model, 2, "no output is called '%.*s'; %s is the first there is", out->of[i].name_size,
+                               out->of[i].name, model->outputs ? model->output[0].name : "none");
+    return 0;
+}
+
+static int depends_on_n(const nn_port *p)
+{
+    for (int i = 0; i < p->rank; i++)
+        if (p->shape[i] < 0)
+            return 1;
+    return 0;
+}
+
+static int make_room(struct inference *f)
+{
+    const nn_model *model = f->model;
+    f->batch = nn_batch_new(model);
+    f->out = nn_outputs_new(model);
+    f->index = malloc((size_t)model->batch * sizeof *f->index);
+    f->all = calloc((size_t)model->outputs + 1, sizeof *f->all);
+    if (!f->batch || !f->out || !f->index || !f->all)
+        return nn_app_fail(model, 1, "no memory");
+    for (int i = 0; i < model->outputs; i++) {
+        struct collected *c = &f->all[i];
+        int64_t each = nn_port_each(&model->output[i]);
+        c->port = &model->output[i];
+        c->sample_size = (size_t)each * nn_dtype_size(c->port->dtype);
+        if (!each && depends_on_n(c->port) && f->set.samples > model->batch)
+            return nn_app_fail(model, 1, "output '%s' has no row for each sample: up to %d samples can be given", c->port->name,
+                               model->batch);
+        if (each && !(c->data = malloc(c->sample_size * (size_t)f->set.samples)))
+            return nn_app_fail(model, 1, "no memory for output '%s'", c->port->name);
     }
     return 0;
 }
 
-static size_t elements(const nn_port *p, int n)
+static int infer_all(struct inference *f)
 {
-    size_t count = 1;
-    for (int i = 0; i < p->rank; i++)
-        count *= (size_t)(p->shape[i] < 0 ? -p->shape[i] * n : p->shape[i]);
-    return count;
+    const nn_model *model = f->model;
+    for (int64_t at = 0; at < f->set.samples; at += model->batch) {
+        int n = f->set.samples - at < model->batch ? (int)(f->set.samples - at) : model->batch;
+        for (int i = 0; i < n; i++)
+            f->index[i] = nn_set_place(&f->set, at + i);
+        nn_set_gather(&f->set, f->index, n, f->batch);
+        int code = model->infer(f->m, n, (const void *const *)f->batch, f->out);
+        if (code)
+            return nn_app_call_failed(&f->set, f->m, code, f->index, n, f->batch);
+        for (int i = 0; i < model->outputs; i++)
+            if (f->all[i].data)
+                memcpy(f->all[i].data + (size_t)at * f->all[i].sample_size, f->out[i],
+                       (size_t)n * f->all[i].sample_size);
+    }
+    return 0;
 }
 
-static int make_room(const nn_model *model, struct collected *c, int64_t samples)
-{
-    int64_t each = nn_port_each(c->port);
-    c->batch = malloc(elements(c->port, model->batch) * nn_dtype_size(c->port->dtype) + 64);
-    c->sample_size = (size_t)each * nn_dtype_size(c->port->dtype);
-    c->data = each ? malloc(c->sample_size * (size_t)samples + 1) : NULL;
-    return c->batch && (c->data || !each) ? 0 : nn_app_fail(model, 1, "no memory");
-}
-
-static int write_out(const nn_model *model, const struct collected *c, int64_t samples)
+static int write_outputs(const struct inference *f, const struct nn_bindings *out)
 {
     char text[512] = "";
     struct nn_message message = {text, sizeof text};
-    int64_t shape[NN_ARRAY_RANK];
-    for (int i = 0; i < c->port->rank && i < NN_ARRAY_RANK; i++)
-        shape[i] = c->port->shape[i] == -1 ? samples : c->port->shape[i];
-    if (c->file && nn_npy_write(c->file, c->port->dtype, c->port->rank, shape, c->data ? c->data : c->batch, &message))
-        return nn_app_fail(model, 1, "%s", text);
+    for (int i = 0; i < out->count; i++) {
+        int which = output_by_name(f->model, &out->of[i]);
+        const struct collected *c = &f->all[which];
+        int64_t shape[NN_ARRAY_RANK];
+        for (int d = 0; d < c->port->rank && d < NN_ARRAY_RANK; d++)
+            shape[d] = c->port->shape[d] < 0 ? -c->port->shape[d] * f->set.samples : c->port->shape[d];
+        if (nn_npy_write(out->of[i].file, c->port->dtype, c->port->rank, shape, c->data ? c->data : f->out[which], &message))
+            return nn_app_fail(f->model, 1, "%s", text);
+    }
     return 0;
 }
 
-static int infer_all(const struct nn_set *s, void *m, struct collected *c, void **batch, int64_t *index)
+static void inference_free(struct inference *f)
 {
-    const nn_model *model = s->model;
-    void *out[256];
-    for (int i = 0; i < model->outputs; i++)
-        out[i] = c[i].batch;
-    for (int64_t at = 0; at < s->samples; at += model->batch) {
-        int n = s->samples - at < model->batch ? (int)(s->samples - at) : model->batch;
-        for (int i = 0; i < n; i++)
-            index[i] = s->stream ? (at + i) * s->window : at + i;
-        nn_set_gather(s, index, n, batch);
-        int code = model->infer(m, n, (const void *const *)batch, out);
-        if (code)
-            return nn_app_call_failed(s, m, code, index, n, batch);
-        for (int i = 0; i < model->outputs; i++)
-            if (c[i].data)
-                memcpy(c[i].data + (size_t)at * c[i].sample_size, c[i].batch, (size_t)n * c[i].sample_size);
-    }
-    return 0;
+    for (int i = 0; f->all && i < f->model->outputs; i++)
+        free(f->all[i].data);
+    free(f->all);
+    free(f->index);
+    nn_outputs_free(f->model, f->out);
+    nn_batch_free(f->model, f->batch);
+    nn_set_free(&f->set);
+    if (f->m)
+        f->model->destroy(f->m);
 }
 
 int nn_app_infer(const nn_model *model, const struct nn_options *o)
 {
-    struct nn_set set = {.model = model};
-    struct collected c[256] = {{0}};
-    if (!model->infer || model->outputs > 256)
+    struct inference f = {.model = model, .set = {.model = model}};
+    struct nn_source from = {&o->in, o->windows, "in", 0, o->skip_lines};
+    if (!model->infer)
         return nn_app_fail(model, 1, "this program was built without inference");
     if (!o->weights)
         return nn_app_fail(model, 2, "infer: --weights FILE is missing");
-    int status = known_outputs(model, &o->out);
-    if (!status)
-        status = nn_set_read(&set, model, &o->in, o->windows, 0, o);
-    void *m = status ? NULL : nn_app_create(model, 0), **batch = nn_batch_new(model);
-    int64_t *index = malloc((size_t)model->batch * sizeof *index);
-    if (!status && (!m || !batch || !index || nn_app_load(model, m, o->weights)))
+    int status = check_outputs(model, &o->out);
+    status = status ? status : nn_set_read(&f.set, model, &from, NULL);
+    if (!status && !(f.m = nn_app_create(model, 0)))
         status = 1;
-    for (int i = 0; i < model->outputs && !status; i++) {
-        c[i] = (struct collected){&model->output[i], out_file(model, &o->out, model->output[i].name), NULL, NULL, 0};
-        status = make_room(model, &c[i], set.samples);
-    }
-    if (!status)
-        status = infer_all(&set, m, c, batch, index);
-    for (int i = 0; i < model->outputs && !status; i++)
-        status = write_out(model, &c[i], set.samples);
-    for (int i = 0; i < model->outputs; i++) {
-        free(c[i].data);
-        free(c[i].batch);
-    }
-    free(index);
-    nn_batch_free(model, batch);
-    nn_set_free(&set);
-    if (m)
-        model->destroy(m);
+    status = status ? status : nn_app_load(model, f.m, o->weights);
+    status = status ? status : make_room(&f);
+    status = status ? status : infer_all(&f);
+    status = status ? status : write_outputs(&f, &o->out);
+    inference_free(&f);
     return status;
 }
