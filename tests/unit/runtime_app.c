@@ -1,0 +1,484 @@
+/* runtime_app.c: the generated program's body, driven with a small model written by hand: a linear softmax classifier of
+ * four reals into three classes, trained by plain gradient descent. What it prints goes to a file, so that it can be read.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "netrt.h"
+
+/* --- the model ----------------------------------------------------------------------------------------------------- */
+
+enum { FEATURES = 4, CLASSES = 3, WEIGHTS = FEATURES * CLASSES, BATCH = 8 };
+
+typedef double real;
+
+struct toy {
+    real weight[WEIGHTS], bias[CLASSES], grad[16], state[1];
+    nn_tensor tensor[3];
+    nn_progress progress;
+    int accumulated;
+    char error[256];
+};
+
+static const int64_t shape_weight[] = {CLASSES, FEATURES}, shape_bias[] = {CLASSES}, shape_one[] = {1};
+static const int64_t shape_x[] = {-1, FEATURES}, shape_label[] = {-1}, shape_logits[] = {-1, CLASSES};
+
+static double wrong_gradient; /* added to one gradient, for the test of `check` */
+static int interrupt_at = -1; /* the step that raises SIGINT */
+
+static void *toy_create(uint64_t seed)
+{
+    struct toy *m = nn_alloc(sizeof *m);
+    memset(m, 0, sizeof *m);
+    for (int i = 0; i < WEIGHTS; i++)
+        m->weight[i] = (double)((seed + 1) * (unsigned)(i + 3) * 7919 % 101) / 101 - 0.5;
+    m->tensor[0] = (nn_tensor){"weight", NN_F64, NN_PARAM, 2, shape_weight, m->weight, m->grad};
+    m->tensor[1] = (nn_tensor){"bias", NN_F64, NN_PARAM, 1, shape_bias, m->bias, m->grad + WEIGHTS};
+    m->tensor[2] = (nn_tensor){"seen", NN_F64, NN_STATE, 1, shape_one, m->state, NULL};
+    m->progress.seed = seed;
+    m->progress.lr = -1;
+    return m;
+}
+
+static void toy_logits(const struct toy *m, const real *x, real *y)
+{
+    for (int c = 0; c < CLASSES; c++) {
+        y[c] = m->bias[c];
+        for (int k = 0; k < FEATURES; k++)
+            y[c] += m->weight[c * FEATURES + k] * x[k];
+    }
+}
+
+static int check(struct toy *m, int n, const int32_t *label)
+{
+    if (n < 1 || n > BATCH)
+        return NN_EBATCH;
+    for (int i = 0; label && i < n; i++)
+        if (label[i] < 0 || label[i] >= CLASSES) {
+            snprintf(m->error, sizeof m->error, "label: element %d is outside 0..%d", i, CLASSES - 1);
+            return NN_EINDEX;
+        }
+    return 0;
+}
+
+static int toy_infer(void *v, int n, const void *const *in, void *const *out)
+{
+    int code = check(v, n, NULL);
+    for (int i = 0; i < n && !code; i++)
+        toy_logits(v, (const real *)in[0] + i * FEATURES, (real *)out[0] + i * CLASSES);
+    return code;
+}
+
+/* Probabilities, and the sample's loss. */
+static real softmax(real *y, int label)
+{
+    real sum = 0, chosen = y[label];
+    for (int c = 0; c < CLASSES; c++)
+        sum += exp(y[c]);
+    for (int c = 0; c < CLASSES; c++)
+        y[c] = exp(y[c]) / sum;
+    return log(sum) - chosen;
+}
+
+static int toy_accumulate(void *v, int n, const void *const *in, void *loss)
+{
+    struct toy *m = v;
+    const real *x = in[0];
+    const int32_t *label = in[1];
+    real total = 0;
+    int code = check(m, n, label);
+    for (int i = 0; i < n && !code; i++, x += FEATURES) {
+        real y[CLASSES];
+        toy_logits(m, x, y);
+        total += softmax(y, label[i]) / n;
+        for (int c = 0; c < CLASSES; c++) {
+            real d = (y[c] - (c == label[i])) / n;
+            m->grad[WEIGHTS + c] += d;
+            for (int k = 0; k < FEATURES; k++)
+                m->grad[c * FEATURES + k] += d * x[k];
+        }
+    }
+    if (code)
+        return code;
+    m->grad[2] += wrong_gradient;
+    m->state[0] += 1;
+    m->accumulated++;
+    m->progress.draws++;
+    if (loss)
+        *(real *)loss = total;
+    return 0;
+}
+
+static int toy_apply(void *v)
+{
+    struct toy *m = v;
+    double lr = m->progress.lr >= 0 ? m->progress.lr : 0.5;
+    if (!m->accumulated)
+        return NN_ESTATE;
+    for (int i = 0; i < WEIGHTS; i++)
+        m->weight[i] -= lr * m->grad[i];
+    for (int i = 0; i < CLASSES; i++)
+        m->bias[i] -= lr * m->grad[WEIGHTS + i];
+    memset(m->grad, 0, sizeof m->grad);
+    m->accumulated = 0;
+    if ((int)++m->progress.step == interrupt_at)
+        raise(SIGINT);
+    return 0;
+}
+
+static int toy_step(void *m, int n, const void *const *in, void *loss)
+{
+    int code = toy_accumulate(m, n, in, loss);
+    return code ? code : toy_apply(m);
+}
+
+static int toy_eval(void *v, int n, const void *const *in, void *loss, void *metrics)
+{
+    const real *x = in[0];
+    const int32_t *label = in[1];
+    real total = 0, right = 0;
+    int code = check(v, n, label);
+    for (int i = 0; i < n && !code; i++) {
+        real y[CLASSES];
+        int best = 0;
+        toy_logits(v, x + i * FEATURES, y);
+        for (int c = 1; c < CLASSES; c++)
+            best = y[c] > y[best] ? c : best;
+        right += (real)(best == label[i]) / n;
+        total += softmax(y, label[i]) / n;
+    }
+    if (!code && loss)
+        *(real *)loss = total;
+    if (!code && metrics)
+        *(real *)metrics = right;
+    return code;
+}
+
+static int toy_save(const void *v, const char *path)
+{
+    struct toy *m = (struct toy *)(uintptr_t)v;
+    return nn_tensors_save(path, m->tensor, 3, NULL, m->error, sizeof m->error);
+}
+
+static int toy_load(void *v, const char *path)
+{
+    struct toy *m = v;
+    return nn_tensors_load(path, m->tensor, 3, m->error, sizeof m->error);
+}
+
+static int toy_checkpoint(const void *v, const char *path)
+{
+    struct toy *m = (struct toy *)(uintptr_t)v;
+    return nn_checkpoint_save(path, "toy", m->tensor, 3, NULL, 0, &m->progress, m->error, sizeof m->error);
+}
+
+static int toy_resume(void *v, const char *path)
+{
+    struct toy *m = v;
+    return nn_checkpoint_load(path, "toy", m->tensor, 3, NULL, 0, &m->progress, m->error, sizeof m->error);
+}
+
+static const char *toy_error(const void *m) { return ((const struct toy *)m)->error; }
+static void toy_set_lr(void *m, double lr) { ((struct toy *)m)->progress.lr = lr; }
+static void toy_changed(void *m) { (void)m; }
+static nn_progress *toy_progress(void *m) { return &((struct toy *)m)->progress; }
+
+static const nn_tensor *toy_tensors(void *m, size_t *count)
+{
+    *count = 3;
+    return ((struct toy *)m)->tensor;
+}
+
+static void *toy_gradients(void *m, size_t *count)
+{
+    *count = 16;
+    return ((struct toy *)m)->grad;
+}
+
+static const nn_port inputs[] = {{"x", NN_F64, 2, shape_x}}, targets[] = {{"label", NN_I32, 1, shape_label}};
+static const nn_port outputs[] = {{"logits", NN_F64, 2, shape_logits}};
+static const char *const metrics[] = {"accuracy"};
+static const nn_kernel_info kernels[] = {{"k0_linear", "toy.net:4", WEIGHTS * BATCH, 512}};
+
+static const nn_model model = {
+    .name = "toy", .batch = BATCH, .real = NN_F64, .inputs = 1, .targets = 1, .outputs = 1, .metrics = 1,
+    .input = inputs, .target = targets, .output = outputs, .metric = metrics, .parameters = WEIGHTS + CLASSES,
+    .infer_graph = {WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels},
+    .train_graph = {3 * WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels},
+    .create = toy_create, .destroy = nn_free, .infer = toy_infer, .train_step = toy_step, .accumulate = toy_accumulate,
+    .apply = toy_apply, .eval = toy_eval, .save = toy_save, .load = toy_load, .checkpoint = toy_checkpoint,
+    .resume = toy_resume, .error = toy_error, .set_lr = toy_set_lr, .tensors = toy_tensors, .changed = toy_changed,
+    .gradients = toy_gradients, .progress = toy_progress,
+};
+
+/* --- running it ---------------------------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/runtime_app.XXXXXX";
+static char printed[16384];
+
+static void read_printed(void)
+{
+    FILE *f = fopen("printed", "rb");
+    size_t n = fread(printed, 1, sizeof printed - 1, f);
+    printed[n] = 0;
+    fclose(f);
+}
+
+/* Runs "toy WORDS" in a process of its own, within the folder; both outputs go to `printed`. Gives the exit status. */
+static int run(const char *words)
+{
+    char copy[1024], *argv[64] = {"toy"};
+    int argc = 1, status = -1;
+    snprintf(copy, sizeof copy, "%s", words);
+    for (char *w = strtok(copy, " "); w; w = strtok(NULL, " "))
+        argv[argc++] = w;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("printed", "wb", stdout) || dup2(fileno(stdout), 2) < 0)
+            _exit(99);
+        status = nn_app_main(&model, argc, argv);
+        fflush(NULL);
+        _exit(status);
+    }
+    waitpid(child, &status, 0);
+    read_printed();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void expect(const char *words, int status, const char *text)
+{
+    int got = run(words);
+    if (got != status || !strstr(printed, text))
+        fail_msg("`toy %s` ended with %d and\n%s\nnot with %d and '%s'", words, got, printed, status, text);
+}
+
+static int same_files(const char *a, const char *b)
+{
+    char command[256];
+    snprintf(command, sizeof command, "cmp -s %s %s", a, b);
+    return system(command) == 0;
+}
+
+static int count_lines(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    int lines = 0;
+    for (int c; (c = getc(f)) != EOF;)
+        lines += c == '\n';
+    fclose(f);
+    return lines;
+}
+
+/* 30 samples: three clusters, told apart by the largest of the first three features. */
+static int start(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"oak", "ash", "elm"};
+    if (!mkdtemp(folder) || chdir(folder))
+        return -1;
+    FILE *f = fopen("d.csv", "wb"), *g = fopen("bad.csv", "wb"), *words = fopen("words.csv", "wb");
+    for (int i = 0; i < 30; i++) {
+        int c = i % 3;
+        double x[3] = {0.1 * (i % 7), 0.1 * (i % 5), 0.05 * (i % 11)};
+        x[c] += 1.5;
+        fprintf(f, "%g,%g,%g,%g,%d\n", x[0], x[1], x[2], 0.01 * i, c);
+        fprintf(g, "%g,%g,%g,%g,%d\n", x[0], x[1], x[2], 0.01 * i, i == 17 ? 12 : c);
+        fprintf(words, "%g,%g,%g,%g,%s\n", x[0], x[1], x[2], 0.01 * i, names[c]);
+    }
+    fclose(f);
+    fclose(g);
+    return fclose(words);
+}
+
+static int end(void **state)
+{
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return chdir("/") || system(command);
+}
+
+#define DATA " --in x=d.csv:0-3 --in label=d.csv:4 "
+
+/* --- tests --------------------------------------------------------------------------------------------------------- */
+
+static void test_usage(void **state)
+{
+    (void)state;
+    expect("", 2, "usage: toy COMMAND");
+    expect("--help", 0, "usage: toy COMMAND");
+    expect("train --help", 0, "--resume FILE");
+    expect("train --help", 0, "input x : f64[n, 4]");
+    expect("fly", 2, "no command 'fly'");
+    expect("train --wings", 2, "no option --wings");
+    expect("train --seed", 2, "--seed needs a value");
+    expect("train --seed x" DATA, 2, "--seed takes a whole number");
+    expect("train --lr -1" DATA, 2, "--lr takes a number");
+    expect("train --in x" DATA, 2, "--in takes NAME=FILE");
+    expect("train --epochs 2.5" DATA, 2, "--epochs takes");
+    expect("train extra" DATA, 2, "unexpected word 'extra'");
+    expect("eval --steps 3" DATA, 2, "--steps is no option of this command");
+    expect("train --in x=d.csv:0-3", 2, "target 'label' is missing: --in label=FILE");
+    expect("train --in y=d.csv:0-3", 2, "no input or target is called 'y'; there are x, label");
+    expect("eval" DATA, 2, "--weights FILE is missing");
+    expect("infer --weights w --in x=d.csv:0-3", 2, "--out NAME=FILE is missing");
+    expect("infer --weights w --in x=d.csv:0-3 --out z=z.npy", 2, "no output is called 'z'");
+    expect("train --batch 9" DATA, 2, "above the model's capacity of 8");
+    expect("train --weights a --resume b" DATA, 2, "exclude each other");
+}
+
+static void test_train_eval_infer(void **state)
+{
+    (void)state;
+    expect("train --epochs 20 --save w --log log.csv" DATA, 0, "epoch 20  step 80  loss 0.0");
+    assert_non_null(strstr(printed, "  accuracy 1.0000"));
+    assert_int_equal(count_lines("log.csv"), 81);
+    expect("eval --weights w" DATA, 0, "samples 30\nloss 0.0");
+    assert_non_null(strstr(printed, "\naccuracy 1.000000\n"));
+    expect("infer --weights w --in x=d.csv:0-3 --out logits=y.npy", 0, "");
+    FILE *f = fopen("y.npy", "rb");
+    fseek(f, 0, SEEK_END);
+    assert_int_equal(ftell(f), 128 + 30 * 3 * 8);
+    fclose(f);
+    expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4 --quiet" DATA, 0, "");
+    assert_string_equal(printed, "");
+    expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4" DATA, 0, "  val accuracy ");
+    expect("info", 0, "param      weight : f64[3,4]");
+    expect("info", 0, "parameters 15");
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    char line[256];
+    expect("train --steps 3 --log l.csv --lr 0.25 --quiet" DATA, 0, "");
+    FILE *f = fopen("l.csv", "rb");
+    assert_non_null(fgets(line, sizeof line, f));
+    assert_string_equal(line, "step,loss,accuracy,seconds\n");
+    for (int i = 1; i <= 3; i++) {
+        double step, loss, accuracy, seconds;
+        assert_int_equal(fscanf(f, "%lf,%lf,%lf,%lf", &step, &loss, &accuracy, &seconds), 4);
+        assert_true(step == i && loss > 0 && accuracy >= 0 && accuracy <= 1);
+    }
+    fclose(f);
+    expect("train --steps 3 --log none/l.csv" DATA, 1, "none/l.csv: cannot be written");
+    expect("train --steps 3 --log /dev/full" DATA, 1, "/dev/full: cannot be written");
+}
+
+static void test_resume_is_exact(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"", "--no-shuffle ", "--batch 5 ", "--lr 0.1 "};
+    for (int i = 0; i < 4; i++)
+        for (int stop = 1; stop < 12; stop += 5) {
+            char words[256];
+            snprintf(words, sizeof words, "train --seed 7 --steps 13 --save whole --quiet %s" DATA, options[i]);
+            expect(words, 0, "");
+            snprintf(words, sizeof words, "train --seed 7 --steps %d --checkpoint c --quiet %s" DATA, stop, options[i]);
+            expect(words, 0, "");
+            expect("train --resume c --steps 13 --save resumed --quiet" DATA, 0, "");
+            assert_true(same_files("whole", "resumed"));
+        }
+    expect("train --steps 3 --checkpoint c --seed 7 --batch 5 --quiet" DATA, 0, "");
+    expect("train --resume c --seed 8 --steps 9" DATA, 1, "c: was made with --seed 7");
+    expect("train --resume c --batch 8 --steps 9" DATA, 1, "c: was made with --batch 5");
+    expect("train --resume c --no-shuffle --steps 9" DATA, 1, "c: was made without --no-shuffle");
+    expect("train --resume c --steps 9 --in x=half.csv:0-3 --in label=half.csv:4", 1, "half.csv: No such file");
+    assert_int_equal(system("head -n 15 d.csv >half.csv"), 0);
+    expect("train --resume c --steps 9 --in x=half.csv:0-3 --in label=half.csv:4", 1, "c: was made on 30 samples");
+    expect("train --resume w --steps 9" DATA, 1, "holds weights alone");
+    expect("train --weights c --steps 1 --quiet" DATA, 0, ""); /* weights out of a checkpoint */
+}
+
+static void test_checkpoints_on_the_way(void **state)
+{
+    (void)state;
+    expect("train --epochs 2 --checkpoint e --quiet" DATA, 0, "");
+    expect("train --steps 6 --every 2 --checkpoint e --quiet" DATA, 0, "");
+    expect("train --resume e --steps 6 --save s --quiet" DATA, 0, ""); /* nothing is left to do */
+    expect("eval --weights s" DATA, 0, "samples 30");
+    expect("train --steps 2 --checkpoint none/c" DATA, 1, "none/c: cannot be written");
+}
+
+static void test_interrupt_saves(void **state)
+{
+    (void)state;
+    interrupt_at = 5;
+    expect("train --steps 1000000 --checkpoint i --save iw --quiet" DATA, 0, "stopped after step 5");
+    interrupt_at = -1;
+    expect("train --steps 5 --save five --quiet" DATA, 0, "");
+    assert_true(same_files("iw", "five"));
+    expect("train --resume i --steps 9 --save nine --quiet" DATA, 0, "");
+    expect("train --steps 9 --save straight --quiet" DATA, 0, "");
+    assert_true(same_files("nine", "straight"));
+}
+
+static void test_bad_data(void **state)
+{
+    (void)state;
+    expect("train --epochs 1 --save kept --quiet" DATA, 0, "");
+    assert_int_equal(system("cp kept before"), 0);
+    expect("train --in x=bad.csv:0-3 --in label=bad.csv:4 --save kept", 1,
+           "bad.csv:4: sample 17: the label 12 is outside 0..2");
+    expect("eval --weights kept --in x=bad.csv:0-3 --in label=bad.csv:4", 1, "sample 17: the label 12 is outside 0..2");
+    assert_true(same_files("kept", "before"));
+    expect("train --in x=d.csv:0-2 --in label=d.csv:4", 1, "has 3 values a sample (30 samples), and 4 were expected, for x");
+    expect("train --in x=none.npy --in label=d.csv:4", 1, "none.npy: No such file");
+    assert_int_equal(system("head -n 15 d.csv >half.csv"), 0);
+    expect("train --in x=d.csv:0-3 --in label=half.csv:4", 1, "holds 15 samples, but d.csv:0-3 holds 30");
+    expect("train --in x=d.csv:0-3 --in label=d.csv:0", 1, "which i32 cannot hold");
+    expect("eval --weights d.csv" DATA, 1, "not a valid safetensors file");
+    expect("eval --weights none" DATA, 1, "none: No such file");
+    expect("train --lr 1e29 --steps 50" DATA, 1, "no longer a number");
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1", 0, "label 2 is 'elm'");
+    assert_int_equal(system("tail -n 7 words.csv >tail.csv"), 0); /* begins with another word, has the same numbers */
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --val-in x=tail.csv:0-3 --val-in label=tail.csv:4 --epochs 20", 0,
+           "val accuracy 1.0000");
+    expect("train --in x=words.csv:1-4 --in label=words.csv:4", 1, "is no number");
+}
+
+static void test_bench(void **state)
+{
+    (void)state;
+    expect("bench --iters 5", 0, "toy infer n = 8: median");
+    expect("bench --train --n 3 --iters 5 --json", 0, "\"mode\": \"train\", \"batch\": 3, \"calls\": 5");
+    expect("bench --n 9", 2, "above the model's capacity");
+    expect("bench --iters 2 --kernels", 1, "without -DNN_PROFILE");
+}
+
+static void test_check(void **state)
+{
+    (void)state;
+    expect("check", 0, "all 2 gradients agree");
+    expect("check --n 8 --samples 0" DATA, 0, "weight                                   12 of 12 elements");
+    wrong_gradient = 1e-3;
+    expect("check", 1, "1 of 2 gradients differ");
+    wrong_gradient = 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usage), cmocka_unit_test(test_train_eval_infer), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_resume_is_exact), cmocka_unit_test(test_checkpoints_on_the_way),
+        cmocka_unit_test(test_interrupt_saves), cmocka_unit_test(test_bad_data), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_bench), cmocka_unit_test(test_check),
+    };
+    return cmocka_run_group_tests(tests, start, end);
+}
