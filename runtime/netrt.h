@@ -59,7 +59,7 @@ size_t nn_dtype_size(nn_dtype t);      /* bytes an element; 0 for what is no typ
 void *nn_alloc(size_t bytes);
 void nn_free(void *p);
 
-/* --- files of tensors ---------------------------------------------------------------------------------------------- */
+/* --- files of tensors --------------------------------------------------------------------------------------------- */
 
 /* Messages go to error[0..error_size), always ended by a zero byte, empty when all went well. error may be NULL. */
 
@@ -92,7 +92,7 @@ int nn_checkpoint_load(const char *path, const char *fingerprint, const nn_tenso
                        const nn_tensor *extra, size_t extra_count, nn_progress *progress, char *error,
                        size_t error_size);
 
-/* --- the table of a model ------------------------------------------------------------------------------------------ */
+/* --- the table of a model ----------------------------------------------------------------------------------------- */
 
 /* An input, target or output. A dimension below zero, -k, stands for k * n. The first dimension is the sample where it
  * is negative. */

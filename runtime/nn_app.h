@@ -51,7 +51,7 @@ __attribute__((format(printf, 3, 4)))
 #endif
 int nn_app_fail(const nn_model *model, int status, const char *format, ...);
 
-/* --- data ---------------------------------------------------------------------------------------------------------- */
+/* --- data --------------------------------------------------------------------------------------------------------- */
 
 /* The samples of one input or target. */
 struct nn_column {
@@ -84,8 +84,8 @@ struct nn_source {
     int skip_lines;
 };
 
-/* Reads them. Words have the numbers that they have in `like`, unless that is NULL, and new words the next ones. 0, 1 or 2;
- * nn_set_free is due in any case. */
+/* Reads them. Words have the numbers that they have in `like`, unless that is NULL, and new words the next ones. 0, 1
+ * or 2; nn_set_free is due in any case. */
 int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from, struct nn_set *like);
 void nn_set_free(struct nn_set *s);
 
@@ -108,7 +108,8 @@ void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *co
 /* The place of sample i when all are taken one after the other. */
 int64_t nn_set_place(const struct nn_set *s, int64_t i);
 
-/* Which sample stands where: a pure function of seed, epoch and place, so a run that is resumed needs no more than them. */
+/* Which sample stands where: a pure function of seed, epoch and place, so a run that is resumed needs no more than
+ * them. */
 struct nn_order {
     const struct nn_set *set;
     uint64_t seed;
@@ -117,7 +118,8 @@ struct nn_order {
     int64_t *permutation;
 };
 
-int nn_order_make(struct nn_order *o, const struct nn_set *set, uint64_t seed, int shuffle); /* 0, or 1 after a message */
+int nn_order_make(struct nn_order *o, const struct nn_set *set, uint64_t seed,
+                  int shuffle); /* 0, or 1 after a message */
 void nn_order_free(struct nn_order *o);
 int64_t nn_order_at(struct nn_order *o, int64_t epoch, int64_t place);
 
@@ -127,7 +129,7 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
 /* Inputs and targets at random, within the ranges the model takes. 0, or 1 after a message. */
 int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
 
-/* --- shared by commands -------------------------------------------------------------------------------------------- */
+/* --- shared by commands ------------------------------------------------------------------------------------------- */
 
 void *nn_app_create(const nn_model *model, uint64_t seed);                    /* NULL after a message */
 int nn_app_load(const nn_model *model, void *m, const char *weights);         /* 0 or 1 */

@@ -50,7 +50,7 @@ void nn_outputs_free(const nn_model *model, void **out)
     rooms_free(out, model->outputs);
 }
 
-/* --- order --------------------------------------------------------------------------------------------------------- */
+/* --- order -------------------------------------------------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014) of a counter. */
 static uint64_t mix(uint64_t x)
@@ -106,7 +106,7 @@ int64_t nn_order_at(struct nn_order *o, int64_t epoch, int64_t place)
     return o->permutation[place];
 }
 
-/* --- random batches ------------------------------------------------------------------------------------------------ */
+/* --- random batches ----------------------------------------------------------------------------------------------- */
 
 static void fill_random(const nn_port *p, void *to, int n, uint64_t seed, int64_t range)
 {
@@ -129,8 +129,8 @@ static int probe(const nn_model *model, void *m, int n, void **batch, void **out
                        : model->infer(m, n, (const void *const *)batch, out);
 }
 
-/* The table does not say how large an index may be: for each input in turn the widest range that a call does not refuse,
- * while those behind it hold zeros. */
+/* The table does not say how large an index may be: for each input in turn the widest range that a call does not
+ * refuse, while those behind it hold zeros. */
 int nn_batch_random(const nn_model *model, void *m, int n, void **batch)
 {
     void **out = nn_outputs_new(model);

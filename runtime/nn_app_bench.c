@@ -26,7 +26,8 @@ static int call(struct bench *b)
     const void *const *in = (const void *const *)b->batch;
     if (!b->o->train)
         return b->model->infer(b->m, b->n, in, b->out);
-    return b->model->train_step ? b->model->train_step(b->m, b->n, in, &loss) : b->model->accumulate(b->m, b->n, in, &loss);
+    return b->model->train_step ? b->model->train_step(b->m, b->n, in, &loss)
+                                : b->model->accumulate(b->m, b->n, in, &loss);
 }
 
 /* As many calls as were asked for, or as take a second. */
@@ -76,7 +77,7 @@ static int measure(struct bench *b)
     return 0;
 }
 
-/* --- what is printed ----------------------------------------------------------------------------------------------- */
+/* --- what is printed ---------------------------------------------------------------------------------------------- */
 
 static void print_json_string(const char *text)
 {
@@ -92,9 +93,11 @@ static void print_call(const struct bench *b)
     double median = b->us[b->calls / 2], least = b->us[0];
     double gflop = 2e-9 * (double)graph_of(b)->macs * b->n / b->model->batch;
     if (b->o->json)
-        printf("{\"model\": \"%s\", \"mode\": \"%s\", \"batch\": %d, \"calls\": %lld, \"median_us\": %.3f, \"min_us\": %.3f, "
+        printf("{\"model\": \"%s\", \"mode\": \"%s\", \"batch\": %d, \"calls\": %lld, "
+               "\"median_us\": %.3f, \"min_us\": %.3f, "
                "\"gflop\": %.6f, \"gflops\": %.3f",
-               b->model->name, mode, b->n, (long long)b->calls, median, least, gflop, median > 0 ? gflop / median * 1e6 : 0);
+               b->model->name, mode, b->n, (long long)b->calls, median, least, gflop,
+               median > 0 ? gflop / median * 1e6 : 0);
     else
         printf("%s %s n = %d: median %.2f us, minimum %.2f us, %.2f GFLOP/s (%lld calls)\n", b->model->name, mode, b->n,
                median, least, median > 0 ? gflop / median * 1e6 : 0, (long long)b->calls);
@@ -107,15 +110,16 @@ static void print_kernel(const struct bench *b, int i, const nn_kernel_time *t)
     double part = (double)b->n / b->model->batch, macs = k->macs * part, bytes = k->bytes * part;
     double gflops = us > 0 ? 2e-3 * macs / us : 0, rate = us > 0 ? 1e-3 * bytes / us : 0;
     if (!b->o->json) {
-        printf("%10.2f us  %14.0f macs  %12.0f bytes  %8.2f GFLOP/s  %7.2f GB/s  %s  %s\n", us, macs, bytes, gflops, rate,
-               k->name, k->origin);
+        printf("%10.2f us  %14.0f macs  %12.0f bytes  %8.2f GFLOP/s  %7.2f GB/s  %s  %s\n", us, macs, bytes, gflops,
+               rate, k->name, k->origin);
         return;
     }
     printf("%s{\"name\": ", i ? ", " : "");
     print_json_string(k->name);
     printf(", \"origin\": ");
     print_json_string(k->origin);
-    printf(", \"us\": %.3f, \"macs\": %.0f, \"bytes\": %.0f, \"gflops\": %.3f, \"gb_s\": %.3f}", us, macs, bytes, gflops, rate);
+    printf(", \"us\": %.3f, \"macs\": %.0f, \"bytes\": %.0f, \"gflops\": %.3f, \"gb_s\": %.3f}", us, macs, bytes,
+           gflops, rate);
 }
 
 /* Time is a kernel's share of a call: one that runs at every step of a scan counts with all of them. */

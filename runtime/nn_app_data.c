@@ -1,10 +1,11 @@
-/* nn_app_data.c: the samples of a generated program: files bound to inputs and targets, and batches gathered from them. */
+/* nn_app_data.c: the samples of a generated program: files bound to inputs and targets, and batches gathered from
+ * them. */
 #include "nn_app.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* --- ports --------------------------------------------------------------------------------------------------------- */
+/* --- ports -------------------------------------------------------------------------------------------------------- */
 
 const nn_port *nn_app_port(const nn_model *model, int i)
 {
@@ -56,7 +57,7 @@ static int no_such_port(const nn_model *model, const char *name, int n)
     return nn_app_fail(model, 2, "no input or target is called '%.*s'; there are %s", n, name, known);
 }
 
-/* --- files --------------------------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------------------------- */
 
 static int convert(struct nn_set *s, struct nn_column *c, const struct nn_array *a)
 {
@@ -94,7 +95,7 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
     return status;
 }
 
-/* --- windows ------------------------------------------------------------------------------------------------------- */
+/* --- windows ------------------------------------------------------------------------------------------------------ */
 
 /* "token,next": the first is the window, the second the same window one byte later. */
 static int bind_windows(struct nn_set *s, const char *spec, const char *equals)
@@ -143,7 +144,7 @@ static int read_windows(struct nn_set *s, const char *spec)
     return 0;
 }
 
-/* --- a whole set --------------------------------------------------------------------------------------------------- */
+/* --- a whole set -------------------------------------------------------------------------------------------------- */
 
 static int make_columns(struct nn_set *s)
 {
@@ -156,7 +157,8 @@ static int make_columns(struct nn_set *s)
         c->each = nn_port_each(c->port);
         c->sample_size = (size_t)c->each * nn_dtype_size(c->port->dtype);
         if (!c->each)
-            return nn_app_fail(s->model, 1, "the samples of '%s' cannot be told apart in a file: N does not lead its shape alone",
+            return nn_app_fail(s->model, 1,
+                               "the samples of '%s' cannot be told apart in a file: N does not lead its shape alone",
                                c->port->name);
     }
     return 0;
@@ -243,7 +245,7 @@ void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *co
     }
 }
 
-/* --- failures ------------------------------------------------------------------------------------------------------ */
+/* --- failures ----------------------------------------------------------------------------------------------------- */
 
 static double value_at(nn_dtype t, const void *data, int64_t i)
 {
@@ -266,8 +268,9 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
             continue;
         int64_t element = strtoll(at + 10, &rest, 10), k = element / c->each;
         if (element >= 0 && k < n)
-            return nn_app_fail(s->model, 1, "%s: %s %lld: the %s %.9g%s", c->file, s->stream ? "window at byte" : "sample",
-                               (long long)index[k], c->port->name, value_at(c->port->dtype, batch[i], element), rest);
+            return nn_app_fail(s->model, 1, "%s: %s %lld: the %s %.9g%s", c->file,
+                               s->stream ? "window at byte" : "sample", (long long)index[k], c->port->name,
+                               value_at(c->port->dtype, batch[i], element), rest);
     }
     return nn_app_fail(s->model, 1, "%s", *text ? text : nn_strerror(code));
 }

@@ -1,5 +1,5 @@
-/* nn_app_options.c: the options of a generated program. One table says which there are, which commands take them and what
- * --help prints.
+/* nn_app_options.c: the options of a generated program. One table says which there are, which commands take them and
+ * what --help prints.
  */
 #define _GNU_SOURCE
 
@@ -47,32 +47,58 @@ static const struct option_row {
     const char *help;
 } rows[] = {
 #define AT(field) offsetof(struct nn_options, field)
-    {"in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in), "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz"},
-    {"windows", "A,B=FILE", TEXT, TRAIN | EVAL | INFER | CHECK, AT(windows), "windows of a byte stream for A, and shifted by one for B"},
-    {"val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in), "samples to measure on after every epoch"},
-    {"val-windows", "A,B=FILE", TEXT, TRAIN, AT(val_windows), "the same from a byte stream"},
-    {"skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines), "lines of titles at the head of CSV files"},
-    {"out", "NAME=FILE", BINDING, INFER, AT(out), "where an output goes, as .npy"},
-    {"weights", "FILE", TEXT, TRAIN | EVAL | INFER | BENCH | CHECK, AT(weights), "parameters and states to start from (safetensors)"},
-    {"seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed), "of initial values, order of samples and random operations (0)"},
-    {"batch", "n", SMALL, TRAIN, AT(batch), "samples a step (the model's batch)"},
-    {"epochs", "E", COUNT, TRAIN, AT(epochs), "passes over the samples (1)"},
-    {"steps", "K", COUNT, TRAIN, AT(steps), "steps instead, wrapping round at the end; a resumed run ends where the whole would"},
-    {"no-shuffle", NULL, FLAG, TRAIN, AT(no_shuffle), "samples in the order of the files"},
-    {"lr", "x", REAL, TRAIN, AT(lr), "this learning rate instead of the model's own"},
-    {"save", "FILE", TEXT, TRAIN, AT(save), "write the weights at the end"},
-    {"checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint), "write all that is needed to go on: after every epoch, and at the end"},
-    {"every", "K", COUNT, TRAIN, AT(every), "... after every K steps instead"},
-    {"resume", "FILE", TEXT, TRAIN, AT(resume), "go on from a checkpoint, bit for bit as if never stopped"},
-    {"log", "FILE", TEXT, TRAIN, AT(log), "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)"},
-    {"quiet", NULL, FLAG, TRAIN, AT(quiet), "print errors only"},
-    {"train", NULL, FLAG, BENCH, AT(train), "time training steps, not inference"},
-    {"n", "n", SMALL, BENCH | CHECK, AT(n), "samples a call"},
-    {"iters", "K", COUNT, BENCH, AT(iterations), "timed calls (as many as take a second)"},
-    {"json", NULL, FLAG, BENCH, AT(json), "one JSON object"},
-    {"kernels", NULL, FLAG, BENCH, AT(kernels), "time, multiply-adds and bytes of each kernel (built with -DNN_PROFILE)"},
-    {"samples", "K", COUNT, CHECK, AT(samples), "elements checked of each tensor, 0 for all (24)"},
-    {"help", NULL, FLAG, TRAIN | EVAL | INFER | BENCH | CHECK | INFO, AT(help), "this text"},
+    {"in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in),
+     "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz"},
+    {"windows", "A,B=FILE", TEXT, TRAIN | EVAL | INFER | CHECK, AT(windows),
+     "windows of a byte stream for A, and shifted by one for B"},
+    {"val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in),
+     "samples to measure on after every epoch"},
+    {"val-windows", "A,B=FILE", TEXT, TRAIN, AT(val_windows),
+     "the same from a byte stream"},
+    {"skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines),
+     "lines of titles at the head of CSV files"},
+    {"out", "NAME=FILE", BINDING, INFER, AT(out),
+     "where an output goes, as .npy"},
+    {"weights", "FILE", TEXT, TRAIN | EVAL | INFER | BENCH | CHECK, AT(weights),
+     "parameters and states to start from (safetensors)"},
+    {"seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed),
+     "of initial values, order of samples and random operations (0)"},
+    {"batch", "n", SMALL, TRAIN, AT(batch),
+     "samples a step (the model's batch)"},
+    {"epochs", "E", COUNT, TRAIN, AT(epochs),
+     "passes over the samples (1)"},
+    {"steps", "K", COUNT, TRAIN, AT(steps),
+     "steps instead, wrapping round at the end; a resumed run ends where the whole would"},
+    {"no-shuffle", NULL, FLAG, TRAIN, AT(no_shuffle),
+     "samples in the order of the files"},
+    {"lr", "x", REAL, TRAIN, AT(lr),
+     "this learning rate instead of the model's own"},
+    {"save", "FILE", TEXT, TRAIN, AT(save),
+     "write the weights at the end"},
+    {"checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint),
+     "write all that is needed to go on: after every epoch, and at the end"},
+    {"every", "K", COUNT, TRAIN, AT(every),
+     "... after every K steps instead"},
+    {"resume", "FILE", TEXT, TRAIN, AT(resume),
+     "go on from a checkpoint, bit for bit as if never stopped"},
+    {"log", "FILE", TEXT, TRAIN, AT(log),
+     "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)"},
+    {"quiet", NULL, FLAG, TRAIN, AT(quiet),
+     "print errors only"},
+    {"train", NULL, FLAG, BENCH, AT(train),
+     "time training steps, not inference"},
+    {"n", "n", SMALL, BENCH | CHECK, AT(n),
+     "samples a call"},
+    {"iters", "K", COUNT, BENCH, AT(iterations),
+     "timed calls (as many as take a second)"},
+    {"json", NULL, FLAG, BENCH, AT(json),
+     "one JSON object"},
+    {"kernels", NULL, FLAG, BENCH, AT(kernels),
+     "time, multiply-adds and bytes of each kernel (built with -DNN_PROFILE)"},
+    {"samples", "K", COUNT, CHECK, AT(samples),
+     "elements checked of each tensor, 0 for all (24)"},
+    {"help", NULL, FLAG, TRAIN | EVAL | INFER | BENCH | CHECK | INFO, AT(help),
+     "this text"},
 #undef AT
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -117,7 +143,8 @@ void nn_options_help(const nn_model *model, const char *command, FILE *out)
     for (int i = 0; i < ROWS; i++)
         if (rows[i].commands & bit) {
             char left[40];
-            snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
+            snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
+                     rows[i].value ? rows[i].value : "");
             fprintf(out, "  %-22s %s\n", left, rows[i].help);
         }
     if (bit & (TRAIN | EVAL | INFER | CHECK)) {
@@ -126,7 +153,7 @@ void nn_options_help(const nn_model *model, const char *command, FILE *out)
     }
 }
 
-/* --- values -------------------------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------------------------------------- */
 
 static int whole(const char *text, int64_t low, int64_t high, int64_t *out)
 {
@@ -210,7 +237,8 @@ int nn_options_read(const nn_model *model, const char *command, int argc, char *
         if (c == ':')
             return nn_app_fail(model, 2, "%s: %s needs a value", command, word);
         if (c < 256)
-            return nn_app_fail(model, 2, "%s: no option %s; %s %s --help lists them", command, word, model->name, command);
+            return nn_app_fail(model, 2, "%s: no option %s; %s %s --help lists them", command, word, model->name,
+                               command);
         const struct option_row *r = &rows[c - 256];
         if (!(r->commands & bit))
             return nn_app_fail(model, 2, "%s: --%s is no option of this command", command, r->name);

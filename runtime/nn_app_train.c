@@ -1,5 +1,5 @@
-/* nn_app_train.c: `train`: steps over samples in an order that the seed and the step alone decide, so that a run that was
- * stopped goes on as if it never had been.
+/* nn_app_train.c: `train`: steps over samples in an order that the seed and the step alone decide, so that a run that
+ * was stopped goes on as if it never had been.
  */
 #define _XOPEN_SOURCE 700
 
@@ -38,7 +38,7 @@ struct training {
     FILE *log;
 };
 
-/* --- what is shown ------------------------------------------------------------------------------------------------- */
+/* --- what is shown ------------------------------------------------------------------------------------------------ */
 
 static double mean_loss(const struct training *t)
 {
@@ -111,7 +111,7 @@ static int end_epoch(struct training *t, int64_t epoch, int n)
     return 0;
 }
 
-/* --- log ----------------------------------------------------------------------------------------------------------- */
+/* --- log ---------------------------------------------------------------------------------------------------------- */
 
 /* A resumed run goes on behind the rows that are there. */
 static int open_log(struct training *t)
@@ -150,7 +150,7 @@ static int close_log(struct training *t, int status)
     return status;
 }
 
-/* --- steps --------------------------------------------------------------------------------------------------------- */
+/* --- steps -------------------------------------------------------------------------------------------------------- */
 
 /* Fills the batch of a step; gives its samples. The last batch of an epoch holds what is left. */
 static int take_batch(struct training *t, int64_t step)
@@ -221,7 +221,7 @@ static int loop(struct training *t)
     return 0;
 }
 
-/* --- setting up ---------------------------------------------------------------------------------------------------- */
+/* --- setting up --------------------------------------------------------------------------------------------------- */
 
 /* What decides the order of the samples, as a checkpoint keeps it. */
 enum { ORDER_SEED, ORDER_BATCH, ORDER_SAMPLES, ORDER_FLAGS };
@@ -237,11 +237,14 @@ static int compare_order(const struct training *t, const nn_progress *p)
 {
     const struct nn_options *o = t->o;
     if (!(p->app[ORDER_FLAGS] & ORDER_KNOWN))
-        return nn_app_fail(t->model, 1, "%s: keeps no order of samples; it was not written by this program's train", o->resume);
+        return nn_app_fail(t->model, 1, "%s: keeps no order of samples; it was not written by this program's train",
+                           o->resume);
     if (o->has_seed && o->seed != p->app[ORDER_SEED])
-        return nn_app_fail(t->model, 1, "%s: was made with --seed %llu", o->resume, (unsigned long long)p->app[ORDER_SEED]);
+        return nn_app_fail(t->model, 1, "%s: was made with --seed %llu", o->resume,
+                           (unsigned long long)p->app[ORDER_SEED]);
     if (o->batch > 0 && (uint64_t)o->batch != p->app[ORDER_BATCH])
-        return nn_app_fail(t->model, 1, "%s: was made with --batch %llu", o->resume, (unsigned long long)p->app[ORDER_BATCH]);
+        return nn_app_fail(t->model, 1, "%s: was made with --batch %llu", o->resume,
+                           (unsigned long long)p->app[ORDER_BATCH]);
     if (o->no_shuffle && (p->app[ORDER_FLAGS] & ORDER_SHUFFLED))
         return nn_app_fail(t->model, 1, "%s: was made without --no-shuffle", o->resume);
     if (p->app[ORDER_SAMPLES] != size_of_set(t))

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- info ---------------------------------------------------------------------------------------------------------- */
+/* --- info --------------------------------------------------------------------------------------------------------- */
 
 static void print_shape(nn_dtype type, int rank, const int64_t *shape)
 {
@@ -31,8 +31,8 @@ static void print_ports(const char *kind, const nn_port *p, int count)
 static void print_graph(const char *name, const nn_graph_info *g)
 {
     if (g->kernels)
-        printf("%-10s %lld multiply-adds, %zu bytes an instance, of these %zu for intermediate values, %d kernels\n", name,
-               (long long)g->macs, g->bytes, g->arena, g->kernels);
+        printf("%-10s %lld multiply-adds, %zu bytes an instance, of these %zu for intermediate values, %d kernels\n",
+               name, (long long)g->macs, g->bytes, g->arena, g->kernels);
 }
 
 int nn_app_info(const nn_model *model, const struct nn_options *o)
@@ -61,7 +61,7 @@ int nn_app_info(const nn_model *model, const struct nn_options *o)
     return 0;
 }
 
-/* --- eval ---------------------------------------------------------------------------------------------------------- */
+/* --- eval --------------------------------------------------------------------------------------------------------- */
 
 static int eval_set(struct nn_set *s, void *m, double *metrics)
 {
@@ -96,7 +96,7 @@ int nn_app_eval(const nn_model *model, const struct nn_options *o)
     return status;
 }
 
-/* --- infer --------------------------------------------------------------------------------------------------------- */
+/* --- infer -------------------------------------------------------------------------------------------------------- */
 
 /* The values of one output for all samples. An output without N, or with N twice, is what the one call gives. */
 struct collected {
@@ -156,8 +156,8 @@ static int make_room(struct inference *f)
         c->port = &model->output[i];
         c->sample_size = (size_t)each * nn_dtype_size(c->port->dtype);
         if (!each && depends_on_n(c->port) && f->set.samples > model->batch)
-            return nn_app_fail(model, 1, "output '%s' has no row for each sample: up to %d samples can be given", c->port->name,
-                               model->batch);
+            return nn_app_fail(model, 1, "output '%s' has no row for each sample: up to %d samples can be given",
+                               c->port->name, model->batch);
         if (each && !(c->data = malloc(c->sample_size * (size_t)f->set.samples)))
             return nn_app_fail(model, 1, "no memory for output '%s'", c->port->name);
     }
@@ -193,7 +193,8 @@ static int write_outputs(const struct inference *f, const struct nn_bindings *ou
         int64_t shape[NN_ARRAY_RANK];
         for (int d = 0; d < c->port->rank && d < NN_ARRAY_RANK; d++)
             shape[d] = c->port->shape[d] < 0 ? -c->port->shape[d] * f->set.samples : c->port->shape[d];
-        if (nn_npy_write(out->of[i].file, c->port->dtype, c->port->rank, shape, c->data ? c->data : f->out[which], &message))
+        if (nn_npy_write(out->of[i].file, c->port->dtype, c->port->rank, shape, c->data ? c->data : f->out[which],
+                         &message))
             return nn_app_fail(f->model, 1, "%s", text);
     }
     return 0;

@@ -26,7 +26,8 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
     }
     size_t bytes = (size_t)a->count * nn_kind_size(kind);
     a->data = malloc(bytes ? bytes : 1);
-    return a->data ? 0 : nn_report(message, NN_EMEMORY, "%s: not enough memory for %lld values", name, (long long)a->count);
+    return a->data ? 0
+                   : nn_report(message, NN_EMEMORY, "%s: not enough memory for %lld values", name, (long long)a->count);
 }
 
 void nn_array_free(struct nn_array *a)
@@ -35,7 +36,7 @@ void nn_array_free(struct nn_array *a)
     a->data = NULL;
 }
 
-/* --- conversion ---------------------------------------------------------------------------------------------------- */
+/* --- conversion --------------------------------------------------------------------------------------------------- */
 
 static double value_at(const struct nn_array *a, int64_t i)
 {
@@ -100,8 +101,8 @@ static int count_samples(const char *name, const struct nn_array *a, int64_t eac
     return 0;
 }
 
-int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, int64_t each, void **out, int64_t *samples,
-                    const struct nn_message *message)
+int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, int64_t each, void **out,
+                    int64_t *samples, const struct nn_message *message)
 {
     *out = NULL;
     int status = count_samples(name, a, each, samples, message);
@@ -118,7 +119,7 @@ int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, i
     return status;
 }
 
-/* --- which format -------------------------------------------------------------------------------------------------- */
+/* --- which format ------------------------------------------------------------------------------------------------- */
 
 static int ends_with(const char *path, size_t length, const char *end)
 {
@@ -152,8 +153,8 @@ static int parse(const char *name, const struct nn_buffer *b, const char *column
         return nn_npy_parse(name, b, out, message);
     if (b->size >= 4 && b->data[0] == 0 && b->data[1] == 0)
         return nn_idx_parse(name, b, out, message);
-    return nn_report(message, NN_EFORMAT, "%s: not a known format: .npy, .csv, .txt, .bin and IDX are read, each also as .gz",
-                     name);
+    return nn_report(message, NN_EFORMAT,
+                     "%s: not a known format: .npy, .csv, .txt, .bin and IDX are read, each also as .gz", name);
 }
 
 int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const struct nn_message *message)

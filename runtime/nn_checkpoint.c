@@ -1,5 +1,5 @@
-/* nn_checkpoint.c: checkpoints are safetensors files that hold the optimizer's tensors too, and numbers in __metadata__ as
- * hexadecimal, exact to the bit.
+/* nn_checkpoint.c: checkpoints are safetensors files that hold the optimizer's tensors too, and numbers in
+ * __metadata__ as hexadecimal, exact to the bit.
  */
 #include "nn_safetensors.h"
 
@@ -62,16 +62,18 @@ static int read_number(const struct nn_st_file *f, const char *key, uint64_t *ou
     return 0;
 }
 
-static int read_progress(const struct nn_st_file *f, const char *fingerprint, nn_progress *p, const struct nn_message *m)
+static int read_progress(const struct nn_st_file *f, const char *fingerprint, nn_progress *p,
+                         const struct nn_message *m)
 {
     const char *kind = nn_st_meta(f, KIND), *of = nn_st_meta(f, FINGERPRINT);
     uint64_t number[NUMBERS];
     if (!kind || strcmp(kind, "checkpoint"))
-        return nn_report(m, NN_EMISMATCH, "%s: holds weights alone, not a checkpoint: training cannot be resumed from it",
-                         f->path);
+        return nn_report(m, NN_EMISMATCH,
+                         "%s: holds weights alone, not a checkpoint: training cannot be resumed from it", f->path);
     if (!of || strcmp(of, fingerprint))
-        return nn_report(m, NN_EMISMATCH, "%s: a checkpoint of another model or training setup (%.60s, and this is %.60s)",
-                         f->path, of ? of : "unnamed", fingerprint);
+        return nn_report(m, NN_EMISMATCH,
+                         "%s: a checkpoint of another model or training setup (%.60s, and this is %.60s)", f->path,
+                         of ? of : "unnamed", fingerprint);
     for (int i = 0; i < NUMBERS; i++) {
         int status = read_number(f, number_keys[i], &number[i], m);
         if (status)

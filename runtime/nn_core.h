@@ -1,5 +1,5 @@
-/* nn_core.h: what generated files need besides arithmetic, without files, heap or libc: messages, initial values, copies,
- * time per kernel. Header only, included by generated code.
+/* nn_core.h: what generated files need besides arithmetic, without files, heap or libc: messages, initial values,
+ * copies, time per kernel. Header only, included by generated code.
  */
 #ifndef NN_CORE_H
 #define NN_CORE_H
@@ -122,8 +122,8 @@ NN_INLINE void nn_initialise(nn_real *to, const nn_init *init, uint64_t seed)
     }
 }
 
-/* Time per kernel: NN_TIMING opens a graph's function (NN_UNTIMED one that is not timed), NN_TIMED(i) stands behind the call of its kernel i. Nothing
- * unless built with -DNN_PROFILE. */
+/* Time per kernel: NN_TIMING opens a graph's function (NN_UNTIMED one that is not timed), NN_TIMED(i) stands behind
+ * the call of its kernel i. Nothing unless built with -DNN_PROFILE. */
 #ifdef NN_PROFILE
 #include <time.h>
 NN_INLINE uint64_t nn_now(void)

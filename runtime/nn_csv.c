@@ -1,6 +1,6 @@
-/* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over, quotes
- * may surround a field. Where an input holds integers and the first field read is no number, the fields are words, numbered
- * in order of appearance.
+/* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over,
+ * quotes may surround a field. Where an input holds integers and the first field read is no number, the fields are
+ * words, numbered in order of appearance.
  */
 #include "nn_data.h"
 
@@ -29,7 +29,7 @@ static int out_of_memory(const struct csv *c)
     return nn_report(c->m, NN_EMEMORY, "%s: not enough memory", c->name);
 }
 
-/* --- columns ------------------------------------------------------------------------------------------------------- */
+/* --- columns ------------------------------------------------------------------------------------------------------ */
 
 static int add_column(struct csv *c, int which)
 {
@@ -67,7 +67,7 @@ static int read_columns(struct csv *c, const char *text)
     return 0;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 static int add_field(struct csv *c, const char *text, size_t n)
 {
@@ -148,7 +148,7 @@ static int read_row(struct csv *c)
     return status;
 }
 
-/* --- values -------------------------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------------------------------------- */
 
 static int number(const char *text, double *out)
 {

@@ -1,5 +1,5 @@
-/* nn_data.h: data files, within the runtime. Every format is read into an nn_array, whose first dimension is the sample;
- * nn_array_column turns that into what an input takes.
+/* nn_data.h: data files, within the runtime. Every format is read into an nn_array, whose first dimension is the
+ * sample; nn_array_column turns that into what an input takes.
  */
 #ifndef NN_DATA_H
 #define NN_DATA_H
@@ -30,7 +30,7 @@ struct nn_words {
 struct nn_data_request {
     const char *spec;       /* a path; for CSV with ":columns" */
     int skip_lines;         /* CSV */
-    int integers;           /* the input holds integers: words may stand for them */
+    int integers;           /* one integer a sample: words may stand for them */
     struct nn_words *words; /* CSV; may be NULL */
 };
 
@@ -51,10 +51,11 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
                   const struct nn_message *message);
 size_t nn_kind_size(enum nn_kind k);
 
-/* Samples for an input that takes `each` elements of type a sample, in the array's order whatever its shape. *samples is
- * how many there are; *out is malloc'ed. A value the type cannot hold is an error that names the file and the sample. */
-int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, int64_t each, void **out, int64_t *samples,
-                    const struct nn_message *message);
+/* Samples for an input that takes `each` elements of type a sample, in the array's order whatever its shape. *samples
+ * is how many there are; *out is malloc'ed. A value the type cannot hold is an error that names the file and the
+ * sample. */
+int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, int64_t each, void **out,
+                    int64_t *samples, const struct nn_message *message);
 
 /* .npy, version 1.0. */
 int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape, const void *data,

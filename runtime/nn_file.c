@@ -1,5 +1,5 @@
-/* nn_file.c: files are read whole, and written aside, synced and renamed, so that after a failure of any kind the old file
- * stands as it was.
+/* nn_file.c: files are read whole, and written aside, synced and renamed, so that after a failure of any kind the old
+ * file stands as it was.
  */
 #define _POSIX_C_SOURCE 200809L
 #define _XOPEN_SOURCE 700
@@ -17,7 +17,7 @@
 #include <zlib.h>
 #endif
 
-/* --- reading ------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* Makes room for at least one more byte beside the closing zero. */
 static int grow(struct nn_buffer *b, size_t *room)
@@ -137,7 +137,7 @@ int nn_file_read(const char *path, struct nn_buffer *out, const struct nn_messag
     return status;
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static char *copy_text(const char *text, const char *more)
 {

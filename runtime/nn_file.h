@@ -33,7 +33,8 @@ int nn_file_read(const char *path, struct nn_buffer *out, const struct nn_messag
 /* The same for what is not data but weights: never unpacked. */
 int nn_file_read_plain(const char *path, struct nn_buffer *out, const struct nn_message *message);
 
-/* A file being written: beside its place, under a name of its own, until nn_file_commit. Devices are written directly. */
+/* A file being written: beside its place, under a name of its own, until nn_file_commit. Devices are written directly.
+ */
 struct nn_writer {
     FILE *stream;
     char *target;

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct { unsigned char code; enum nn_kind kind; } known[] = {
-    {0x08, NN_KIND_U8}, {0x09, NN_KIND_I8}, {0x0B, NN_KIND_I16}, {0x0C, NN_KIND_I32}, {0x0D, NN_KIND_F32}, {0x0E, NN_KIND_F64}};
+    {0x08, NN_KIND_U8}, {0x09, NN_KIND_I8}, {0x0B, NN_KIND_I16},
+    {0x0C, NN_KIND_I32}, {0x0D, NN_KIND_F32}, {0x0E, NN_KIND_F64}};
 
 static void unpack(const unsigned char *from, struct nn_array *a)
 {
@@ -40,7 +41,8 @@ int nn_idx_parse(const char *name, const struct nn_buffer *b, struct nn_array *o
         values = shape[i] && values > left / (uint64_t)shape[i] ? UINT64_MAX / 16 : values * (uint64_t)shape[i];
     }
     if (values > left || values * nn_kind_size(known[which].kind) != left)
-        return nn_report(m, NN_EFORMAT, "%s: not a valid IDX file: %zu bytes of values, not what its shape needs", name, left);
+        return nn_report(m, NN_EFORMAT, "%s: not a valid IDX file: %zu bytes of values, not what its shape needs", name,
+                         left);
     int status = nn_array_make(name, out, known[which].kind, rank, shape, m);
     if (!status)
         unpack(p + 4 + 4 * rank, out);

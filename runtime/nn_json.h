@@ -1,5 +1,6 @@
-/* nn_json.h: as much JSON as a safetensors header needs: a cursor over bytes that reads one thing at a time. Every function
- * gives 1 when it read what it is for, else 0, and the cursor then stands where reading failed. Nothing is trusted.
+/* nn_json.h: as much JSON as a safetensors header needs: a cursor over bytes that reads one thing at a time. Every
+ * function gives 1 when it read what it is for, else 0, and the cursor then stands where reading failed. Nothing is
+ * trusted.
  */
 #ifndef NN_JSON_H
 #define NN_JSON_H

@@ -1,16 +1,16 @@
-/* nn_math.h: elementary functions of our own, for scalars (nn_exp) and lanes (nn_exp_v). They give the same bits for every
- * compiler and flag and, unfused (NN_PORTABLE), on every CPU; libm's do not. Errors against the exact value, in units in
- * the last place, are in README.md; all are below 2.5.
+/* nn_math.h: elementary functions of our own, for scalars (nn_exp) and lanes (nn_exp_v). They give the same bits for
+ * every compiler and flag and, unfused (NN_PORTABLE), on every CPU; libm's do not. Errors against the exact value, in
+ * units in the last place, are in README.md; all are below 2.5.
  *
- * Edge cases are those of C: NaN in gives NaN, infinities and denormal numbers are handled, sin and cos reduce arguments
- * of any size. The algorithms are in nn_math_body.h.
+ * Edge cases are those of C: NaN in gives NaN, infinities and denormal numbers are handled, sin and cos reduce
+ * arguments of any size. The algorithms are in nn_math_body.h.
  */
 #ifndef NN_MATH_H
 #define NN_MATH_H
 
 #include "nn_vec.h"
 
-/* --- huge arguments of sin and cos --------------------------------------------------------------------------------- */
+/* --- huge arguments of sin and cos -------------------------------------------------------------------------------- */
 
 /* Up to here three parts of pi/2 do. */
 #if defined NN_DOUBLE
@@ -136,7 +136,7 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
     return turns.v;
 }
 
-/* --- scalars, then lanes ------------------------------------------------------------------------------------------- */
+/* --- scalars, then lanes ------------------------------------------------------------------------------------------ */
 
 #define NN_T nn_real
 #define NN_M int

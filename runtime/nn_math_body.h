@@ -1,12 +1,12 @@
-/* nn_math_body.h: the elementary functions, each written once. nn_math.h includes this file twice: for scalars, and for
- * lanes with names that end in _v. So both give the same bits.
+/* nn_math_body.h: the elementary functions, each written once. nn_math.h includes this file twice: for scalars, and
+ * for lanes with names that end in _v. So both give the same bits.
  *
  * NN_T, NN_M, NN_U   real, mask, bits as unsigned integers (one or NN_L of each)
  * NN_F(name)         the function's name, NN_K(x), NN_KU(x) a constant, NN_PICK(m, a, b) a where m else b
  *
- * Only + - * / sqrt, multiply-add and unsigned bit work. Polynomials are in Horner's form, highest power first; those of
- * logarithm, sine, cosine and the rational tanh are from fdlibm and Cephes, erf in f32 after N. Juffa; others are fits
- * of our own. No include guard: see above.
+ * Only + - * / sqrt, multiply-add and unsigned bit work. Polynomials are in Horner's form, highest power first; those
+ * of logarithm, sine, cosine and the rational tanh are from fdlibm and Cephes, erf in f32 after N. Juffa; others are
+ * fits of our own. No include guard: see above.
  */
 
 #if defined NN_DOUBLE
@@ -35,7 +35,7 @@
 
 #define NN_H(p, x, c) NN_F(nn_fma)(p, x, NN_K(c)) /* one step of Horner's rule */
 
-/* --- sign, rounding, simple ones ----------------------------------------------------------------------------------- */
+/* --- sign, rounding, simple ones ---------------------------------------------------------------------------------- */
 
 NN_INLINE NN_T NN_F(nn_abs)(NN_T x)
 {
@@ -83,7 +83,7 @@ NN_INLINE NN_T NN_F(nn_reciprocal)(NN_T x)
     return NN_K(1) / x;
 }
 
-/* --- exp ----------------------------------------------------------------------------------------------------------- */
+/* --- exp ---------------------------------------------------------------------------------------------------------- */
 
 /* exp(r) - 1 - r for |r| <= ln(2)/2, divided by r^2. */
 NN_INLINE NN_T NN_F(nn_exp_tail)(NN_T r)
@@ -141,7 +141,7 @@ NN_INLINE NN_T NN_F(nn_exp)(NN_T x)
     return NN_F(nn_exp_sum)(x, NN_K(0));
 }
 
-/* --- log ----------------------------------------------------------------------------------------------------------- */
+/* --- log ---------------------------------------------------------------------------------------------------------- */
 
 /* x = 2^k (1 + f), 1 + f between sqrt(1/2) and sqrt(2), for finite x > 0. */
 NN_INLINE NN_T NN_F(nn_log_split)(NN_T x, NN_T *k)
@@ -196,7 +196,7 @@ NN_INLINE NN_T NN_F(nn_log)(NN_T x)
     return NN_PICK(x >= NN_K(0), y, x + nan);
 }
 
-/* --- sin, cos ------------------------------------------------------------------------------------------------------ */
+/* --- sin, cos ----------------------------------------------------------------------------------------------------- */
 
 /* x = q * pi/2 + hi + lo with |hi| <= pi/4, for |x| <= NN_TRIG_FAST: the products with the parts of pi/2 are exact. The
  * low bits of what is returned are q. */
@@ -283,7 +283,7 @@ NN_INLINE NN_T NN_F(nn_cos)(NN_T x)
     return NN_F(nn_trig)(x, 1);
 }
 
-/* --- tanh, sigmoid, erf -------------------------------------------------------------------------------------------- */
+/* --- tanh, sigmoid, erf ------------------------------------------------------------------------------------------- */
 
 /* tanh(x) = x + x z T(z), z = x^2, |x| < 0.625. */
 NN_INLINE NN_T NN_F(nn_tanh_tail)(NN_T z)
@@ -398,7 +398,7 @@ NN_INLINE NN_T NN_F(nn_erf)(NN_T x)
 #undef NN_ERF_EDGE
 
 
-/* --- pow ----------------------------------------------------------------------------------------------------------- */
+/* --- pow ---------------------------------------------------------------------------------------------------------- */
 
 /* What the rounded product p = a * b left out. */
 NN_INLINE NN_T NN_F(nn_mul_rest)(NN_T a, NN_T b, NN_T p)

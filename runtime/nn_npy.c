@@ -146,7 +146,8 @@ int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape
     while ((10 + at + 1) % 64)
         header[at++] = ' ';
     header[at++] = '\n';
-    const unsigned char start[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(at & 255), (unsigned char)(at >> 8)};
+    const unsigned char start[] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(at & 255), (unsigned char)(at >> 8)};
     int status = nn_file_begin(&w, path, message);
     if (status)
         return status;

@@ -1,11 +1,12 @@
-/* nn_random.h: random numbers as a pure function of (seed, step, stream, element). Nothing is stored, so backward can draw
- * a dropout mask again, and results depend on no order of evaluation.
+/* nn_random.h: random numbers as a pure function of (seed, step, stream, element). Nothing is stored, so backward can
+ * draw a dropout mask again, and results depend on no order of evaluation.
  *
  * The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011):
  *     key      seed's low and high 32 bits
  *     counter  block's low and high 32 bits, step (modulo 2^32), stream (the operation's number)
- * and gives four 32-bit words a block. In f32 element e has word e % 4 of block e / 4; in f64 words 2 (e % 2), the low half,
- * and 2 (e % 2) + 1 of block e / 2. Normal numbers come in pairs of neighbours from the uniform numbers of the same pair.
+ * and gives four 32-bit words a block. In f32 element e has word e % 4 of block e / 4; in f64 words 2 (e % 2), the low
+ * half, and 2 (e % 2) + 1 of block e / 2. Normal numbers come in pairs of neighbours from the uniform numbers of the
+ * same pair.
  */
 #ifndef NN_RANDOM_H
 #define NN_RANDOM_H

@@ -1,5 +1,5 @@
-/* nn_safetensors.c: reading safetensors. A file is checked as a whole when it is opened, and against the tensors it is to
- * fill before the first of them is written.
+/* nn_safetensors.c: reading safetensors. A file is checked as a whole when it is opened, and against the tensors it is
+ * to fill before the first of them is written.
  */
 #include "nn_safetensors.h"
 
@@ -15,7 +15,7 @@ static const struct { const char *name; unsigned char size; } types[] = {
     [ST_BOOL] = {"BOOL", 1}, [ST_OTHER] = {"", 0},
 };
 
-/* --- parsing ------------------------------------------------------------------------------------------------------- */
+/* --- parsing ------------------------------------------------------------------------------------------------------ */
 
 static int bad(const struct nn_st_file *f, const struct nn_message *m, const char *why)
 {
@@ -146,8 +146,9 @@ static int read_header(struct nn_st_file *f, size_t size, const struct nn_messag
     if (!nn_json_punct(&j, '}')) {
         do {
             if (!read_member(&j, f))
-                return nn_report(m, NN_EFORMAT, "%s: not a valid safetensors file: its header is malformed near byte %zu",
-                                 f->path, (size_t)(j.at - f->bytes.data));
+                return nn_report(m, NN_EFORMAT,
+                                 "%s: not a valid safetensors file: its header is malformed near byte %zu", f->path,
+                                 (size_t)(j.at - f->bytes.data));
         } while (nn_json_punct(&j, ','));
         if (!nn_json_punct(&j, '}'))
             return bad(f, m, "its header does not end");
@@ -155,7 +156,7 @@ static int read_header(struct nn_st_file *f, size_t size, const struct nn_messag
     return nn_json_peek(&j) < 0 ? 0 : bad(f, m, "something follows its header");
 }
 
-/* --- checks on the whole ------------------------------------------------------------------------------------------- */
+/* --- checks on the whole ------------------------------------------------------------------------------------------ */
 
 static int entry_size(const struct nn_st_entry *e, size_t *size)
 {
@@ -194,9 +195,11 @@ static int check_places(struct nn_st_file *f, const struct nn_message *m)
     for (size_t i = 0; i < f->entries; i++) {
         const struct nn_st_entry *e = &f->entry[i];
         if (e->begin != at || e->end < e->begin || e->end > f->payload_size)
-            return nn_report(m, NN_EFORMAT,
-                             "%s: not a valid safetensors file: tensor '%.100s' lies at bytes %zu to %zu, where %zu to at "
-                             "most %zu was expected", f->path, e->name, e->begin, e->end, at, f->payload_size);
+            return nn_report(
+                m, NN_EFORMAT,
+                "%s: not a valid safetensors file: tensor '%.100s' lies at bytes %zu to %zu, where %zu to at "
+                "most %zu was expected",
+                f->path, e->name, e->begin, e->end, at, f->payload_size);
         if (e->type != ST_OTHER && (!entry_size(e, &size) || size != e->end - e->begin))
             return nn_report(m, NN_EFORMAT, "%s: not a valid safetensors file: tensor '%.100s' has %zu bytes, not what "
                              "its shape needs", f->path, e->name, e->end - e->begin);
@@ -289,7 +292,7 @@ const char *nn_st_meta(const struct nn_st_file *f, const char *key)
     return NULL;
 }
 
-/* --- into a model -------------------------------------------------------------------------------------------------- */
+/* --- into a model ------------------------------------------------------------------------------------------------- */
 
 static uint64_t little(const unsigned char *p, int bytes)
 {
@@ -388,7 +391,8 @@ static int same_shape(const struct nn_st_entry *e, const nn_tensor *t)
 static int check_values(const struct nn_st_file *f, const struct nn_st_entry *e, const nn_tensor *t,
                         const struct nn_message *m)
 {
-    int64_t low = t->dtype == NN_I32 ? INT32_MIN : 0, high = t->dtype == NN_I32 ? INT32_MAX : t->dtype == NN_U8 ? 255 : 1;
+    int64_t low = t->dtype == NN_I32 ? INT32_MIN : 0;
+    int64_t high = t->dtype == NN_I32 ? INT32_MAX : t->dtype == NN_U8 ? 255 : 1;
     if (is_real_type(t->dtype) && is_real(e->type))
         return 0;
     if (is_real_type(t->dtype) || is_real(e->type) || e->type == ST_OTHER)

@@ -1,5 +1,5 @@
-/* nn_safetensors.h: the safetensors format, within the runtime. A file is a header's length (8 bytes), a JSON header that
- * names tensors with type, shape and place, and their bytes. Everything is little-endian.
+/* nn_safetensors.h: the safetensors format, within the runtime. A file is a header's length (8 bytes), a JSON header
+ * that names tensors with type, shape and place, and their bytes. Everything is little-endian.
  */
 #ifndef NN_SAFETENSORS_H
 #define NN_SAFETENSORS_H
@@ -9,10 +9,12 @@
 enum { NN_ST_RANK = 16 };
 
 /* Types that are stored; ST_OTHER is a type we know by no name. */
-enum nn_st_type { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U64, ST_U32, ST_U16, ST_U8, ST_BOOL, ST_OTHER };
+enum nn_st_type {
+    ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U64, ST_U32, ST_U16, ST_U8, ST_BOOL, ST_OTHER
+};
 
-/* One tensor of a file. begin <= end <= the payload's size; for known types end - begin is the shape's product times the
- * element's size. */
+/* One tensor of a file. begin <= end <= the payload's size; for known types end - begin is the shape's product times
+ * the element's size. */
 struct nn_st_entry {
     char *name;
     enum nn_st_type type;
@@ -49,9 +51,10 @@ void nn_st_close(struct nn_st_file *f);
 const struct nn_st_entry *nn_st_find(const struct nn_st_file *f, const char *name);
 const char *nn_st_meta(const struct nn_st_file *f, const char *key); /* NULL where there is none */
 
-/* Whether every tensor can be filled from the file; and filling them, which cannot fail afterwards. exact: only the same
- * element type will do. */
-int nn_st_check(const struct nn_st_file *f, const nn_tensor *t, size_t count, int exact, const struct nn_message *message);
+/* Whether every tensor can be filled from the file; and filling them, which cannot fail afterwards. exact: only the
+ * same element type will do. */
+int nn_st_check(const struct nn_st_file *f, const nn_tensor *t, size_t count, int exact,
+                const struct nn_message *message);
 void nn_st_fill(const struct nn_st_file *f, const nn_tensor *t, size_t count);
 
 /* Writes a file of two lists of tensors. meta as in nn_tensors_save. */

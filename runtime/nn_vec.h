@@ -1,12 +1,13 @@
 /* nn_vec.h: lanes. One text of generated code is bound here to the machine it is compiled for.
  *
  * A file that computes in double defines NN_DOUBLE first. nn_real is the element, nn_v a vector of NN_L of them, nn_vi
- * NN_L int32 lanes, nn_vm the mask that comparing two nn_v gives. Where NN_L is 1 all of them are plain scalars, and the
- * same text compiles: + - * /, unary - and comparisons are infix everywhere, the rest are functions. Functions that end
- * in _v, and those that exist for lanes only (nn_load, nn_splat, ...), take vectors; their namesakes without _v take
- * scalars, in which a mask is 0 or 1. A lane has the bits that the scalar function gives. Integers wrap.
+ * NN_L int32 lanes, nn_vm the mask that comparing two nn_v gives. Where NN_L is 1 all of them are plain scalars, and
+ * the same text compiles: + - * /, unary - and comparisons are infix everywhere, the rest are functions. Functions
+ * that end in _v, and those that exist for lanes only (nn_load, nn_splat, ...), take vectors; their namesakes without
+ * _v take scalars, in which a mask is 0 or 1. A lane has the bits that the scalar function gives. Integers wrap.
  *
- * NN_VL        f32 lanes: 16 with AVX-512, 8 with AVX, 4 with SSE2 or NEON, else 1. -DNN_VL=n overrides; a width beyond
+ * NN_VL        f32 lanes: 16 with AVX-512, 8 with AVX, 4 with SSE2 or NEON, else 1. -DNN_VL=n overrides; a width
+ * beyond
  *              the machine's is right but slow.
  * NN_PORTABLE  multiply-adds are a product and a sum on every CPU. Otherwise they are fused where the CPU can.
  *
@@ -48,7 +49,7 @@
 #include <math.h>
 #endif
 
-/* --- attributes and pragmas ---------------------------------------------------------------------------------------- */
+/* --- attributes and pragmas --------------------------------------------------------------------------------------- */
 
 #if defined __GNUC__
 #define NN_INLINE static inline __attribute__((always_inline))
@@ -102,7 +103,7 @@
 #define NN_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
 
-/* --- how wide ------------------------------------------------------------------------------------------------------ */
+/* --- how wide ----------------------------------------------------------------------------------------------------- */
 
 #if !defined NN_VL
 #if !defined __GNUC__
@@ -150,7 +151,7 @@ typedef uint32_t nn_bits_t;
 #define NN_KERNEL
 #endif
 
-/* --- fused or not -------------------------------------------------------------------------------------------------- */
+/* --- fused or not ------------------------------------------------------------------------------------------------- */
 
 #if defined NN_PORTABLE
 #include <float.h>
@@ -175,7 +176,7 @@ NN_STATIC_ASSERT(FLT_EVAL_METHOD == 0, "portable results need arithmetic in the 
 #define NN_FMA(a, b, c) nn_fma(a, b, c)
 #define NN_FMA_V(a, b, c) nn_fma_v(a, b, c)
 
-/* --- scalars ------------------------------------------------------------------------------------------------------- */
+/* --- scalars ------------------------------------------------------------------------------------------------------ */
 
 NN_INLINE nn_real nn_fma(nn_real a, nn_real b, nn_real c)
 {
@@ -264,7 +265,7 @@ NN_INLINE nn_real nn_min(nn_real a, nn_real b)
     return a < b || a != a ? a : b;
 }
 
-/* --- lanes that are scalars ---------------------------------------------------------------------------------------- */
+/* --- lanes that are scalars --------------------------------------------------------------------------------------- */
 
 #if NN_LANES_ARE_SCALARS
 
@@ -331,7 +332,7 @@ NN_INLINE nn_v nn_of_bits_v(nn_vu u) { return nn_of_bits(u); }
 
 #else
 
-/* --- lanes that are vectors ---------------------------------------------------------------------------------------- */
+/* --- lanes that are vectors --------------------------------------------------------------------------------------- */
 
 #define NN_VBYTES (NN_VL * 4)
 
@@ -662,9 +663,10 @@ NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
 NN_INLINE nn_vm nn_true_m(void) { return nn_splat_m(1); }
 NN_INLINE nn_vm nn_false_m(void) { return nn_splat_m(0); }
 
-/* --- folds --------------------------------------------------------------------------------------------------------- */
+/* --- folds -------------------------------------------------------------------------------------------------------- */
 
-/* The end of every reduction along a contiguous axis: 16 partial results, wherever they came from, in one fixed tree. */
+/* The end of every reduction along a contiguous axis: 16 partial results, wherever they came from, in one fixed tree.
+ */
 #define NN_FOLD(name, combine)                                                                                         \
     NN_INLINE nn_real name(const nn_real *x)                                                                           \
     {                                                                                                                  \

@@ -1,5 +1,6 @@
-/* runtime_app.c: the generated program's body, driven with a small model written by hand: a linear softmax classifier of
- * four reals into three classes, trained by plain gradient descent. What it prints goes to a file, so that it can be read.
+/* runtime_app.c: the generated program's body, driven with a small model written by hand: a linear softmax classifier
+ * of four reals into three classes, trained by plain gradient descent. What it prints goes to a file, so that it can
+ * be read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 
 #include "netrt.h"
 
-/* --- the model ----------------------------------------------------------------------------------------------------- */
+/* --- the model ---------------------------------------------------------------------------------------------------- */
 
 enum { FEATURES = 4, CLASSES = 3, WEIGHTS = FEATURES * CLASSES, BATCH = 8 };
 
@@ -221,7 +222,7 @@ static const nn_model model = {
     .gradients = toy_gradients, .progress = toy_progress,
 };
 
-/* --- running it ---------------------------------------------------------------------------------------------------- */
+/* --- running it --------------------------------------------------------------------------------------------------- */
 
 static char folder[] = "/tmp/runtime_app.XXXXXX";
 static char printed[16384];
@@ -311,7 +312,7 @@ static int end(void **state)
 
 #define DATA " --in x=d.csv:0-3 --in label=d.csv:4 "
 
-/* --- tests --------------------------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static void test_usage(void **state)
 {
@@ -433,7 +434,8 @@ static void test_bad_data(void **state)
            "bad.csv:4: sample 17: the label 12 is outside 0..2");
     expect("eval --weights kept --in x=bad.csv:0-3 --in label=bad.csv:4", 1, "sample 17: the label 12 is outside 0..2");
     assert_true(same_files("kept", "before"));
-    expect("train --in x=d.csv:0-2 --in label=d.csv:4", 1, "has 3 values a sample (30 samples), and 4 were expected, for x");
+    expect("train --in x=d.csv:0-2 --in label=d.csv:4", 1,
+           "has 3 values a sample (30 samples), and 4 were expected, for x");
     expect("train --in x=none.npy --in label=d.csv:4", 1, "none.npy: No such file");
     assert_int_equal(system("head -n 15 d.csv >half.csv"), 0);
     expect("train --in x=d.csv:0-3 --in label=half.csv:4", 1, "holds 15 samples, but d.csv:0-3 holds 30");
@@ -448,8 +450,9 @@ static void test_words(void **state)
     (void)state;
     expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1", 0, "label 2 is 'elm'");
     assert_int_equal(system("tail -n 7 words.csv >tail.csv"), 0); /* begins with another word, has the same numbers */
-    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --val-in x=tail.csv:0-3 --val-in label=tail.csv:4 --epochs 20", 0,
-           "val accuracy 1.0000");
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --val-in x=tail.csv:0-3 --val-in label=tail.csv:4 "
+           "--epochs 20",
+           0, "val accuracy 1.0000");
     expect("train --in x=words.csv:1-4 --in label=words.csv:4", 1, "is no number");
 }
 

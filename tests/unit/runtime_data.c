@@ -29,7 +29,8 @@ static int remove_folder(void **state)
 }
 
 /* Reads bytes as a file of this name. spec: the name, with columns. */
-static int read_as(const char *spec, const void *data, size_t size, int skip, struct nn_words *words, struct nn_array *a)
+static int read_as(const char *spec, const void *data, size_t size, int skip, struct nn_words *words,
+                   struct nn_array *a)
 {
     char path[256], full[256];
     snprintf(full, sizeof full, "%s/%s", folder, spec);
@@ -58,7 +59,7 @@ static void bad_file(const char *spec, const char *data, size_t size, const char
     assert_null(a.data);
 }
 
-/* --- npy ----------------------------------------------------------------------------------------------------------- */
+/* --- npy ---------------------------------------------------------------------------------------------------------- */
 
 static size_t npy(char *to, const char *header, const void *data, size_t size)
 {
@@ -87,7 +88,8 @@ static void test_npy_types(void **state)
         struct nn_array a;
         void *out;
         int64_t samples;
-        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2, 1), }   \n", cases[i].descr);
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2, 1), }   \n",
+                 cases[i].descr);
         size_t n = npy(file, header, cases[i].bytes, cases[i].size);
         assert_int_equal(read_as("x.npy", file, n, 0, NULL, &a), 0);
         assert_true(a.rank == 2 && a.shape[0] == 2 && a.count == 2);
@@ -141,7 +143,7 @@ static void test_npy_written(void **state)
     expect_error(nn_npy_write("/dev/full", NN_F32, 2, shape, x, &message), NN_EFILE, "No space");
 }
 
-/* --- IDX, bytes, gz ------------------------------------------------------------------------------------------------ */
+/* --- IDX, bytes, gz ----------------------------------------------------------------------------------------------- */
 
 static void test_idx(void **state)
 {
@@ -210,7 +212,7 @@ static void test_bytes(void **state)
     nn_array_free(&a);
 }
 
-/* --- csv ----------------------------------------------------------------------------------------------------------- */
+/* --- csv ---------------------------------------------------------------------------------------------------------- */
 
 static void test_csv(void **state)
 {
@@ -265,7 +267,7 @@ static void test_csv_malformed(void **state)
     expect_error(read_as("x.csv:99999999999999999999", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
 }
 
-/* --- values -------------------------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------------------------------------- */
 
 static void test_values_a_type_cannot_hold(void **state)
 {
@@ -298,7 +300,8 @@ static void test_shapes(void **state)
     void *out;
     int64_t samples;
     assert_int_equal(read_as("x.csv", "1,2,3,4\n5,6,7,8\n", 16, 0, NULL, &a), 0);
-    assert_int_equal(nn_array_column("x.csv", &a, NN_F32, 4, &out, &samples, &message), 0); /* whatever its shape is called */
+    assert_int_equal(nn_array_column("x.csv", &a, NN_F32, 4, &out, &samples, &message),
+                     0); /* whatever its shape is called */
     free(out);
     expect_error(nn_array_column("x.csv", &a, NN_F32, 3, &out, &samples, &message), NN_EMISMATCH,
                  "has 4 values a sample (2 samples), and 3 were expected");

@@ -1,5 +1,5 @@
-/* runtime_files.c: weight files and checkpoints: what is written comes back, what is damaged or foreign is refused in words
- * and changes nothing, and a failed write leaves what was there.
+/* runtime_files.c: weight files and checkpoints: what is written comes back, what is damaged or foreign is refused in
+ * words and changes nothing, and a failed write leaves what was there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +56,7 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-/* --- a model's tensors --------------------------------------------------------------------------------------------- */
+/* --- a model's tensors -------------------------------------------------------------------------------------------- */
 
 static const int64_t shape_23[] = {2, 3}, shape_4[] = {4}, shape_none[] = {0};
 
@@ -124,7 +124,7 @@ static void expect_error(int code, int expected, const char *words)
         fail_msg("gave %d and '%s', not %d and '%s'", code, error, expected, words);
 }
 
-/* --- tests --------------------------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static void test_round_trip(void **state)
 {
@@ -168,10 +168,11 @@ static void test_conversions(void **state)
     (void)state;
     static const int64_t shape_6[] = {6};
     static const unsigned char data[] = {
-        0x00, 0x3C, 0x00, 0xC0, 0x01, 0x00, 0x00, 0x7C, 0xFF, 0x7B, 0x00, 0x80,         /* F16 1 -2 2^-24 inf 65504 -0 */
-        0x80, 0x3F, 0x00, 0xC0, 0x80, 0x7F, 0xC0, 0x7F, 0x01, 0x00, 0x00, 0x80,         /* BF16 1 -2 inf nan tiny -0 */
-        0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0, 0, 0, 0, 0, 0x00, 0xC0,                     /* F64 1 -2 */
-        5, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 7, 250}; /* I64 5 -1, U8 7 250 */
+        0x00, 0x3C, 0x00, 0xC0, 0x01, 0x00, 0x00, 0x7C, 0xFF, 0x7B, 0x00, 0x80, /* F16 1 -2 2^-24 inf 65504 -0 */
+        0x80, 0x3F, 0x00, 0xC0, 0x80, 0x7F, 0xC0, 0x7F, 0x01, 0x00, 0x00, 0x80, /* BF16 1 -2 inf nan tiny -0 */
+        0,    0,    0,    0,    0,    0,    0xF0, 0x3F, 0,    0,    0,    0,    0,    0,    0x00, 0xC0, /* F64 1 -2 */
+        5,    0,    0,    0,    0,    0,    0,    0,    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+        7,    250}; /* I64 5 -1, U8 7 250 */
     const char *header = "{\"h\":{\"dtype\":\"F16\",\"shape\":[6],\"data_offsets\":[0,12]},"
                          "\"bf\":{\"shape\":[6],\"dtype\":\"BF16\",\"data_offsets\":[12,24]},"
                          "\"d\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[24,40]},"
@@ -185,7 +186,8 @@ static void test_conversions(void **state)
                      {"u", NN_I32, NN_STATE, 1, shape_2, u, NULL}};
     put_file(in_folder("c"), header, data, sizeof data);
     assert_int_equal(nn_tensors_load(in_folder("c"), t, 5, error, sizeof error), 0);
-    assert_true(h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && isinf(h[3]) && h[4] == 65504 && h[5] == 0 && signbit(h[5]));
+    assert_true(h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && isinf(h[3]) && h[4] == 65504 && h[5] == 0 &&
+                signbit(h[5]));
     assert_true(bf[0] == 1 && bf[1] == -2 && isinf(bf[2]) && isnan(bf[3]) && bf[4] == 0x1p-133f && signbit(bf[5]));
     assert_true(d[0] == 1 && d[1] == -2 && l[0] == 5 && l[1] == -1 && u[0] == 7 && u[1] == 250);
 
@@ -237,8 +239,10 @@ static void test_malformed(void **state)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "malformed"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}", 4, "malformed"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}", 4, "malformed"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0, "what its shape needs"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],\"data_offsets\":[0,0]}}x", 0, "follows its header"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0,
+         "what its shape needs"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],\"data_offsets\":[0,0]}}x", 0,
+         "follows its header"},
         {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "malformed"},
         {"{\"a\\ud800\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "malformed"},
         {"{\"__metadata__\":{\"a\":1}}", 0, "malformed"},
@@ -264,8 +268,9 @@ static void test_foreign_tensors_are_passed_over(void **state)
     (void)state;
     float x = 0;
     nn_tensor t = {"\xF0\x9F\x98\x80", NN_F32, NN_PARAM, 0, shape_none, &x, NULL};
-    put_file(in_folder("f"), "{\"q\":{\"dtype\":\"F8_E4M3\",\"shape\":[3],\"data_offsets\":[0,3],\"more\":[{\"a\":null}]},"
-                             "\"\\ud83d\\ude00\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[3,7]}}   ",
+    put_file(in_folder("f"),
+             "{\"q\":{\"dtype\":\"F8_E4M3\",\"shape\":[3],\"data_offsets\":[0,3],\"more\":[{\"a\":null}]},"
+             "\"\\ud83d\\ude00\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[3,7]}}   ",
              "xyz\0\0\x80?", 7);
     assert_int_equal(nn_tensors_load(in_folder("f"), &t, 1, error, sizeof error), 0);
     assert_true(x == 1);
@@ -341,7 +346,8 @@ static void test_checkpoints(void **state)
     tensors_make(&b);
     tensors_clear(&b);
     memset(&q, 0, sizeof q);
-    expect_error(nn_checkpoint_load(path, "net-2", b.t, 6, &extra2, 1, &q, error, sizeof error), NN_EMISMATCH, "another model");
+    expect_error(nn_checkpoint_load(path, "net-2", b.t, 6, &extra2, 1, &q, error, sizeof error), NN_EMISMATCH,
+                 "another model");
     assert_true(b.scalar == 0 && q.step == 0);
     assert_int_equal(nn_checkpoint_load(path, "net-1", b.t, 6, &extra2, 1, &q, error, sizeof error), 0);
     assert_true(same_values(&a, &b) && !memcmp(m, m2, sizeof m) && !memcmp(&p, &q, sizeof p));
@@ -350,7 +356,8 @@ static void test_checkpoints(void **state)
     assert_int_equal(nn_tensors_load(path, b.t, 6, error, sizeof error), 0); /* weights out of a checkpoint */
     assert_true(same_values(&a, &b));
     assert_int_equal(nn_tensors_save(path, a.t, 6, NULL, error, sizeof error), 0);
-    expect_error(nn_checkpoint_load(path, "net-1", b.t, 6, &extra2, 1, &q, error, sizeof error), NN_EMISMATCH, "weights alone");
+    expect_error(nn_checkpoint_load(path, "net-1", b.t, 6, &extra2, 1, &q, error, sizeof error), NN_EMISMATCH,
+                 "weights alone");
 }
 
 static void test_words(void **state)

@@ -1,5 +1,6 @@
-/* runtime_fuzz.c: every reader of files against thousands of damaged ones. Nothing may crash, read beyond its end or keep
- * memory; built with the sanitizers this is seen. An argument is the number of mutations a format, the seed is fixed.
+/* runtime_fuzz.c: every reader of files against thousands of damaged ones. Nothing may crash, read beyond its end or
+ * keep memory; built with the sanitizers this is seen. An argument is the number of mutations a format, the seed is
+ * fixed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,8 +104,9 @@ static void fuzz(parser *parse, const void *seed, size_t size)
 static void test_npy(void **state)
 {
     (void)state;
-    static const char seed[] = "\x93NUMPY\1\0\x46\0{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }            \n"
-                               "0123456789abcdef";
+    static const char seed[] =
+        "\x93NUMPY\1\0\x46\0{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }            \n"
+        "0123456789abcdef";
     fuzz(nn_npy_parse, seed, sizeof seed - 1);
 }
 
