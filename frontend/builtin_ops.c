@@ -100,6 +100,10 @@ struct val builtin_where(struct elab *e, struct builtin_args *g)
     enum dtype like = like_of(&g->arg[1], like_of(&g->arg[2], DT_REAL));
     struct value *c = arg_tensor(e, g, 0, DT_BOOL), *x = arg_tensor(e, g, 1, like), *y = arg_tensor(e, g, 2, like);
     struct build b = builder(e);
+    if (c && !is_poison(c) && c->type.dtype != DT_BOOL) {
+        error_at(e, g->where[0], "where chooses by a bool tensor, not by %s: compare first, as in x > 0", type_text(e->arena, c->type, e->m->f64));
+        return v_poison();
+    }
     return c && x && y ? v_tensor(build_select(&b, c, x, y)) : v_poison();
 }
 

@@ -13,7 +13,7 @@
 /* How messages name an operation: as the language does. */
 static const char *plain(enum op op)
 {
-    return op == OP_reduce_max ? "max" : op == OP_reduce_min ? "min" : op == OP_select ? "where" : op_info(op)->name;
+    return op == OP_reduce_max ? "max" : op == OP_reduce_min ? "min" : op_info(op)->name;
 }
 
 bool wrong(const struct inference *f, const char *format, ...)
