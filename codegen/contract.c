@@ -291,8 +291,7 @@ static void max_pool(struct lower *l, struct lblock *b, const struct window *w, 
     struct lbuf *code = codes ? lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0)) : NULL;
     struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at + 2, k, from + 2);
     struct lx *v = ls_let(l->k, in, "v", body_at(l, x, from));
-    struct lx *larger = element(l, OP_gt, DT_BOOL, v, lx_load(l->k, most, NULL)), *nan = element(l, OP_ne, DT_BOOL, v, v);
-    struct ls *take = ls_if(l->k, in, element(l, OP_or, DT_BOOL, larger, nan));
+    struct ls *take = ls_if(l->k, in, exceeds(l, v, lx_load(l->k, most, NULL)));
     ls_store(l->k, &take->body, most, NULL, v);
     if (codes)
         ls_store(l->k, &take->body, code, NULL, code_of(l, w, k));

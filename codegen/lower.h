@@ -47,6 +47,7 @@ struct sum {
     void *context;
 };
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s);
+struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most);     /* v takes the place of the largest so far */
 
 /* contract.c, window.c, scatter.c */
 void lower_matmul(struct lower *l);

@@ -206,7 +206,16 @@ void lower_moments(struct lower *l)
         ls_store(l->k, b, variance, out, element(l, OP_div, DT_REAL, square, count));
 }
 
-/* The first of equals. */
+/* The first of equals stays; a NaN is larger than all. */
+struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most)
+{
+    struct lx *larger = element(l, OP_gt, DT_BOOL, v, most);
+    if (v->dtype != DT_REAL)
+        return larger;
+    struct lx *first = element(l, OP_and, DT_BOOL, element(l, OP_ne, DT_BOOL, v, v), element(l, OP_eq, DT_BOOL, most, most));
+    return element(l, OP_or, DT_BOOL, larger, first);
+}
+
 void lower_argmax(struct lower *l)
 {
     struct node *n = l->anchor;
@@ -218,7 +227,7 @@ void lower_argmax(struct lower *l)
     struct lbuf *where = lbuf_scalar(l->k, b, "where", DT_I32, lx_int(l->k, 0));
     struct ls *loop = ls_loop(l->k, b, "a", lx_int(l->k, 0), lx_dim(l->k, r.x->type.dim[r.axis[0]]), 1, LICENCE_SEQ);
     struct lx *at = lx_var(l->k, loop->var), *v = ls_let(l->k, &loop->body, "x", term(l, &at, &r));
-    struct ls *larger = ls_if(l->k, &loop->body, element(l, OP_gt, DT_BOOL, v, lx_load(l->k, most, NULL)));
+    struct ls *larger = ls_if(l->k, &loop->body, exceeds(l, v, lx_load(l->k, most, NULL)));
     ls_store(l->k, &larger->body, most, NULL, v);
     ls_store(l->k, &larger->body, where, NULL, at);
     l->result = lx_load(l->k, where, NULL);
