@@ -80,8 +80,10 @@ NN_INLINE nn_real nn_normal(uint64_t seed, uint64_t step, uint32_t stream, uint6
     return radius * (element & 1 ? nn_sin(angle) : nn_cos(angle));
 }
 
-/* Lanes: elements first, first + 1, ... The blocks they touch are drawn once. */
-NN_INLINE nn_v nn_uniform01_v(uint64_t seed, uint64_t step, uint32_t stream, uint64_t first)
+/* --- lanes: elements first, first + 1, ... ------------------------------------------------------------------------ */
+
+/* Any first: the blocks it touches are drawn once each. */
+NN_INLINE nn_v nn_uniform01_from(uint64_t seed, uint64_t step, uint32_t stream, uint64_t first)
 {
     nn_real x[NN_L];
     uint32_t w[4] = {0, 0, 0, 0};
@@ -94,19 +96,97 @@ NN_INLINE nn_v nn_uniform01_v(uint64_t seed, uint64_t step, uint32_t stream, uin
     return nn_load(x);
 }
 
+/* Several blocks side by side, each in a 64-bit lane, where a vector holds whole blocks and the words can be put in order
+ * by a shuffle. */
+#define NN_RANDOM_LANES (NN_L / NN_RANDOM_BLOCK)
+#if defined __BYTE_ORDER__ && defined __ORDER_LITTLE_ENDIAN__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if NN_VL >= 8 && (defined __clang__ || (defined __GNUC__ && __GNUC__ >= 12))
+#define NN_RANDOM_WIDE 1
+#endif
+#endif
+
+#if defined NN_RANDOM_WIDE
+
+typedef uint64_t nn_vq __attribute__((vector_size(8 * NN_RANDOM_LANES)));  /* a word of each block */
+typedef uint64_t nn_vq2 __attribute__((vector_size(16 * NN_RANDOM_LANES))); /* all words: two a lane */
+
+/* The product of the low halves of 64-bit lanes. */
+NN_INLINE nn_vq nn_mul_low(nn_vq a, nn_vq b)
+{
+#if defined __AVX2__ && NN_VL == 16
+    return (nn_vq)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined __SSE2__ && NN_VL == 8
+    return (nn_vq)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+    return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+/* nn_philox on blocks block, block + 1, ...: their words in order. Only low halves of lanes count until the end. */
+NN_INLINE nn_vq2 nn_random_blocks(uint64_t seed, uint64_t step, uint32_t stream, uint64_t block)
+{
+    const nn_vq zero = {0};
+#if NN_RANDOM_LANES == 4
+    const nn_vq number = {0, 1, 2, 3};
+#else
+    const nn_vq number = {0, 1};
+#endif
+    nn_vq c0 = number + block, c1 = c0 >> 32, c2 = zero + (uint32_t)step, c3 = zero + stream;
+    const nn_vq m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u;
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        nn_vq p = nn_mul_low(c0, m0), q = nn_mul_low(c2, m1);
+        c0 = (q >> 32) ^ c1 ^ (zero + k0);
+        c1 = q;
+        c2 = (p >> 32) ^ c3 ^ (zero + k1);
+        c3 = p;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    const nn_vq low = zero + 0xFFFFFFFFu, a = (c0 & low) | c1 << 32, b = (c2 & low) | c3 << 32;
+#if NN_RANDOM_LANES == 4
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5, 2, 6, 3, 7);
+#else
+    return __builtin_shufflevector(a, b, 0, 2, 1, 3);
+#endif
+}
+
+NN_INLINE nn_v nn_uniform01_v(uint64_t seed, uint64_t step, uint32_t stream, uint64_t first)
+{
+    if (first % NN_RANDOM_BLOCK)
+        return nn_uniform01_from(seed, step, stream, first);
+    nn_vq2 words = nn_random_blocks(seed, step, stream, first / NN_RANDOM_BLOCK);
+#if defined NN_DOUBLE
+    return __builtin_convertvector((nn_vm)(words >> 11), nn_v) * nn_splat(0x1p-53);
+#else
+    return __builtin_convertvector((nn_vi)((nn_vw)words >> 8), nn_v) * nn_splat(0x1p-24f);
+#endif
+}
+
+#else
+
+NN_INLINE nn_v nn_uniform01_v(uint64_t seed, uint64_t step, uint32_t stream, uint64_t first)
+{
+    return nn_uniform01_from(seed, step, stream, first);
+}
+
+#endif
+
+/* From the uniform numbers of whole pairs; where the first stands within a pair, one by one. */
 NN_INLINE nn_v nn_normal_v(uint64_t seed, uint64_t step, uint32_t stream, uint64_t first)
 {
-    nn_real u[NN_L], v[NN_L];
+    nn_real x[NN_L], u[NN_L], v[NN_L];
     uint8_t odd[NN_L];
-    uint32_t w[4] = {0, 0, 0, 0};
+    if (NN_L == 1 || first % 2) {
+        for (int i = 0; i < NN_L; i++)
+            x[i] = nn_normal(seed, step, stream, first + (uint64_t)i);
+        return nn_load(x);
+    }
+    nn_store(x, nn_uniform01_v(seed, step, stream, first));
     for (int i = 0; i < NN_L; i++) {
-        uint64_t element = first + (uint64_t)i;
-        if (i == 0 || element % NN_RANDOM_BLOCK == 0)
-            nn_random_words(w, seed, step, stream, element / NN_RANDOM_BLOCK);
-        int pair = (int)(element % NN_RANDOM_BLOCK) & ~1;
-        u[i] = 1 - nn_uniform_word(w, pair);
-        v[i] = (nn_real)6.283185307179586477 * nn_uniform_word(w, pair + 1);
-        odd[i] = element & 1;
+        u[i] = 1 - x[i & ~1];
+        v[i] = (nn_real)6.283185307179586477 * x[(i | 1) % NN_L];
+        odd[i] = i & 1;
     }
     nn_v angle = nn_load(v);
     return nn_sqrt_v(nn_splat(-2) * nn_log_v(nn_load(u))) * nn_sel_v(nn_load_b(odd), nn_sin_v(angle), nn_cos_v(angle));
