@@ -243,9 +243,7 @@ static struct lx *at_node(struct lower *l, struct node *n, struct lx *const *at)
 
 struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at)
 {
-    if (v->def && v->def == l->anchor && l->partial)
-        return lx_load(l->k, l->partial, at);
-    if (v->def && v->def == l->anchor && l->result)
+    if (l->result && v->def && v->def == l->anchor)
         return l->result;
     if (v->def)
         return at_node(l, v->def, at);

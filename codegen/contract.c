@@ -1,7 +1,7 @@
 /* codegen/contract.c: products and convolutions. Each output element adds up over its sum in one order, whatever tile it
  * falls into. Rows of a product, and output channels of a convolution, are taken several at a time: what they share is
  * loaded once. */
-#include "codegen/window.h"
+#include "codegen/lower.h"
 
 enum { ROWS = 8, CHANNELS = 4 };
 
@@ -10,7 +10,7 @@ static struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struc
     return lx_fma(l->k, a, b, acc);
 }
 
-double count_macs(const struct lower *l, struct type t, double each)
+static double count_macs(const struct lower *l, struct type t, double each)
 {
     return each * (double)type_count(t, l->k->batch);
 }
@@ -72,6 +72,12 @@ void lower_matmul(struct lower *l)
 
 /* ---- convolution ---- */
 
+struct window {
+    int n;                          /* spatial axes */
+    const int64_t *stride, *pad, *dilation;
+    int64_t groups, kernel[3];
+};
+
 static struct window read_window(const struct node *n, struct type weight)
 {
     struct window w = { .n = weight.rank - 2, .stride = attr_ints(n, "stride", NULL), .pad = attr_ints(n, "pad", NULL),
@@ -101,14 +107,14 @@ static struct lx *padded_at(struct lower *l, struct value *x, const struct windo
     return v;
 }
 
-struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at)
+static struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at)
 {
     struct ls *loop = ls_loop(l->k, b, name, lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_RED);
     *at = lx_var(l->k, loop->var);
     return &loop->body;
 }
 
-struct lblock *open_window(struct lower *l, struct lblock *b, const struct window *w, struct lx **k)
+static struct lblock *open_window(struct lower *l, struct lblock *b, const struct window *w, struct lx **k)
 {
     static const char *const names[] = { "u", "v", "w" };
     for (int i = 0; i < w->n; i++)
@@ -154,7 +160,14 @@ void lower_conv(struct lower *l)
     l->k->macs = count_macs(l, t, (double)type_count(weight->type, 1) / (double)t.dim[1].k);
 }
 
-struct source source_of(struct lower *l, const struct window *w, struct type dy, struct lx *const *at, struct lx *const *k)
+/* The output position that reads input position `at` through window element k, where there is one. */
+struct source {
+    struct lx *from[3];
+    struct lx *guard[9];
+    int guards;
+};
+
+static struct source source_of(struct lower *l, const struct window *w, struct type dy, struct lx *const *at, struct lx *const *k)
 {
     struct source s = { .guards = 0 };
     for (int i = 0; i < w->n; i++) {
@@ -168,7 +181,7 @@ struct source source_of(struct lower *l, const struct window *w, struct type dy,
     return s;
 }
 
-struct lx *guarded(struct lower *l, const struct source *s, struct lx *v)
+static struct lx *guarded(struct lower *l, const struct source *s, struct lx *v)
 {
     for (int i = s->guards - 1; i >= 0; i--)
         v = lx_guard(l->k, s->guard[i], v, lx_real(l->k, 0));
@@ -233,4 +246,121 @@ void lower_conv_dw(struct lower *l)
     l->result = emit_sum(l, b, &s);
     finish(l, b, at);
     l->k->macs = count_macs(l, t, (double)type_count(dy, l->k->batch) / (double)dy.dim[1].k);
+}
+
+/* ---- pooling ---- */
+
+static struct window read_pool(const struct node *n)
+{
+    struct window w = { .stride = attr_ints(n, "stride", NULL), .pad = attr_ints(n, "pad", NULL) };
+    const int64_t *kernel = attr_ints(n, "kernel", &w.n);
+    for (int i = 0; i < w.n; i++)
+        w.kernel[i] = kernel[i];
+    return w;
+}
+
+static struct lx *code_of(struct lower *l, const struct window *w, struct lx *const *k)
+{
+    struct lx *code = lx_int(l->k, 0);
+    for (int i = 0; i < w->n; i++)
+        code = index_op(l, LX_IADD, index_op(l, LX_IMUL, code, lx_int(l->k, w->kernel[i])), k[i]);
+    return code;
+}
+
+/* Positions of window element k, and a block that runs where they lie inside. */
+static struct lblock *inside(struct lower *l, struct lblock *b, const struct window *w, struct type x, struct lx *const *o, struct lx *const *k, struct lx **at)
+{
+    for (int i = 0; i < w->n; i++) {
+        struct lx *from = index_op(l, LX_IADD, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])), k[i]);
+        at[i] = index_op(l, LX_ISUB, from, lx_int(l->k, w->pad[2 * i]));
+        if (w->pad[2 * i])
+            b = &ls_if(l->k, b, index_op(l, LX_ILE, lx_int(l->k, 0), at[i]))->body;
+        if (w->pad[2 * i + 1])
+            b = &ls_if(l->k, b, index_op(l, LX_ILT, at[i], lx_dim(l->k, x.dim[2 + i])))->body;
+    }
+    return b;
+}
+
+static void max_pool(struct lower *l, struct lblock *b, const struct window *w, struct lx **at)
+{
+    struct node *n = l->anchor;
+    struct value *x = operand(n, 0);
+    struct lx *k[3], *from[MAX_RANK] = { at[0], at[1] };
+    struct lbuf *most = lbuf_scalar(l->k, b, "most", DT_REAL, lx_real(l->k, -__builtin_inf()));
+    struct lbuf *y = result_buffer(l, n->result[0]), *codes = result_buffer(l, n->result[1]);
+    struct lbuf *code = codes ? lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0)) : NULL;
+    struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at + 2, k, from + 2);
+    struct lx *v = ls_let(l->k, in, "v", body_at(l, x, from));
+    struct ls *take = ls_if(l->k, in, exceeds(l, v, lx_load(l->k, most, NULL)));
+    ls_store(l->k, &take->body, most, NULL, v);
+    if (codes)
+        ls_store(l->k, &take->body, code, NULL, code_of(l, w, k));
+    if (y)
+        ls_store(l->k, b, y, at, lx_load(l->k, most, NULL));
+    if (codes)
+        ls_store(l->k, b, codes, at, element(l, OP_cast, DT_U8, lx_load(l->k, code, NULL), NULL));
+}
+
+/* Elements of the window at o that an average divides by. */
+static struct lx *window_count(struct lower *l, const struct node *n, const struct window *w, struct type x, struct lx *const *o)
+{
+    struct lx *count = lx_int(l->k, 1);
+    for (int i = 0; i < w->n; i++) {
+        struct lx *size = lx_int(l->k, w->kernel[i]);
+        if (!attr_bool(n, "count_include_pad")) {
+            struct lx *from = index_op(l, LX_ISUB, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])), lx_int(l->k, w->pad[2 * i]));
+            struct lx *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, from, size), lx_dim(l->k, x.dim[2 + i]));
+            size = index_op(l, LX_ISUB, end, index_op(l, LX_IMAX, from, lx_int(l->k, 0)));
+        }
+        count = index_op(l, LX_IMUL, count, size);
+    }
+    return element(l, OP_cast, DT_REAL, count, NULL);
+}
+
+static void average_pool(struct lower *l, struct lblock *b, const struct window *w, struct lx **at)
+{
+    struct node *n = l->anchor;
+    struct value *x = operand(n, 0);
+    struct lx *k[3], *from[MAX_RANK] = { at[0], at[1] };
+    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, lx_real(l->k, 0));
+    struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at + 2, k, from + 2);
+    ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), body_at(l, x, from)));
+    l->result = element(l, OP_div, DT_REAL, lx_load(l->k, acc, NULL), window_count(l, n, w, x->type, at + 2));
+    finish(l, b, at);
+}
+
+void lower_pool(struct lower *l)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct window w = read_pool(l->anchor);
+    struct lx *at[MAX_RANK];
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
+    if (l->anchor->op == OP_maxpool)
+        max_pool(l, b, &w, at);
+    else
+        average_pool(l, b, &w, at);
+}
+
+/* Every input element gathers from the windows that held it. */
+void lower_pool_dx(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct type t = n->result[0]->type;
+    struct value *dy = operand(n, 0);
+    struct window w = read_pool(n);
+    struct lx *at[MAX_RANK], *k[3];
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
+    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, lx_real(l->k, 0));
+    struct lblock *in = open_window(l, b, &w, k);
+    struct source s = source_of(l, &w, dy->type, at + 2, k);
+    struct lx *from[MAX_RANK] = { at[0], at[1], s.from[0], s.from[1], s.from[2] }, *v = body_at(l, dy, from);
+    if (n->op == OP_maxpool_dx) {
+        struct lx *won = element(l, OP_cast, DT_I32, body_at(l, operand(n, 1), from), NULL);
+        v = lx_guard(l->k, index_op(l, LX_IEQ, won, code_of(l, &w, k)), v, lx_real(l->k, 0));
+    } else {
+        v = element(l, OP_div, DT_REAL, v, window_count(l, n, &w, t, s.from));
+    }
+    ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), guarded(l, &s, v)));
+    l->result = lx_load(l->k, acc, NULL);
+    finish(l, b, at);
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "codegen/lower.h"
-#include "ir/loop_lanes.h"
 
 /* ---- arguments ---- */
 
@@ -63,77 +62,6 @@ struct lblock *open_loops(struct lower *l, struct lblock *b, struct type t, int 
         b = &loop->body;
     }
     return b;
-}
-
-struct lblock *open_in_order(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at)
-{
-    for (int i = from; i < to; i++) {
-        struct ls *loop = ls_loop(l->k, b, "e", lx_int(l->k, 0), lx_dim(l->k, t.dim[i]), 1, LICENCE_SEQ);
-        at[i] = lx_var(l->k, loop->var);
-        b = &loop->body;
-    }
-    return b;
-}
-
-/* One loop over axes first..rank-1 of t, coordinates by division; NULL where the batch stands in the way. */
-static struct ls *merged_loop(struct lower *l, struct lblock *b, struct type t, int first, struct lx **at)
-{
-    struct lx *all = lx_dim(l->k, t.dim[first]), *p;
-    for (int i = first + 1; i < t.rank; i++) {
-        if (t.dim[i].n)
-            return NULL;
-        all = index_op(l, LX_IMUL, all, lx_int(l->k, t.dim[i].k));
-    }
-    struct ls *loop = ls_loop(l->k, b, "p", lx_int(l->k, 0), all, 1, LICENCE_PAR);
-    p = lx_var(l->k, loop->var);
-    for (int i = t.rank - 1; i > first; i--) {
-        at[i] = index_op(l, LX_IMOD, p, lx_int(l->k, t.dim[i].k));
-        p = index_op(l, LX_IDIV, p, lx_int(l->k, t.dim[i].k));
-    }
-    at[first] = p;
-    return loop;
-}
-
-static void append(struct lblock *b, struct ls *s)
-{
-    if (b->last)
-        b->last->next = s;
-    else
-        b->first = s;
-    b->last = s;
-}
-
-void over_axes(struct lower *l, struct lblock *b, struct type t, int from, struct lx **at,
-               void (*emit)(struct lower *l, struct lblock *b, struct lx *const *at, void *context), void *context)
-{
-    for (int first = from; l->level && first + 1 < t.rank; first++) {
-        struct lblock trial = { NULL, NULL }, *in = open_loops(l, &trial, t, from, first, at), rest = { NULL, NULL };
-        struct ls *loop = merged_loop(l, &rest, t, first, at);
-        if (!loop)
-            continue;
-        emit(l, &loop->body, at, context);
-        if (lanes_of(l->k, loop).why)
-            continue;
-        append(in, loop);
-        append(b, trial.first);
-        return;
-    }
-    emit(l, open_loops(l, b, t, from, t.rank, at), at, context);
-}
-
-static bool has_effects(const struct lower *l)
-{
-    for (const struct node *n = l->body->first; n; n = n->next)
-        if (op_is(n->op, EFFECT))
-            return true;
-    return false;
-}
-
-struct lbuf *built_up_in(struct lower *l)
-{
-    if (l->body->yields != 1 || has_effects(l) || !type_equal(l->body->yield[0]->type, l->anchor->result[0]->type))
-        return NULL;
-    return result_buffer(l, l->body->yield[0]);
 }
 
 static void store_effect(struct lower *l, struct lblock *b, struct node *n, struct lx *const *at)

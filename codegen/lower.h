@@ -13,7 +13,6 @@ struct lower {
     struct lbuf **param;            /* by parameter of the body */
     struct node *anchor;            /* or NULL */
     struct lx *result;              /* the anchor's value at the coordinates of the epilogue, or NULL */
-    struct lbuf *partial;           /* where the anchor's values lie at their own coordinates (built_up_in), or NULL */
     bool flat;                      /* buffers are seen with one dimension; coordinates are one index */
     bool failed;
 };
@@ -26,13 +25,6 @@ struct lx *element(struct lower *l, enum op op, enum dtype d, struct lx *a, stru
 
 /* lower.c: opens `par` loops over the dimensions of t; at gets the coordinates; gives the innermost block. */
 struct lblock *open_loops(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at);
-/* The same in order, for what may not run at once. */
-struct lblock *open_in_order(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at);
-/* Calls emit at every element of axes from..rank-1; the innermost ones are one loop where that runs in lanes. */
-void over_axes(struct lower *l, struct lblock *b, struct type t, int from, struct lx **at,
-               void (*emit)(struct lower *l, struct lblock *b, struct lx *const *at, void *context), void *context);
-/* The buffer of the group's one result, if the anchor's values can be built up there before the epilogue; or NULL. */
-struct lbuf *built_up_in(struct lower *l);
 /* Stores what the group gives at these coordinates: its result through the epilogue, or its effect. */
 void finish(struct lower *l, struct lblock *b, struct lx *const *at);
 struct lbuf *result_buffer(struct lower *l, struct value *v);      /* of a body's value that is yielded; NULL: it is not */

@@ -6,6 +6,16 @@ static struct lx *clamped(struct lower *l, struct lx *index, int64_t size)
     return index_op(l, LX_IMAX, index_op(l, LX_IMIN, index, lx_int(l->k, size - 1)), lx_int(l->k, 0));
 }
 
+static struct lblock *open_seq(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at)
+{
+    for (int i = from; i < to; i++) {
+        struct ls *loop = ls_loop(l->k, b, "e", lx_int(l->k, 0), lx_dim(l->k, t.dim[i]), 1, LICENCE_SEQ);
+        at[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
+    return b;
+}
+
 /* Cleared first; then every element of dy in order: indices may repeat. */
 void lower_scatter(struct lower *l)
 {
@@ -18,7 +28,7 @@ void lower_scatter(struct lower *l)
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
     ls_store(l->k, b, out, at, lx_real(l->k, 0));
     b = open_loops(l, &l->k->body, d, 0, axis, at);
-    b = open_in_order(l, b, d, axis, axis + spread, at);
+    b = open_seq(l, b, d, axis, axis + spread, at);
     struct lx *target = NULL;
     if (n->op == OP_scatter_add)
         target = ls_let(l->k, b, "to", clamped(l, body_at(l, index, at + axis), attr_int(n, "size")));
@@ -38,7 +48,7 @@ void lower_bound(struct lower *l)
     struct lx *at[MAX_RANK];
     struct lbuf *bad = lbuf_argument(l->k, "bad", type_scalar(DT_I32), NULL);
     ls_store(l->k, &l->k->body, bad, NULL, lx_int(l->k, 0));
-    struct lblock *b = open_in_order(l, &l->k->body, x->type, 0, x->type.rank, at);
+    struct lblock *b = open_seq(l, &l->k->body, x->type, 0, x->type.rank, at);
     struct lx *v = ls_let(l->k, b, "v", element(l, OP_cast, DT_I32, body_at(l, x, at), NULL));
     struct lx *low = index_op(l, LX_ILT, v, lx_int(l->k, attr_int(n, "low"))), *high = index_op(l, LX_ILE, lx_int(l->k, attr_int(n, "high")), v);
     struct lx *other = element(l, OP_not, DT_BOOL, index_op(l, LX_IEQ, v, lx_int(l->k, attr_int(n, "except"))), NULL);
