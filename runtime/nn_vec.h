@@ -275,6 +275,7 @@ typedef int nn_vm;
 typedef nn_bits_t nn_vu;
 
 NN_INLINE nn_v nn_load(const nn_real *p) { return *p; }
+NN_INLINE nn_v nn_keep(nn_v x) { return x; }
 NN_INLINE void nn_store(nn_real *p, nn_v x) { *p = x; }
 NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *p; }
 NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *p = x; }
@@ -357,6 +358,19 @@ typedef uint8_t nn_vb_at __attribute__((vector_size(NN_L), aligned(1), may_alias
 
 NN_INLINE nn_v nn_load(const nn_real *p) { return *(const nn_v_at *)p; }
 NN_INLINE void nn_store(nn_real *p, nn_v x) { *(nn_v_at *)p = x; }
+
+/* x, in a register. What is loaded once and used several times gcc 12 loads again at each use (at -O2), and a load across
+ * two cache lines costs two. */
+NN_INLINE nn_v nn_keep(nn_v x)
+{
+#if defined __clang__
+#elif NN_VL == 16 && defined __AVX512F__
+    __asm__("" : "+v"(x));
+#elif (NN_VL == 8 && defined __AVX__) || (NN_VL == 4 && defined __SSE2__)
+    __asm__("" : "+x"(x));
+#endif
+    return x;
+}
 NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *(const nn_vi_at *)p; }
 NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *(nn_vi_at *)p = x; }
 
