@@ -90,12 +90,14 @@ static bool is_written(const struct value *v)
 }
 
 /* Writes come last, one after the other: a group that writes may read of what is written only its own variable, and that
- * only where it writes. */
-static bool reads_what_is_written(const struct node *n, const struct node *root)
+ * only where it writes: no index operation may stand between the reading and the writing. */
+static bool reads_what_is_written(const struct node *n, const struct cluster *c)
 {
+    const struct node *root = c->root;
+
     for (int i = 0; i < n->operands; i++) {
         const struct value *v = operand(n, i);
-        bool own = v == operand(root, 0) && op_is_map(n->op);
+        bool own = v == operand(root, 0) && op_is_map(n->op) && sees_as_it_is(n, c);
         if (v->var && !own && is_written(v))
             return true;
     }
@@ -106,7 +108,7 @@ static bool may_join(const struct node *n, const struct cluster *c)
 {
     if (c->members >= MAX_GROUP || op_is(n->op, EFFECT) || n->op == OP_relayout)
         return false;
-    if ((c->root->op == OP_assign || c->root->op == OP_accumulate) && reads_what_is_written(n, c->root))
+    if ((c->root->op == OP_assign || c->root->op == OP_accumulate) && reads_what_is_written(n, c))
         return false;
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
