@@ -27,7 +27,7 @@ CHECK_PACKAGES = $(BUILD_PACKAGES) clang g++ libcmocka-dev libjansson-dev libope
                  graphviz clang-format
 
 COMPILER = $(wildcard frontend/*.c ir/*.c ir/base/*.c passes/*.c codegen/*.c)
-GENERATED = frontend/lexer frontend/grammar frontend/prelude codegen/runtime_text
+GENERATED = frontend/lexer frontend/grammar frontend/prelude
 COMPILER_O = $(COMPILER:%.c=$B/%.o) $(GENERATED:%=$B/%.o)
 RUNTIME = $(wildcard runtime/*.c)
 UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c))
@@ -60,9 +60,6 @@ $B/runtime/%.o: runtime/%.c | $B/packages
 $B/frontend/%.o: $B/frontend/%.c
 	$(CC) $(STD) -Wall -Wextra $(CFLAGS) $(SAN) -I. -I$B -I$B/frontend -MMD -MP -c -o $@ $<
 
-$B/codegen/%.o: $B/codegen/%.c
-	$(CC) $(STD) $(CFLAGS) $(SAN) -I. -c -o $@ $<
-
 $B/frontend/lexer.c $B/frontend/lexer.h &: frontend/lexer.l | $B/packages
 	@mkdir -p $(@D)
 	flex --header-file=$B/frontend/lexer.h -o $B/frontend/lexer.c $<
@@ -72,13 +69,9 @@ $B/frontend/grammar.c $B/frontend/grammar.h &: frontend/grammar.y | $B/packages
 	bison -Wall --defines=$B/frontend/grammar.h -o $B/frontend/grammar.c $<
 
 # Text as a C array: strings of any length are not portable C, arrays are.
-$B/frontend/prelude.c: frontend/prelude.net codegen/embed.sh
+$B/frontend/prelude.c: frontend/prelude.net frontend/embed.sh
 	@mkdir -p $(@D)
-	sh codegen/embed.sh frontend_prelude $< > $@
-
-$B/codegen/runtime_text.c: $(RUNTIME_H) $(wildcard runtime/*.c) codegen/embed.sh
-	@mkdir -p $(@D)
-	sh codegen/embed.sh runtime_text $(RUNTIME_H) $(sort $(wildcard runtime/*.c)) > $@
+	sh frontend/embed.sh frontend_prelude $< > $@
 
 $B/frontend/lexer.o $B/frontend/grammar.o: $B/frontend/grammar.h $B/frontend/lexer.h
 $(patsubst %.c,$B/%.o,$(wildcard frontend/*.c)): | $B/frontend/grammar.h $B/frontend/lexer.h

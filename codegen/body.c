@@ -172,7 +172,7 @@ static struct lx *at_concat(struct lower *l, struct node *n, struct lx *const *a
 
 /* ---- indexed by data: an index outside is clamped ---- */
 
-static struct lx *clamped(struct lower *l, struct lx *index, struct dim d)
+struct lx *clamped(struct lower *l, struct lx *index, struct dim d)
 {
     struct lx *last = index_op(l, LX_ISUB, lx_dim(l->k, d), lx_int(l->k, 1));
     return index_op(l, LX_IMAX, index_op(l, LX_IMIN, index, last), lx_int(l->k, 0));

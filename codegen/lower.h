@@ -20,6 +20,7 @@ struct lower {
 /* body.c */
 struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at);
 struct lx *flat_index(struct lower *l, struct type t, struct lx *const *at);
+struct lx *clamped(struct lower *l, struct lx *index, struct dim d);        /* into 0..d - 1 */
 struct lx *index_op(struct lower *l, enum lx_kind kind, struct lx *a, struct lx *b);
 struct lx *element(struct lower *l, enum op op, enum dtype d, struct lx *a, struct lx *b);
 

@@ -1,11 +1,6 @@
 /* codegen/scatter.c: what writes where data says: scatter_add, put_along; and the check that indices are in range. */
 #include "codegen/lower.h"
 
-static struct lx *clamped(struct lower *l, struct lx *index, int64_t size)
-{
-    return index_op(l, LX_IMAX, index_op(l, LX_IMIN, index, lx_int(l->k, size - 1)), lx_int(l->k, 0));
-}
-
 static struct lblock *open_seq(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at)
 {
     for (int i = from; i < to; i++) {
@@ -31,10 +26,10 @@ void lower_scatter(struct lower *l)
     b = open_seq(l, b, d, axis, axis + spread, at);
     struct lx *target = NULL;
     if (n->op == OP_scatter_add)
-        target = ls_let(l->k, b, "to", clamped(l, body_at(l, index, at + axis), attr_int(n, "size")));
+        target = ls_let(l->k, b, "to", clamped(l, body_at(l, index, at + axis), t.dim[axis]));
     b = open_loops(l, b, d, axis + spread, d.rank, at);
     if (!target)
-        target = clamped(l, body_at(l, index, at), attr_int(n, "size"));
+        target = clamped(l, body_at(l, index, at), t.dim[axis]);
     for (int i = 0; i < t.rank; i++)
         to[i] = i < axis ? at[i] : i == axis ? target : at[i + spread - 1];
     ls_store(l->k, b, out, to, element(l, OP_add, DT_REAL, lx_load(l->k, out, to), body_at(l, dy, at)));

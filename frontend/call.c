@@ -88,6 +88,18 @@ static int next_formal(const struct block *b, int from, bool constant)
     return from;
 }
 
+/* Marks a formal as given; false where it was already. */
+static bool give(struct elab *e, struct bound *g, const struct block *b, int i, struct place at)
+{
+    if (g->given[i]) {
+        error_at(e, at, "argument '%s' is given twice", formal(b, i)->text);
+        g->ok = false;
+        return false;
+    }
+    g->given[i] = true;
+    return true;
+}
+
 static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
 {
     int i = next_formal(b, g->next_input, false);
@@ -97,14 +109,10 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
         g->ok = false;
         return;
     }
-    if (g->given[i]) {
-        error_at(e, at, "argument '%s' is given twice", formal(b, i)->text);
-        g->ok = false;
+    if (!give(e, g, b, i, at))
         return;
-    }
     g->next_input = i + 1;
     g->tensor[i] = v;
-    g->given[i] = true;
     g->tensors++;
 }
 
@@ -116,14 +124,10 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         g->ok = false;
         return;
     }
-    if (g->given[i]) {
-        error_at(e, at, "argument '%s' is given twice", formal(b, i)->text);
-        g->ok = false;
+    if (!give(e, g, b, i, at))
         return;
-    }
     g->next_constant = i + 1;
     g->constant[i] = v;
-    g->given[i] = true;
 }
 
 static void bind_positional(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
