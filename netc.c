@@ -30,35 +30,52 @@ struct run {
     struct text dump, log;
 };
 
-static const char usage[] =
-    "usage: netc [options] model.net\n"
-    "  -o DIR                 where the files go (the current directory)\n"
-    "  --mode MODE            train, infer or both (both)\n"
-    "  --emit LIST            of c, app, ir (c)\n"
-    "  --net NAME             which net of the file\n"
-    "  --batch N              the batch capacity\n"
-    "  -D NAME=VALUE          sets a constant of the file\n"
-    "  -I DIR                 where imports are looked for, too\n"
-    "  --dtype TYPE           the generated C's real type, f32 or f64 (f32)\n"
-    "  --fp MODE              fast or portable: the same bits on every CPU (fast)\n"
-    "  -O0 -O1 -O2            how much is optimised (-O2)\n"
-    "  --disable=PASS,...     all passes but these\n"
-    "  --dump-ir[=PASS,...]   the IR after these passes, or after all\n"
-    "  --from-ir FILE         starts from a dump\n"
-    "  --passes=PASS,...      runs only these passes\n"
-    "  --print-passes         the passes in their order\n"
-    "  --print-ops            the operations with their signatures\n"
-    "  --embed-weights FILE   inference code with these weights inside\n"
-    "  --diagnostics FORM     text or json (text)\n"
-    "  --color WHEN           auto, always or never (auto)\n"
-    "  --standalone           the files compile alone, without the runtime library\n"
-    "  --verify               checks the IR after every pass\n"
-    "  -v                     time and memory of each pass and each graph\n"
-    "  --version, --help\n";
+static const char usage[] = "usage: netc [options] model.net\n"
+                            "  -o DIR                 where the files go (the current directory)\n"
+                            "  --mode MODE            train, infer or both (both)\n"
+                            "  --emit LIST            of c, app, ir (c)\n"
+                            "  --net NAME             which net of the file\n"
+                            "  --batch N              the batch capacity\n"
+                            "  -D NAME=VALUE          sets a constant of the file\n"
+                            "  -I DIR                 where imports are looked for, too\n"
+                            "  --dtype TYPE           the generated C's real type, f32 or f64 (f32)\n"
+                            "  --fp MODE              fast or portable: the same bits on every CPU (fast)\n"
+                            "  -O0 -O1 -O2            how much is optimised (-O2)\n"
+                            "  --disable=PASS,...     all passes but these\n"
+                            "  --dump-ir[=PASS,...]   the IR after these passes, or after all\n"
+                            "  --from-ir FILE         starts from a dump\n"
+                            "  --passes=PASS,...      runs only these passes\n"
+                            "  --print-passes         the passes in their order\n"
+                            "  --print-ops            the operations with their signatures\n"
+                            "  --embed-weights FILE   inference code with these weights inside\n"
+                            "  --diagnostics FORM     text or json (text)\n"
+                            "  --color WHEN           auto, always or never (auto)\n"
+                            "  --standalone           the files compile alone, without the runtime library\n"
+                            "  --verify               checks the IR after every pass\n"
+                            "  -v                     time and memory of each pass and each graph\n"
+                            "  --version, --help\n";
 
-enum { OPT_MODE = 256, OPT_EMIT, OPT_NET, OPT_BATCH, OPT_DTYPE, OPT_FP, OPT_DISABLE, OPT_DUMP, OPT_FROM, OPT_PASSES,
-       OPT_PRINT_PASSES, OPT_PRINT_OPS, OPT_WEIGHTS, OPT_DIAGNOSTICS, OPT_COLOR, OPT_STANDALONE, OPT_VERIFY, OPT_VERSION,
-       OPT_HELP };
+enum {
+    OPT_MODE = 256,
+    OPT_EMIT,
+    OPT_NET,
+    OPT_BATCH,
+    OPT_DTYPE,
+    OPT_FP,
+    OPT_DISABLE,
+    OPT_DUMP,
+    OPT_FROM,
+    OPT_PASSES,
+    OPT_PRINT_PASSES,
+    OPT_PRINT_OPS,
+    OPT_WEIGHTS,
+    OPT_DIAGNOSTICS,
+    OPT_COLOR,
+    OPT_STANDALONE,
+    OPT_VERIFY,
+    OPT_VERSION,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
     { "mode", required_argument, NULL, OPT_MODE },
@@ -148,12 +165,15 @@ static int append(struct run *r, const char *const **list, int *count, const cha
 static int option(struct run *r, int c, const char *value)
 {
     static const char *const modes[] = { "both", "train", "infer", NULL }, *const dtypes[] = { "f32", "f64", NULL },
-                      *const fps[] = { "fast", "portable", NULL }, *const forms[] = { "text", "json", NULL },
-                      *const colors[] = { "auto", "always", "never", NULL };
+                             *const fps[] = { "fast", "portable", NULL }, *const forms[] = { "text", "json", NULL },
+                             *const colors[] = { "auto", "always", "never", NULL };
     struct options *o = &r->o;
     int which = 0, status = 0;
     switch (c) {
-    case 'o': o->emit.folder = value; o->emit_asked = true; return 0;
+    case 'o':
+        o->emit.folder = value;
+        o->emit_asked = true;
+        return 0;
     case 'D': return append(r, &o->front.defines, &o->front.ndefines, value);
     case 'I': return append(r, &o->front.include, &o->front.includes, value);
     case 'v': o->verbose = true; return 0;
@@ -171,18 +191,30 @@ static int option(struct run *r, int c, const char *value)
     case OPT_EMIT: return option_emit(r, value);
     case OPT_NET: o->front.net = value; return 0;
     case OPT_BATCH: return option_batch(r, value);
-    case OPT_DTYPE: status = choice("--dtype", value, dtypes, &which); o->front.f64 = which == 1; return status;
-    case OPT_FP: status = choice("--fp", value, fps, &which); o->emit.portable = which == 1; return status;
+    case OPT_DTYPE:
+        status = choice("--dtype", value, dtypes, &which);
+        o->front.f64 = which == 1;
+        return status;
+    case OPT_FP:
+        status = choice("--fp", value, fps, &which);
+        o->emit.portable = which == 1;
+        return status;
     case OPT_DISABLE: o->passes.disable = o->emit.disable = value; return 0;
     case OPT_DUMP: o->dump = value ? value : ""; return 0;
     case OPT_FROM: o->from_ir = value; return 0;
     case OPT_PASSES: o->passes.only = value; return 0;
     case OPT_WEIGHTS: o->emit.weights = value; return 0;
-    case OPT_DIAGNOSTICS: status = choice("--diagnostics", value, forms, &which); o->json = which == 1; return status;
-    case OPT_COLOR: status = choice("--color", value, colors, &which); o->color = value; return status;
+    case OPT_DIAGNOSTICS:
+        status = choice("--diagnostics", value, forms, &which);
+        o->json = which == 1;
+        return status;
+    case OPT_COLOR:
+        status = choice("--color", value, colors, &which);
+        o->color = value;
+        return status;
     case OPT_STANDALONE: o->emit.standalone = true; return 0;
     case OPT_VERIFY: o->passes.verify = true; return 0;
-    default: return 2;      /* getopt has said what is wrong */
+    default: return 2; /* getopt has said what is wrong */
     }
 }
 
@@ -193,7 +225,10 @@ static bool answer(struct run *r, int c)
     switch (c) {
     case OPT_HELP: text_puts(&t, usage); break;
     case OPT_VERSION: text_puts(&t, "netc " NETC_VERSION "\n"); break;
-    case OPT_PRINT_PASSES: pipeline_print(&t); loops_print(&t); break;
+    case OPT_PRINT_PASSES:
+        pipeline_print(&t);
+        loops_print(&t);
+        break;
     case OPT_PRINT_OPS: print_ops(&t); break;
     default: return false;
     }
@@ -234,8 +269,8 @@ static int read_options(struct run *r, int argc, char **argv)
         return wrong("one model at a time: what is '%s' for?", argv[optind]);
     if (!r->o.model == !r->o.from_ir)
         return wrong(r->o.model ? "either a model or --from-ir, not both%s" : "which model?%s", "");
-    if ((status = check_names(r, "--disable", r->o.passes.disable)) || (status = check_names(r, "--dump-ir", r->o.dump)) ||
-        (status = check_names(r, "--passes", r->o.passes.only)))
+    if ((status = check_names(r, "--disable", r->o.passes.disable)) ||
+        (status = check_names(r, "--dump-ir", r->o.dump)) || (status = check_names(r, "--passes", r->o.passes.only)))
         return status;
     return -1;
 }

@@ -49,7 +49,8 @@ static void take(struct run *r, struct type t)
 }
 
 /* Matching runs are mapped each for itself: one to one where they are one dimension, over a flat index else. */
-static void map_run(struct lower *l, struct type from, struct run f, struct type to, struct run t, struct lx *const *at, struct lx **in)
+static void map_run(struct lower *l, struct type from, struct run f, struct type to, struct run t, struct lx *const *at,
+                    struct lx **in)
 {
     struct lx *flat = lx_int(l->k, 0);
     for (int i = f.from; i < f.to; i++)
@@ -125,7 +126,9 @@ static struct lx *at_reverse(struct lower *l, struct node *n, struct lx *const *
 
 static struct lx *zero_of(struct lower *l, enum dtype d, double x)
 {
-    return d == DT_REAL ? lx_real(l->k, x) : d == DT_BOOL ? lx_flag(l->k, x != 0) : element(l, OP_cast, d, lx_int(l->k, (int64_t)x), NULL);
+    return d == DT_REAL   ? lx_real(l->k, x)
+           : d == DT_BOOL ? lx_flag(l->k, x != 0)
+                          : element(l, OP_cast, d, lx_int(l->k, (int64_t)x), NULL);
 }
 
 static struct lx *at_pad(struct lower *l, struct node *n, struct lx *const *at)
@@ -148,7 +151,8 @@ static struct lx *at_pad(struct lower *l, struct node *n, struct lx *const *at)
 static struct lx *at_dilate(struct lower *l, struct node *n, struct lx *const *at)
 {
     int64_t axis = attr_int(n, "axis"), step = attr_int(n, "step");
-    struct lx *from = index_op(l, LX_IDIV, at[axis], lx_int(l->k, step)), *rest = index_op(l, LX_IMOD, at[axis], lx_int(l->k, step));
+    struct lx *from = index_op(l, LX_IDIV, at[axis], lx_int(l->k, step)),
+              *rest = index_op(l, LX_IMOD, at[axis], lx_int(l->k, step));
     struct lx *v = moved(l, n, at, axis, from), *zero = lx_real(l->k, 0);
     v = lx_guard(l->k, index_op(l, LX_ILT, from, lx_dim(l->k, operand(n, 0)->type.dim[axis])), v, zero);
     return lx_guard(l->k, index_op(l, LX_IEQ, rest, lx_int(l->k, 0)), v, zero);
@@ -184,7 +188,9 @@ static struct lx *at_gather(struct lower *l, struct node *n, struct lx *const *a
     int axis = (int)attr_int(n, "axis");
     struct lx *in[MAX_RANK];
     for (int i = 0; i < x->type.rank; i++)
-        in[i] = i < axis ? at[i] : i > axis ? at[i + index->type.rank - 1] : clamped(l, body_at(l, index, at + axis), x->type.dim[axis]);
+        in[i] = i < axis   ? at[i]
+                : i > axis ? at[i + index->type.rank - 1]
+                           : clamped(l, body_at(l, index, at + axis), x->type.dim[axis]);
     return body_at(l, x, in);
 }
 

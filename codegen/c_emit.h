@@ -16,7 +16,7 @@ struct kernel_row {
 };
 
 struct graph_c {
-    struct text kernels, calls;     /* the static functions; the statements of the graph's function */
+    struct text kernels, calls; /* the static functions; the statements of the graph's function */
     struct kernel_row *rows, **last;
     int count;
     double macs;
@@ -26,19 +26,19 @@ struct emit {
     struct module *m;
     const struct emit_options *o;
     struct arena *arena;
-    const char *name, *upper, *real;            /* lenet, LENET, float */
+    const char *name, *upper, *real; /* lenet, LENET, float */
     int real_bytes;
     int64_t segment[SEGMENTS];
-    int64_t header_bytes;                       /* of struct lenet, generously */
+    int64_t header_bytes; /* of struct lenet, generously */
     int64_t infer_bytes, train_bytes, infer_arena, train_arena;
-    const char **var_id;                        /* by var->index: the C identifier */
-    const char **taken;                         /* identifiers given out */
+    const char **var_id; /* by var->index: the C identifier */
+    const char **taken;  /* identifiers given out */
     int taken_count;
-    struct node **output, **metric;             /* of the infer and the eval graph, in order of declaration */
+    struct node **output, **metric; /* of the infer and the eval graph, in order of declaration */
     const char **output_id;
     int outputs, metrics;
-    int tensors;                                /* parameters, frozen parameters and states */
-    bool has_loss, has_step;                    /* accumulate and eval; train_step and apply */
+    int tensors;             /* parameters, frozen parameters and states */
+    bool has_loss, has_step; /* accumulate and eval; train_step and apply */
     struct graph_c graph[GRAPH_KINDS];
     int kernel_number;
     struct file_out *files;
@@ -48,24 +48,25 @@ struct emit {
 /* c_layout.c */
 void layout_module(struct emit *e);
 enum segment var_segment(const struct var *v);
-const char *var_pointer(struct emit *e, const struct var *v);           /* C expression */
-const char *value_pointer(struct emit *e, const struct value *v);       /* C expression */
+const char *var_pointer(struct emit *e, const struct var *v);     /* C expression */
+const char *value_pointer(struct emit *e, const struct value *v); /* C expression */
 const char *c_type(const struct emit *e, enum dtype d);
-const char *c_identifier(struct emit *e, const char *text);             /* unique among those given out */
-const char *count_text(struct emit *e, struct type t);                  /* elements at n samples, a size_t expression */
-bool is_tensor(const struct var *v);                                    /* shown by NET_tensors */
+const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
+const char *count_text(struct emit *e, struct type t);      /* elements at n samples, a size_t expression */
+bool is_tensor(const struct var *v);                        /* shown by NET_tensors */
 
 /* c_graph.c: kernels and calls of one graph. False after an error. */
 bool emit_graph(struct emit *e, struct graph *g);
 
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
-void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs);    /* ", const uint8_t *image, ..." */
+void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */
 void argument_names(struct emit *e, struct text *t, bool targets, bool outputs);
 void emit_header(struct emit *e, struct text *t);
 void emit_model(struct emit *e, struct text *t);
 void emit_infer(struct emit *e, struct text *t);
 void emit_train(struct emit *e, struct text *t);
 void emit_app(struct emit *e, struct text *t);
-void emit_prologue(struct emit *e, struct text *t, const char *suffix, const char *what);   /* comment, defines, includes */
+void emit_prologue(struct emit *e, struct text *t, const char *suffix,
+                   const char *what); /* comment, defines, includes */
 
 #endif

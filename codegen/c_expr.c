@@ -85,15 +85,15 @@ static struct infix index_infix(const struct lx *x)
     bool plain = x->args == 2 && x->arg[0]->low >= 0;
 
     switch (x->kind) {
-    case LX_IADD: return (struct infix){"+", C_SUM};
-    case LX_ISUB: return (struct infix){"-", C_SUM};
-    case LX_IMUL: return (struct infix){"*", C_PRODUCT};
-    case LX_IDIV: return plain ? (struct infix){"/", C_PRODUCT} : (struct infix){NULL, C_POSTFIX};
-    case LX_IMOD: return plain ? (struct infix){"%", C_PRODUCT} : (struct infix){NULL, C_POSTFIX};
-    case LX_ILT: return (struct infix){"<", C_COMPARE};
-    case LX_ILE: return (struct infix){"<=", C_COMPARE};
-    case LX_IEQ: return (struct infix){"==", C_EQUAL};
-    default: return (struct infix){NULL, C_POSTFIX};
+    case LX_IADD: return (struct infix){ "+", C_SUM };
+    case LX_ISUB: return (struct infix){ "-", C_SUM };
+    case LX_IMUL: return (struct infix){ "*", C_PRODUCT };
+    case LX_IDIV: return plain ? (struct infix){ "/", C_PRODUCT } : (struct infix){ NULL, C_POSTFIX };
+    case LX_IMOD: return plain ? (struct infix){ "%", C_PRODUCT } : (struct infix){ NULL, C_POSTFIX };
+    case LX_ILT: return (struct infix){ "<", C_COMPARE };
+    case LX_ILE: return (struct infix){ "<=", C_COMPARE };
+    case LX_IEQ: return (struct infix){ "==", C_EQUAL };
+    default: return (struct infix){ NULL, C_POSTFIX };
     }
 }
 
@@ -197,8 +197,8 @@ static size_t word_length(const char *s)
 static bool print_form_infix(struct c_kernel *c, const struct lx *x, const char *form, enum c_precedence precedence)
 {
     static const struct infix signs[] = {
-        {"+", C_SUM}, {"-", C_SUM}, {"*", C_PRODUCT}, {"/", C_PRODUCT}, {"==", C_EQUAL}, {"!=", C_EQUAL},
-        {"<", C_COMPARE}, {"<=", C_COMPARE}, {">", C_COMPARE}, {">=", C_COMPARE},
+        { "+", C_SUM },    { "-", C_SUM },     { "*", C_PRODUCT },  { "/", C_PRODUCT }, { "==", C_EQUAL },
+        { "!=", C_EQUAL }, { "<", C_COMPARE }, { "<=", C_COMPARE }, { ">", C_COMPARE }, { ">=", C_COMPARE },
     };
     size_t first = word_length(form), sign;
     const char *at = form + first + 1;
@@ -436,9 +436,14 @@ static void print_doubles(struct c_kernel *c, const struct lx *x, const char *co
 
 static void print_rate(struct c_kernel *c, const struct lx *x)
 {
-    static const struct { const char *rule; const char *arg[5]; } rules[] = {
-        {"constant", {"rate"}}, {"step", {"rate", "every", "gamma"}},
-        {"cosine", {"rate", "steps", "warmup", "low"}}, {"linear", {"rate", "steps", "warmup", "low"}},
+    static const struct {
+        const char *rule;
+        const char *arg[5];
+    } rules[] = {
+        { "constant", { "rate" } },
+        { "step", { "rate", "every", "gamma" } },
+        { "cosine", { "rate", "steps", "warmup", "low" } },
+        { "linear", { "rate", "steps", "warmup", "low" } },
     };
     const char *rule = attr_of(x, "rule")->word;
 
@@ -458,7 +463,7 @@ static void print_rate(struct c_kernel *c, const struct lx *x)
 
 static void print_hyper(struct c_kernel *c, const struct lx *x)
 {
-    static const char *const bias[] = {"beta", NULL}, *const first[] = {"first", "later", NULL};
+    static const char *const bias[] = { "beta", NULL }, *const first[] = { "first", "later", NULL };
 
     text_puts(c->t, c->k->f64 ? "" : "(float)");
     if (x->op == OP_learning_rate) {
@@ -512,11 +517,24 @@ static void print_constant(struct c_kernel *c, const struct lx *x, enum c_preced
 void c_expr(struct c_kernel *c, struct lx *x, enum c_precedence precedence)
 {
     switch (x->kind) {
-    case LX_INT: case LX_REAL: case LX_FLAG: print_constant(c, x, precedence); break;
+    case LX_INT:
+    case LX_REAL:
+    case LX_FLAG: print_constant(c, x, precedence); break;
     case LX_VAR: print_variable(c, x); break;
-    case LX_BATCH: text_putc(c->t, 'n'); c->uses_n = true; break;
-    case LX_IADD: case LX_ISUB: case LX_IMUL: case LX_IDIV: case LX_IMOD: case LX_IMIN: case LX_IMAX:
-    case LX_ILT: case LX_ILE: case LX_IEQ: print_index_operation(c, x, precedence); break;
+    case LX_BATCH:
+        text_putc(c->t, 'n');
+        c->uses_n = true;
+        break;
+    case LX_IADD:
+    case LX_ISUB:
+    case LX_IMUL:
+    case LX_IDIV:
+    case LX_IMOD:
+    case LX_IMIN:
+    case LX_IMAX:
+    case LX_ILT:
+    case LX_ILE:
+    case LX_IEQ: print_index_operation(c, x, precedence); break;
     case LX_ELEM: print_element(c, x, precedence); break;
     case LX_FMA: print_call(c, varies(c, x) ? "nn_fma_v" : "nn_fma", x, varies(c, x)); break;
     case LX_LOAD: print_load(c, x, precedence); break;

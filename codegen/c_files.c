@@ -20,8 +20,9 @@ static void add_file(struct emit *e, const char *suffix, void (*write)(struct em
 {
     struct text t = text_make(e->arena);
     write(e, &t);
-    e->files[e->file_count++] = (struct file_out){
-        path_join(e->arena, e->o->folder, arena_printf(e->arena, "%s%s", e->name, suffix)), text_string(&t), t.length };
+    e->files[e->file_count++] =
+        (struct file_out){ path_join(e->arena, e->o->folder, arena_printf(e->arena, "%s%s", e->name, suffix)),
+                           text_string(&t), t.length };
 }
 
 static void emit_ir(struct emit *e, struct text *t)
@@ -33,8 +34,11 @@ static void emit_ir(struct emit *e, struct text *t)
 static bool emit_graphs(struct emit *e)
 {
     bool train = e->o->train && e->m->graph[GRAPH_TRAIN];
-    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer, [GRAPH_PREPARE] = true, [GRAPH_TRAIN] = train,
-                                      [GRAPH_APPLY] = train, [GRAPH_EVAL] = train };
+    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer,
+                                      [GRAPH_PREPARE] = true,
+                                      [GRAPH_TRAIN] = train,
+                                      [GRAPH_APPLY] = train,
+                                      [GRAPH_EVAL] = train };
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (asked[k] && e->m->graph[k] && !emit_graph(e, e->m->graph[k]))
             return false;
@@ -82,9 +86,11 @@ static void log_graphs(struct emit *e)
         double bytes = 0;
         for (const struct kernel_row *r = e->graph[k].rows; r; r = r->next)
             bytes += r->bytes;
-        text_add(e->o->log, "%-10s %4d kernels, %.0f multiply-adds, %.0f bytes read and written, arena %lld bytes (at least %lld)\n",
-                 graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
-                 (long long)g->lower_bound);
+        text_add(
+            e->o->log,
+            "%-10s %4d kernels, %.0f multiply-adds, %.0f bytes read and written, arena %lld bytes (at least %lld)\n",
+            graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
+            (long long)g->lower_bound);
     }
 }
 

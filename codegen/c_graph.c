@@ -15,7 +15,7 @@ struct graph_out {
     struct graph_c *c;
     struct graph *top;
     int indent;
-    const char *step[8];            /* the loop variables of the scans around */
+    const char *step[8]; /* the loop variables of the scans around */
     int steps;
 };
 
@@ -124,9 +124,11 @@ static void check(struct graph_out *o, const struct node *group)
         if (b->op != OP_bound)
             continue;
         line(o, "if (m->bad)", NULL);
-        line(o, arena_printf(o->e->arena, "    return nn_fail_index(m->error, \"%s\", m->bad - 1, %lld, %lld);",
-                             group->operands && operand(group, 0)->var ? operand(group, 0)->var->name : "an index",
-                             (long long)attr_int(b, "low"), (long long)attr_int(b, "high") - 1), NULL);
+        line(o,
+             arena_printf(o->e->arena, "    return nn_fail_index(m->error, \"%s\", m->bad - 1, %lld, %lld);",
+                          group->operands && operand(group, 0)->var ? operand(group, 0)->var->name : "an index",
+                          (long long)attr_int(b, "low"), (long long)attr_int(b, "high") - 1),
+             NULL);
     }
 }
 
@@ -146,8 +148,10 @@ static void copy(struct graph_out *o, const struct value *to, const struct value
     struct emit *e = o->e;
     const char *a = value_pointer(e, to), *b = value_pointer(e, from);
     if (strcmp(a, b))
-        line(o, arena_printf(e->arena, "nn_copy(%s, %s, (%s) * sizeof(%s));", a, b, count_text(e, to->type),
-                             c_type(e, to->type.dtype)), NULL);
+        line(o,
+             arena_printf(e->arena, "nn_copy(%s, %s, (%s) * sizeof(%s));", a, b, count_text(e, to->type),
+                          c_type(e, to->type.dtype)),
+             NULL);
 }
 
 static bool scan_copy(struct graph_out *o, struct node *scan, bool in, int which)
@@ -169,9 +173,11 @@ static void scan_loop(struct graph_out *o, struct node *scan)
     int64_t steps = operand(scan, 0)->type.dim[attr_int(scan, "axis")].k;
     const char *t = arena_printf(e->arena, "t%d", o->steps);
     o->step[o->steps++] = t;
-    line(o, attr_bool(scan, "reverse")
-                ? arena_printf(e->arena, "for (int %s = %lld; %s >= 0; %s--) {", t, (long long)steps - 1, t, t)
-                : arena_printf(e->arena, "for (int %s = 0; %s < %lld; %s++) {", t, t, (long long)steps, t), scan);
+    line(o,
+         attr_bool(scan, "reverse")
+             ? arena_printf(e->arena, "for (int %s = %lld; %s >= 0; %s--) {", t, (long long)steps - 1, t, t)
+             : arena_printf(e->arena, "for (int %s = 0; %s < %lld; %s++) {", t, t, (long long)steps, t),
+         scan);
     o->indent++;
 }
 
@@ -223,11 +229,12 @@ static bool emit_nodes(struct graph_out *o, struct graph *g)
             if (!emit_scan(o, n))
                 return false;
             break;
-        case OP_output: break;      /* its value lies in the caller's buffer already */
+        case OP_output: break; /* its value lies in the caller's buffer already */
         case OP_loss: emit_scalar(o, n, "loss"); break;
         case OP_metric:
             line(o, "if (metrics)", NULL);
-            line(o, arena_printf(o->e->arena, "    metrics[%d] = *%s;", metric++, value_pointer(o->e, operand(n, 0))), n);
+            line(o, arena_printf(o->e->arena, "    metrics[%d] = *%s;", metric++, value_pointer(o->e, operand(n, 0))),
+                 n);
             break;
         default: bug("'%s' is left outside a group", op_info(n->op)->name);
         }

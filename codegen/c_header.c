@@ -12,8 +12,8 @@ static void ports(struct emit *e, struct text *t, bool targets, bool outputs, bo
         for (int i = 0; i < e->m->vars; i++) {
             const struct var *v = e->m->var[i];
             if (v->role == (pass ? ROLE_TARGET : ROLE_INPUT))
-                text_add(t, ", %s%s%s%s", typed ? "const " : "", typed ? c_type(e, v->type.dtype) : "", typed ? " *" : "",
-                         e->var_id[v->index]);
+                text_add(t, ", %s%s%s%s", typed ? "const " : "", typed ? c_type(e, v->type.dtype) : "",
+                         typed ? " *" : "", e->var_id[v->index]);
         }
     for (int i = 0; i < e->outputs && outputs; i++)
         text_add(t, ", %s%s%s", typed ? c_type(e, operand(e->output[i], 0)->type.dtype) : "", typed ? " *" : "",
@@ -60,7 +60,8 @@ static void shape_comment(struct emit *e, struct text *t)
                  type_text(e->arena, operand(e->output[i], 0)->type, m->f64));
     for (int i = 0; i < e->metrics; i++)
         text_add(t, " *   metric  %s (metrics[%d])\n", attr_word(e->metric[i], "name"), i);
-    text_puts(t, " * Functions return 0 or a negative NN_E... (nn_strerror); after an error the model is as it was. */\n");
+    text_puts(t,
+              " * Functions return 0 or a negative NN_E... (nn_strerror); after an error the model is as it was. */\n");
 }
 
 static void sizes(struct emit *e, struct text *t)
@@ -70,16 +71,22 @@ static void sizes(struct emit *e, struct text *t)
              (16 * (e->graph[GRAPH_INFER].count + e->graph[GRAPH_TRAIN].count) + 63) / 64 * 64, e->upper);
     text_add(t, "#define %s_INFER_BYTES (%lld + %s_PROFILE_BYTES)\n", e->upper, (long long)e->infer_bytes, e->upper);
     if (e->has_loss)
-        text_add(t, "#define %s_TRAIN_BYTES (%lld + %s_PROFILE_BYTES)\n", e->upper, (long long)e->train_bytes, e->upper);
+        text_add(t, "#define %s_TRAIN_BYTES (%lld + %s_PROFILE_BYTES)\n", e->upper, (long long)e->train_bytes,
+                 e->upper);
 }
 
 static void declare_life(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(t, "%s *%s_new(uint64_t seed);             /* one allocation; parameters initialised; NULL: no memory */\n", s, s);
+    text_add(t,
+             "%s *%s_new(uint64_t seed);             /* one allocation; parameters initialised; NULL: no memory */\n",
+             s, s);
     text_add(t, "void %s_free(%s *m);\n", s, s);
     text_add(t, "size_t %s_bytes(int train);            /* the size of that allocation */\n", s);
-    text_add(t, "%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed); /* 64-byte aligned; NULL: too small */\n", s, s);
+    text_add(
+        t,
+        "%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed); /* 64-byte aligned; NULL: too small */\n",
+        s, s);
 }
 
 static void declare_runs(struct emit *e, struct text *t)
@@ -88,35 +95,52 @@ static void declare_runs(struct emit *e, struct text *t)
     if (e->o->infer)
         declare(t, with(e, arena_printf(e->arena, "int %s_infer(%s *m, int n", s, s), false, true, ");"), NULL);
     if (e->has_step) {
-        declare(t, with(e, arena_printf(e->arena, "int %s_train_step(%s *m, int n", s, s), true, false,
-                        arena_printf(e->arena, ", %s *loss);", e->real)), "accumulate, then apply; loss may be NULL");
+        declare(t,
+                with(e, arena_printf(e->arena, "int %s_train_step(%s *m, int n", s, s), true, false,
+                     arena_printf(e->arena, ", %s *loss);", e->real)),
+                "accumulate, then apply; loss may be NULL");
     }
     if (e->has_loss) {
-        declare(t, with(e, arena_printf(e->arena, "int %s_accumulate(%s *m, int n", s, s), true, false,
-                        arena_printf(e->arena, ", %s *loss);", e->real)), "adds gradients");
+        declare(t,
+                with(e, arena_printf(e->arena, "int %s_accumulate(%s *m, int n", s, s), true, false,
+                     arena_printf(e->arena, ", %s *loss);", e->real)),
+                "adds gradients");
         if (e->has_step)
-            declare(t, arena_printf(e->arena, "int %s_apply(%s *m);", s, s), "the optimizer's step over what was accumulated");
-        declare(t, with(e, arena_printf(e->arena, "int %s_eval(%s *m, int n", s, s), true, false,
-                        arena_printf(e->arena, ", %s *loss, %s *metrics);", e->real, e->real)), "both may be NULL");
+            declare(t, arena_printf(e->arena, "int %s_apply(%s *m);", s, s),
+                    "the optimizer's step over what was accumulated");
+        declare(t,
+                with(e, arena_printf(e->arena, "int %s_eval(%s *m, int n", s, s), true, false,
+                     arena_printf(e->arena, ", %s *loss, %s *metrics);", e->real, e->real)),
+                "both may be NULL");
     }
 }
 
 static void declare_files(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(t, "int %s_save(const %s *m, const char *path);            /* safetensors: parameters and states */\n", s, s);
+    text_add(t, "int %s_save(const %s *m, const char *path);            /* safetensors: parameters and states */\n", s,
+             s);
     text_add(t, "int %s_load(%s *m, const char *path);                  /* by name and shape */\n", s, s);
     text_add(t, "const char *%s_error(const %s *m);                     /* the last failure in words */\n", s, s);
     if (e->has_loss) {
-        text_add(t, "int %s_checkpoint(const %s *m, const char *path);      /* also optimizer state, step, random stream */\n", s, s);
-        text_add(t, "int %s_resume(%s *m, const char *path);                /* goes on bit for bit as if never stopped */\n", s, s);
+        text_add(
+            t,
+            "int %s_checkpoint(const %s *m, const char *path);      /* also optimizer state, step, random stream */\n",
+            s, s);
+        text_add(
+            t, "int %s_resume(%s *m, const char *path);                /* goes on bit for bit as if never stopped */\n",
+            s, s);
     }
     if (e->has_step)
-        text_add(t, "void %s_set_lr(%s *m, double lr);                      /* from now on; negative: the model's own */\n", s, s);
+        text_add(
+            t, "void %s_set_lr(%s *m, double lr);                      /* from now on; negative: the model's own */\n",
+            s, s);
     text_add(t, "const nn_tensor *%s_tensors(%s *m, size_t *count);     /* every parameter and state */\n", s, s);
-    text_add(t, "void %s_changed(%s *m);                                /* after writing parameters through it */\n", s, s);
+    text_add(t, "void %s_changed(%s *m);                                /* after writing parameters through it */\n", s,
+             s);
     if (e->has_loss)
-        text_add(t, "%s *%s_gradients(%s *m, size_t *count);             /* all gradients, contiguous */\n", e->real, s, s);
+        text_add(t, "%s *%s_gradients(%s *m, size_t *count);             /* all gradients, contiguous */\n", e->real, s,
+                 s);
     text_add(t, "extern const nn_model %s_model;                        /* all of the above through one table */\n", s);
 }
 
@@ -134,19 +158,25 @@ static void offsets(struct emit *e, struct text *t)
 static void internal(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(t, "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n#include <nn_core.h>\n#include <nn_schedule.h>\n\nstruct %s {\n", e->upper, s);
-    text_puts(t, "    unsigned char *param, *state, *prepared, *grad, *optimizer, *arena;   /* NULL: not in this instance */\n"
-                 "    nn_progress progress;\n"
-                 "    uint64_t calls;             /* of infer and eval, for their random numbers */\n"
-                 "    int32_t step, bad;          /* steps applied; the first element out of range, from 1, or 0 */\n"
-                 "    int accumulated, stale;     /* calls since apply; prepared values are to be made again */\n"
-                 "    char error[NN_ERROR_BYTES];\n");
+    text_add(
+        t,
+        "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n#include <nn_core.h>\n#include <nn_schedule.h>\n\nstruct %s {\n",
+        e->upper, s);
+    text_puts(
+        t,
+        "    unsigned char *param, *state, *prepared, *grad, *optimizer, *arena;   /* NULL: not in this instance */\n"
+        "    nn_progress progress;\n"
+        "    uint64_t calls;             /* of infer and eval, for their random numbers */\n"
+        "    int32_t step, bad;          /* steps applied; the first element out of range, from 1, or 0 */\n"
+        "    int accumulated, stale;     /* calls since apply; prepared values are to be made again */\n"
+        "    char error[NN_ERROR_BYTES];\n");
     text_add(t, "    nn_tensor tensor[%d];\n", e->tensors > 0 ? e->tensors : 1);
     text_puts(t, "#ifdef NN_PROFILE\n");
     text_add(t, "    nn_kernel_time infer_time[%d], train_time[%d];\n", e->graph[GRAPH_INFER].count + 1,
              e->graph[GRAPH_TRAIN].count + 1);
     text_puts(t, "#endif\n};\n\n");
-    text_add(t, "enum { %s_HEADER_BYTES = %lld + %s_PROFILE_BYTES };\n", e->upper, (long long)e->header_bytes, e->upper);
+    text_add(t, "enum { %s_HEADER_BYTES = %lld + %s_PROFILE_BYTES };\n", e->upper, (long long)e->header_bytes,
+             e->upper);
     struct text o = text_make(e->arena);
     offsets(e, &o);
     if (o.length)
@@ -162,8 +192,8 @@ static void internal(struct emit *e, struct text *t)
 
 void emit_header(struct emit *e, struct text *t)
 {
-    text_add(t, "/* %s.h: the model `%s`, compiled by netc. */\n#ifndef %s_H\n#define %s_H\n\n#include <netrt.h>\n\n", e->name,
-             e->name, e->upper, e->upper);
+    text_add(t, "/* %s.h: the model `%s`, compiled by netc. */\n#ifndef %s_H\n#define %s_H\n\n#include <netrt.h>\n\n",
+             e->name, e->name, e->upper, e->upper);
     text_puts(t, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     text_add(t, "typedef struct %s %s;\n\n", e->name, e->name);
     sizes(e, t);
@@ -181,8 +211,8 @@ void emit_header(struct emit *e, struct text *t)
 
 void emit_app(struct emit *e, struct text *t)
 {
-    text_add(t, "/* %s_app.c: the program of the model `%s`; its body is the runtime's. */\n#include \"%s.h\"\n\n", e->name,
-             e->name, e->name);
+    text_add(t, "/* %s_app.c: the program of the model `%s`; its body is the runtime's. */\n#include \"%s.h\"\n\n",
+             e->name, e->name, e->name);
     text_add(t, "int main(int argc, char **argv)\n{\n    return nn_app_main(&%s_model, argc, argv);\n}\n", e->name);
 }
 

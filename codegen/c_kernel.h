@@ -9,20 +9,20 @@
 struct c_kernel {
     struct text *t;
     struct lkernel *k;
-    struct lanes *lanes;            /* of the vector loop being printed; NULL in scalar code */
-    int depth;                      /* of indentation */
+    struct lanes *lanes; /* of the vector loop being printed; NULL in scalar code */
+    int depth;           /* of indentation */
     bool uses_n;
-    uint64_t uses_param;            /* a bit each */
+    uint64_t uses_param; /* a bit each */
 };
 
 /* x as C where operators binding less than `precedence` need parentheses. In a vector loop what varies is a vector, all
  * else a scalar. */
 enum c_precedence { C_CHOICE, C_OR, C_EQUAL, C_COMPARE, C_SUM, C_PRODUCT, C_UNARY, C_POSTFIX };
 void c_expr(struct c_kernel *c, struct lx *x, enum c_precedence precedence);
-void c_lanes(struct c_kernel *c, struct lx *x);                     /* as a vector: a scalar is spread */
-void c_element(struct c_kernel *c, const struct lbuf *b, struct lx *const *index);  /* "x[i * 3 + j]", "acc" */
+void c_lanes(struct c_kernel *c, struct lx *x);                                    /* as a vector: a scalar is spread */
+void c_element(struct c_kernel *c, const struct lbuf *b, struct lx *const *index); /* "x[i * 3 + j]", "acc" */
 
-const char *c_value_type(const struct lkernel *k, enum dtype t, bool lanes);        /* of a let or a scalar */
-const char *c_element_type(const struct lkernel *k, enum dtype t);                  /* of an array's element */
+const char *c_value_type(const struct lkernel *k, enum dtype t, bool lanes); /* of a let or a scalar */
+const char *c_element_type(const struct lkernel *k, enum dtype t);           /* of an array's element */
 
 #endif

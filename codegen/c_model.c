@@ -27,7 +27,8 @@ static void shape(struct text *t, const char *id, struct type type)
     text_puts(t, type.rank ? " };\n" : "0 };\n");
 }
 
-static void port(struct emit *e, struct text *shapes, struct text *rows, const char *kind, int i, const char *name, struct type type)
+static void port(struct emit *e, struct text *shapes, struct text *rows, const char *kind, int i, const char *name,
+                 struct type type)
 {
     const char *id = arena_printf(e->arena, "%s_shape_%d", kind, i);
     shape(shapes, id, type);
@@ -72,12 +73,14 @@ static void tensor_table(struct emit *e, struct text *t)
             continue;
         const char *id = arena_printf(e->arena, "shape_%d", i++);
         shape(t, id, x->type);
-        text_add(&rows, "    { \"%s\", %s, %s, %d, %s, %s, %s },\n", x->name, nn_dtype(e, x->type.dtype), nn_role(x->role),
-                 x->type.rank, id, e->var_id[x->index], x->grad ? e->var_id[x->grad->index] : "-1");
+        text_add(&rows, "    { \"%s\", %s, %s, %d, %s, %s, %s },\n", x->name, nn_dtype(e, x->type.dtype),
+                 nn_role(x->role), x->type.rank, id, e->var_id[x->index], x->grad ? e->var_id[x->grad->index] : "-1");
     }
-    text_puts(t, "\n/* Parameters and states in order of creation: where each lies, and where its gradient (-1: it has none). */\n"
-                 "static const struct {\n    const char *name;\n    nn_dtype dtype;\n    nn_role role;\n    int rank;\n"
-                 "    const int64_t *shape;\n    long data, grad;\n} tensor_rows[] = {\n");
+    text_puts(
+        t,
+        "\n/* Parameters and states in order of creation: where each lies, and where its gradient (-1: it has none). */\n"
+        "static const struct {\n    const char *name;\n    nn_dtype dtype;\n    nn_role role;\n    int rank;\n"
+        "    const int64_t *shape;\n    long data, grad;\n} tensor_rows[] = {\n");
     text_puts(t, i ? text_string(&rows) : "    { \"\", NN_F32, NN_PARAM, 0, 0, 0, 0 },\n");
     text_puts(t, "};\n");
 }
@@ -91,7 +94,8 @@ static void init_table(struct emit *e, struct text *t)
         const struct var *v = e->m->var[i];
         if (!is_tensor(v))
             continue;
-        text_add(t, "    { %s, %lld, %s, ", e->var_id[v->index], (long long)type_count(v->type, e->m->batch), rule[v->init.rule]);
+        text_add(t, "    { %s, %lld, %s, ", e->var_id[v->index], (long long)type_count(v->type, e->m->batch),
+                 rule[v->init.rule]);
         text_real(t, v->init.a);
         text_puts(t, ", ");
         text_real(t, v->init.b);
@@ -102,15 +106,21 @@ static void init_table(struct emit *e, struct text *t)
 
 static void fill_tensors(struct emit *e, struct text *t)
 {
-    text_add(t, "\n/* The instance's tensors, and their first values. */\nstatic void start_tensors(%s *m, uint64_t seed)\n{\n", e->name);
-    text_add(t, "    for (int i = 0; i < %d; i++) {\n"
-                "        unsigned char *at = (tensor_rows[i].role == NN_STATE ? m->state : m->param) + tensor_rows[i].data;\n"
-                "        void *grad = m->grad && tensor_rows[i].grad >= 0 ? m->grad + tensor_rows[i].grad : NULL;\n"
-                "        m->tensor[i] = (nn_tensor){ tensor_rows[i].name, tensor_rows[i].dtype, tensor_rows[i].role,\n"
-                "                                    tensor_rows[i].rank, tensor_rows[i].shape, at, grad };\n"
-                "        if (tensor_rows[i].dtype == %s)\n"
-                "            nn_initialise((nn_real *)(void *)at, &inits[i], seed);\n"
-                "    }\n}\n", e->tensors, nn_dtype(e, DT_REAL));
+    text_add(
+        t,
+        "\n/* The instance's tensors, and their first values. */\nstatic void start_tensors(%s *m, uint64_t seed)\n{\n",
+        e->name);
+    text_add(
+        t,
+        "    for (int i = 0; i < %d; i++) {\n"
+        "        unsigned char *at = (tensor_rows[i].role == NN_STATE ? m->state : m->param) + tensor_rows[i].data;\n"
+        "        void *grad = m->grad && tensor_rows[i].grad >= 0 ? m->grad + tensor_rows[i].grad : NULL;\n"
+        "        m->tensor[i] = (nn_tensor){ tensor_rows[i].name, tensor_rows[i].dtype, tensor_rows[i].role,\n"
+        "                                    tensor_rows[i].rank, tensor_rows[i].shape, at, grad };\n"
+        "        if (tensor_rows[i].dtype == %s)\n"
+        "            nn_initialise((nn_real *)(void *)at, &inits[i], seed);\n"
+        "    }\n}\n",
+        e->tensors, nn_dtype(e, DT_REAL));
 }
 
 static void segment_lines(struct emit *e, struct text *t)
@@ -136,19 +146,27 @@ static void life(struct emit *e, struct text *t)
 {
     const char *s = e->name, *u = e->upper;
     text_add(t, "\nsize_t %s_bytes(int train)\n{\n", s);
-    text_add(t, e->has_loss ? "    return train ? (size_t)%s_TRAIN_BYTES : (size_t)%s_INFER_BYTES;\n}\n"
-                            : "    (void)train;\n    return %s_INFER_BYTES;\n}\n", u, u);
-    text_add(t, "\n%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed)\n{\n"
-                "    NN_STATIC_ASSERT(sizeof(%s) <= %s_HEADER_BYTES, \"the header is larger than was reserved\");\n"
-                "    if (!memory || (uintptr_t)memory %% 64 != 0 || bytes < %s_bytes(train))\n        return NULL;\n"
-                "    %s *m = (%s *)memory;\n    unsigned char *at = (unsigned char *)memory + %s_HEADER_BYTES;\n"
-                "    nn_zero(memory, %s_HEADER_BYTES);\n", s, s, s, u, s, s, s, u, u);
+    text_add(t,
+             e->has_loss ? "    return train ? (size_t)%s_TRAIN_BYTES : (size_t)%s_INFER_BYTES;\n}\n"
+                         : "    (void)train;\n    return %s_INFER_BYTES;\n}\n",
+             u, u);
+    text_add(t,
+             "\n%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed)\n{\n"
+             "    NN_STATIC_ASSERT(sizeof(%s) <= %s_HEADER_BYTES, \"the header is larger than was reserved\");\n"
+             "    if (!memory || (uintptr_t)memory %% 64 != 0 || bytes < %s_bytes(train))\n        return NULL;\n"
+             "    %s *m = (%s *)memory;\n    unsigned char *at = (unsigned char *)memory + %s_HEADER_BYTES;\n"
+             "    nn_zero(memory, %s_HEADER_BYTES);\n",
+             s, s, s, u, s, s, s, u, u);
     segment_lines(e, t);
     text_puts(t, "    nn_zero(m->param, (size_t)(at - m->param));     /* the arena needs no first values */\n");
-    text_puts(t, "    m->progress.seed = seed;\n    m->progress.lr = -1;\n    m->stale = 1;\n    start_tensors(m, seed);\n    return m;\n}\n");
-    text_add(t, "\n#ifndef NN_CORE_ONLY\n%s *%s_new(uint64_t seed)\n{\n    void *memory = nn_alloc(%s_bytes(%d));\n"
-                "    return memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n}\n\nvoid %s_free(%s *m)\n{\n    nn_free(m);\n}\n#endif\n",
-             s, s, s, e->has_loss, s, s, e->has_loss, e->has_loss, s, s);
+    text_puts(
+        t,
+        "    m->progress.seed = seed;\n    m->progress.lr = -1;\n    m->stale = 1;\n    start_tensors(m, seed);\n    return m;\n}\n");
+    text_add(
+        t,
+        "\n#ifndef NN_CORE_ONLY\n%s *%s_new(uint64_t seed)\n{\n    void *memory = nn_alloc(%s_bytes(%d));\n"
+        "    return memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n}\n\nvoid %s_free(%s *m)\n{\n    nn_free(m);\n}\n#endif\n",
+        s, s, s, e->has_loss, s, s, e->has_loss, e->has_loss, s, s);
 }
 
 static void prepare(struct emit *e, struct text *t)
@@ -157,11 +175,15 @@ static void prepare(struct emit *e, struct text *t)
     bool any = e->m->graph[GRAPH_PREPARE] && c->calls.length;
     if (any)
         text_puts(t, text_string(&c->kernels));
-    text_add(t, "\n/* What %s compute from parameters and states alone; again only after those changed. */\nvoid %s_prepare(%s *m)\n{\n",
-             e->has_loss ? "inference and evaluation" : "inference", e->name, e->name);
+    text_add(
+        t,
+        "\n/* What %s compute from parameters and states alone; again only after those changed. */\nvoid %s_prepare(%s *m)\n{\n",
+        e->has_loss ? "inference and evaluation" : "inference", e->name, e->name);
     text_puts(t, "    if (!m->stale)\n        return;\n");
     if (any) {
-        text_puts(t, "    const int n = 1;\n    const nn_context context = { 0, 0, -1 };\n    (void)n;\n    (void)context;\n    NN_UNTIMED;\n");
+        text_puts(
+            t,
+            "    const int n = 1;\n    const nn_context context = { 0, 0, -1 };\n    (void)n;\n    (void)context;\n    NN_UNTIMED;\n");
         text_puts(t, text_string(&c->calls));
     }
     text_puts(t, "    m->stale = 0;\n}\n");
@@ -171,15 +193,21 @@ static void accessors(struct emit *e, struct text *t)
 {
     const char *s = e->name;
     text_add(t, "\nconst char *%s_error(const %s *m)\n{\n    return m ? m->error : \"a null pointer\";\n}\n", s, s);
-    text_add(t, "\nconst nn_tensor *%s_tensors(%s *m, size_t *count)\n{\n    if (count)\n        *count = m ? %d : 0;\n    return m ? m->tensor : NULL;\n}\n",
-             s, s, e->tensors);
+    text_add(
+        t,
+        "\nconst nn_tensor *%s_tensors(%s *m, size_t *count)\n{\n    if (count)\n        *count = m ? %d : 0;\n    return m ? m->tensor : NULL;\n}\n",
+        s, s, e->tensors);
     text_add(t, "\nvoid %s_changed(%s *m)\n{\n    if (m)\n        m->stale = 1;\n}\n", s, s);
     if (e->has_step)
-        text_add(t, "\nvoid %s_set_lr(%s *m, double lr)\n{\n    if (m)\n        m->progress.lr = lr >= 0 ? lr : -1;\n}\n", s, s);
+        text_add(t,
+                 "\nvoid %s_set_lr(%s *m, double lr)\n{\n    if (m)\n        m->progress.lr = lr >= 0 ? lr : -1;\n}\n",
+                 s, s);
     if (e->has_loss)
-        text_add(t, "\n%s *%s_gradients(%s *m, size_t *count)\n{\n    if (count)\n        *count = m && m->grad ? %lld : 0;\n"
-                    "    return m ? (%s *)(void *)m->grad : NULL;\n}\n", e->real, s, s,
-                 (long long)(e->segment[SEGMENT_GRAD] / e->real_bytes), e->real);
+        text_add(
+            t,
+            "\n%s *%s_gradients(%s *m, size_t *count)\n{\n    if (count)\n        *count = m && m->grad ? %lld : 0;\n"
+            "    return m ? (%s *)(void *)m->grad : NULL;\n}\n",
+            e->real, s, s, (long long)(e->segment[SEGMENT_GRAD] / e->real_bytes), e->real);
 }
 
 /* The optimizer's variables as tensors, for checkpoints. */
@@ -196,8 +224,11 @@ static void extra_table(struct emit *e, struct text *t, int *count)
         ++*count;
     }
     if (*count)
-        text_add(t, "\n/* The optimizer's state. */\nstatic const struct {\n    const char *name;\n    int rank;\n    const int64_t *shape;\n"
-                    "    long data;\n} extra_rows[] = {\n%s};\n", text_string(&rows));
+        text_add(
+            t,
+            "\n/* The optimizer's state. */\nstatic const struct {\n    const char *name;\n    int rank;\n    const int64_t *shape;\n"
+            "    long data;\n} extra_rows[] = {\n%s};\n",
+            text_string(&rows));
 }
 
 /* A number that tells this model and its training set-up from others. */
@@ -211,7 +242,7 @@ static uint64_t fingerprint(const struct module *m)
     }
     for (const struct optimizer *o = m->optimizer; o; o = o->next)
         text_add(&t, ";%s", o->rule);
-    uint64_t hash = 14695981039346656037u;      /* FNV-1a */
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
     for (size_t i = 0; i < t.length; i++)
         hash = (hash ^ (unsigned char)t.s[i]) * 1099511628211u;
     return hash;
@@ -225,36 +256,47 @@ static void checkpoint_files(struct emit *e, struct text *t)
     text_add(t, "\nstatic const char fingerprint[] = \"%s-%016llx\";\n", s, (unsigned long long)fingerprint(e->m));
     text_add(t, "\nstatic void extra_tensors(const %s *m, nn_tensor *to)\n{\n", s);
     if (extras)
-        text_add(t, "    for (int i = 0; i < %d; i++)\n"
-                    "        to[i] = (nn_tensor){ extra_rows[i].name, %s, NN_STATE, extra_rows[i].rank, extra_rows[i].shape,\n"
-                    "                             m->optimizer + extra_rows[i].data, NULL };\n}\n", extras, nn_dtype(e, DT_REAL));
+        text_add(
+            t,
+            "    for (int i = 0; i < %d; i++)\n"
+            "        to[i] = (nn_tensor){ extra_rows[i].name, %s, NN_STATE, extra_rows[i].rank, extra_rows[i].shape,\n"
+            "                             m->optimizer + extra_rows[i].data, NULL };\n}\n",
+            extras, nn_dtype(e, DT_REAL));
     else
         text_puts(t, "    (void)m;\n    (void)to;\n}\n");
-    text_add(t, "\nint %s_checkpoint(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-                "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
-                "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n"
-                "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n"
-                "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, extra, %d, &m->progress, error, NN_ERROR_BYTES);\n}\n",
-             s, s, s, extras > 0 ? extras : 1, e->tensors, extras);
-    text_add(t, "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-                "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n"
-                "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n"
-                "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, extra, %d, &m->progress, m->error, NN_ERROR_BYTES);\n"
-                "    if (code)\n        return code;\n"
-                "    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    nn_zero(m->grad, %lld);\n    return 0;\n}\n",
-             s, s, extras > 0 ? extras : 1, e->tensors, extras, (long long)e->segment[SEGMENT_GRAD]);
+    text_add(
+        t,
+        "\nint %s_checkpoint(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+        "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
+        "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n"
+        "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n"
+        "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, extra, %d, &m->progress, error, NN_ERROR_BYTES);\n}\n",
+        s, s, s, extras > 0 ? extras : 1, e->tensors, extras);
+    text_add(
+        t,
+        "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+        "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n"
+        "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n"
+        "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, extra, %d, &m->progress, m->error, NN_ERROR_BYTES);\n"
+        "    if (code)\n        return code;\n"
+        "    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    nn_zero(m->grad, %lld);\n    return 0;\n}\n",
+        s, s, extras > 0 ? extras : 1, e->tensors, extras, (long long)e->segment[SEGMENT_GRAD]);
 }
 
 static void files(struct emit *e, struct text *t)
 {
     const char *s = e->name;
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
-    text_add(t, "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-                "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
-                "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n", s, s, s, e->tensors);
-    text_add(t, "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-                "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
-                "    if (!code)\n        m->stale = 1;\n    return code;\n}\n", s, s, e->tensors);
+    text_add(t,
+             "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+             "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
+             "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n",
+             s, s, s, e->tensors);
+    text_add(t,
+             "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+             "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
+             "    if (!code)\n        m->stale = 1;\n    return code;\n}\n",
+             s, s, e->tensors);
     if (e->has_loss)
         checkpoint_files(e, t);
 }
@@ -270,7 +312,8 @@ static void pass_ports(struct emit *e, struct text *t, bool targets)
 
 static void generic_run(struct emit *e, struct text *t, const char *name, const char *rest, const char *given)
 {
-    text_add(t, "\nstatic int generic_%s(void *m, int n, const void *const *in%s)\n{\n    return %s_%s((%s *)m, n", name, rest, e->name, name, e->name);
+    text_add(t, "\nstatic int generic_%s(void *m, int n, const void *const *in%s)\n{\n    return %s_%s((%s *)m, n",
+             name, rest, e->name, name, e->name);
     pass_ports(e, t, true);
     text_add(t, "%s);\n}\n", given);
 }
@@ -279,7 +322,10 @@ static void generic_runs(struct emit *e, struct text *t)
 {
     const char *r = e->real;
     if (e->o->infer) {
-        text_add(t, "\nstatic int generic_infer(void *m, int n, const void *const *in, void *const *out)\n{\n    return %s_infer((%s *)m, n", e->name, e->name);
+        text_add(
+            t,
+            "\nstatic int generic_infer(void *m, int n, const void *const *in, void *const *out)\n{\n    return %s_infer((%s *)m, n",
+            e->name, e->name);
         pass_ports(e, t, false);
         for (int i = 0; i < e->outputs; i++)
             text_add(t, ", (%s *)out[%d]", c_type(e, operand(e->output[i], 0)->type.dtype), i);
@@ -299,18 +345,36 @@ static void generic_rest(struct emit *e, struct text *t)
     const char *s = e->name;
     text_add(t, "\nstatic void *generic_create(uint64_t seed)\n{\n    return %s_new(seed);\n}\n", s);
     text_add(t, "\nstatic void generic_destroy(void *m)\n{\n    %s_free((%s *)m);\n}\n", s, s);
-    text_add(t, "\nstatic int generic_save(const void *m, const char *path)\n{\n    return %s_save((const %s *)m, path);\n}\n", s, s);
-    text_add(t, "\nstatic int generic_load(void *m, const char *path)\n{\n    return %s_load((%s *)m, path);\n}\n", s, s);
+    text_add(
+        t,
+        "\nstatic int generic_save(const void *m, const char *path)\n{\n    return %s_save((const %s *)m, path);\n}\n",
+        s, s);
+    text_add(t, "\nstatic int generic_load(void *m, const char *path)\n{\n    return %s_load((%s *)m, path);\n}\n", s,
+             s);
     text_add(t, "\nstatic const char *generic_error(const void *m)\n{\n    return %s_error((const %s *)m);\n}\n", s, s);
-    text_add(t, "\nstatic const nn_tensor *generic_tensors(void *m, size_t *count)\n{\n    return %s_tensors((%s *)m, count);\n}\n", s, s);
+    text_add(
+        t,
+        "\nstatic const nn_tensor *generic_tensors(void *m, size_t *count)\n{\n    return %s_tensors((%s *)m, count);\n}\n",
+        s, s);
     text_add(t, "\nstatic void generic_changed(void *m)\n{\n    %s_changed((%s *)m);\n}\n", s, s);
     text_add(t, "\nstatic nn_progress *generic_progress(void *m)\n{\n    return &((%s *)m)->progress;\n}\n", s);
-    text_add(t, "\nstatic nn_kernel_time *generic_profile(void *m, int train)\n{\n#ifdef NN_PROFILE\n"
-                "    return train ? ((%s *)m)->train_time : ((%s *)m)->infer_time;\n#else\n    (void)m;\n    (void)train;\n    return NULL;\n#endif\n}\n", s, s);
+    text_add(
+        t,
+        "\nstatic nn_kernel_time *generic_profile(void *m, int train)\n{\n#ifdef NN_PROFILE\n"
+        "    return train ? ((%s *)m)->train_time : ((%s *)m)->infer_time;\n#else\n    (void)m;\n    (void)train;\n    return NULL;\n#endif\n}\n",
+        s, s);
     if (e->has_loss) {
-        text_add(t, "\nstatic int generic_checkpoint(const void *m, const char *path)\n{\n    return %s_checkpoint((const %s *)m, path);\n}\n", s, s);
-        text_add(t, "\nstatic int generic_resume(void *m, const char *path)\n{\n    return %s_resume((%s *)m, path);\n}\n", s, s);
-        text_add(t, "\nstatic void *generic_gradients(void *m, size_t *count)\n{\n    return %s_gradients((%s *)m, count);\n}\n", s, s);
+        text_add(
+            t,
+            "\nstatic int generic_checkpoint(const void *m, const char *path)\n{\n    return %s_checkpoint((const %s *)m, path);\n}\n",
+            s, s);
+        text_add(t,
+                 "\nstatic int generic_resume(void *m, const char *path)\n{\n    return %s_resume((%s *)m, path);\n}\n",
+                 s, s);
+        text_add(
+            t,
+            "\nstatic void *generic_gradients(void *m, size_t *count)\n{\n    return %s_gradients((%s *)m, count);\n}\n",
+            s, s);
     }
     if (e->has_step) {
         text_add(t, "\nstatic int generic_apply(void *m)\n{\n    return %s_apply((%s *)m);\n}\n", s, s);
@@ -318,12 +382,14 @@ static void generic_rest(struct emit *e, struct text *t)
     }
 }
 
-static void graph_info(struct emit *e, struct text *t, const char *field, enum graph_kind kind, bool there, int64_t arena)
+static void graph_info(struct emit *e, struct text *t, const char *field, enum graph_kind kind, bool there,
+                       int64_t arena)
 {
     if (!there)
         return;
-    text_add(t, "    .%s = { %lld, %s_%s_BYTES, %lld, %d, %s_%s_kernels },\n", field, (long long)e->graph[kind].macs, e->upper,
-             kind == GRAPH_INFER ? "INFER" : "TRAIN", (long long)arena, e->graph[kind].count, e->name, graph_name(kind));
+    text_add(t, "    .%s = { %lld, %s_%s_BYTES, %lld, %d, %s_%s_kernels },\n", field, (long long)e->graph[kind].macs,
+             e->upper, kind == GRAPH_INFER ? "INFER" : "TRAIN", (long long)arena, e->graph[kind].count, e->name,
+             graph_name(kind));
 }
 
 static void model_table(struct emit *e, struct text *t, int inputs, int targets)
@@ -332,23 +398,32 @@ static void model_table(struct emit *e, struct text *t, int inputs, int targets)
     for (int i = 0; i < e->m->vars; i++)
         if (e->m->var[i]->role == ROLE_PARAM || e->m->var[i]->role == ROLE_FROZEN)
             parameters += type_count(e->m->var[i]->type, e->m->batch);
-    text_add(t, "\nconst nn_model %s_model = {\n    .name = \"%s\",\n    .batch = %lld,\n    .real = %s,\n", e->name, e->name,
-             (long long)e->m->batch, nn_dtype(e, DT_REAL));
-    text_add(t, "    .inputs = %d,\n    .input = %s,\n    .targets = %d,\n    .target = %s,\n    .outputs = %d,\n    .output = %s,\n", inputs,
-             inputs ? "input_ports" : "NULL", targets, targets ? "target_ports" : "NULL", e->outputs, e->outputs ? "output_ports" : "NULL");
-    text_add(t, "    .metrics = %d,\n    .metric = %s,\n    .parameters = %lld,\n", e->metrics, e->metrics ? "metric_names" : "NULL", (long long)parameters);
+    text_add(t, "\nconst nn_model %s_model = {\n    .name = \"%s\",\n    .batch = %lld,\n    .real = %s,\n", e->name,
+             e->name, (long long)e->m->batch, nn_dtype(e, DT_REAL));
+    text_add(
+        t,
+        "    .inputs = %d,\n    .input = %s,\n    .targets = %d,\n    .target = %s,\n    .outputs = %d,\n    .output = %s,\n",
+        inputs, inputs ? "input_ports" : "NULL", targets, targets ? "target_ports" : "NULL", e->outputs,
+        e->outputs ? "output_ports" : "NULL");
+    text_add(t, "    .metrics = %d,\n    .metric = %s,\n    .parameters = %lld,\n", e->metrics,
+             e->metrics ? "metric_names" : "NULL", (long long)parameters);
     graph_info(e, t, "infer_graph", GRAPH_INFER, e->o->infer, e->infer_arena);
     graph_info(e, t, "train_graph", GRAPH_TRAIN, e->has_loss, e->train_arena);
-    text_puts(t, "    .create = generic_create,\n    .destroy = generic_destroy,\n    .save = generic_save,\n    .load = generic_load,\n"
-                 "    .error = generic_error,\n    .tensors = generic_tensors,\n    .changed = generic_changed,\n"
-                 "    .progress = generic_progress,\n    .profile = generic_profile,\n");
+    text_puts(
+        t,
+        "    .create = generic_create,\n    .destroy = generic_destroy,\n    .save = generic_save,\n    .load = generic_load,\n"
+        "    .error = generic_error,\n    .tensors = generic_tensors,\n    .changed = generic_changed,\n"
+        "    .progress = generic_progress,\n    .profile = generic_profile,\n");
     if (e->o->infer)
         text_puts(t, "    .infer = generic_infer,\n");
     if (e->has_loss)
-        text_puts(t, "    .accumulate = generic_accumulate,\n    .eval = generic_eval,\n    .checkpoint = generic_checkpoint,\n"
-                     "    .resume = generic_resume,\n    .gradients = generic_gradients,\n");
+        text_puts(
+            t,
+            "    .accumulate = generic_accumulate,\n    .eval = generic_eval,\n    .checkpoint = generic_checkpoint,\n"
+            "    .resume = generic_resume,\n    .gradients = generic_gradients,\n");
     if (e->has_step)
-        text_puts(t, "    .train_step = generic_train_step,\n    .apply = generic_apply,\n    .set_lr = generic_set_lr,\n");
+        text_puts(
+            t, "    .train_step = generic_train_step,\n    .apply = generic_apply,\n    .set_lr = generic_set_lr,\n");
     text_puts(t, "};\n#endif\n");
 }
 

@@ -58,8 +58,8 @@ static bool reaches_tile(const struct lx *x)
 static bool block_reaches_tile(const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
-        if ((s->kind == LS_STORE && s->buf->space == SPACE_TILE) || (s->value && reaches_tile(s->value))
-                || block_reaches_tile(&s->body) || block_reaches_tile(&s->other))
+        if ((s->kind == LS_STORE && s->buf->space == SPACE_TILE) || (s->value && reaches_tile(s->value)) ||
+            block_reaches_tile(&s->body) || block_reaches_tile(&s->other))
             return true;
     }
     return false;
@@ -176,8 +176,8 @@ static bool is_simple(const struct lblock *b)
 
     if (!s || s->next || s->kind == LS_LET || s->kind == LS_LOCAL || s->kind == LS_IF)
         return false;
-    return s->kind == LS_STORE || s->way == WAY_PLAIN || (s->way == WAY_UNROLL && is_simple(&s->body))
-        || (s->way == WAY_VECTOR && !has_tail(s) && is_simple(&s->body));
+    return s->kind == LS_STORE || s->way == WAY_PLAIN || (s->way == WAY_UNROLL && is_simple(&s->body)) ||
+           (s->way == WAY_VECTOR && !has_tail(s) && is_simple(&s->body));
 }
 
 static void print_body(struct c_kernel *c, const struct lblock *b)
@@ -331,7 +331,7 @@ static void print_comment(struct text *t, const char *origin)
         return;
     text_puts(t, "/* ");
     for (const char *p = origin; *p; p++)
-        text_puts(t, p[0] == '*' && p[1] == '/' ? "* " : (char[2]){*p, '\0'});
+        text_puts(t, p[0] == '*' && p[1] == '/' ? "* " : (char[2]){ *p, '\0' });
     text_puts(t, " */\n");
 }
 
@@ -353,8 +353,9 @@ static void print_head(struct text *t, const struct lkernel *k)
     text_add(t, "static NN_KERNEL void %s(%sint n", k->name, run);
     column = t->length - column;
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
-        print_parameter(t, &column, arena_printf(k->arena, "%s%s *restrict %s", b->written ? "" : "const ",
-                                                 c_element_type(k, b->dtype), b->name));
+        print_parameter(t, &column,
+                        arena_printf(k->arena, "%s%s *restrict %s", b->written ? "" : "const ",
+                                     c_element_type(k, b->dtype), b->name));
     for (int i = 0; i < k->params; i++)
         print_parameter(t, &column, arena_printf(k->arena, "int %s", k->param[i]->name));
     text_puts(t, ")\n");
@@ -394,7 +395,7 @@ static void print_unused(struct c_kernel *c)
 void c_kernel(struct text *t, struct lkernel *k)
 {
     struct text body = text_make(k->arena), unused = text_make(k->arena);
-    struct c_kernel c = {.t = &body, .k = k, .depth = 1};
+    struct c_kernel c = { .t = &body, .k = k, .depth = 1 };
 
     print_block(&c, &k->body);
     c.t = &unused;

@@ -19,7 +19,8 @@ static void checks(struct emit *e, struct text *t, const char *function, bool ta
     }
     for (int i = 0; i < e->outputs && outputs; i++)
         null_check(t, function, e->output_id[i]);
-    text_add(t, "    if (n < 1 || n > %s_BATCH)\n        return nn_fail_batch(m->error, \"%s\", n, %s_BATCH);\n", e->upper, function, e->upper);
+    text_add(t, "    if (n < 1 || n > %s_BATCH)\n        return nn_fail_batch(m->error, \"%s\", n, %s_BATCH);\n",
+             e->upper, function, e->upper);
 }
 
 static void unused(struct emit *e, struct text *t, bool targets)
@@ -79,7 +80,9 @@ static void emit_accumulate(struct emit *e, struct text *t)
     text_add(t, ", %s *loss)\n{\n", e->real);
     checks(e, t, "accumulate", true, false);
     unused(e, t, true);
-    text_puts(t, "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"accumulate: this instance does not train\");\n");
+    text_puts(
+        t,
+        "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"accumulate: this instance does not train\");\n");
     run_body(e, t, GRAPH_TRAIN, "m->progress.draws");
     text_puts(t, "    m->progress.draws++;\n    m->accumulated++;\n    m->stale = 1;\n    return 0;\n}\n");
 }
@@ -91,7 +94,10 @@ static void emit_eval(struct emit *e, struct text *t)
     text_add(t, ", %s *loss, %s *metrics)\n{\n", e->real, e->real);
     checks(e, t, "eval", true, false);
     unused(e, t, true);
-    text_add(t, "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"eval: this instance only infers\");\n    %s_prepare(m);\n", e->name);
+    text_add(
+        t,
+        "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"eval: this instance only infers\");\n    %s_prepare(m);\n",
+        e->name);
     if (!e->metrics)
         text_puts(t, "    (void)metrics;\n");
     run_body(e, t, GRAPH_EVAL, "m->calls++");
@@ -101,11 +107,15 @@ static void emit_eval(struct emit *e, struct text *t)
 static void emit_apply(struct emit *e, struct text *t)
 {
     text_add(t, "\nint %s_apply(%s *m)\n{\n    if (!m)\n        return NN_ENULL;\n", e->name, e->name);
-    text_puts(t, "    if (!m->accumulated)\n        return nn_fail(m->error, NN_ESTATE, \"apply: nothing has been accumulated\");\n"
-                 "    const int n = 1;\n    (void)n;\n");
+    text_puts(
+        t,
+        "    if (!m->accumulated)\n        return nn_fail(m->error, NN_ESTATE, \"apply: nothing has been accumulated\");\n"
+        "    const int n = 1;\n    (void)n;\n");
     run_body(e, t, GRAPH_APPLY, "m->progress.step");
     text_add(t, "    nn_zero(m->grad, %lld);\n", (long long)e->segment[SEGMENT_GRAD]);
-    text_puts(t, "    m->progress.step++;\n    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    return 0;\n}\n");
+    text_puts(
+        t,
+        "    m->progress.step++;\n    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    return 0;\n}\n");
 }
 
 static void emit_step(struct emit *e, struct text *t)

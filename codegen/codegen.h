@@ -19,29 +19,29 @@ struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const cha
 /* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
 void loops_run(struct lkernel *k, int level, const char *disable);
 typedef void loop_pass_fn(struct lkernel *k);
-void loops_only(struct lkernel *k, const char *passes);             /* these, in the order given; NULL: none */
-void loops_print(struct text *t);                                   /* --print-passes: `lower`, then each loop pass, a line each */
-const char *const *loops_names(void);                               /* "lower", the loop passes, "loops" (after all of them), NULL */
-bool loops_wanted(const char *list);                                /* whether a list of pass names holds one of these */
-bool loops_text(const char *text);                                  /* whether a dump is loop IR: its first word is `kernel` */
+void loops_only(struct lkernel *k, const char *passes); /* these, in the order given; NULL: none */
+void loops_print(struct text *t);                       /* --print-passes: `lower`, then each loop pass, a line each */
+const char *const *loops_names(void); /* "lower", the loop passes, "loops" (after all of them), NULL */
+bool loops_wanted(const char *list);  /* whether a list of pass names holds one of these */
+bool loops_text(const char *text);    /* whether a dump is loop IR: its first word is `kernel` */
 
 /* c_print.c: the only writer of statements. */
-void c_kernel(struct text *t, struct lkernel *k);                   /* the function, with its comment of origin */
+void c_kernel(struct text *t, struct lkernel *k); /* the function, with its comment of origin */
 void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
-                   void *context, const char *const *param);        /* name(n, pointers..., params...); */
+                   void *context, const char *const *param); /* name(n, pointers..., params...); */
 
 struct emit_options {
     const char *folder;
-    const char *emit;               /* --emit: c, app, ir, dot, html, json, separated by commas */
-    bool train, infer;              /* --mode */
-    bool portable;                  /* --fp portable */
+    const char *emit;  /* --emit: c, app, ir, dot, html, json, separated by commas */
+    bool train, infer; /* --mode */
+    bool portable;     /* --fp portable */
     bool standalone;
     int level;
     const char *disable;
-    const char *weights;            /* --embed-weights, or NULL */
-    const char *dump;               /* --dump-ir: kernels are printed where it names `lower`, a loop pass or `loops` */
+    const char *weights; /* --embed-weights, or NULL */
+    const char *dump;    /* --dump-ir: kernels are printed where it names `lower`, a loop pass or `loops` */
     struct text *dump_to;
-    struct text *log;               /* -v, or NULL */
+    struct text *log; /* -v, or NULL */
 };
 
 /* c_files.c: all files of the module, as a list to be written at once. False after an error. */

@@ -17,7 +17,8 @@ static double count_macs(const struct lower *l, struct type t, double each)
 
 /* ---- matmul ---- */
 
-static struct lx *matrix_at(struct lower *l, struct value *x, bool swapped, struct lx *const *lead, struct lx *row, struct lx *column)
+static struct lx *matrix_at(struct lower *l, struct value *x, bool swapped, struct lx *const *lead, struct lx *row,
+                            struct lx *column)
 {
     struct lx *at[MAX_RANK];
     int r = x->type.rank;
@@ -39,8 +40,10 @@ static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, s
     struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
     for (int r = 0; r < rows; r++)
         acc[r] = lbuf_scalar(l->k, in, "acc", DT_REAL, lx_real(l->k, 0));
-    struct ls *sum = ls_loop(l->k, in, "c", lx_int(l->k, 0), lx_dim(l->k, x->type.dim[x->type.rank - 1 - ta]), 1, LICENCE_RED);
-    struct lx *k = lx_var(l->k, sum->var), *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
+    struct ls *sum =
+        ls_loop(l->k, in, "c", lx_int(l->k, 0), lx_dim(l->k, x->type.dim[x->type.rank - 1 - ta]), 1, LICENCE_RED);
+    struct lx *k = lx_var(l->k, sum->var),
+              *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
     for (int r = 0; r < rows; r++) {
         struct lx *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, lx_int(l->k, r)), k);
         ls_store(l->k, &sum->body, acc[r], NULL, add_product(l, left, right, lx_load(l->k, acc[r], NULL)));
@@ -58,7 +61,9 @@ void lower_matmul(struct lower *l)
     struct type t = n->result[0]->type, x = operand(n, 0)->type;
     struct lx *at[MAX_RANK], *rows = lx_dim(l->k, t.dim[t.rank - 2]);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
-    struct lx *whole = l->level ? index_op(l, LX_IMUL, index_op(l, LX_IDIV, rows, lx_int(l->k, ROWS)), lx_int(l->k, ROWS)) : lx_int(l->k, 0);
+    struct lx *whole = l->level
+                           ? index_op(l, LX_IMUL, index_op(l, LX_IDIV, rows, lx_int(l->k, ROWS)), lx_int(l->k, ROWS))
+                           : lx_int(l->k, 0);
     if (l->level && (t.dim[t.rank - 2].n || t.dim[t.rank - 2].k >= ROWS)) {
         struct ls *tiles = ls_loop(l->k, b, "i", lx_int(l->k, 0), whole, ROWS, LICENCE_PAR);
         rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), ROWS);
@@ -67,29 +72,33 @@ void lower_matmul(struct lower *l)
         struct ls *rest = ls_loop(l->k, b, "i", whole, rows, 1, LICENCE_PAR);
         rows_of_product(l, &rest->body, at, lx_var(l->k, rest->var), 1);
     }
-    l->k->macs = count_macs(l, t, (double)type_count(type_make(DT_REAL, 1, &x.dim[x.rank - 1 - attr_bool(n, "ta")]), l->k->batch));
+    l->k->macs = count_macs(
+        l, t, (double)type_count(type_make(DT_REAL, 1, &x.dim[x.rank - 1 - attr_bool(n, "ta")]), l->k->batch));
 }
 
 /* ---- convolution ---- */
 
 struct window {
-    int n;                          /* spatial axes */
+    int n; /* spatial axes */
     const int64_t *stride, *pad, *dilation;
     int64_t groups, kernel[3];
 };
 
 static struct window read_window(const struct node *n, struct type weight)
 {
-    struct window w = { .n = weight.rank - 2, .stride = attr_ints(n, "stride", NULL), .pad = attr_ints(n, "pad", NULL),
-                        .dilation = attr_ints(n, "dilation", NULL), .groups = attr_int(n, "groups") };
+    struct window w = { .n = weight.rank - 2,
+                        .stride = attr_ints(n, "stride", NULL),
+                        .pad = attr_ints(n, "pad", NULL),
+                        .dilation = attr_ints(n, "dilation", NULL),
+                        .groups = attr_int(n, "groups") };
     for (int i = 0; i < w.n; i++)
         w.kernel[i] = weight.dim[2 + i].k;
     return w;
 }
 
 /* x at [sample, channel, o * stride + k * dilation - pad ...], zero where that lies outside. */
-static struct lx *padded_at(struct lower *l, struct value *x, const struct window *w, struct lx *sample, struct lx *channel,
-                            struct lx *const *o, struct lx *const *k)
+static struct lx *padded_at(struct lower *l, struct value *x, const struct window *w, struct lx *sample,
+                            struct lx *channel, struct lx *const *o, struct lx *const *k)
 {
     struct lx *at[MAX_RANK] = { sample, channel };
     for (int i = 0; i < w->n; i++) {
@@ -122,7 +131,8 @@ static struct lblock *open_window(struct lower *l, struct lblock *b, const struc
     return b;
 }
 
-static struct lx *weight_at(struct lower *l, struct value *weight, struct lx *o, struct lx *c, struct lx *const *k, int n)
+static struct lx *weight_at(struct lower *l, struct value *weight, struct lx *o, struct lx *c, struct lx *const *k,
+                            int n)
 {
     struct lx *at[MAX_RANK] = { o, c };
     for (int i = 0; i < n; i++)
@@ -136,7 +146,8 @@ void lower_conv(struct lower *l)
     struct value *x = operand(n, 0), *weight = operand(n, 1);
     struct type t = n->result[0]->type;
     struct window w = read_window(n, weight->type);
-    int64_t outputs = t.dim[1].k / w.groups, inputs = weight->type.dim[1].k, tile = l->level && outputs % CHANNELS == 0 ? CHANNELS : 1;
+    int64_t outputs = t.dim[1].k / w.groups, inputs = weight->type.dim[1].k,
+            tile = l->level && outputs % CHANNELS == 0 ? CHANNELS : 1;
     struct lx *at[MAX_RANK], *k[3], *c;
     struct lbuf *acc[CHANNELS];
     struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, at);
@@ -167,7 +178,8 @@ struct source {
     int guards;
 };
 
-static struct source source_of(struct lower *l, const struct window *w, struct type dy, struct lx *const *at, struct lx *const *k)
+static struct source source_of(struct lower *l, const struct window *w, struct type dy, struct lx *const *at,
+                               struct lx *const *k)
 {
     struct source s = { .guards = 0 };
     for (int i = 0; i < w->n; i++) {
@@ -197,7 +209,8 @@ void lower_conv_dx(struct lower *l)
     int64_t outputs = dy->type.dim[1].k / w.groups, inputs = weight->type.dim[1].k;
     struct lx *at[MAX_RANK], *k[3], *o;
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
-    struct lx *group = index_op(l, LX_IDIV, at[1], lx_int(l->k, inputs)), *c = index_op(l, LX_IMOD, at[1], lx_int(l->k, inputs));
+    struct lx *group = index_op(l, LX_IDIV, at[1], lx_int(l->k, inputs)),
+              *c = index_op(l, LX_IMOD, at[1], lx_int(l->k, inputs));
     struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, lx_real(l->k, 0));
     struct lblock *in = open_window(l, open_red(l, b, "o", outputs, &o), &w, k);
     struct lx *output = index_op(l, LX_IADD, index_op(l, LX_IMUL, group, lx_int(l->k, outputs)), o);
@@ -207,7 +220,8 @@ void lower_conv_dx(struct lower *l)
     ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), guarded(l, &s, product)));
     l->result = lx_load(l->k, acc, NULL);
     finish(l, b, at);
-    l->k->macs = count_macs(l, t, (double)outputs * (double)type_count(weight->type, 1) / (double)(weight->type.dim[0].k * inputs));
+    l->k->macs = count_macs(
+        l, t, (double)outputs * (double)type_count(weight->type, 1) / (double)(weight->type.dim[0].k * inputs));
 }
 
 struct weight_term {
@@ -231,8 +245,13 @@ void lower_conv_dw(struct lower *l)
     struct node *n = l->anchor;
     struct type t = n->result[0]->type, dy = operand(n, 1)->type;
     struct weight_term w = { .n = n, .w = read_window(n, t) };
-    struct sum s = { .op = OP_add, .dtype = DT_REAL, .axes = 1 + w.w.n, .last = dy.dim[dy.rank - 1].k, .contiguous = true,
-                     .term = weight_term, .context = &w };
+    struct sum s = { .op = OP_add,
+                     .dtype = DT_REAL,
+                     .axes = 1 + w.w.n,
+                     .last = dy.dim[dy.rank - 1].k,
+                     .contiguous = true,
+                     .term = weight_term,
+                     .context = &w };
     struct lx *at[MAX_RANK];
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
     struct lx *group = index_op(l, LX_IDIV, at[0], lx_int(l->k, t.dim[0].k / w.w.groups));
@@ -268,7 +287,8 @@ static struct lx *code_of(struct lower *l, const struct window *w, struct lx *co
 }
 
 /* Positions of window element k, and a block that runs where they lie inside. */
-static struct lblock *inside(struct lower *l, struct lblock *b, const struct window *w, struct type x, struct lx *const *o, struct lx *const *k, struct lx **at)
+static struct lblock *inside(struct lower *l, struct lblock *b, const struct window *w, struct type x,
+                             struct lx *const *o, struct lx *const *k, struct lx **at)
 {
     for (int i = 0; i < w->n; i++) {
         struct lx *from = index_op(l, LX_IADD, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])), k[i]);
@@ -302,13 +322,15 @@ static void max_pool(struct lower *l, struct lblock *b, const struct window *w, 
 }
 
 /* Elements of the window at o that an average divides by. */
-static struct lx *window_count(struct lower *l, const struct node *n, const struct window *w, struct type x, struct lx *const *o)
+static struct lx *window_count(struct lower *l, const struct node *n, const struct window *w, struct type x,
+                               struct lx *const *o)
 {
     struct lx *count = lx_int(l->k, 1);
     for (int i = 0; i < w->n; i++) {
         struct lx *size = lx_int(l->k, w->kernel[i]);
         if (!attr_bool(n, "count_include_pad")) {
-            struct lx *from = index_op(l, LX_ISUB, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])), lx_int(l->k, w->pad[2 * i]));
+            struct lx *from = index_op(l, LX_ISUB, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])),
+                                       lx_int(l->k, w->pad[2 * i]));
             struct lx *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, from, size), lx_dim(l->k, x.dim[2 + i]));
             size = index_op(l, LX_ISUB, end, index_op(l, LX_IMAX, from, lx_int(l->k, 0)));
         }

@@ -37,7 +37,7 @@ static struct lx *contract(struct rewrite *r, struct lx *x)
 
 void loop_contract(struct lkernel *k)
 {
-    struct rewrite r = {.k = k, .rule = contract};
+    struct rewrite r = { .k = k, .rule = contract };
 
     rewrite_block(&r, &k->body);
 }

@@ -17,29 +17,29 @@
 
 /* What is known of an expression within the block at work. */
 struct usage {
-    int edges;                      /* expressions and statements that hold it; what has a name counts once */
-    int first;                      /* the statement of the block with its first use */
-    bool inner;                     /* used in a loop inside the block */
-    bool certain;                   /* used wherever the block runs */
+    int edges;    /* expressions and statements that hold it; what has a name counts once */
+    int first;    /* the statement of the block with its first use */
+    bool inner;   /* used in a loop inside the block */
+    bool certain; /* used wherever the block runs */
     bool named;
 };
 
 struct lets {
     struct lkernel *k;
-    struct usage *use;              /* by expression */
-    struct motion *motion;          /* by expression */
+    struct usage *use;     /* by expression */
+    struct motion *motion; /* by expression */
 };
 
 /* Whether an expression can be computed in the block at work outside of loops and conditions, and from where on. */
 struct motion {
     bool asked, visible, costly;
-    int after;                      /* the last statement that writes what it reads; -1: none */
+    int after; /* the last statement that writes what it reads; -1: none */
 };
 
 /* What a buffer carries in its scratch; what is visible of loops and lets carries the struct lets. */
 struct buffer_state {
     bool visible;
-    int written;                    /* by which statement of the block last, -1: none */
+    int written; /* by which statement of the block last, -1: none */
 };
 
 /* --- what may move ------------------------------------------------------------------------------------------------ */
@@ -70,7 +70,7 @@ static const struct motion *motion_of(struct lets *l, const struct lx *x)
 
     if (m->asked)
         return m;
-    *m = (struct motion){true, is_visible(l, x), is_costly(x), -1};
+    *m = (struct motion){ true, is_visible(l, x), is_costly(x), -1 };
     if (x->kind == LX_LOAD || x->kind == LX_FOLD)
         m->after = ((const struct buffer_state *)x->buf->data)->written;
     for (int i = 0; i < x->args; i++) {
@@ -86,7 +86,12 @@ static const struct motion *motion_of(struct lets *l, const struct lx *x)
 static bool deserves_name(const struct lx *x)
 {
     switch (x->kind) {
-    case LX_ELEM: case LX_FMA: case LX_FOLD: case LX_GUARD: case LX_RANDOM: case LX_HYPER: return true;
+    case LX_ELEM:
+    case LX_FMA:
+    case LX_FOLD:
+    case LX_GUARD:
+    case LX_RANDOM:
+    case LX_HYPER: return true;
     case LX_LOAD: return x->buf->rank || x->buf->space == SPACE_ARGUMENT;
     default: return false;
     }
@@ -95,7 +100,7 @@ static bool deserves_name(const struct lx *x)
 /* --- uses --------------------------------------------------------------------------------------------------------- */
 
 struct context {
-    int statement;                  /* of the block at work */
+    int statement; /* of the block at work */
     bool inner, certain;
 };
 
@@ -144,8 +149,9 @@ static void use_args(struct lets *l, const struct lx *x)
     const struct usage *u = &l->use[x->id];
 
     for (int i = 0; i < x->args; i++)
-        use(l, x->arg[i], (struct context){u->first, u->inner && !u->named,
-                                          (u->certain || u->named) && !(x->kind == LX_GUARD && i > 0)});
+        use(l, x->arg[i],
+            (struct context){ u->first, u->inner && !u->named,
+                              (u->certain || u->named) && !(x->kind == LX_GUARD && i > 0) });
 }
 
 /* All expressions of the kernel by id. Operands have lower ids than what they are operands of. */
@@ -176,7 +182,7 @@ static bool wants_name(struct lets *l, const struct lx *x)
 /* Puts the let in front of statement number `at` of b. */
 static struct lx *insert(struct lets *l, struct lblock *b, struct ls **statement, int at, struct lx *value)
 {
-    struct lblock alone = {NULL, NULL};
+    struct lblock alone = { NULL, NULL };
     struct lx *name = ls_let(l->k, &alone, "t", value);
     struct ls *s = b->first, *before = NULL;
 
@@ -206,7 +212,7 @@ static void name_values(struct lets *l, struct lblock *b)
 {
     size_t count = l->k->expressions;
     struct lx **all = all_expressions(l);
-    struct rewrite r = {.k = l->k};
+    struct rewrite r = { .k = l->k };
     struct ls **statement;
     int statements = 0;
     bool any = false;
@@ -217,7 +223,7 @@ static void name_values(struct lets *l, struct lblock *b)
     statements = 0;
     for (struct ls *s = b->first; s; s = s->next) {
         statement[statements] = s;
-        use_statement(l, s, (struct context){statements++, false, true});
+        use_statement(l, s, (struct context){ statements++, false, true });
     }
     for (size_t i = count; i-- > 0;) {
         if (!l->use[i].edges)
@@ -230,7 +236,7 @@ static void name_values(struct lets *l, struct lblock *b)
             rewrite_set(&r, all[i], insert(l, b, statement, l->use[i].first, with_names(&r, all[i])));
     }
     for (int i = 0; any && i < statements; i++) {
-        struct lblock one = {statement[i], statement[i]};
+        struct lblock one = { statement[i], statement[i] };
         struct ls *next = statement[i]->next;
         statement[i]->next = NULL;
         rewrite_block(&r, &one);
@@ -242,7 +248,7 @@ static void name_values(struct lets *l, struct lblock *b)
 
 static void mark_written(const struct ls *s, int statement)
 {
-    const struct lblock *const blocks[] = {&s->body, &s->other};
+    const struct lblock *const blocks[] = { &s->body, &s->other };
 
     if (s->kind == LS_STORE)
         ((struct buffer_state *)s->buf->data)->written = statement;
@@ -286,7 +292,7 @@ static void run_block(struct lets *l, struct lblock *b)
 
 void loop_lets(struct lkernel *k)
 {
-    struct lets l = {.k = k};
+    struct lets l = { .k = k };
 
     for (struct lbuf *b = k->buffers; b; b = b->next) {
         struct buffer_state *state = NEW(k->arena, struct buffer_state);

@@ -14,12 +14,12 @@ struct rewrite {
     struct lkernel *k;
     struct lx *(*rule)(struct rewrite *r, struct lx *x);
     void *context;
-    struct lx **known;              /* by expression, what it became; may be filled beforehand */
+    struct lx **known; /* by expression, what it became; may be filled beforehand */
     size_t capacity;
 };
 
 struct lx *rewrite_value(struct rewrite *r, struct lx *x);
-void rewrite_block(struct rewrite *r, struct lblock *b);            /* every statement, also those inside others */
+void rewrite_block(struct rewrite *r, struct lblock *b); /* every statement, also those inside others */
 void rewrite_set(struct rewrite *r, const struct lx *x, struct lx *with);
 
 #endif

@@ -10,7 +10,7 @@ static const struct loop_pass {
     int level;
     loop_pass_fn *run;
 } passes[] = {
-#define LOOP_PASS(name, level, what) {#name, what, level, loop_##name},
+#define LOOP_PASS(name, level, what) { #name, what, level, loop_##name },
 #include "codegen/loops.def"
 #undef LOOP_PASS
 };
@@ -73,7 +73,8 @@ const char *const *loops_names(void)
 #define LOOP_PASS(name, level, what) #name,
 #include "codegen/loops.def"
 #undef LOOP_PASS
-        "loops", NULL,
+        "loops",
+        NULL,
     };
 
     return names;

@@ -49,7 +49,7 @@ static double work_of_block(const struct lblock *b)
 /* for v in begin..end   =>   for v_0 in begin..end step PIECE, for v in v_0..imin(v_0 + PIECE, end) */
 static void cut(struct lkernel *k, struct ls *s)
 {
-    struct lblock inner = {NULL, NULL};
+    struct lblock inner = { NULL, NULL };
     struct ls *piece = NEW(k->arena, struct ls), *outer;
     struct lx *first;
 
@@ -61,7 +61,7 @@ static void cut(struct lkernel *k, struct ls *s)
     piece->begin = first;
     piece->end = lx_index(k, LX_IMIN, lx_index(k, LX_IADD, first, lx_int(k, PIECE)), s->end);
     outer->next = s->next;
-    outer->body = (struct lblock){piece, piece};
+    outer->body = (struct lblock){ piece, piece };
     *s = *outer;
     s->var->loop = s;
 }

@@ -9,7 +9,7 @@
 
 #include "ir/loop_lanes.h"
 
-enum { MAX_UNROLLED = 64 };             /* as nn_vec.h's NN_UNROLL */
+enum { MAX_UNROLLED = 64 }; /* as nn_vec.h's NN_UNROLL */
 
 static bool depends(const struct lx *x, const struct lvar *v)
 {
@@ -47,8 +47,8 @@ static bool value_indexes(const struct lx *x, const struct lvar *v)
 static bool block_indexes(const struct lblock *b, const struct lvar *v)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
-        if ((s->kind == LS_STORE && indexes_tile(s->buf, s->index, v)) || (s->value && value_indexes(s->value, v))
-                || block_indexes(&s->body, v) || block_indexes(&s->other, v))
+        if ((s->kind == LS_STORE && indexes_tile(s->buf, s->index, v)) || (s->value && value_indexes(s->value, v)) ||
+            block_indexes(&s->body, v) || block_indexes(&s->other, v))
             return true;
     }
     return false;
@@ -59,8 +59,8 @@ static void unroll(struct lblock *b)
     for (struct ls *s = b->first; s; s = s->next) {
         unroll(&s->body);
         unroll(&s->other);
-        if (s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) > 0 && loop_trips(s) <= MAX_UNROLLED
-                && block_indexes(&s->body, s->var))
+        if (s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) > 0 && loop_trips(s) <= MAX_UNROLLED &&
+            block_indexes(&s->body, s->var))
             s->way = WAY_UNROLL;
     }
 }

@@ -8,7 +8,10 @@
 
 static const char *value_name(const struct value *v, const char *otherwise)
 {
-    const char *s = v->var ? v->var->name : v->name ? v->name : otherwise, *dot = strrchr(s, '.'), *slash = strrchr(s, '/');
+    const char *s = v->var    ? v->var->name
+                    : v->name ? v->name
+                              : otherwise,
+               *dot = strrchr(s, '.'), *slash = strrchr(s, '/');
     const char *last = dot && (!slash || dot > slash) ? dot : slash;
     return last && last[1] ? last + 1 : s;
 }
@@ -104,7 +107,8 @@ static bool flat_node(const struct node *n, struct type t)
     if (n->op == OP_broadcast)
         return !operand(n, 0)->type.rank;
     bool map = op_is_map(n->op) || op_is(n->op, RANDOM) || !strcmp(op_info(n->op)->lowering, "scalar");
-    return map && n->op != OP_iota && n->op != OP_one_hot && (!n->result[0]->type.rank || shape_equal(n->result[0]->type, t));
+    return map && n->op != OP_iota && n->op != OP_one_hot &&
+           (!n->result[0]->type.rank || shape_equal(n->result[0]->type, t));
 }
 
 /* Whether coordinates do not matter: every tensor has the root's shape or is a scalar. */
@@ -133,10 +137,14 @@ static void lower_map(struct lower *l)
 
 /* ---- the group ---- */
 
-static const struct { const char *lowering; void (*run)(struct lower *l); } generators[] = {
-    { "reduce", lower_reduce }, { "cumsum", lower_cumsum }, { "matmul", lower_matmul }, { "conv", lower_conv },
-    { "conv_dx", lower_conv_dx }, { "conv_dw", lower_conv_dw }, { "maxpool", lower_pool }, { "avgpool", lower_pool },
-    { "maxpool_dx", lower_pool_dx }, { "avgpool_dx", lower_pool_dx }, { "scatter", lower_scatter }, { "bound", lower_bound },
+static const struct {
+    const char *lowering;
+    void (*run)(struct lower *l);
+} generators[] = {
+    { "reduce", lower_reduce },      { "cumsum", lower_cumsum },   { "matmul", lower_matmul },
+    { "conv", lower_conv },          { "conv_dx", lower_conv_dx }, { "conv_dw", lower_conv_dw },
+    { "maxpool", lower_pool },       { "avgpool", lower_pool },    { "maxpool_dx", lower_pool_dx },
+    { "avgpool_dx", lower_pool_dx }, { "scatter", lower_scatter }, { "bound", lower_bound },
 };
 
 static void (*generator(const struct node *n))(struct lower *l)
@@ -166,7 +174,8 @@ static void add_arguments(struct lower *l)
 {
     for (int i = 0; i < l->body->params; i++) {
         struct value *p = l->body->param[i];
-        l->param[i] = lbuf_argument(l->k, value_name(operand(l->group, i), "x"), l->flat ? flattened(p->type) : p->type, operand(l->group, i));
+        l->param[i] = lbuf_argument(l->k, value_name(operand(l->group, i), "x"), l->flat ? flattened(p->type) : p->type,
+                                    operand(l->group, i));
         add_bytes(l, p->type);
     }
 }
@@ -198,10 +207,12 @@ struct lkernel *lower_group(struct node *fused, const char *name, int level)
 struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const char *name)
 {
     struct module *m = scan->graph->module;
-    struct lkernel *k = lkernel_new(m->arena, m->names, name, in ? "one step of a sequence" : "one step of a result", m->batch, m->f64);
+    struct lkernel *k =
+        lkernel_new(m->arena, m->names, name, in ? "one step of a sequence" : "one step of a result", m->batch, m->f64);
     struct lower l = { .k = k };
     struct graph *body = scan->body[0];
-    struct value *whole = in ? operand(scan, which) : scan->result[which], *step = in ? body->param[which] : body->yield[which];
+    struct value *whole = in ? operand(scan, which) : scan->result[which],
+                 *step = in ? body->param[which] : body->yield[which];
     struct lbuf *from = lbuf_argument(k, "from", in ? whole->type : step->type, in ? whole : step);
     struct lbuf *to = lbuf_argument(k, "to", in ? step->type : whole->type, in ? step : whole);
     struct lx *t = lx_var(k, lkernel_param(k, "t")), *at[MAX_RANK], *all[MAX_RANK];

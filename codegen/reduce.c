@@ -72,7 +72,8 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
     struct ls *clear = fill(l, b, acc, zero);
     fill(l, b, rest, zero);
     struct lblock *in = open_sum(l, b, s, s->axes - 1, at);
-    struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), whole, 16, LICENCE_RED), *lanes = lane_loop(l, &block->body);
+    struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), whole, 16, LICENCE_RED),
+              *lanes = lane_loop(l, &block->body);
     struct lx *q = lx_var(k, lanes->var);
     at[s->axes - 1] = index_op(l, LX_IADD, lx_var(k, block->var), q);
     ls_store(k, &lanes->body, acc, &q, element(l, s->op, s->dtype, lx_load(k, acc, &q), s->term(l, at, s->context)));
@@ -80,7 +81,8 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
         struct ls *tail = ls_loop(k, in, "tail", whole, end, 1, LICENCE_RED);
         struct lx *t = lx_var(k, tail->var), *lane = index_op(l, LX_ISUB, t, whole);
         at[s->axes - 1] = t;
-        ls_store(k, &tail->body, rest, &lane, element(l, s->op, s->dtype, lx_load(k, rest, &lane), s->term(l, at, s->context)));
+        ls_store(k, &tail->body, rest, &lane,
+                 element(l, s->op, s->dtype, lx_load(k, rest, &lane), s->term(l, at, s->context)));
     }
     struct ls *both = lane_loop(l, b);
     struct lx *p = lx_var(k, both->var);
@@ -99,9 +101,9 @@ struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s)
 
 struct reduction {
     struct value *x;
-    struct lx *at[MAX_RANK];            /* of x; those of reduced axes are set as the sum runs */
+    struct lx *at[MAX_RANK]; /* of x; those of reduced axes are set as the sum runs */
     int axis[MAX_RANK], axes;
-    struct lx *mean;                    /* moments' second pass: the term is (x - mean)^2 */
+    struct lx *mean; /* moments' second pass: the term is (x - mean)^2 */
 };
 
 static struct lx *term(struct lower *l, struct lx *const *at, void *context)
@@ -212,7 +214,8 @@ struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most)
     struct lx *larger = element(l, OP_gt, DT_BOOL, v, most);
     if (v->dtype != DT_REAL)
         return larger;
-    struct lx *first = element(l, OP_and, DT_BOOL, element(l, OP_ne, DT_BOOL, v, v), element(l, OP_eq, DT_BOOL, most, most));
+    struct lx *first =
+        element(l, OP_and, DT_BOOL, element(l, OP_ne, DT_BOOL, v, v), element(l, OP_eq, DT_BOOL, most, most));
     return element(l, OP_or, DT_BOOL, larger, first);
 }
 
@@ -246,7 +249,8 @@ void lower_cumsum(struct lower *l)
     struct ls *loop = ls_loop(l->k, b, "a", lx_int(l->k, 0), lx_dim(l->k, t.dim[axis]), 1, LICENCE_SEQ);
     struct lx *step = lx_var(l->k, loop->var);
     at[axis] = attr_bool(n, "reverse") ? index_op(l, LX_ISUB, lx_int(l->k, t.dim[axis].k - 1), step) : step;
-    ls_store(l->k, &loop->body, acc, NULL, element(l, OP_add, t.dtype, lx_load(l->k, acc, NULL), body_at(l, operand(n, 0), at)));
+    ls_store(l->k, &loop->body, acc, NULL,
+             element(l, OP_add, t.dtype, lx_load(l->k, acc, NULL), body_at(l, operand(n, 0), at)));
     l->result = lx_load(l->k, acc, NULL);
     finish(l, &loop->body, at);
 }

@@ -45,10 +45,12 @@ void lower_bound(struct lower *l)
     ls_store(l->k, &l->k->body, bad, NULL, lx_int(l->k, 0));
     struct lblock *b = open_seq(l, &l->k->body, x->type, 0, x->type.rank, at);
     struct lx *v = ls_let(l->k, b, "v", element(l, OP_cast, DT_I32, body_at(l, x, at), NULL));
-    struct lx *low = index_op(l, LX_ILT, v, lx_int(l->k, attr_int(n, "low"))), *high = index_op(l, LX_ILE, lx_int(l->k, attr_int(n, "high")), v);
+    struct lx *low = index_op(l, LX_ILT, v, lx_int(l->k, attr_int(n, "low"))),
+              *high = index_op(l, LX_ILE, lx_int(l->k, attr_int(n, "high")), v);
     struct lx *other = element(l, OP_not, DT_BOOL, index_op(l, LX_IEQ, v, lx_int(l->k, attr_int(n, "except"))), NULL);
     struct lx *first = index_op(l, LX_IEQ, lx_load(l->k, bad, NULL), lx_int(l->k, 0));
-    struct lx *wrong = element(l, OP_and, DT_BOOL, element(l, OP_and, DT_BOOL, element(l, OP_or, DT_BOOL, low, high), other), first);
+    struct lx *wrong =
+        element(l, OP_and, DT_BOOL, element(l, OP_and, DT_BOOL, element(l, OP_or, DT_BOOL, low, high), other), first);
     struct ls *found = ls_if(l->k, b, wrong);
     ls_store(l->k, &found->body, bad, NULL, index_op(l, LX_IADD, flat_index(l, x->type, at), lx_int(l->k, 1)));
 }

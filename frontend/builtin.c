@@ -116,9 +116,9 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
         return true;
     }
     int tensor = next_free(g, 0, g->tensors), constant = next_free(g, g->tensors, g->count);
-    bool extreme = g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes");     /* max(x, 0), but max(x, [1]) */
-    bool as_tensor = v.kind == V_TENSOR || (is_number(&v) && (constant == g->count || g->count == g->tensors || extreme ||
-                                                              (tensor == 0 && g->tensors && !g->variadic)));
+    bool extreme = g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes"); /* max(x, 0), but max(x, [1]) */
+    bool as_tensor = v.kind == V_TENSOR || (is_number(&v) && (constant == g->count || g->count == g->tensors ||
+                                                              extreme || (tensor == 0 && g->tensors && !g->variadic)));
     if (v.kind == V_TENSOR && g->variadic)
         return give_more(e, g, v, at);
     if (as_tensor && tensor < g->tensors) {
@@ -149,8 +149,9 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
         return true;
     }
     const char *near = diag_nearest(a->text, g->name, (size_t)g->count);
-    diag_error_hint(e->diag, place_of(e, a), NULL, a->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                    "'%s' has no argument '%s'", g->f->name, a->text);
+    diag_error_hint(e->diag, place_of(e, a), NULL, a->text,
+                    near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "'%s' has no argument '%s'",
+                    g->f->name, a->text);
     return false;
 }
 
@@ -166,7 +167,8 @@ static bool check_required(struct elab *e, const struct builtin_args *g)
     return true;
 }
 
-struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped, struct place at)
+struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped,
+                        struct place at)
 {
     struct builtin_args g = { .f = f, .at = at };
     read_signature(e, &g);
@@ -181,7 +183,7 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct as
     bool any_tensor = piped != NULL;
     for (int i = 0; i < g.tensors; i++)
         any_tensor |= g.given[i];
-    if (ok && !any_tensor && g.tensors) {       /* constants alone: a layer that waits for its tensors */
+    if (ok && !any_tensor && g.tensors) { /* constants alone: a layer that waits for its tensors */
         struct layer *l = NEW(e->arena, struct layer);
         *l = (struct layer){ .builtin = f, .call = arguments, .at = at };
         return (struct val){ .kind = V_LAYER, .layer = l };
@@ -201,7 +203,8 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct as
 static bool mistyped(struct elab *e, struct builtin_args *g, int i, const char *want)
 {
     if (g->arg[i].kind != V_POISON)
-        error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' of '%s' is %s, not %s", g->name[i], g->f->name, want, describe(e, &g->arg[i]));
+        error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' of '%s' is %s, not %s", g->name[i], g->f->name, want,
+                 describe(e, &g->arg[i]));
     return false;
 }
 
@@ -283,7 +286,8 @@ static bool resolve_axis(struct elab *e, struct builtin_args *g, int i, int64_t 
     *out = axis < 0 ? axis + rank : axis;
     if (*out >= 0 && *out < rank)
         return true;
-    error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' has no axis %lld in a tensor of %d dimensions", g->f->name, (long long)axis, rank);
+    error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' has no axis %lld in a tensor of %d dimensions", g->f->name,
+             (long long)axis, rank);
     return false;
 }
 

@@ -9,13 +9,13 @@ enum { MAX_BUILTIN_ARGS = 10, MAX_VARIADIC = 4096 };
 struct builtin_args {
     const struct builtin *f;
     struct place at;
-    struct val arg[MAX_BUILTIN_ARGS];       /* in the order of the signature; constants' defaults filled in */
+    struct val arg[MAX_BUILTIN_ARGS]; /* in the order of the signature; constants' defaults filled in */
     const char *name[MAX_BUILTIN_ARGS];
     struct place where[MAX_BUILTIN_ARGS];
     bool given[MAX_BUILTIN_ARGS];
-    int tensors, count;                     /* the first are tensors */
+    int tensors, count; /* the first are tensors */
     bool variadic;
-    struct val *more;                       /* of a variadic tensor: all of them */
+    struct val *more; /* of a variadic tensor: all of them */
     int mores;
 };
 
@@ -24,10 +24,11 @@ struct value *arg_tensor(struct elab *e, struct builtin_args *g, int i, enum dty
 bool arg_int(struct elab *e, struct builtin_args *g, int i, int64_t *out);
 bool arg_real(struct elab *e, struct builtin_args *g, int i, double *out);
 bool arg_bool(struct elab *e, struct builtin_args *g, int i, bool *out);
-bool arg_ints(struct elab *e, struct builtin_args *g, int i, int64_t **out, int *count);    /* a list, or one integer */
-bool arg_shape(struct elab *e, struct builtin_args *g, int i, struct type *out);            /* with element type real */
-bool arg_axis(struct elab *e, struct builtin_args *g, int i, int rank, int *axis);          /* negative: from the end */
-bool arg_axes(struct elab *e, struct builtin_args *g, int i, int rank, int64_t *axes, int *count);  /* none: all; ascending */
+bool arg_ints(struct elab *e, struct builtin_args *g, int i, int64_t **out, int *count); /* a list, or one integer */
+bool arg_shape(struct elab *e, struct builtin_args *g, int i, struct type *out);         /* with element type real */
+bool arg_axis(struct elab *e, struct builtin_args *g, int i, int rank, int *axis);       /* negative: from the end */
+bool arg_axes(struct elab *e, struct builtin_args *g, int i, int rank, int64_t *axes,
+              int *count); /* none: all; ascending */
 const char *arg_word(struct elab *e, struct builtin_args *g, int i);
 
 /* builtin_ops.c: what the rows of builtin.def run. */

@@ -101,7 +101,8 @@ struct val builtin_where(struct elab *e, struct builtin_args *g)
     struct value *c = arg_tensor(e, g, 0, DT_BOOL), *x = arg_tensor(e, g, 1, like), *y = arg_tensor(e, g, 2, like);
     struct build b = builder(e);
     if (c && !is_poison(c) && c->type.dtype != DT_BOOL) {
-        error_at(e, g->where[0], "where chooses by a bool tensor, not by %s: compare first, as in x > 0", type_text(e->arena, c->type, e->m->f64));
+        error_at(e, g->where[0], "where chooses by a bool tensor, not by %s: compare first, as in x > 0",
+                 type_text(e->arena, c->type, e->m->f64));
         return v_poison();
     }
     return c && x && y ? v_tensor(build_select(&b, c, x, y)) : v_poison();
@@ -137,7 +138,8 @@ struct val builtin_extreme(struct elab *e, struct builtin_args *g)
         return v_poison();
     }
     if (is_number(&g->arg[0]) && is_number(&g->arg[1])) {
-        bool first = most ? number_of(&g->arg[0]) >= number_of(&g->arg[1]) : number_of(&g->arg[0]) <= number_of(&g->arg[1]);
+        bool first =
+            most ? number_of(&g->arg[0]) >= number_of(&g->arg[1]) : number_of(&g->arg[0]) <= number_of(&g->arg[1]);
         return g->arg[first ? 0 : 1];
     }
     return two(e, g, most ? OP_max : OP_min);
@@ -246,13 +248,14 @@ static bool infer_minus_one(struct elab *e, struct builtin_args *g, const struct
         }
         int64_t k = v->kind == V_INT ? v->i : v->kind == V_DIM ? v->dim.k : 0;
         if (k < 1 || __builtin_mul_overflow(rest, k, &rest))
-            return true;        /* arg_shape says what is wrong */
+            return true; /* arg_shape says what is wrong */
         batches -= v->kind == V_DIM;
     }
     if (at < 0)
         return true;
     if (have % rest || batches < 0 || batches > 1) {
-        error_at(e, g->where[1], "no dimension in place of -1 makes %s of %s", describe(e, list), shape_text(e->arena, x->type));
+        error_at(e, g->where[1], "no dimension in place of -1 makes %s of %s", describe(e, list),
+                 shape_text(e->arena, x->type));
         return false;
     }
     list->item[at] = v_dim(batches ? dim_batch(have / rest) : dim_of(have / rest));
@@ -310,7 +313,8 @@ struct val builtin_transpose(struct elab *e, struct builtin_args *g)
     if (!x || !arg_ints(e, g, 1, &perm, &count))
         return v_poison();
     if (count != x->type.rank) {
-        error_at(e, g->where[1], "transpose needs every axis of %s once, not %d of them", shape_text(e->arena, x->type), count);
+        error_at(e, g->where[1], "transpose needs every axis of %s once, not %d of them", shape_text(e->arena, x->type),
+                 count);
         return v_poison();
     }
     for (int i = 0; i < count; i++)
@@ -360,7 +364,8 @@ struct val builtin_split(struct elab *e, struct builtin_args *g)
     int64_t length = x->type.dim[axis].k;
     if (g->arg[1].kind == V_INT) {
         if (parts[0] < 1 || parts[0] > length || length % parts[0]) {
-            error_at(e, g->where[1], "axis %d of %s cannot be split into %lld equal parts", axis, shape_text(e->arena, x->type), (long long)parts[0]);
+            error_at(e, g->where[1], "axis %d of %s cannot be split into %lld equal parts", axis,
+                     shape_text(e->arena, x->type), (long long)parts[0]);
             return v_poison();
         }
         count = (int)parts[0];
@@ -374,7 +379,8 @@ struct val builtin_split(struct elab *e, struct builtin_args *g)
         else
             total += parts[i];
     if (total != length) {
-        error_at(e, g->where[1], "the parts must be positive and add up to the %lld of axis %d", (long long)length, axis);
+        error_at(e, g->where[1], "the parts must be positive and add up to the %lld of axis %d", (long long)length,
+                 axis);
         return v_poison();
     }
     struct val v = v_list(e, count);
@@ -404,7 +410,8 @@ struct val builtin_pad(struct elab *e, struct builtin_args *g)
             pairs[2 * i + k] = p->item[k].i;
     }
     if (!ok) {
-        error_at(e, g->where[1], "pad needs one [before, after] for each of the %d axes of %s", x->type.rank, shape_text(e->arena, x->type));
+        error_at(e, g->where[1], "pad needs one [before, after] for each of the %d axes of %s", x->type.rank,
+                 shape_text(e->arena, x->type));
         return v_poison();
     }
     struct build b = builder(e);
@@ -445,7 +452,8 @@ struct val builtin_squeeze(struct elab *e, struct builtin_args *g)
     if (!x || !arg_axis(e, g, 1, x->type.rank, &axis))
         return v_poison();
     if (!dim_is_one(x->type.dim[axis])) {
-        error_at(e, g->where[1], "squeeze takes an axis of length 1, and axis %d of %s is not", axis, shape_text(e->arena, x->type));
+        error_at(e, g->where[1], "squeeze takes an axis of length 1, and axis %d of %s is not", axis,
+                 shape_text(e->arena, x->type));
         return v_poison();
     }
     struct dim dim[MAX_RANK];
@@ -471,7 +479,7 @@ static struct value *index_of(struct elab *e, struct builtin_args *g, int i, int
         return NULL;
     }
     if (!e->body) {
-        struct attr attrs[] = { at_int("low", 0), at_int("high", size), at_int("except", 0) };     /* 0: none besides */
+        struct attr attrs[] = { at_int("low", 0), at_int("high", size), at_int("except", 0) }; /* 0: none besides */
         build_node(&b, OP_bound, &x, 1, attrs, 3);
     }
     return x;
@@ -521,7 +529,7 @@ struct val builtin_bound(struct elab *e, struct builtin_args *g)
         return v_poison();
     if (x->type.dtype != DT_I32 && x->type.dtype != DT_U8) {
         error_at(e, e->at, "a label is i32, not %s", type_text(e->arena, x->type, e->m->f64));
-        e->returned = true;         /* as in require: the rest would only complain of the same */
+        e->returned = true; /* as in require: the rest would only complain of the same */
         e->result = v_poison();
         return v_poison();
     }
@@ -550,7 +558,8 @@ struct val builtin_range(struct elab *e, struct builtin_args *g)
     if (!arg_shape(e, g, 0, &t))
         return v_poison();
     struct build b = builder(e);
-    struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_int("axis", 0), at_word("dtype", name(e->names, "i32")) };
+    struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_int("axis", 0),
+                            at_word("dtype", name(e->names, "i32")) };
     return made(build_node(&b, OP_iota, NULL, 0, attrs, 3));
 }
 
@@ -559,8 +568,8 @@ static struct value *draw(struct elab *e, enum op op, struct type t, double a, d
 {
     struct build b = builder(e);
     bool uniform = op == OP_uniform;
-    struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_real(uniform ? "low" : "mean", a), at_real(uniform ? "high" : "deviation", b2),
-                            at_int("stream", e->m->streams++) };
+    struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_real(uniform ? "low" : "mean", a),
+                            at_real(uniform ? "high" : "deviation", b2), at_int("stream", e->m->streams++) };
     struct node *n = build_node(&b, op, NULL, 0, attrs, 4);
     return n ? n->result[0] : NULL;
 }
@@ -594,8 +603,8 @@ struct windows {
 static bool conv_arguments(struct elab *e, struct builtin_args *g, struct windows *w)
 {
     int count;
-    return arg_ints(e, g, 2, &w->stride, &w->n) && arg_ints(e, g, 3, &w->pad, &count) && arg_ints(e, g, 4, &w->dilation, &count) &&
-           arg_int(e, g, 5, &w->groups);
+    return arg_ints(e, g, 2, &w->stride, &w->n) && arg_ints(e, g, 3, &w->pad, &count) &&
+           arg_ints(e, g, 4, &w->dilation, &count) && arg_int(e, g, 5, &w->groups);
 }
 
 struct val builtin_conv(struct elab *e, struct builtin_args *g)
@@ -605,7 +614,8 @@ struct val builtin_conv(struct elab *e, struct builtin_args *g)
     if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w))
         return v_poison();
     struct build b = builder(e);
-    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n), at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups) };
+    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n),
+                            at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups) };
     return made(build_node(&b, OP_conv, operands, 2, attrs, 4));
 }
 
@@ -617,8 +627,9 @@ struct val builtin_conv_dx(struct elab *e, struct builtin_args *g)
     if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w) || !arg_ints(e, g, 6, &w.size, &count))
         return v_poison();
     struct build b = builder(e);
-    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n), at_ints("dilation", w.dilation, w.n),
-                            at_int("groups", w.groups), at_ints("size", w.size, count) };
+    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n),
+                            at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups),
+                            at_ints("size", w.size, count) };
     return made(build_node(&b, OP_conv_dx, operands, 2, attrs, 5));
 }
 
@@ -628,11 +639,12 @@ struct val builtin_pool(struct elab *e, struct builtin_args *g)
     int n, count;
     bool include = true;
     struct value *x = arg_tensor(e, g, 0, DT_REAL);
-    if (!x || !arg_ints(e, g, 1, &kernel, &n) || !arg_ints(e, g, 2, &stride, &count) || !arg_ints(e, g, 3, &pad, &count) ||
-        (g->count > 4 && !arg_bool(e, g, 4, &include)))
+    if (!x || !arg_ints(e, g, 1, &kernel, &n) || !arg_ints(e, g, 2, &stride, &count) ||
+        !arg_ints(e, g, 3, &pad, &count) || (g->count > 4 && !arg_bool(e, g, 4, &include)))
         return v_poison();
     struct build b = builder(e);
-    struct attr attrs[] = { at_ints("kernel", kernel, n), at_ints("stride", stride, n), at_ints("pad", pad, 2 * n), at_bool("count_include_pad", include) };
+    struct attr attrs[] = { at_ints("kernel", kernel, n), at_ints("stride", stride, n), at_ints("pad", pad, 2 * n),
+                            at_bool("count_include_pad", include) };
     bool most = g->f->name[0] == 'm';
     return made(build_node(&b, most ? OP_maxpool : OP_avgpool, &x, 1, attrs, most ? 3 : 4));
 }
@@ -675,7 +687,8 @@ static bool one_padding(struct elab *e, const struct val *p, int64_t *before, in
         *after = p->item[1].i;
         return true;
     }
-    error_at(e, e->at, "pad is a number, \"same\", or for each axis a number or a pair [before, after], not %s", describe(e, p));
+    error_at(e, e->at, "pad is a number, \"same\", or for each axis a number or a pair [before, after], not %s",
+             describe(e, p));
     return false;
 }
 
@@ -685,7 +698,8 @@ struct val builtin_padding(struct elab *e, struct builtin_args *g)
     int64_t n, *kernel, *dilation, *stride;
     int count;
     const struct val *p = &g->arg[0];
-    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 2, &kernel, &count) || !arg_ints(e, g, 3, &dilation, &count) || !arg_ints(e, g, 4, &stride, &count))
+    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 2, &kernel, &count) || !arg_ints(e, g, 3, &dilation, &count) ||
+        !arg_ints(e, g, 4, &stride, &count))
         return v_poison();
     struct val v = v_list(e, 2 * (int)n);
     bool same = p->kind == V_STRING;
@@ -726,7 +740,7 @@ struct val builtin_require(struct elab *e, struct builtin_args *g)
     if (holds)
         return v_none();
     error_at(e, e->at, "%s", message);
-    e->returned = true;         /* the rest of the block would only complain of the same */
+    e->returned = true; /* the rest of the block would only complain of the same */
     e->result = v_poison();
     return v_poison();
 }
@@ -740,7 +754,8 @@ struct val builtin_all_but(struct elab *e, struct builtin_args *g)
         return v_poison();
     for (int k = 0; k < count; k++)
         if (axes[k] < -rank || axes[k] >= rank) {
-            error_at(e, e->at, "there is no axis %lld in a tensor of %lld dimensions", (long long)axes[k], (long long)rank);
+            error_at(e, e->at, "there is no axis %lld in a tensor of %lld dimensions", (long long)axes[k],
+                     (long long)rank);
             return v_poison();
         }
     struct val v = v_list(e, (int)rank);

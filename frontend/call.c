@@ -35,7 +35,8 @@ struct instance *child_of(struct elab *e, struct instance *parent, const char *o
         return other;
     }
     struct child *c = NEW(e->arena, struct child);
-    *c = (struct child){ own, instance_new(e, path_join_names(e, parent->path, own), own, at), parent->run, parent->children };
+    *c = (struct child){ own, instance_new(e, path_join_names(e, parent->path, own), own, at), parent->run,
+                         parent->children };
     parent->children = c;
     return c->instance;
 }
@@ -61,9 +62,9 @@ static struct instance *new_instance(struct elab *e, const char *block, const ch
 /* ---- arguments of a block ---- */
 
 struct bound {
-    struct val *constant;       /* by formal */
+    struct val *constant; /* by formal */
     bool *given;
-    struct val *tensor;         /* by formal */
+    struct val *tensor; /* by formal */
     int tensors, inputs, next_input, next_constant;
     bool ok;
 };
@@ -104,8 +105,8 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
 {
     int i = next_formal(b, g->next_input, false);
     if (i >= b->tree->items) {
-        error_at(e, at, "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs, g->inputs == 1 ? "" : "s",
-                 describe(e, &v));
+        error_at(e, at, "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs,
+                 g->inputs == 1 ? "" : "s", describe(e, &v));
         g->ok = false;
         return;
     }
@@ -151,8 +152,9 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         for (int k = 0; k < b->tree->items; k++)
             names[k] = formal(b, k)->text;
         const char *near = diag_nearest(arg->text, names, (size_t)b->tree->items);
-        diag_error_hint(e->diag, arg->at, NULL, arg->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                        "'%s' has no argument '%s'", b->tree->text, arg->text);
+        diag_error_hint(e->diag, arg->at, NULL, arg->text,
+                        near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "'%s' has no argument '%s'",
+                        b->tree->text, arg->text);
         g->ok = false;
         return;
     }
@@ -168,8 +170,9 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         return;
     }
     if (constant == (v.kind == V_TENSOR)) {
-        error_at(e, arg->at, constant ? "argument '%s' is a compile-time value, not %s" : "argument '%s' is a tensor, not %s", arg->text,
-                 describe(e, &v));
+        error_at(e, arg->at,
+                 constant ? "argument '%s' is a compile-time value, not %s" : "argument '%s' is a tensor, not %s",
+                 arg->text, describe(e, &v));
         g->ok = false;
         return;
     }
@@ -180,7 +183,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         g->tensor[i] = v, g->tensors++;
 }
 
-static void bind_arguments(struct elab *e, struct bound *g, const struct block *b, const struct ast *arguments, const struct val *piped, struct place at)
+static void bind_arguments(struct elab *e, struct bound *g, const struct block *b, const struct ast *arguments,
+                           const struct val *piped, struct place at)
 {
     for (int i = 0; i < b->tree->items; i++)
         g->inputs += !formal(b, i)->flag;
@@ -218,7 +222,8 @@ static bool too_deep(struct elab *e, struct place at)
 }
 
 /* Binds formals in the environment at work; missing tensors that may be left out become none. */
-static bool bind_formals(struct elab *e, const struct block *b, const struct layer *l, const struct val *tensor, struct place at)
+static bool bind_formals(struct elab *e, const struct block *b, const struct layer *l, const struct val *tensor,
+                         struct place at)
 {
     for (int i = 0; i < b->tree->items; i++) {
         const struct ast *f = formal(b, i);
@@ -338,12 +343,14 @@ struct val apply_layer(struct elab *e, struct layer *l, const struct val *tensor
 /* ---- calls ---- */
 
 /* A block called: with tensors it is applied at once, without it becomes a layer. */
-static struct val call_block(struct elab *e, const struct block *b, const struct ast *arguments, const struct val *piped,
-                             struct place at, const char *own)
+static struct val call_block(struct elab *e, const struct block *b, const struct ast *arguments,
+                             const struct val *piped, struct place at, const char *own)
 {
     int n = b->tree->items;
-    struct bound g = { .constant = NEW_ARRAY(e->arena, n + 1, struct val), .given = NEW_ARRAY(e->arena, n + 1, bool),
-                       .tensor = NEW_ARRAY(e->arena, n + 1, struct val), .ok = true };
+    struct bound g = { .constant = NEW_ARRAY(e->arena, n + 1, struct val),
+                       .given = NEW_ARRAY(e->arena, n + 1, bool),
+                       .tensor = NEW_ARRAY(e->arena, n + 1, struct val),
+                       .ok = true };
     bind_arguments(e, &g, b, arguments, piped, at);
     if (!g.ok || !check_constants(e, &g, b, at))
         return v_poison();
@@ -356,7 +363,8 @@ static struct val call_block(struct elab *e, const struct block *b, const struct
     return (struct val){ .kind = V_LAYER, .layer = l };
 }
 
-static struct val call_layer(struct elab *e, struct layer *l, const struct ast *arguments, const struct val *piped, struct place at)
+static struct val call_layer(struct elab *e, struct layer *l, const struct ast *arguments, const struct val *piped,
+                             struct place at)
 {
     if (l->builtin)
         return call_builtin(e, l->builtin, arguments && arguments->items ? arguments : l->call, piped, at);
@@ -390,7 +398,8 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
 }
 
 /* `piped |> callee(arguments)` or `callee(arguments)`. own: the name a layer made here is bound to, or NULL. */
-struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped, const char *own)
+struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
+                const char *own)
 {
     struct place at = place_of(e, callee);
     struct val v;
@@ -427,7 +436,10 @@ struct val layer_member(struct elab *e, struct layer *l, const char *member, str
     struct var *v = module_find(e->m, path);
     struct graph *top = e->graph;
     for (struct body *b = e->body; b; b = b->outer)
-        top = b->outer ? b->outer->graph : e->m->graph[e->mode == MODE_TRAIN ? GRAPH_TRAIN : e->mode == MODE_EVAL ? GRAPH_EVAL : GRAPH_INFER];
+        top = b->outer ? b->outer->graph
+                       : e->m->graph[e->mode == MODE_TRAIN  ? GRAPH_TRAIN
+                                     : e->mode == MODE_EVAL ? GRAPH_EVAL
+                                                            : GRAPH_INFER];
     if (v)
         return v_tensor(localize(e, graph_var(top, v)));
     const char **names = NEW_ARRAY(e->arena, e->m->vars + 1, const char *);

@@ -26,10 +26,10 @@ enum { MOST = 64 };
 /* A custom block on its way. */
 struct custom {
     const struct block *b;
-    struct value *input[MOST];          /* outside */
+    struct value *input[MOST]; /* outside */
     int inputs;
     struct body forward, backward;
-    struct value *result[MOST];         /* returned, in the forward body */
+    struct value *result[MOST]; /* returned, in the forward body */
     int results;
     struct value *gradient[MOST];
 };
@@ -54,8 +54,8 @@ static int backward_body(struct elab *e, struct custom *c, struct place at)
 {
     const struct ast *tree = c->b->tree;
     if (tree->backwards != c->results) {
-        error_at(e, tree->at, "'%s' returns %d values, so its backward takes %d gradients, not %d", tree->text, c->results, c->results,
-                 tree->backwards);
+        error_at(e, tree->at, "'%s' returns %d values, so its backward takes %d gradients, not %d", tree->text,
+                 c->results, c->results, tree->backwards);
         return -1;
     }
     struct value *gradient[MOST];
@@ -79,20 +79,22 @@ static int backward_body(struct elab *e, struct custom *c, struct place at)
     if (count < 0)
         return -1;
     if (count != c->inputs) {
-        error_at(e, tree->at, "'%s' has %d inputs, but its backward returns %d value%s", tree->text, c->inputs, count, count == 1 ? "" : "s");
+        error_at(e, tree->at, "'%s' has %d inputs, but its backward returns %d value%s", tree->text, c->inputs, count,
+                 count == 1 ? "" : "s");
         return -1;
     }
     for (int i = 0; i < count; i++) {
         struct type want = c->forward.graph->param[i]->type;
         if (want.dtype == DT_REAL && gradient[i]->type.dtype == DT_REAL && !shape_equal(gradient[i]->type, want)) {
-            if (gradient[i]->type.rank == 0) {      /* a number stands for a tensor of it */
+            if (gradient[i]->type.rank == 0) { /* a number stands for a tensor of it */
                 struct build b = builder(e);
                 gradient[i] = build_broadcast(&b, gradient[i], want.dim, want.rank);
                 continue;
             }
-            diag_error_hint(e->diag, c->b->library ? at : tree->c->at, shape_text(e->arena, want), shape_text(e->arena, gradient[i]->type), NULL,
-                            "backward of '%s' returns %s for input '%s', which is %s", tree->text, shape_text(e->arena, gradient[i]->type),
-                            tree->item[i]->text, shape_text(e->arena, want));
+            diag_error_hint(e->diag, c->b->library ? at : tree->c->at, shape_text(e->arena, want),
+                            shape_text(e->arena, gradient[i]->type), NULL,
+                            "backward of '%s' returns %s for input '%s', which is %s", tree->text,
+                            shape_text(e->arena, gradient[i]->type), tree->item[i]->text, shape_text(e->arena, want));
             return -1;
         }
     }
@@ -168,7 +170,8 @@ static bool custom_inputs(struct elab *e, struct custom *c, const struct val *in
     return true;
 }
 
-struct val apply_custom(struct elab *e, const struct block *b, struct env *env, const struct val *input, struct place at)
+struct val apply_custom(struct elab *e, const struct block *b, struct env *env, const struct val *input,
+                        struct place at)
 {
     struct custom *c = NEW(e->arena, struct custom);
     struct graph *outside = e->graph;

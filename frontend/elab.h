@@ -15,24 +15,38 @@ struct env;
 struct instance;
 struct layer;
 
-enum val_kind { V_POISON, V_NONE, V_BOOL, V_INT, V_REAL, V_STRING, V_DIM, V_LIST, V_TENSOR, V_TUPLE, V_LAYER, V_BLOCK, V_INIT };
+enum val_kind {
+    V_POISON,
+    V_NONE,
+    V_BOOL,
+    V_INT,
+    V_REAL,
+    V_STRING,
+    V_DIM,
+    V_LIST,
+    V_TENSOR,
+    V_TUPLE,
+    V_LAYER,
+    V_BLOCK,
+    V_INIT
+};
 
 /* An initialiser before its tensor's shape is known. */
 struct init_spec {
-    const char *rule;                   /* zeros, constant, uniform, xavier_uniform, ... */
-    double a, b;                        /* uniform's bounds, normal's mean and deviation, constant's value */
+    const char *rule; /* zeros, constant, uniform, xavier_uniform, ... */
+    double a, b;      /* uniform's bounds, normal's mean and deviation, constant's value */
     double gain, slope;
-    int64_t fan_in, fan_out;            /* 0: counted from the shape */
+    int64_t fan_in, fan_out; /* 0: counted from the shape */
     bool by_fan_out;
 };
 
 struct val {
     enum val_kind kind;
-    int64_t i;                          /* V_INT, V_BOOL */
+    int64_t i; /* V_INT, V_BOOL */
     double real;
     const char *text;
-    struct dim dim;                     /* V_DIM: a multiple of N */
-    struct val *item;                   /* V_LIST, V_TUPLE */
+    struct dim dim;   /* V_DIM: a multiple of N */
+    struct val *item; /* V_LIST, V_TUPLE */
     int items;
     struct value *tensor;
     struct layer *layer;
@@ -44,14 +58,14 @@ struct val {
 struct block {
     const struct ast *tree;
     struct env *env;
-    bool library;                       /* of prelude.net: places are those of its users */
+    bool library; /* of prelude.net: places are those of its users */
 };
 
 /* The identity of a layer: where its parameters live. Applying a layer twice meets the same children. */
 struct child {
     const char *name;
     struct instance *instance;
-    int run;                            /* the application of the parent in which it was made last */
+    int run; /* the application of the parent in which it was made last */
     struct child *next;
 };
 
@@ -62,23 +76,23 @@ struct counter {
 };
 
 struct instance {
-    const char *path;                   /* "" for the net itself */
+    const char *path; /* "" for the net itself */
     struct child *children;
-    struct counter *counters;           /* anonymous layers made in this application */
+    struct counter *counters; /* anonymous layers made in this application */
     int run;
-    bool clash;                         /* another layer of the same application has this path */
+    bool clash; /* another layer of the same application has this path */
     struct place at;
-    const char *own;                    /* its block's name or the name it is bound to */
+    const char *own; /* its block's name or the name it is bound to */
 };
 
 /* A block or built-in function with constants, waiting for its tensors. */
 struct layer {
     const struct block *block;
     const struct builtin *builtin;
-    struct val *constant;               /* by formal; V_POISON with given[i] false: the default */
+    struct val *constant; /* by formal; V_POISON with given[i] false: the default */
     bool *given;
     struct instance *instance;
-    const struct ast *call;             /* a built-in's arguments */
+    const struct ast *call; /* a built-in's arguments */
     struct place at;
 };
 
@@ -100,7 +114,7 @@ struct body {
     enum body_kind kind;
     struct graph *graph;
     struct body *outer;
-    struct value **from, **to;          /* outside value, parameter of this body */
+    struct value **from, **to; /* outside value, parameter of this body */
     int captured;
     size_t from_capacity, to_capacity;
 };
@@ -115,19 +129,19 @@ struct elab {
     struct module *m;
     enum mode mode;
     bool training;
-    struct graph *graph;                /* where operations go */
-    struct body *body;                  /* the innermost body, or NULL */
+    struct graph *graph; /* where operations go */
+    struct body *body;   /* the innermost body, or NULL */
     struct env *env, *library;
     struct instance *instance;
-    struct place at;                    /* of the operations being made */
+    struct place at; /* of the operations being made */
     bool in_library, in_net, in_backward;
     int depth;
     int64_t operations, iterations;
     bool too_large;
     bool returned;
-    struct val result;                  /* of `return` or `yield` */
+    struct val result; /* of `return` or `yield` */
     struct val *yields;
-    int yields_depth;           /* the depth of the scan they belong to: a block it applies is deeper */
+    int yields_depth; /* the depth of the scan they belong to: a block it applies is deeper */
     struct value **losses;
     int loss_count;
     size_t loss_capacity;
@@ -138,13 +152,13 @@ enum { MAX_DEPTH_OF_CALLS = 120, MAX_OPERATIONS = 100000, MAX_ITERATIONS = 10000
 
 /* value.c */
 struct val v_poison(void), v_none(void), v_bool(bool b), v_int(int64_t i), v_real(double x), v_string(const char *s);
-struct val v_dim(struct dim d);         /* an integer where it is none of N */
+struct val v_dim(struct dim d); /* an integer where it is none of N */
 struct val v_tensor(struct value *t);
 struct val v_list(struct elab *e, int items);
-bool is_number(const struct val *v);    /* V_INT or V_REAL */
+bool is_number(const struct val *v); /* V_INT or V_REAL */
 double number_of(const struct val *v);
 bool is_callable(const struct val *v);
-const char *describe(struct elab *e, const struct val *v);      /* "an integer", "f32[N,3]", ... */
+const char *describe(struct elab *e, const struct val *v); /* "an integer", "f32[N,3]", ... */
 bool val_equal(const struct val *a, const struct val *b);
 void bind(struct elab *e, const char *name, struct val v);
 const struct val *look_up(const struct elab *e, const char *name, bool callable);
@@ -153,8 +167,8 @@ struct env *env_new(struct elab *e, struct env *parent);
 
 /* expr.c */
 struct val eval(struct elab *e, const struct ast *x);
-struct val eval_named(struct elab *e, const struct ast *x, const char *name);   /* a layer it makes carries this name */
-struct value *localize(struct elab *e, struct value *v);        /* as seen in the body at work */
+struct val eval_named(struct elab *e, const struct ast *x, const char *name); /* a layer it makes carries this name */
+struct value *localize(struct elab *e, struct value *v);                      /* as seen in the body at work */
 struct value *tensor_of(struct elab *e, const struct val *v, struct place at, const char *what, enum dtype like);
 bool eval_dim(struct elab *e, const struct ast *x, struct dim *d);
 bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d);
@@ -162,12 +176,14 @@ bool eval_type(struct elab *e, const struct ast *x, struct type *t);
 struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at);
 struct build builder(struct elab *e);
 void error_at(struct elab *e, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
-struct place place_of(const struct elab *e, const struct ast *x);       /* of x, or of the library layer's user */
+struct place place_of(const struct elab *e, const struct ast *x); /* of x, or of the library layer's user */
 
 /* call.c */
-struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped, const char *name);
+struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
+                const char *name);
 struct val apply_layer(struct elab *e, struct layer *l, const struct val *tensors, int count, struct place at);
-struct val apply_custom(struct elab *e, const struct block *b, struct env *env, const struct val *input, struct place at);
+struct val apply_custom(struct elab *e, const struct block *b, struct env *env, const struct val *input,
+                        struct place at);
 struct instance *child_of(struct elab *e, struct instance *parent, const char *name, struct place at);
 struct val layer_member(struct elab *e, struct layer *l, const char *name, struct place at);
 struct val *formal_default(struct elab *e, const struct block *b, int i);
@@ -176,17 +192,18 @@ struct val *formal_default(struct elab *e, const struct block *b, int i);
 struct builtin_args;
 struct builtin {
     const char *name;
-    const char *signature;              /* "x, y; axis = -1": tensors before ';', `*` for any number, constants behind */
+    const char *signature; /* "x, y; axis = -1": tensors before ';', `*` for any number, constants behind */
     struct val (*run)(struct elab *e, struct builtin_args *g);
 };
 
 const struct builtin *builtin_find(const char *name);
 const char *const *builtin_names(size_t *count);
-struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped, struct place at);
+struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped,
+                        struct place at);
 
 /* stmt.c */
 void run_statements(struct elab *e, const struct ast *block);
-void run_body(struct elab *e, const struct ast *block);         /* in a scope of its own is the caller's business */
+void run_body(struct elab *e, const struct ast *block); /* in a scope of its own is the caller's business */
 
 /* scan.c */
 struct val eval_scan(struct elab *e, const struct ast *x);
@@ -194,12 +211,11 @@ struct val eval_scan(struct elab *e, const struct ast *x);
 /* init.c */
 struct val eval_init(struct elab *e, const struct ast *x);
 bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, struct place at, struct init *out);
-bool is_init_name(const char *formal);                          /* formals that take initialisers: ..._init */
+bool is_init_name(const char *formal); /* formals that take initialisers: ..._init */
 
 /* optim.c */
 void add_optimizer(struct elab *e, const struct ast *x);
 void check_optimizers(struct elab *e);
 bool glob_match(const char *glob, const char *path);
-
 
 #endif

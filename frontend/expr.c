@@ -64,8 +64,7 @@ struct value *tensor_of(struct elab *e, const struct val *v, struct place at, co
     switch (v->kind) {
     case V_TENSOR: return localize(e, v->tensor);
     case V_POISON: return NULL;
-    case V_INT:
-        return build_constant(&b, (double)v->i, like == DT_I32 ? DT_I32 : DT_REAL);
+    case V_INT: return build_constant(&b, (double)v->i, like == DT_I32 ? DT_I32 : DT_REAL);
     case V_REAL:
         if (like == DT_I32) {
             error_at(e, at, "%s: %g is no integer, and the other operand is i32", what, v->real);
@@ -134,7 +133,8 @@ static struct val real_arithmetic(char op, double a, double b)
 }
 
 /* Multiples of N: k*N times or over an integer, and sums of multiples. */
-static struct val dim_arithmetic(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+static struct val dim_arithmetic(struct elab *e, const char *op, const struct val *a, const struct val *b,
+                                 struct place at)
 {
     struct dim x = a->kind == V_DIM ? a->dim : dim_of(a->i), y = b->kind == V_DIM ? b->dim : dim_of(b->i);
     struct val k = v_poison();
@@ -147,7 +147,8 @@ static struct val dim_arithmetic(struct elab *e, const char *op, const struct va
     else if (*op == '/' && x.n && !y.n)
         k = int_arithmetic(e, '/', x.k, y.k, at);
     else
-        error_at(e, at, "'%s' cannot be used so with the batch dimension: a dimension is an integer or a multiple of N", op);
+        error_at(e, at, "'%s' cannot be used so with the batch dimension: a dimension is an integer or a multiple of N",
+                 op);
     return k.kind == V_POISON ? k : v_dim(dim_batch(k.i));
 }
 
@@ -182,12 +183,17 @@ static struct val constants(struct elab *e, const char *op, const struct val *a,
         return v_bool(!val_equal(a, b));
     if (*op == '&' || *op == '|')
         return logic(e, op, a, b, at);
-    if ((a->kind == V_DIM || b->kind == V_DIM) && (a->kind == V_INT || a->kind == V_DIM) && (b->kind == V_INT || b->kind == V_DIM) && *op != '<' && *op != '>')
+    if ((a->kind == V_DIM || b->kind == V_DIM) && (a->kind == V_INT || a->kind == V_DIM) &&
+        (b->kind == V_INT || b->kind == V_DIM) && *op != '<' && *op != '>')
         return dim_arithmetic(e, op, a, b, at);
     if (!is_number(a) || !is_number(b))
         return cannot(e, op, a, b, at);
     if (*op == '<' || *op == '>')
-        return v_bool(a->kind == V_INT && b->kind == V_INT ? compare(op, a->i > b->i ? 1 : a->i < b->i ? -1 : 0, 0)
+        return v_bool(a->kind == V_INT && b->kind == V_INT ? compare(op,
+                                                                     a->i > b->i   ? 1
+                                                                     : a->i < b->i ? -1
+                                                                                   : 0,
+                                                                     0)
                                                            : compare(op, number_of(a), number_of(b)));
     char c = !strcmp(op, "//") ? 'f' : *op;
     if (c == '@')
@@ -201,9 +207,12 @@ static struct val constants(struct elab *e, const char *op, const struct val *a,
 
 static int operator_op(const char *op)
 {
-    static const struct { const char *word; enum op op; } table[] = {
-        { "+", OP_add }, { "-", OP_sub }, { "*", OP_mul }, { "/", OP_div }, { "==", OP_eq }, { "!=", OP_ne },
-        { "<", OP_lt }, { "<=", OP_le }, { ">", OP_gt }, { ">=", OP_ge },
+    static const struct {
+        const char *word;
+        enum op op;
+    } table[] = {
+        { "+", OP_add }, { "-", OP_sub }, { "*", OP_mul }, { "/", OP_div }, { "==", OP_eq },
+        { "!=", OP_ne }, { "<", OP_lt },  { "<=", OP_le }, { ">", OP_gt },  { ">=", OP_ge },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].word, op))
@@ -216,16 +225,19 @@ static struct value *matrix_product(struct elab *e, struct value *x, struct valu
 {
     struct build b = builder(e);
     if (x->type.rank < 2 || y->type.rank < 2) {
-        error_at(e, e->at, "'@' takes matrices, not %s and %s: reshape or expand_dims first", shape_text(e->arena, x->type),
-                 shape_text(e->arena, y->type));
+        error_at(e, e->at, "'@' takes matrices, not %s and %s: reshape or expand_dims first",
+                 shape_text(e->arena, x->type), shape_text(e->arena, y->type));
         return NULL;
     }
     return build_matmul(&b, x, y, false, false);
 }
 
-static struct val tensor_binary(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
+static struct val tensor_binary(struct elab *e, const char *op, const struct val *a, const struct val *b,
+                                struct place at)
 {
-    enum dtype like = a->kind == V_TENSOR ? a->tensor->type.dtype : b->kind == V_TENSOR ? b->tensor->type.dtype : DT_REAL;
+    enum dtype like = a->kind == V_TENSOR   ? a->tensor->type.dtype
+                      : b->kind == V_TENSOR ? b->tensor->type.dtype
+                                            : DT_REAL;
     struct value *x = tensor_of(e, a, at, op, like), *y = tensor_of(e, b, at, op, like);
     if (!x || !y)
         return v_poison();
@@ -376,7 +388,8 @@ static struct val eval_index(struct elab *e, const struct ast *x)
     if (v.kind == V_POISON || i.kind == V_POISON)
         return v_poison();
     if (v.kind != V_LIST && v.kind != V_TUPLE) {
-        error_at(e, x->at, "%s has no elements to index%s", describe(e, &v), v.kind == V_TENSOR ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
+        error_at(e, x->at, "%s has no elements to index%s", describe(e, &v),
+                 v.kind == V_TENSOR ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
         return v_poison();
     }
     if (i.kind != V_INT) {
@@ -400,7 +413,8 @@ static struct val eval_swap(struct elab *e, const struct ast *x)
     if (!t)
         return v_poison();
     if (t->type.rank < 2) {
-        error_at(e, place_of(e, x), "' swaps the last two axes, and %s has %d", shape_text(e->arena, t->type), t->type.rank);
+        error_at(e, place_of(e, x), "' swaps the last two axes, and %s has %d", shape_text(e->arena, t->type),
+                 t->type.rank);
         return v_poison();
     }
     struct build b = builder(e);
@@ -519,7 +533,8 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
             return true;
         }
     const char *near = diag_nearest(x->text, words, 4);
-    diag_error_hint(e->diag, x->at, "f32, i32, u8 or bool", x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+    diag_error_hint(e->diag, x->at, "f32, i32, u8 or bool", x->text,
+                    near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
                     "no element type is called '%s': there are f32, i32, u8 and bool", x->text);
     return false;
 }

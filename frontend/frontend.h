@@ -5,12 +5,12 @@
 #include "ir/graph.h"
 
 struct frontend_options {
-    const char *net;                    /* which net of the file; NULL: its only one */
-    int64_t batch;                      /* batch capacity; 0: the model's */
+    const char *net; /* which net of the file; NULL: its only one */
+    int64_t batch;   /* batch capacity; 0: the model's */
     bool f64, infer_only;
-    const char *const *defines;         /* NAME=VALUE */
+    const char *const *defines; /* NAME=VALUE */
     int ndefines;
-    const char *const *include;         /* -I */
+    const char *const *include; /* -I */
     int includes;
 };
 
@@ -19,6 +19,6 @@ struct frontend_options {
 struct module *frontend_load(struct arena *a, struct names *names, struct diag *d, const char *path,
                              const struct frontend_options *o, int *status);
 
-extern const char frontend_prelude[];   /* prelude.net, the library of layers */
+extern const char frontend_prelude[]; /* prelude.net, the library of layers */
 
 #endif

@@ -13,9 +13,12 @@ bool is_init_name(const char *formal)
 /* torch.nn.init.calculate_gain */
 static bool gain_of(const char *nonlinearity, double slope, double *gain)
 {
-    const struct { const char *word; double gain; } table[] = {
-        { "linear", 1 }, { "sigmoid", 1 }, { "tanh", 5.0 / 3 }, { "relu", sqrt(2) }, { "selu", 0.75 },
-        { "leaky_relu", sqrt(2 / (1 + slope * slope)) },
+    const struct {
+        const char *word;
+        double gain;
+    } table[] = {
+        { "linear", 1 },     { "sigmoid", 1 }, { "tanh", 5.0 / 3 },
+        { "relu", sqrt(2) }, { "selu", 0.75 }, { "leaky_relu", sqrt(2 / (1 + slope * slope)) },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].word, nonlinearity)) {
@@ -25,8 +28,8 @@ static bool gain_of(const char *nonlinearity, double slope, double *gain)
     return false;
 }
 
-static const char *const rules[] = { "zeros", "ones", "constant", "uniform", "normal", "xavier_uniform", "xavier_normal",
-                                     "kaiming_uniform", "kaiming_normal" };
+static const char *const rules[] = { "zeros",          "ones",          "constant",        "uniform",       "normal",
+                                     "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal" };
 
 static bool is_rule(const char *word)
 {
@@ -39,9 +42,10 @@ static bool is_rule(const char *word)
 /* Which arguments each rule takes, positional ones in this order. */
 static const char *const *arguments_of(const char *rule)
 {
-    static const char *const none[] = { NULL }, *const constant[] = { "v", NULL }, *const uniform[] = { "lo", "hi", NULL },
-                      *const normal[] = { "mean", "std", NULL }, *const xavier[] = { "gain", "fan_in", "fan_out", NULL },
-                      *const kaiming[] = { "nonlinearity", "a", "mode", "fan_in", "fan_out", "gain", NULL };
+    static const char *const none[] = { NULL }, *const constant[] = { "v", NULL },
+                             *const uniform[] = { "lo", "hi", NULL }, *const normal[] = { "mean", "std", NULL },
+                             *const xavier[] = { "gain", "fan_in", "fan_out", NULL },
+                             *const kaiming[] = { "nonlinearity", "a", "mode", "fan_in", "fan_out", "gain", NULL };
     switch (*rule) {
     case 'c': return constant;
     case 'u': return uniform;
@@ -77,7 +81,8 @@ static bool set_number(struct elab *e, struct init_spec *s, const char *arg, con
     return true;
 }
 
-static bool set_word(struct elab *e, struct init_spec *s, const char *arg, const struct val *v, struct place at, const char **nonlinearity)
+static bool set_word(struct elab *e, struct init_spec *s, const char *arg, const struct val *v, struct place at,
+                     const char **nonlinearity)
 {
     if (v->kind != V_STRING) {
         error_at(e, at, "'%s' is a word in quotes, not %s", arg, describe(e, v));
@@ -94,7 +99,8 @@ static bool set_word(struct elab *e, struct init_spec *s, const char *arg, const
     return false;
 }
 
-static bool init_argument(struct elab *e, struct init_spec *s, const struct ast *x, int position, const char **nonlinearity, unsigned *given)
+static bool init_argument(struct elab *e, struct init_spec *s, const struct ast *x, int position,
+                          const char **nonlinearity, unsigned *given)
 {
     const char *const *args = arguments_of(s->rule);
     int i = 0, count = 0;
@@ -105,7 +111,8 @@ static bool init_argument(struct elab *e, struct init_spec *s, const struct ast 
             i++;
         if (!args[i]) {
             const char *near = diag_nearest(x->text, args, (size_t)count);
-            diag_error_hint(e->diag, place_of(e, x), NULL, x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+            diag_error_hint(e->diag, place_of(e, x), NULL, x->text,
+                            near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
                             "initialiser '%s' has no argument '%s'", s->rule, x->text);
             return false;
         }
@@ -135,15 +142,21 @@ static struct val make_init(struct elab *e, const struct ast *x, const char *rul
             return v_poison();
     unsigned needed = *rule == 'c' ? 1 : *rule == 'u' || *rule == 'n' ? 3 : 0;
     if ((given & needed) != needed) {
-        error_at(e, place_of(e, x), "initialiser '%s' needs %s", rule, needed == 1 ? "its value: constant(v)" : *rule == 'u' ? "its bounds: uniform(lo, hi)" : "mean and deviation: normal(mean, std)");
+        error_at(e, place_of(e, x), "initialiser '%s' needs %s", rule,
+                 needed == 1    ? "its value: constant(v)"
+                 : *rule == 'u' ? "its bounds: uniform(lo, hi)"
+                                : "mean and deviation: normal(mean, std)");
         return v_poison();
     }
     if ((*rule == 'u' && s->a > s->b) || (*rule == 'n' && s->b < 0)) {
-        error_at(e, place_of(e, x), *rule == 'u' ? "uniform(lo, hi) needs lo <= hi" : "normal(mean, std) needs a deviation of at least 0");
+        error_at(e, place_of(e, x),
+                 *rule == 'u' ? "uniform(lo, hi) needs lo <= hi" : "normal(mean, std) needs a deviation of at least 0");
         return v_poison();
     }
     if (s->gain < 0 && !gain_of(nonlinearity, s->slope, &s->gain)) {
-        error_at(e, place_of(e, x), "no nonlinearity is called \"%.40s\": there are linear, relu, leaky_relu, tanh, sigmoid and selu", nonlinearity);
+        error_at(e, place_of(e, x),
+                 "no nonlinearity is called \"%.40s\": there are linear, relu, leaky_relu, tanh, sigmoid and selu",
+                 nonlinearity);
         return v_poison();
     }
     return (struct val){ .kind = V_INIT, .init = s };
@@ -167,7 +180,8 @@ struct val eval_init(struct elab *e, const struct ast *x)
         if (is_rule(f->text))
             return make_init(e, x, f->text);
         const char *near = diag_nearest(f->text, rules, sizeof rules / sizeof *rules);
-        diag_error_hint(e->diag, place_of(e, f), NULL, f->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+        diag_error_hint(e->diag, place_of(e, f), NULL, f->text,
+                        near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
                         "no initialiser is called '%s'", f->text);
         return v_poison();
     }
@@ -184,7 +198,8 @@ static bool fans(struct elab *e, const struct init_spec *s, struct type t, struc
     if (*in > 0 && (*out > 0 || *s->rule == 'k'))
         return true;
     if (t.rank < 2 && (*in <= 0 || *s->rule == 'x')) {
-        error_at(e, at, "fans cannot be counted from %s: give them (fan_in = ..., fan_out = ...)", shape_text(e->arena, t));
+        error_at(e, at, "fans cannot be counted from %s: give them (fan_in = ..., fan_out = ...)",
+                 shape_text(e->arena, t));
         return false;
     }
     for (int i = 2; i < t.rank; i++)
@@ -201,12 +216,16 @@ bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, stru
     double in, fan_out;
     bool uniform = strstr(s->rule, "uniform"), fanned = *s->rule == 'x' || *s->rule == 'k';
     if (!fanned) {
-        *out = (struct init){ *s->rule == 'u' ? INIT_UNIFORM : *s->rule == 'n' ? INIT_NORMAL : INIT_CONSTANT, s->a, s->b };
+        *out = (struct init){ *s->rule == 'u'   ? INIT_UNIFORM
+                              : *s->rule == 'n' ? INIT_NORMAL
+                                                : INIT_CONSTANT,
+                              s->a, s->b };
         return true;
     }
     if (!fans(e, s, t, at, &in, &fan_out))
         return false;
     double std = *s->rule == 'x' ? s->gain * sqrt(2 / (in + fan_out)) : s->gain / sqrt(s->by_fan_out ? fan_out : in);
-    *out = uniform ? (struct init){ INIT_UNIFORM, -sqrt(3) * std, sqrt(3) * std } : (struct init){ INIT_NORMAL, 0, std };
+    *out =
+        uniform ? (struct init){ INIT_UNIFORM, -sqrt(3) * std, sqrt(3) * std } : (struct init){ INIT_NORMAL, 0, std };
     return true;
 }

@@ -11,7 +11,7 @@
 
 struct file {
     const char *path;
-    struct env *env;            /* its constants and blocks; NULL while it is being read */
+    struct env *env; /* its constants and blocks; NULL while it is being read */
     struct file *next;
 };
 
@@ -21,7 +21,7 @@ struct loader {
     const struct ast **net;
     int nets;
     size_t capacity;
-    bool *used;                 /* by -D */
+    bool *used; /* by -D */
     int depth, status;
 };
 
@@ -144,7 +144,8 @@ static void add_top(struct loader *l, const struct ast *x, const char *path, boo
     }
 }
 
-static struct env *elaborate(struct loader *l, const struct ast *tree, const char *path, struct env *parent, bool library)
+static struct env *elaborate(struct loader *l, const struct ast *tree, const char *path, struct env *parent,
+                             bool library)
 {
     struct elab *e = l->e;
     struct env *env = env_new(e, parent);
@@ -289,7 +290,8 @@ static void freeze(struct elab *e, const struct ast *glob)
     }
     const char *near = diag_nearest(glob->text, names, count);
     if (!any)
-        diag_error_hint(e->diag, glob->at, NULL, glob->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+        diag_error_hint(e->diag, glob->at, NULL, glob->text,
+                        near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
                         "no parameter lies under '%s'", glob->text);
 }
 
@@ -355,7 +357,8 @@ static void check_module(struct elab *e, const struct ast *net)
     for (int i = 0; i < m->vars; i++) {
         inputs += m->var[i]->role == ROLE_INPUT;
         if ((m->var[i]->role == ROLE_INPUT || m->var[i]->role == ROLE_TARGET) && !input_read(m, m->var[i]))
-            diag_warning(e->diag, m->var[i]->at, "nothing needs the %s '%s'", role_name(m->var[i]->role), m->var[i]->name);
+            diag_warning(e->diag, m->var[i]->at, "nothing needs the %s '%s'", role_name(m->var[i]->role),
+                         m->var[i]->name);
     }
     for (struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next)
         outputs += n->op == OP_output;
@@ -417,7 +420,7 @@ struct module *frontend_load(struct arena *a, struct names *names, struct diag *
     struct loader l = { .e = e, .status = 1, .used = NEW_ARRAY(a, o->ndefines + 1, bool) };
     struct instance nowhere = { .path = "" };
     e->instance = &nowhere;
-    e->m = module_new(a, names, d, "constants", 1);     /* what constants are evaluated in; tensors there are errors */
+    e->m = module_new(a, names, d, "constants", 1); /* what constants are evaluated in; tensors there are errors */
     e->graph = graph_new(e->m, GRAPH_TRAIN);
     e->m->graph[GRAPH_TRAIN] = e->graph;
     struct env *file = load_library(&l) ? load(&l, path, NULL) : NULL;

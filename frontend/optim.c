@@ -6,30 +6,58 @@
 
 struct rule_arg {
     const char *name;
-    double fallback, least, most;       /* least <= value <= most */
+    double fallback, least, most; /* least <= value <= most */
 };
 
 struct rule {
     const char *name;
-    double lr;                          /* NAN: must be given */
+    double lr; /* NAN: must be given */
     struct rule_arg arg[MAX_OPTIM_ARGS];
 };
 
-#define MOMENT(n, d) { n, d, 0, 1 }
-#define AT_LEAST_0(n, d) { n, d, 0, INFINITY }
+#define MOMENT(n, d)                                                                                                   \
+    {                                                                                                                  \
+        n, d, 0, 1                                                                                                     \
+    }
+#define AT_LEAST_0(n, d)                                                                                               \
+    {                                                                                                                  \
+        n, d, 0, INFINITY                                                                                              \
+    }
 static const struct rule rules[] = {
-    { "sgd", NAN, { AT_LEAST_0("momentum", 0), AT_LEAST_0("dampening", 0), { "first_step", 0, 0, 1 }, { "nesterov", 0, 0, 1 },
-                    AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
-    { "adam", 1e-3, { MOMENT("beta1", 0.9), MOMENT("beta2", 0.999), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
-    { "adamw", 1e-3, { MOMENT("beta1", 0.9), MOMENT("beta2", 0.999), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("weight_decay", 0.01), AT_LEAST_0("clip_norm", 0) } },
-    { "rmsprop", 1e-2, { MOMENT("alpha", 0.99), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("momentum", 0), { "centered", 0, 0, 1 }, AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
-    { "adagrad", 1e-2, { AT_LEAST_0("lr_decay", 0), AT_LEAST_0("eps", 1e-10), AT_LEAST_0("weight_decay", 0), AT_LEAST_0("clip_norm", 0) } },
+    { "sgd",
+      NAN,
+      { AT_LEAST_0("momentum", 0),
+        AT_LEAST_0("dampening", 0),
+        { "first_step", 0, 0, 1 },
+        { "nesterov", 0, 0, 1 },
+        AT_LEAST_0("weight_decay", 0),
+        AT_LEAST_0("clip_norm", 0) } },
+    { "adam",
+      1e-3,
+      { MOMENT("beta1", 0.9), MOMENT("beta2", 0.999), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("weight_decay", 0),
+        AT_LEAST_0("clip_norm", 0) } },
+    { "adamw",
+      1e-3,
+      { MOMENT("beta1", 0.9), MOMENT("beta2", 0.999), AT_LEAST_0("eps", 1e-8), AT_LEAST_0("weight_decay", 0.01),
+        AT_LEAST_0("clip_norm", 0) } },
+    { "rmsprop",
+      1e-2,
+      { MOMENT("alpha", 0.99),
+        AT_LEAST_0("eps", 1e-8),
+        AT_LEAST_0("momentum", 0),
+        { "centered", 0, 0, 1 },
+        AT_LEAST_0("weight_decay", 0),
+        AT_LEAST_0("clip_norm", 0) } },
+    { "adagrad",
+      1e-2,
+      { AT_LEAST_0("lr_decay", 0), AT_LEAST_0("eps", 1e-10), AT_LEAST_0("weight_decay", 0),
+        AT_LEAST_0("clip_norm", 0) } },
 };
 enum { RULES = sizeof rules / sizeof *rules };
 
 struct schedule {
     const char *name;
-    const char *arg[5];                 /* in their order; required before optional */
+    const char *arg[5]; /* in their order; required before optional */
     int required;
 };
 
@@ -41,10 +69,12 @@ static const struct schedule schedules[] = {
 };
 enum { SCHEDULES = sizeof schedules / sizeof *schedules };
 
-static void unknown(struct elab *e, struct place at, const char *what, const char *word, const char *const *names, size_t count)
+static void unknown(struct elab *e, struct place at, const char *what, const char *word, const char *const *names,
+                    size_t count)
 {
     const char *near = diag_nearest(word, names, count);
-    diag_error_hint(e->diag, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "no %s is called '%s'", what, word);
+    diag_error_hint(e->diag, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                    "no %s is called '%s'", what, word);
 }
 
 /* ---- schedules ---- */
@@ -129,7 +159,8 @@ static bool is_schedule_call(struct elab *e, const struct ast *x)
 
 static bool set_lr(struct elab *e, struct optimizer *o, const struct ast *x)
 {
-    if (is_schedule_call(e, x) || (x->kind == A_CALL && x->a->kind == A_NAME && (!strcmp(x->a->text, "linear") || !strcmp(x->a->text, "step"))))
+    if (is_schedule_call(e, x) ||
+        (x->kind == A_CALL && x->a->kind == A_NAME && (!strcmp(x->a->text, "linear") || !strcmp(x->a->text, "step"))))
         return schedule_call(e, o, x);
     struct val v = eval(e, x);
     if (v.kind == V_POISON)
@@ -187,7 +218,8 @@ static bool read_argument(struct elab *e, struct optimizer *o, const struct rule
         for (int k = 0; k < o->args; k++)
             names[k + 1] = r->arg[k].name;
         if (x->kind == A_ARG)
-            unknown(e, x->at, arena_printf(e->arena, "argument of optimizer '%s'", r->name), x->text, names, (size_t)o->args + 1);
+            unknown(e, x->at, arena_printf(e->arena, "argument of optimizer '%s'", r->name), x->text, names,
+                    (size_t)o->args + 1);
         else
             error_at(e, x->at, "optimizer '%s' takes %d arguments", r->name, o->args + 1);
         return false;
@@ -229,7 +261,9 @@ void add_optimizer(struct elab *e, const struct ast *x)
     struct optimizer *o = NEW(e->m->arena, struct optimizer), **last = &e->m->optimizer;
     if (!r)
         return;
-    *o = (struct optimizer){ .rule = r->name, .schedule = "constant", .rate = r->lr, .every = 1, .gamma = 1, .steps = 1, .at = x->at };
+    *o = (struct optimizer){
+        .rule = r->name, .schedule = "constant", .rate = r->lr, .every = 1, .gamma = 1, .steps = 1, .at = x->at
+    };
     for (int i = 0; i < MAX_OPTIM_ARGS && r->arg[i].name; i++)
         o->arg[o->args++] = (struct optim_arg){ r->arg[i].name, r->arg[i].fallback };
     for (int i = 0; x->a->kind == A_CALL && i < x->a->items; i++)
@@ -243,7 +277,8 @@ void add_optimizer(struct elab *e, const struct ast *x)
         return;
     for (; *last; last = &(*last)->next)
         if (!o->globs && !(*last)->globs) {
-            error_at(e, x->at, "two optimizers without `for`: one takes all parameters that no pattern of the others matches");
+            error_at(e, x->at,
+                     "two optimizers without `for`: one takes all parameters that no pattern of the others matches");
             return;
         }
     *last = o;
@@ -301,5 +336,7 @@ void check_optimizers(struct elab *e)
         check_globs(e, o);
     for (int i = 0; i < e->m->vars && e->m->optimizer; i++)
         if (e->m->var[i]->role == ROLE_PARAM && !taken(e->m, e->m->var[i]))
-            error_at(e, e->m->optimizer->at, "no optimizer takes the parameter '%s': freeze it, or add an optimizer without `for`", e->m->var[i]->name);
+            error_at(e, e->m->optimizer->at,
+                     "no optimizer takes the parameter '%s': freeze it, or add an optimizer without `for`",
+                     e->m->var[i]->name);
 }

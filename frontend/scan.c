@@ -73,15 +73,18 @@ static bool step_parameters(struct elab *e, struct scan *s, const struct ast *x)
         struct type t = s->operand[i]->type, step = t;
         if (i < s->sequences) {
             if (s->axis < 0 || s->axis >= t.rank) {
-                error_at(e, place_of(e, x), "a scan along axis %lld needs a sequence with that axis, not %s", (long long)s->axis, shape_text(e->arena, t));
+                error_at(e, place_of(e, x), "a scan along axis %lld needs a sequence with that axis, not %s",
+                         (long long)s->axis, shape_text(e->arena, t));
                 return false;
             }
             if (t.dim[s->axis].n) {
-                error_at(e, place_of(e, x), "a scan cannot walk the batch dimension (axis %lld of %s)", (long long)s->axis, shape_text(e->arena, t));
+                error_at(e, place_of(e, x), "a scan cannot walk the batch dimension (axis %lld of %s)",
+                         (long long)s->axis, shape_text(e->arena, t));
                 return false;
             }
             if (t.dim[s->axis].k != first.dim[s->axis].k) {
-                error_at(e, place_of(e, x), "the sequences of a scan have one length: %s and %s", shape_text(e->arena, first), shape_text(e->arena, t));
+                error_at(e, place_of(e, x), "the sequences of a scan have one length: %s and %s",
+                         shape_text(e->arena, first), shape_text(e->arena, t));
                 return false;
             }
             step = type_scalar(t.dtype);
@@ -109,8 +112,9 @@ static bool collect_yields(struct elab *e, struct scan *s, const struct val *yie
             return false;
         struct type want = s->operand[s->sequences + i]->type;
         if (!type_equal(t->type, want)) {
-            diag_error_hint(e->diag, place_of(e, x), type_text(e->arena, want, e->m->f64), type_text(e->arena, t->type, e->m->f64), NULL,
-                            "'%s' starts as %s, but a step leaves %s", s->name[s->sequences + i], type_text(e->arena, want, e->m->f64),
+            diag_error_hint(e->diag, place_of(e, x), type_text(e->arena, want, e->m->f64),
+                            type_text(e->arena, t->type, e->m->f64), NULL, "'%s' starts as %s, but a step leaves %s",
+                            s->name[s->sequences + i], type_text(e->arena, want, e->m->f64),
                             type_text(e->arena, t->type, e->m->f64));
             return false;
         }
@@ -123,7 +127,8 @@ static bool collect_yields(struct elab *e, struct scan *s, const struct val *yie
 static struct val make_scan(struct elab *e, struct scan *s)
 {
     struct build b = builder(e);
-    struct attr attrs[] = { at_int("sequences", s->sequences), at_int("carries", s->carries), at_int("axis", s->axis), at_bool("reverse", s->reverse) };
+    struct attr attrs[] = { at_int("sequences", s->sequences), at_int("carries", s->carries), at_int("axis", s->axis),
+                            at_bool("reverse", s->reverse) };
     int count = s->sequences + s->carries;
     struct value **operands = NEW_ARRAY(e->arena, count + s->body.captured + 1, struct value *);
     for (int i = 0; i < count; i++)

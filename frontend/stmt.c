@@ -85,13 +85,17 @@ static bool variable_allowed(struct elab *e, const struct ast *s, const char *wh
 {
     for (const struct body *b = e->body; b; b = b->outer)
         if (b->kind != BODY_SCAN || !strcmp(what, "state")) {
-            error_at(e, place_of(e, s), b->kind == BODY_SCAN ? "a layer with states cannot be applied inside a scan (state '%s')"
-                                                              : "a block with a backward of its own declares no parameters ('%s')", s->text);
+            error_at(e, place_of(e, s),
+                     b->kind == BODY_SCAN ? "a layer with states cannot be applied inside a scan (state '%s')"
+                                          : "a block with a backward of its own declares no parameters ('%s')",
+                     s->text);
             return false;
         }
     if (e->instance->clash) {
-        error_at(e, e->instance->at, "two layers would both be called '%s', and their parameters with them: give them names apart, as in `%s[i] = ...`",
-                 e->instance->path, e->instance->own);
+        error_at(
+            e, e->instance->at,
+            "two layers would both be called '%s', and their parameters with them: give them names apart, as in `%s[i] = ...`",
+            e->instance->path, e->instance->own);
         return false;
     }
     return true;
@@ -116,13 +120,15 @@ static struct var *variable(struct elab *e, const struct ast *s, enum role role,
     }
     bool argument = v->role == ROLE_INPUT || v->role == ROLE_TARGET;
     if (argument || (v->data != e->instance && v->data)) {
-        error_at(e, place_of(e, s), "'%s' is the path of two things: give the layers names apart, as in `fc[i] = ...`", path);
+        error_at(e, place_of(e, s), "'%s' is the path of two things: give the layers names apart, as in `fc[i] = ...`",
+                 path);
         return NULL;
     }
     if (!type_equal(v->type, t)) {
-        diag_error_hint(e->diag, place_of(e, s), type_text(e->arena, v->type, e->m->f64), type_text(e->arena, t, e->m->f64), NULL,
-                        "'%s' is %s here, but was %s where the layer was applied first", path, type_text(e->arena, t, e->m->f64),
-                        type_text(e->arena, v->type, e->m->f64));
+        diag_error_hint(e->diag, place_of(e, s), type_text(e->arena, v->type, e->m->f64),
+                        type_text(e->arena, t, e->m->f64), NULL,
+                        "'%s' is %s here, but was %s where the layer was applied first", path,
+                        type_text(e->arena, t, e->m->f64), type_text(e->arena, v->type, e->m->f64));
         return NULL;
     }
     return v;
@@ -143,7 +149,7 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
         return;
     if (shape_batches(t)) {
         error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
-        if (e->in_library) {        /* the rest of the layer would only complain of the same */
+        if (e->in_library) { /* the rest of the layer would only complain of the same */
             e->returned = true;
             e->result = v_poison();
         }
@@ -176,7 +182,10 @@ static void run_update(struct elab *e, const struct ast *s)
         return;
     }
     if (e->body) {
-        error_at(e, place_of(e, s), "`update` cannot stand in a scan or in a block with a backward of its own: carry '%s', and update it after", s->text);
+        error_at(
+            e, place_of(e, s),
+            "`update` cannot stand in a scan or in a block with a backward of its own: carry '%s', and update it after",
+            s->text);
         return;
     }
     if (e->mode != MODE_TRAIN)
@@ -205,7 +214,8 @@ static void run_update(struct elab *e, const struct ast *s)
         return;
     if (!type_equal(t->type, v->type)) {
         diag_error_hint(e->diag, place_of(e, s), shape_text(e->arena, v->type), shape_text(e->arena, t->type), NULL,
-                        "state '%s' is %s, but its update is %s", s->text, type_text(e->arena, v->type, e->m->f64), type_text(e->arena, t->type, e->m->f64));
+                        "state '%s' is %s, but its update is %s", s->text, type_text(e->arena, v->type, e->m->f64),
+                        type_text(e->arena, t->type, e->m->f64));
         return;
     }
     if (before)
@@ -308,7 +318,8 @@ static void run_port(struct elab *e, const struct ast *s, enum role role)
     if (!eval_type(e, s->b, &t))
         return;
     if (!t.rank || !dim_equal(t.dim[0], dim_batch(1))) {
-        error_at(e, s->b->at, "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text, type_text(e->arena, t, e->m->f64));
+        error_at(e, s->b->at, "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text,
+                 type_text(e->arena, t, e->m->f64));
         return;
     }
     struct var *v = module_find(e->m, s->text);
@@ -357,7 +368,8 @@ static void run_output(struct elab *e, const struct ast *s)
     }
     struct type t = v.tensor->type;
     if (shape_batches(t) && !t.dim[0].n) {
-        error_at(e, s->at, "output '%s' depends on the batch, so N must lead it: it is %s", s->text, type_text(e->arena, t, e->m->f64));
+        error_at(e, s->at, "output '%s' depends on the batch, so N must lead it: it is %s", s->text,
+                 type_text(e->arena, t, e->m->f64));
         return;
     }
     struct build b = builder(e);
@@ -404,7 +416,7 @@ static void run_metric(struct elab *e, const struct ast *s)
 {
     if (e->mode != MODE_EVAL && !(e->mode == MODE_TRAIN && !diag_errors(e->diag)))
         return;
-    if (e->mode == MODE_TRAIN)      /* only to find what is wrong with it; nobody reads it there */
+    if (e->mode == MODE_TRAIN) /* only to find what is wrong with it; nobody reads it there */
         return;
     struct value *t = scalar(e, s->a, "metric", s->text);
     if (!t)
@@ -420,7 +432,7 @@ static void run_metric(struct elab *e, const struct ast *s)
 static void run_freeze(struct elab *e, const struct ast *s)
 {
     (void)e;
-    (void)s;        /* after all parameters are known: net.c */
+    (void)s; /* after all parameters are known: net.c */
 }
 
 static bool only_in_net(struct elab *e, const struct ast *s, const char *what)
@@ -453,13 +465,34 @@ static void statement(struct elab *e, const struct ast *s)
             run_return(e, s);
         break;
     case A_YIELD: run_yield(e, s); break;
-    case A_BATCH: if (only_in_net(e, s, "batch")) run_batch(e, s); break;
-    case A_INPUT: if (only_in_net(e, s, "input")) run_port(e, s, ROLE_INPUT); break;
-    case A_TARGET: if (only_in_net(e, s, "target")) run_port(e, s, ROLE_TARGET); break;
-    case A_OUTPUT: if (only_in_net(e, s, "output")) run_output(e, s); break;
-    case A_LOSS: if (only_in_net(e, s, "loss")) run_loss(e, s); break;
-    case A_METRIC: if (only_in_net(e, s, "metric")) run_metric(e, s); break;
-    case A_FREEZE: if (only_in_net(e, s, "freeze")) run_freeze(e, s); break;
+    case A_BATCH:
+        if (only_in_net(e, s, "batch"))
+            run_batch(e, s);
+        break;
+    case A_INPUT:
+        if (only_in_net(e, s, "input"))
+            run_port(e, s, ROLE_INPUT);
+        break;
+    case A_TARGET:
+        if (only_in_net(e, s, "target"))
+            run_port(e, s, ROLE_TARGET);
+        break;
+    case A_OUTPUT:
+        if (only_in_net(e, s, "output"))
+            run_output(e, s);
+        break;
+    case A_LOSS:
+        if (only_in_net(e, s, "loss"))
+            run_loss(e, s);
+        break;
+    case A_METRIC:
+        if (only_in_net(e, s, "metric"))
+            run_metric(e, s);
+        break;
+    case A_FREEZE:
+        if (only_in_net(e, s, "freeze"))
+            run_freeze(e, s);
+        break;
     case A_OPTIMIZER:
         if (only_in_net(e, s, "optimizer") && e->mode == MODE_TRAIN)
             add_optimizer(e, s);

@@ -74,17 +74,12 @@ static struct attr attr_default(enum op op, const struct attr_decl *d)
     if (!d->fallback[0])
         bug("%s needs the attribute '%s'", op_info(op)->name, d->name);
     switch (d->kind) {
-    case AT_INT:
-        return at_int(d->name, strtoll(d->fallback, NULL, 10));
-    case AT_REAL:
-        return at_real(d->name, strtod(d->fallback, NULL));
-    case AT_BOOL:
-        return at_bool(d->name, !strcmp(d->fallback, "true"));
-    case AT_WORD:
-        return at_word(d->name, d->fallback);
+    case AT_INT: return at_int(d->name, strtoll(d->fallback, NULL, 10));
+    case AT_REAL: return at_real(d->name, strtod(d->fallback, NULL));
+    case AT_BOOL: return at_bool(d->name, !strcmp(d->fallback, "true"));
+    case AT_WORD: return at_word(d->name, d->fallback);
     case AT_INTS:
-    case AT_DIMS:
-        break;
+    case AT_DIMS: break;
     }
     bug("ops.def: '%s' cannot have a default", d->name);
 }
@@ -94,17 +89,12 @@ bool attr_is_default(const struct attr *a, const struct attr_decl *d)
     if (!d->fallback[0])
         return false;
     switch (a->kind) {
-    case AT_INT:
-        return a->i == strtoll(d->fallback, NULL, 10);
-    case AT_REAL:
-        return a->real == strtod(d->fallback, NULL) && !signbit(a->real);
-    case AT_BOOL:
-        return a->flag == !strcmp(d->fallback, "true");
-    case AT_WORD:
-        return !strcmp(a->word, d->fallback);
+    case AT_INT: return a->i == strtoll(d->fallback, NULL, 10);
+    case AT_REAL: return a->real == strtod(d->fallback, NULL) && !signbit(a->real);
+    case AT_BOOL: return a->flag == !strcmp(d->fallback, "true");
+    case AT_WORD: return !strcmp(a->word, d->fallback);
     case AT_INTS:
-    case AT_DIMS:
-        break;
+    case AT_DIMS: break;
     }
     return false;
 }
@@ -149,8 +139,8 @@ static struct node *infer_or_remove(struct node *n)
     return NULL;
 }
 
-struct node *build_node(struct build *b, enum op op, struct value *const *operands, int count,
-                        const struct attr *attrs, int attr_count)
+struct node *build_node(struct build *b, enum op op, struct value *const *operands, int count, const struct attr *attrs,
+                        int attr_count)
 {
     struct op_signature g = op_signature(op);
     struct attr all[MAX_ATTRS];
@@ -242,7 +232,8 @@ struct value *build_select(struct build *b, struct value *c, struct value *x, st
 struct value *build_constant(struct build *b, double v, enum dtype dtype)
 {
     const struct attr attrs[] = {
-        at_real("value", v), at_word("dtype", dtype_name(dtype, b->graph->module->f64)),
+        at_real("value", v),
+        at_word("dtype", dtype_name(dtype, b->graph->module->f64)),
     };
 
     return result_of(b, OP_constant, NULL, 0, attrs, 2);
@@ -327,7 +318,10 @@ struct value *build_swap(struct build *b, struct value *x)
 struct value *build_slice(struct build *b, struct value *x, int axis, int64_t begin, int64_t end, int64_t step)
 {
     const struct attr attrs[] = {
-        at_int("axis", axis), at_int("begin", begin), at_int("end", end), at_int("step", step),
+        at_int("axis", axis),
+        at_int("begin", begin),
+        at_int("end", end),
+        at_int("step", step),
     };
 
     if (axis >= 0 && axis < x->type.rank && begin == 0 && step == 1 && dim_equal(x->type.dim[axis], dim_of(end)))
@@ -412,7 +406,7 @@ struct value *build_matmul(struct build *b, struct value *x, struct value *y, bo
 
     bool inner = dim_equal(x->type.dim[ta ? lx.rank : lx.rank + 1], y->type.dim[tb ? ly.rank + 1 : ly.rank]);
     if (!inner || !shape_broadcast(lx, ly, &lead))
-        return product(b, x, y, ta, tb);        /* infer names both shapes */
+        return product(b, x, y, ta, tb); /* infer names both shapes */
     if (ly.rank == 0 && !ta && join_leading(x->type, &rows))
         return product_of_rows(b, x, rows, y, tb);
     return product(b, with_leading(b, x, lead), with_leading(b, y, lead), ta, tb);

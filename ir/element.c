@@ -58,7 +58,8 @@ double element_map(enum op op, enum dtype type, const double *x)
     case OP_ceil: return ceil(x[0]);
     case OP_round: return nearbyint(x[0]);
     case OP_not: return x[0] == 0;
-    case OP_relayout: case OP_stop_gradient: return x[0];
+    case OP_relayout:
+    case OP_stop_gradient: return x[0];
     case OP_add: return x[0] + x[1];
     case OP_sub: return x[0] - x[1];
     case OP_mul: return x[0] * x[1];
@@ -102,7 +103,7 @@ double element_fold(enum op op, const double *x)
     memcpy(t, x, sizeof t);
     for (int half = 8; half > 0; half /= 2) {
         for (int i = 0; i < half; i++) {
-            double pair[] = {t[i], t[i + half]};
+            double pair[] = { t[i], t[i + half] };
             t[i] = element_map(op, DT_REAL, pair);
         }
     }
@@ -125,7 +126,8 @@ static void philox(uint32_t c[4], uint32_t k0, uint32_t k1)
 {
     for (int round = 0; round < 10; round++) {
         uint64_t p = (uint64_t)0xD2511F53u * c[0], q = (uint64_t)0xCD9E8D57u * c[2];
-        uint32_t next[4] = {(uint32_t)(q >> 32) ^ c[1] ^ k0, (uint32_t)q, (uint32_t)(p >> 32) ^ c[3] ^ k1, (uint32_t)p};
+        uint32_t next[4] = { (uint32_t)(q >> 32) ^ c[1] ^ k0, (uint32_t)q, (uint32_t)(p >> 32) ^ c[3] ^ k1,
+                             (uint32_t)p };
         memcpy(c, next, sizeof next);
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
@@ -136,7 +138,7 @@ static void philox(uint32_t c[4], uint32_t k0, uint32_t k1)
 static double uniform01(bool f64, uint64_t seed, uint64_t step, uint32_t stream, uint64_t element)
 {
     uint64_t block = element / (f64 ? 2 : 4);
-    uint32_t w[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)step, stream};
+    uint32_t w[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)step, stream };
 
     philox(w, (uint32_t)seed, (uint32_t)(seed >> 32));
     if (f64) {
@@ -168,8 +170,8 @@ double element_random(enum op op, const struct attr *attr, int attrs, bool f64, 
         high = attr_find(attr, attrs, "high")->real;
         return low + (high - low) * uniform01(f64, seed, step, stream, element);
     case OP_normal:
-        return attr_find(attr, attrs, "mean")->real
-             + attr_find(attr, attrs, "deviation")->real * normal01(f64, seed, step, stream, element);
+        return attr_find(attr, attrs, "mean")->real +
+               attr_find(attr, attrs, "deviation")->real * normal01(f64, seed, step, stream, element);
     default: bug("%s is not random", op_info(op)->name);
     }
 }

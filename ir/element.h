@@ -8,7 +8,7 @@
 /* `type` is that of the first operand that is no condition: integers wrap at 32 bits. */
 double element_map(enum op op, enum dtype type, const double *x);
 double element_cast(double x, enum dtype from, enum dtype to);
-double element_fold(enum op op, const double *x);       /* 16 of them, in nn_vec.h's tree; add, mul, max, min */
+double element_fold(enum op op, const double *x); /* 16 of them, in nn_vec.h's tree; add, mul, max, min */
 
 /* Element `element` of a random operation (uniform, normal): a pure function of these (nn_random.h). Reals of f32 have
  * 24 random bits, of f64 53. */

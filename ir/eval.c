@@ -6,7 +6,7 @@
 /* An assignment or accumulation that waits. */
 struct write {
     struct var *var;
-    struct tensor value;            /* a copy: its source may be a variable that another write changes */
+    struct tensor value; /* a copy: its source may be a variable that another write changes */
     bool adds;
     struct write *next;
 };
@@ -114,7 +114,7 @@ static void eval_result(struct eval *e, const struct node *n, const struct tenso
     else if (n->op == OP_metric)
         e->metric[e->metrics++] = x[0];
     else if (e->loss.count)
-        e->loss.data[0] += x[0].data[0];            /* several losses add up */
+        e->loss.data[0] += x[0].data[0]; /* several losses add up */
     else
         e->loss = tensor_copy(e->arena, &x[0]);
 }
@@ -139,21 +139,50 @@ static void eval_bound(struct eval *e, const struct node *n, const struct tensor
 /* ---- operations ---- */
 
 static eval_fn *const functions[OP_COUNT] = {
-    [OP_constant] = eval_made, [OP_iota] = eval_made, [OP_uniform] = eval_random, [OP_normal] = eval_random,
-    [OP_sum] = eval_reduce, [OP_reduce_max] = eval_reduce, [OP_reduce_min] = eval_reduce, [OP_prod] = eval_reduce,
-    [OP_argmax] = eval_argmax, [OP_moments] = eval_moments, [OP_cumsum] = eval_cumsum,
-    [OP_reshape] = eval_reshape, [OP_transpose] = eval_transpose, [OP_broadcast] = eval_broadcast,
-    [OP_slice] = eval_slice, [OP_reverse] = eval_reverse, [OP_pad] = eval_pad, [OP_dilate] = eval_dilate,
+    [OP_constant] = eval_made,
+    [OP_iota] = eval_made,
+    [OP_uniform] = eval_random,
+    [OP_normal] = eval_random,
+    [OP_sum] = eval_reduce,
+    [OP_reduce_max] = eval_reduce,
+    [OP_reduce_min] = eval_reduce,
+    [OP_prod] = eval_reduce,
+    [OP_argmax] = eval_argmax,
+    [OP_moments] = eval_moments,
+    [OP_cumsum] = eval_cumsum,
+    [OP_reshape] = eval_reshape,
+    [OP_transpose] = eval_transpose,
+    [OP_broadcast] = eval_broadcast,
+    [OP_slice] = eval_slice,
+    [OP_reverse] = eval_reverse,
+    [OP_pad] = eval_pad,
+    [OP_dilate] = eval_dilate,
     [OP_concat] = eval_concat,
-    [OP_matmul] = eval_matmul, [OP_conv] = eval_conv, [OP_conv_dx] = eval_conv_dx, [OP_conv_dw] = eval_conv_dw,
-    [OP_maxpool] = eval_maxpool, [OP_maxpool_dx] = eval_maxpool_dx,
-    [OP_avgpool] = eval_avgpool, [OP_avgpool_dx] = eval_avgpool_dx,
-    [OP_gather] = eval_gather, [OP_scatter_add] = eval_scatter_add, [OP_take_along] = eval_take_along,
-    [OP_put_along] = eval_put_along, [OP_one_hot] = eval_one_hot, [OP_bound] = eval_bound,
-    [OP_scan] = eval_scan, [OP_custom] = eval_bodied, [OP_fused] = eval_bodied,
-    [OP_learning_rate] = eval_hyper, [OP_bias_correction] = eval_hyper, [OP_first_step] = eval_hyper,
-    [OP_assign] = eval_write, [OP_accumulate] = eval_write,
-    [OP_output] = eval_result, [OP_loss] = eval_result, [OP_metric] = eval_result,
+    [OP_matmul] = eval_matmul,
+    [OP_conv] = eval_conv,
+    [OP_conv_dx] = eval_conv_dx,
+    [OP_conv_dw] = eval_conv_dw,
+    [OP_maxpool] = eval_maxpool,
+    [OP_maxpool_dx] = eval_maxpool_dx,
+    [OP_avgpool] = eval_avgpool,
+    [OP_avgpool_dx] = eval_avgpool_dx,
+    [OP_gather] = eval_gather,
+    [OP_scatter_add] = eval_scatter_add,
+    [OP_take_along] = eval_take_along,
+    [OP_put_along] = eval_put_along,
+    [OP_one_hot] = eval_one_hot,
+    [OP_bound] = eval_bound,
+    [OP_scan] = eval_scan,
+    [OP_custom] = eval_bodied,
+    [OP_fused] = eval_bodied,
+    [OP_learning_rate] = eval_hyper,
+    [OP_bias_correction] = eval_hyper,
+    [OP_first_step] = eval_hyper,
+    [OP_assign] = eval_write,
+    [OP_accumulate] = eval_write,
+    [OP_output] = eval_result,
+    [OP_loss] = eval_result,
+    [OP_metric] = eval_result,
 };
 
 static eval_fn *function_of(enum op op)

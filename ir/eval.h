@@ -18,14 +18,14 @@ struct write;
 
 /* One run of a graph or body. */
 struct eval {
-    struct arena *arena;            /* what lives as long as the run */
+    struct arena *arena; /* what lives as long as the run */
     const struct store *s;
     int64_t n;
-    struct write *first, **last;    /* assignments, carried out when everything has been read */
+    struct write *first, **last; /* assignments, carried out when everything has been read */
     int outputs, metrics;
     struct tensor *output, *metric; /* room for all of the graph */
     struct tensor loss;
-    const char *error;              /* the first `bound` that failed, in words */
+    const char *error; /* the first `bound` that failed, in words */
 };
 
 /* Fills the results y, which are made and zero, from the operands x. */
@@ -51,7 +51,7 @@ struct walk {
     int64_t stride[MAX_RANK];
 };
 
-struct walk walk_of(const struct eval *e, const struct tensor *t);              /* row-major */
+struct walk walk_of(const struct eval *e, const struct tensor *t); /* row-major */
 
 /* Calls visit for every position of a shape, with what lies there in both. */
 void walk_both(const struct eval *e, struct type shape, struct walk from, struct walk to,
@@ -59,8 +59,8 @@ void walk_both(const struct eval *e, struct type shape, struct walk from, struct
 
 /* A window sliding over up to three spatial axes; those that are missing are in front, of length 1. */
 struct slide {
-    int64_t x[3], k[3], y[3], stride[3], pad[3], dilation[3];       /* pad: before */
-    int64_t x_size, k_size, y_size;                                 /* products */
+    int64_t x[3], k[3], y[3], stride[3], pad[3], dilation[3]; /* pad: before */
+    int64_t x_size, k_size, y_size;                           /* products */
 };
 
 /* x, y: the types [n, c, s...] before and after; kernel: its lengths, NULL where attribute `kernel` holds them. */

@@ -5,7 +5,7 @@
 
 struct matrices {
     int64_t rows, columns, inner;
-    int64_t a_row, a_inner, b_inner, b_column;      /* strides */
+    int64_t a_row, a_inner, b_inner, b_column; /* strides */
 };
 
 static void product(const struct matrices *m, const double *a, const double *b, double *c)
@@ -23,7 +23,8 @@ void eval_matmul(struct eval *e, const struct node *n, const struct tensor *x, s
     bool ta = attr_bool(n, "ta"), tb = attr_bool(n, "tb");
     int last = x[0].type.rank - 1;
     struct matrices m = {
-        .rows = dim_size(y[0].type.dim[last - 1], e->n), .columns = dim_size(y[0].type.dim[last], e->n),
+        .rows = dim_size(y[0].type.dim[last - 1], e->n),
+        .columns = dim_size(y[0].type.dim[last], e->n),
         .inner = dim_size(x[0].type.dim[ta ? last - 1 : last], e->n),
     };
     int64_t matrix = m.rows * m.columns, batches = matrix ? y[0].count / matrix : 0;
@@ -40,7 +41,7 @@ void eval_matmul(struct eval *e, const struct node *n, const struct tensor *x, s
 
 struct conv {
     struct slide s;
-    int64_t samples, groups, channels, outputs;     /* channels and outputs of one group */
+    int64_t samples, groups, channels, outputs; /* channels and outputs of one group */
     double *x, *w, *y;
 };
 

@@ -104,7 +104,7 @@ void eval_moments(struct eval *e, const struct node *n, const struct tensor *x, 
     walk_both(e, x[0].type, walk_of(e, &x[0]), mean, visit_sum);
     for (int64_t i = 0; i < y[0].count; i++)
         y[0].data[i] /= count;
-    walk_both(e, x[0].type, mean, walk_of(e, &spread), visit_sum);          /* the mean, at every element */
+    walk_both(e, x[0].type, mean, walk_of(e, &spread), visit_sum); /* the mean, at every element */
     for (int64_t i = 0; i < x[0].count; i++)
         square.data[i] = (x[0].data[i] - spread.data[i]) * (x[0].data[i] - spread.data[i]);
     walk_both(e, x[0].type, walk_of(e, &square), walk_result(e, n, x[0].type, &y[1]), visit_sum);

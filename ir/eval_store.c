@@ -30,7 +30,7 @@ struct block {
 
 struct layout {
     struct store *s;
-    int64_t *place;                 /* of each parameter, in elements */
+    int64_t *place; /* of each parameter, in elements */
     int64_t total;
     struct block *blocks;
 };
@@ -124,14 +124,15 @@ static void initialise(const struct store *s, const struct var *v)
     struct tensor *t = &s->var[v->index];
     bool uniform = v->init.rule == INIT_UNIFORM;
     const struct attr attrs[] = {
-        at_real(uniform ? "low" : "mean", v->init.a), at_real(uniform ? "high" : "deviation", v->init.b),
+        at_real(uniform ? "low" : "mean", v->init.a),
+        at_real(uniform ? "high" : "deviation", v->init.b),
         at_int("stream", INIT_STREAM + v->index),
     };
 
     for (int64_t i = 0; i < t->count; i++)
         t->data[i] = v->init.rule == INIT_CONSTANT ? v->init.a
-                   : element_random(uniform ? OP_uniform : OP_normal, attrs, 3, s->module->f64, s->seed, 0,
-                                    (uint64_t)i);
+                                                   : element_random(uniform ? OP_uniform : OP_normal, attrs, 3,
+                                                                    s->module->f64, s->seed, 0, (uint64_t)i);
 }
 
 struct store *store_new(struct arena *a, struct module *m, int64_t n, uint64_t seed)

@@ -79,9 +79,8 @@ const char *graph_name(enum graph_kind kind)
 
 const char *role_name(enum role role)
 {
-    static const char *const names[] = {
-        "input", "target", "param", "frozen", "state", "grad", "optimizer", "step", "prepared", "range"
-    };
+    static const char *const names[] = { "input", "target",    "param", "frozen",   "state",
+                                         "grad",  "optimizer", "step",  "prepared", "range" };
 
     return names[role];
 }
@@ -456,14 +455,10 @@ bool attr_equal(const struct attr *a, const struct attr *b)
     if (a->kind != b->kind || strcmp(a->name, b->name))
         return false;
     switch (a->kind) {
-    case AT_INT:
-        return a->i == b->i;
-    case AT_REAL:
-        return !memcmp(&a->real, &b->real, sizeof a->real);
-    case AT_BOOL:
-        return a->flag == b->flag;
-    case AT_WORD:
-        return !strcmp(a->word, b->word);
+    case AT_INT: return a->i == b->i;
+    case AT_REAL: return !memcmp(&a->real, &b->real, sizeof a->real);
+    case AT_BOOL: return a->flag == b->flag;
+    case AT_WORD: return !strcmp(a->word, b->word);
     case AT_INTS:
         return a->count == b->count && (!a->count || !memcmp(a->ints, b->ints, (size_t)a->count * sizeof *a->ints));
     case AT_DIMS:
@@ -511,7 +506,7 @@ void graph_copy_into(struct graph *from, struct graph *to, struct node *before)
 
     for (struct node *n = from->first; n; n = n->next) {
         node_copy(n, to, before);
-        if (n == last)          /* from may be `to`: what was copied is not copied again */
+        if (n == last) /* from may be `to`: what was copied is not copied again */
             break;
     }
 }
@@ -549,7 +544,7 @@ enum { MAX_CASTS = 8 };
 
 bool value_constant(const struct value *v, double *out)
 {
-    enum dtype cast[MAX_CASTS];     /* on the way to the constant, the outermost first */
+    enum dtype cast[MAX_CASTS]; /* on the way to the constant, the outermost first */
     int casts = 0;
     const struct node *n = v->def;
 

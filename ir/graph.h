@@ -32,7 +32,7 @@ struct value;
 struct use {
     struct value *value;
     struct node *user;
-    int index;                      /* which operand */
+    int index; /* which operand */
     struct use *next, **link;
 };
 
@@ -40,25 +40,25 @@ struct use {
 struct value {
     struct type type;
     struct graph *graph;
-    struct node *def;               /* the operation that gives it, or NULL */
-    int index;                      /* which result, or which parameter of the body */
-    struct var *var;                /* the variable it reads, or NULL */
-    const char *name;               /* the source's name for it, interned, or NULL; need not be unique */
+    struct node *def; /* the operation that gives it, or NULL */
+    int index;        /* which result, or which parameter of the body */
+    struct var *var;  /* the variable it reads, or NULL */
+    const char *name; /* the source's name for it, interned, or NULL; need not be unique */
     struct use *uses;
-    int64_t offset;                 /* where it lies in the arena, in bytes; -1: not planned, or it lies elsewhere */
-    int id;                         /* scratch numbering of whoever walks the graph */
-    void *data;                     /* scratch of the pass at work; nobody relies on its contents at entry */
+    int64_t offset; /* where it lies in the arena, in bytes; -1: not planned, or it lies elsewhere */
+    int id;         /* scratch numbering of whoever walks the graph */
+    void *data;     /* scratch of the pass at work; nobody relies on its contents at entry */
 };
 
 struct attr {
-    const char *name;               /* interned nowhere: points into the operation's signature copy; compare with strcmp */
+    const char *name; /* interned nowhere: points into the operation's signature copy; compare with strcmp */
     enum attr_kind kind;
-    int count;                      /* of ints or dims */
+    int count; /* of ints or dims */
     union {
         int64_t i;
         double real;
         bool flag;
-        const char *word;           /* interned */
+        const char *word; /* interned */
         int64_t *ints;
         struct dim *dims;
     };
@@ -69,26 +69,29 @@ enum { MAX_BODIES = 2 };
 struct node {
     enum op op;
     int operands, results, attrs, bodies;
-    struct use *operand;            /* operand[i].value */
+    struct use *operand; /* operand[i].value */
     struct value **result;
-    struct attr *attr;              /* in the order of ops.def, all present */
+    struct attr *attr; /* in the order of ops.def, all present */
     struct graph *body[MAX_BODIES];
     struct graph *graph;
     struct node *previous, *next;
-    struct place at;                /* the line of the model it came from */
-    const char *layer;              /* the layer path it came from, "" at the top */
+    struct place at;   /* the line of the model it came from */
+    const char *layer; /* the layer path it came from, "" at the top */
     int id;
-    void *data;                     /* scratch of the pass at work */
+    void *data; /* scratch of the pass at work */
 };
 
 enum role {
-    ROLE_INPUT, ROLE_TARGET,        /* arguments of the generated functions; lead with N */
-    ROLE_PARAM, ROLE_FROZEN, ROLE_STATE,
-    ROLE_GRAD,                      /* a trained parameter's gradient: `of` is the parameter */
-    ROLE_OPTIMIZER,                 /* momentum and the like, of the parameters from `of` on; zero at first */
-    ROLE_STEP,                      /* i32[]: steps applied so far */
-    ROLE_PREPARED,                  /* computed by graph prepare from parameters and states alone */
-    ROLE_RANGE                      /* neighbouring variables seen as one flat tensor: from `of` to `last` */
+    ROLE_INPUT,
+    ROLE_TARGET, /* arguments of the generated functions; lead with N */
+    ROLE_PARAM,
+    ROLE_FROZEN,
+    ROLE_STATE,
+    ROLE_GRAD,      /* a trained parameter's gradient: `of` is the parameter */
+    ROLE_OPTIMIZER, /* momentum and the like, of the parameters from `of` on; zero at first */
+    ROLE_STEP,      /* i32[]: steps applied so far */
+    ROLE_PREPARED,  /* computed by graph prepare from parameters and states alone */
+    ROLE_RANGE      /* neighbouring variables seen as one flat tensor: from `of` to `last` */
 };
 
 /* How a variable starts: every element `a` (constant), or drawn from uniform(a, b) or normal(a, b). */
@@ -107,14 +110,14 @@ struct var {
     const char *name;
     enum role role;
     struct type type;
-    struct init init;               /* of parameters and states */
+    struct init init; /* of parameters and states */
     struct var *of, *last;
-    struct var *grad;               /* a trained parameter's gradient once differentiate has made it */
+    struct var *grad; /* a trained parameter's gradient once differentiate has made it */
     struct place at;
-    int index;                      /* its position in the module */
-    struct value *value;            /* scratch of graph_var: the value in the graph asked last */
-    int64_t offset;                 /* memory planning: element offset within its segment, -1 before */
-    void *data;                     /* scratch */
+    int index;           /* its position in the module */
+    struct value *value; /* scratch of graph_var: the value in the graph asked last */
+    int64_t offset;      /* memory planning: element offset within its segment, -1 before */
+    void *data;          /* scratch */
 };
 
 /* `optimizer NAME(args) [for globs]`. Arguments are those of the rule, by name, every one present. */
@@ -126,80 +129,88 @@ struct optim_arg {
 };
 
 struct optimizer {
-    const char *rule;               /* "sgd", "adam", "adamw", "rmsprop", "adagrad" */
+    const char *rule; /* "sgd", "adam", "adamw", "rmsprop", "adagrad" */
     struct optim_arg arg[MAX_OPTIM_ARGS];
     int args;
     /* lr as a schedule: operation learning_rate's attributes */
-    const char *schedule;           /* "constant", "step", "cosine", "linear" */
+    const char *schedule; /* "constant", "step", "cosine", "linear" */
     double rate, every, gamma, steps, warmup, low;
     const char *glob[MAX_GLOBS];
-    int globs;                      /* 0: takes the rest */
+    int globs; /* 0: takes the rest */
     struct place at;
     struct optimizer *next;
 };
 
 /* Which graphs a module has. accumulate: forward, loss, backward, gradients added, states updated (the train graph);
  * apply: the optimizer's step. A graph that a model does not have is NULL. */
-enum graph_kind { GRAPH_TRAIN, GRAPH_APPLY, GRAPH_EVAL, GRAPH_INFER, GRAPH_PREPARE, GRAPH_KINDS, GRAPH_BODY = GRAPH_KINDS };
+enum graph_kind {
+    GRAPH_TRAIN,
+    GRAPH_APPLY,
+    GRAPH_EVAL,
+    GRAPH_INFER,
+    GRAPH_PREPARE,
+    GRAPH_KINDS,
+    GRAPH_BODY = GRAPH_KINDS
+};
 
 struct graph {
     enum graph_kind kind;
     struct module *module;
-    struct node *owner;             /* of a body */
+    struct node *owner; /* of a body */
     struct node *first, *last;
-    struct value **param;           /* of a body */
+    struct value **param; /* of a body */
     int params;
-    struct value **yield;           /* of a body: what it gives, kept alive by these uses */
+    struct value **yield; /* of a body: what it gives, kept alive by these uses */
     int yields;
-    struct node *yield_node;        /* of a body: a pseudo operation, not in the list, whose operands are the yields */
-    struct value **var_value;       /* the values that read variables */
+    struct node *yield_node;  /* of a body: a pseudo operation, not in the list, whose operands are the yields */
+    struct value **var_value; /* the values that read variables */
     int var_values;
     size_t var_capacity, param_capacity;
-    int64_t arena_bytes;            /* planned, at n = N; -1 before */
-    int64_t lower_bound;            /* the largest sum of live bytes, which no plan can go below */
+    int64_t arena_bytes; /* planned, at n = N; -1 before */
+    int64_t lower_bound; /* the largest sum of live bytes, which no plan can go below */
 };
 
 struct module {
     struct arena *arena;
     struct names *names;
     struct diag *diag;
-    const char *name;               /* of the net */
-    int64_t batch;                  /* N */
-    bool f64;                       /* --dtype f64 */
+    const char *name; /* of the net */
+    int64_t batch;    /* N */
+    bool f64;         /* --dtype f64 */
     struct var **var;
     int vars;
     size_t var_capacity;
-    struct var **table;             /* of module_find, by name; kept by graph.c */
+    struct var **table; /* of module_find, by name; kept by graph.c */
     size_t table_size;
-    struct optimizer *optimizer;    /* in order; NULL: none */
+    struct optimizer *optimizer; /* in order; NULL: none */
     struct graph *graph[GRAPH_KINDS];
-    int streams;                    /* random streams handed out so far */
+    int streams; /* random streams handed out so far */
 };
 
 struct module *module_new(struct arena *a, struct names *names, struct diag *d, const char *name, int64_t batch);
-struct var *module_var(struct module *m, const char *name, enum role role, struct type type);   /* adds; NULL if taken */
+struct var *module_var(struct module *m, const char *name, enum role role, struct type type); /* adds; NULL if taken */
 struct var *module_find(const struct module *m, const char *name);
-const char *graph_name(enum graph_kind kind);                   /* "train", "apply", "eval", "infer", "prepare" */
-const char *role_name(enum role role);                          /* "input", "target", "param", "frozen", "state", ... */
+const char *graph_name(enum graph_kind kind); /* "train", "apply", "eval", "infer", "prepare" */
+const char *role_name(enum role role);        /* "input", "target", "param", "frozen", "state", ... */
 
-struct graph *graph_new(struct module *m, enum graph_kind kind);        /* for GRAPH_BODY with no owner yet */
-struct value *graph_var(struct graph *g, struct var *v);                /* the value that reads it; not for bodies */
+struct graph *graph_new(struct module *m, enum graph_kind kind); /* for GRAPH_BODY with no owner yet */
+struct value *graph_var(struct graph *g, struct var *v);         /* the value that reads it; not for bodies */
 struct value *graph_param(struct graph *body, struct type type, const char *name);
-void graph_yield(struct graph *body, struct value *const *values, int count);   /* sets or replaces the yields */
+void graph_yield(struct graph *body, struct value *const *values, int count); /* sets or replaces the yields */
 
 /* Makes an operation before `before` (NULL: at the end). Attributes are copied. Results get types from infer.c, which
  * build.h calls; use build.h rather than this. */
 struct node *node_new(struct graph *g, struct node *before, enum op op, struct value *const *operands, int count,
                       const struct attr *attrs, int attr_count, int results);
 void node_add_body(struct node *n, struct graph *body);
-void node_remove(struct node *n);                               /* nothing may use its results */
+void node_remove(struct node *n); /* nothing may use its results */
 void node_move(struct node *n, struct node *before);
 void node_set_operand(struct node *n, int index, struct value *v);
-void node_add_operand(struct node *n, struct value *v);         /* at the end; for variadic operations */
+void node_add_operand(struct node *n, struct value *v); /* at the end; for variadic operations */
 struct value *node_add_result(struct node *n, struct type type);
 void node_drop_operand(struct node *n, int index);
 struct value *operand(const struct node *n, int index);
-void value_replace(struct value *old, struct value *with);      /* in every use, yields too */
+void value_replace(struct value *old, struct value *with); /* in every use, yields too */
 bool value_used(const struct value *v);
 int value_use_count(const struct value *v);
 
@@ -209,7 +220,7 @@ int64_t attr_int(const struct node *n, const char *name);
 double attr_real(const struct node *n, const char *name);
 bool attr_bool(const struct node *n, const char *name);
 const char *attr_word(const struct node *n, const char *name);
-const int64_t *attr_ints(const struct node *n, const char *name, int *count);   /* count may be NULL */
+const int64_t *attr_ints(const struct node *n, const char *name, int *count); /* count may be NULL */
 const struct dim *attr_dims(const struct node *n, const char *name, int *count);
 bool attr_equal(const struct attr *a, const struct attr *b);
 
@@ -217,7 +228,7 @@ bool attr_equal(const struct attr *a, const struct attr *b);
  * module graph); value->data of from's parameters and variables must hold what they become in `to` (for variables
  * NULL: graph_var(to, var)). Afterwards value->data of every copied result holds its copy. */
 void graph_copy_into(struct graph *from, struct graph *to, struct node *before);
-struct graph *graph_copy(struct graph *from);                   /* a body, whole, with no owner */
+struct graph *graph_copy(struct graph *from); /* a body, whole, with no owner */
 
 /* The scalar constant's value, if v is one, through broadcast, reshape and cast. */
 bool value_constant(const struct value *v, double *out);

@@ -8,8 +8,8 @@
 struct inference {
     const struct node *n;
     struct arena *arena;
-    struct type x[MAX_OPERAND_NAMES];       /* of the first operands */
-    struct type *type;                      /* of the results: `few`, or an array where there are more */
+    struct type x[MAX_OPERAND_NAMES]; /* of the first operands */
+    struct type *type;                /* of the results: `few`, or an array where there are more */
     struct type few[2];
     int results;
 };
@@ -21,12 +21,12 @@ typedef bool infer_rule(struct inference *f);
 
 /* Reports what is wrong at the operation's place, led by its name; returns false. */
 bool wrong(const struct inference *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
-const char *shown(const struct inference *f, struct type t);            /* "f32[N,3]" */
-const char *shape_of(const struct inference *f, struct type t);         /* "[N,3]" */
+const char *shown(const struct inference *f, struct type t);    /* "f32[N,3]" */
+const char *shape_of(const struct inference *f, struct type t); /* "[N,3]" */
 bool want_dtype(const struct inference *f, int operand, enum dtype d);
 bool want_rank(const struct inference *f, int operand, int least, int most);
 bool want_axis(const struct inference *f, int64_t axis, int rank);
-bool want_fixed(const struct inference *f, struct type t, int64_t axis);    /* that axis is no multiple of N */
+bool want_fixed(const struct inference *f, struct type t, int64_t axis); /* that axis is no multiple of N */
 
 infer_rule infer_matmul, infer_conv, infer_conv_dx, infer_conv_dw, infer_maxpool, infer_maxpool_dx, infer_avgpool,
     infer_avgpool_dx, infer_gather, infer_scatter_add, infer_take_along, infer_put_along, infer_one_hot, infer_scan,

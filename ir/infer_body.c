@@ -47,8 +47,7 @@ static bool check_backward(const struct inference *f, int64_t returned)
     for (int i = 0; i < operands; i++)
         if (!is_gradient(back->yield[i], operand(f->n, i)->type))
             return wrong(f, "has a backward whose value %d is %s, but the input is %s", i + 1,
-                         shown(f, back->yield[i]->type),
-                         shown(f, operand(f->n, i)->type));
+                         shown(f, back->yield[i]->type), shown(f, operand(f->n, i)->type));
     return true;
 }
 

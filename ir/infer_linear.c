@@ -314,17 +314,15 @@ static bool agree_but(const struct inference *f, int64_t axis)
 {
     struct type like = f->x[1];
     like.dim[axis] = f->x[0].dim[axis];
-    return shape_equal(like, f->x[0]) ||
-           wrong(f, "needs shapes that agree but for axis %lld: %s and %s", (long long)axis, shape_of(f, f->x[0]),
-                 shape_of(f, f->x[1]));
+    return shape_equal(like, f->x[0]) || wrong(f, "needs shapes that agree but for axis %lld: %s and %s",
+                                               (long long)axis, shape_of(f, f->x[0]), shape_of(f, f->x[1]));
 }
 
 bool infer_take_along(struct inference *f)
 {
     int64_t axis = attr_int(f->n, "axis");
     if (!want_dtype(f, 1, DT_I32) || !want_axis(f, axis, f->x[0].rank) ||
-        !want_rank(f, 1, f->x[0].rank, f->x[0].rank) ||
-        !want_fixed(f, f->x[0], axis) || !agree_but(f, axis))
+        !want_rank(f, 1, f->x[0].rank, f->x[0].rank) || !want_fixed(f, f->x[0], axis) || !agree_but(f, axis))
         return false;
     f->type[0] = type_with(f->x[1], f->x[0].dtype);
     return true;

@@ -8,7 +8,7 @@
 /* print.c: the dump of README.md. What parse reads back prints as the same text. `only`: one graph, or NULL for all. */
 void print_module(struct text *t, const struct module *m);
 void print_graph(struct text *t, const struct graph *g, bool all_variables);
-void print_ops(struct text *t);                                     /* --print-ops: a signature a line */
+void print_ops(struct text *t); /* --print-ops: a signature a line */
 
 /* parse.c: NULL after errors. `file` names the text in messages. */
 struct module *parse_module(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text);
@@ -21,7 +21,7 @@ bool verify_module(struct module *m);
 struct tensor {
     struct type type;
     int64_t count;
-    double *data;               /* row-major */
+    double *data; /* row-major */
 };
 
 /* A module's variables with contents, at batch size n. Arrays are indexed by var->index. */
@@ -30,18 +30,19 @@ struct store {
     struct arena *arena;
     int64_t n;
     uint64_t seed;
-    uint64_t step;              /* for random numbers; also the contents of the ROLE_STEP variable */
-    double lr_override;         /* negative: the model's own */
+    uint64_t step;      /* for random numbers; also the contents of the ROLE_STEP variable */
+    double lr_override; /* negative: the model's own */
     struct tensor *var;
 };
 
-struct store *store_new(struct arena *a, struct module *m, int64_t n, uint64_t seed);   /* parameters initialised, all else 0 */
+struct store *store_new(struct arena *a, struct module *m, int64_t n,
+                        uint64_t seed); /* parameters initialised, all else 0 */
 
 struct run_result {
-    struct tensor loss;         /* count 0: none */
+    struct tensor loss; /* count 0: none */
     struct tensor *output, *metric;
     int outputs, metrics;
-    const char *error;          /* NULL, or what is wrong with the data (an index out of range) */
+    const char *error; /* NULL, or what is wrong with the data (an index out of range) */
 };
 
 /* Runs a graph: reads and writes the store's variables, gives outputs, metrics and loss. */

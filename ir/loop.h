@@ -39,37 +39,48 @@ struct lkernel;
 enum lspace { SPACE_ARGUMENT, SPACE_ARRAY, SPACE_TILE };
 
 struct lbuf {
-    const char *name;               /* unique in the kernel, a C identifier */
+    const char *name; /* unique in the kernel, a C identifier */
     enum lspace space;
     enum dtype dtype;
     int rank;
-    struct dim shape[MAX_RANK];     /* physical, row-major */
-    bool read, written;             /* of arguments; kept by lx_load and ls_store */
-    int epoch;                      /* stores so far: a load behind a store is another expression */
-    struct value *value;            /* of arguments: the operand or result of the group it stands for (NULL: none) */
+    struct dim shape[MAX_RANK]; /* physical, row-major */
+    bool read, written;         /* of arguments; kept by lx_load and ls_store */
+    int epoch;                  /* stores so far: a load behind a store is another expression */
+    struct value *value;        /* of arguments: the operand or result of the group it stands for (NULL: none) */
     struct lkernel *kernel;
     void *data;
     struct lbuf *next;
 };
 
-struct lvar {                       /* a loop variable, or an i32 parameter (a scan's step), which is not negative */
+struct lvar { /* a loop variable, or an i32 parameter (a scan's step), which is not negative */
     const char *name;
-    struct ls *loop;                /* NULL: a parameter */
+    struct ls *loop; /* NULL: a parameter */
 };
 
 enum lx_kind {
-    LX_INT, LX_REAL, LX_FLAG,       /* constants: i, real, i (0 or 1) */
-    LX_VAR, LX_BATCH,               /* loop variable; n, the number of samples of the call */
-    LX_IADD, LX_ISUB, LX_IMUL, LX_IDIV, LX_IMOD, LX_IMIN, LX_IMAX,  /* indices; divisors are positive, rounding down */
-    LX_ILT, LX_ILE, LX_IEQ,         /* of indices, giving bool */
-    LX_ELEM,                        /* an elementwise operation `op`; cast: to dtype */
-    LX_FMA,                         /* a * b + c, NN_FMA */
-    LX_LOAD,                        /* buf[arg...] */
-    LX_LET,                         /* the name of an LS_LET */
-    LX_GUARD,                       /* arg[0] ? arg[1] : arg[2]; only the branch taken is evaluated */
-    LX_FOLD,                        /* the 16 elements of buf (an ARRAY [16]) folded by op: add, mul, max, min */
-    LX_RANDOM,                      /* the element arg[0] of random operation `op` with attributes attr */
-    LX_HYPER                        /* a scalar operation `op` (learning_rate, ...) of the step arg[0] */
+    LX_INT,
+    LX_REAL,
+    LX_FLAG, /* constants: i, real, i (0 or 1) */
+    LX_VAR,
+    LX_BATCH, /* loop variable; n, the number of samples of the call */
+    LX_IADD,
+    LX_ISUB,
+    LX_IMUL,
+    LX_IDIV,
+    LX_IMOD,
+    LX_IMIN,
+    LX_IMAX, /* indices; divisors are positive, rounding down */
+    LX_ILT,
+    LX_ILE,
+    LX_IEQ,    /* of indices, giving bool */
+    LX_ELEM,   /* an elementwise operation `op`; cast: to dtype */
+    LX_FMA,    /* a * b + c, NN_FMA */
+    LX_LOAD,   /* buf[arg...] */
+    LX_LET,    /* the name of an LS_LET */
+    LX_GUARD,  /* arg[0] ? arg[1] : arg[2]; only the branch taken is evaluated */
+    LX_FOLD,   /* the 16 elements of buf (an ARRAY [16]) folded by op: add, mul, max, min */
+    LX_RANDOM, /* the element arg[0] of random operation `op` with attributes attr */
+    LX_HYPER   /* a scalar operation `op` (learning_rate, ...) of the step arg[0] */
 };
 
 struct lx {
@@ -78,9 +89,9 @@ struct lx {
     enum op op;
     int args;
     struct lx **arg;
-    int64_t i;                      /* LX_INT, LX_FLAG; of LX_LOAD and LX_FOLD the buffer's epoch */
+    int64_t i; /* LX_INT, LX_FLAG; of LX_LOAD and LX_FOLD the buffer's epoch */
     double real;
-    int64_t low, high;              /* of i32 and u8: bounds of what it can be, n being 1..N */
+    int64_t low, high; /* of i32 and u8: bounds of what it can be, n being 1..N */
     struct lvar *var;
     struct lbuf *buf;
     struct ls *let;
@@ -97,7 +108,7 @@ enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS };
 
 enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL };
 
-struct lblock {                     /* a list of statements */
+struct lblock { /* a list of statements */
     struct ls *first, *last;
 };
 
@@ -110,12 +121,12 @@ struct ls {
     int64_t step;
     enum licence licence;
     enum way way;
-    struct lblock body;             /* LS_IF: what runs where the condition holds; `other` else */
+    struct lblock body; /* LS_IF: what runs where the condition holds; `other` else */
     struct lblock other;
     /* LS_LET: name = value, once; LS_STORE: buf[index...] = value; LS_LOCAL: declares buf, value NULL or what a scalar
      * starts as; LS_IF: value is the condition */
     const char *name;
-    struct lx *value, *reference;   /* LS_LET: the LX_LET that names it */
+    struct lx *value, *reference; /* LS_LET: the LX_LET that names it */
     struct lbuf *buf;
     struct lx *index[MAX_RANK];
     int id;
@@ -125,18 +136,18 @@ struct ls {
 struct lkernel {
     struct arena *arena;
     struct names *names;
-    const char *name;               /* a C identifier, unique in the module */
-    const char *origin;             /* "lenet.net:10  linear -> relu" */
+    const char *name;   /* a C identifier, unique in the module */
+    const char *origin; /* "lenet.net:10  linear -> relu" */
     bool f64;
-    int64_t batch;                  /* N: for sizes */
-    struct lbuf *buffers, **last_buffer;        /* arguments in order, then locals in order of declaration */
-    struct lvar **param;            /* i32 parameters */
+    int64_t batch;                       /* N: for sizes */
+    struct lbuf *buffers, **last_buffer; /* arguments in order, then locals in order of declaration */
+    struct lvar **param;                 /* i32 parameters */
     int params;
     struct lblock body;
-    double macs, bytes;             /* at n = N, for -v and bench */
-    struct lx **table;              /* of the hash-consing */
+    double macs, bytes; /* at n = N, for -v and bench */
+    struct lx **table;  /* of the hash-consing */
     size_t table_size, expressions;
-    const char **used;              /* the names given: no two things of a kernel share one */
+    const char **used; /* the names given: no two things of a kernel share one */
     size_t used_capacity;
     int names_given;
 };
@@ -146,7 +157,7 @@ struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *na
                             bool f64);
 struct lbuf *lbuf_argument(struct lkernel *k, const char *name, struct type t, struct value *stands_for);
 struct lbuf *lbuf_local(struct lkernel *k, struct lblock *b, const char *name, enum lspace space, enum dtype dtype,
-                        int rank, const struct dim *shape);                 /* declares it at the end of b */
+                        int rank, const struct dim *shape); /* declares it at the end of b */
 struct lbuf *lbuf_scalar(struct lkernel *k, struct lblock *b, const char *name, enum dtype dtype, struct lx *start);
 struct lvar *lkernel_param(struct lkernel *k, const char *name);
 
@@ -155,7 +166,7 @@ struct lx *lx_real(struct lkernel *k, double x);
 struct lx *lx_flag(struct lkernel *k, bool x);
 struct lx *lx_var(struct lkernel *k, struct lvar *v);
 struct lx *lx_batch(struct lkernel *k);
-struct lx *lx_dim(struct lkernel *k, struct dim d);                         /* k or k * n */
+struct lx *lx_dim(struct lkernel *k, struct dim d); /* k or k * n */
 /* LX_IADD ... LX_IEQ, folded and simplified (loop_index.c). */
 struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b);
 struct lx *lx_elem(struct lkernel *k, enum op op, enum dtype result, struct lx *const *args, int count);
@@ -168,7 +179,7 @@ struct lx *lx_random(struct lkernel *k, enum op op, const struct attr *attr, int
 struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *step);
 
 struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end,
-                   int64_t step, enum licence licence);                     /* appended to b; fill ->body */
+                   int64_t step, enum licence licence); /* appended to b; fill ->body */
 struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name, struct lx *value);
 void ls_store(struct lkernel *k, struct lblock *b, struct lbuf *buf, struct lx *const *index, struct lx *value);
 struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);
@@ -176,14 +187,14 @@ struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);
 /* loop_print.c, loop_parse.c, loop_verify.c, loop_eval.c */
 void print_kernel(struct text *t, const struct lkernel *k);
 struct lkernel *parse_kernels(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text,
-                              struct lkernel **all[], int *count);          /* the first, or NULL after errors */
+                              struct lkernel **all[], int *count); /* the first, or NULL after errors */
 bool verify_kernel(struct lkernel *k, struct diag *d);
 struct loop_run {
     int64_t n;
     uint64_t seed, step;
-    double lr_override;             /* negative: the model's own */
-    const int64_t *param;           /* of lkernel.param */
-    double **argument;              /* one array an argument, in order; reals of an f32 kernel are not rounded */
+    double lr_override;   /* negative: the model's own */
+    const int64_t *param; /* of lkernel.param */
+    double **argument;    /* one array an argument, in order; reals of an f32 kernel are not rounded */
 };
 /* An access out of bounds is a bug(). */
 void eval_kernel(struct arena *a, const struct lkernel *k, const struct loop_run *r);

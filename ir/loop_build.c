@@ -12,10 +12,11 @@
 
 /* What C or the printer means by these words. */
 static const char *const taken_words[] = {
-    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
-    "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
-    "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm", "typeof", "bool",
-    "true", "false", "n", "run", "inf", "nan", "unix", "linux", "NULL",
+    "auto",     "break",  "case",     "char",   "const",  "continue", "default", "do",     "double",  "else",
+    "enum",     "extern", "float",    "for",    "goto",   "if",       "inline",  "int",    "long",    "register",
+    "restrict", "return", "short",    "signed", "sizeof", "static",   "struct",  "switch", "typedef", "union",
+    "unsigned", "void",   "volatile", "while",  "asm",    "typeof",   "bool",    "true",   "false",   "n",
+    "run",      "inf",    "nan",      "unix",   "linux",  "NULL",
 };
 
 static bool word_taken(const char *s)
@@ -211,9 +212,9 @@ static unsigned hash(const struct lx *x)
 
 static bool same(const struct lx *a, const struct lx *b)
 {
-    if (a->hash != b->hash || a->kind != b->kind || a->dtype != b->dtype || a->op != b->op || a->args != b->args
-            || a->i != b->i || real_bits(a->real) != real_bits(b->real) || a->var != b->var || a->buf != b->buf
-            || a->let != b->let || a->attrs != b->attrs)
+    if (a->hash != b->hash || a->kind != b->kind || a->dtype != b->dtype || a->op != b->op || a->args != b->args ||
+        a->i != b->i || real_bits(a->real) != real_bits(b->real) || a->var != b->var || a->buf != b->buf ||
+        a->let != b->let || a->attrs != b->attrs)
         return false;
     for (int i = 0; i < a->args; i++) {
         if (a->arg[i] != b->arg[i])
@@ -265,35 +266,35 @@ struct lx *lx_make(struct lkernel *k, const struct lx *like)
 
 struct lx *lx_raw(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b)
 {
-    struct lx *args[] = {a, b};
+    struct lx *args[] = { a, b };
     enum dtype t = kind == LX_ILT || kind == LX_ILE || kind == LX_IEQ ? DT_BOOL : DT_I32;
 
-    return lx_make(k, &(struct lx){.kind = kind, .dtype = t, .args = 2, .arg = args});
+    return lx_make(k, &(struct lx){ .kind = kind, .dtype = t, .args = 2, .arg = args });
 }
 
 struct lx *lx_int(struct lkernel *k, int64_t i)
 {
-    return lx_make(k, &(struct lx){.kind = LX_INT, .dtype = DT_I32, .i = i});
+    return lx_make(k, &(struct lx){ .kind = LX_INT, .dtype = DT_I32, .i = i });
 }
 
 struct lx *lx_real(struct lkernel *k, double x)
 {
-    return lx_make(k, &(struct lx){.kind = LX_REAL, .dtype = DT_REAL, .real = x});
+    return lx_make(k, &(struct lx){ .kind = LX_REAL, .dtype = DT_REAL, .real = x });
 }
 
 struct lx *lx_flag(struct lkernel *k, bool x)
 {
-    return lx_make(k, &(struct lx){.kind = LX_FLAG, .dtype = DT_BOOL, .i = x});
+    return lx_make(k, &(struct lx){ .kind = LX_FLAG, .dtype = DT_BOOL, .i = x });
 }
 
 struct lx *lx_var(struct lkernel *k, struct lvar *v)
 {
-    return lx_make(k, &(struct lx){.kind = LX_VAR, .dtype = DT_I32, .var = v});
+    return lx_make(k, &(struct lx){ .kind = LX_VAR, .dtype = DT_I32, .var = v });
 }
 
 struct lx *lx_batch(struct lkernel *k)
 {
-    return lx_make(k, &(struct lx){.kind = LX_BATCH, .dtype = DT_I32});
+    return lx_make(k, &(struct lx){ .kind = LX_BATCH, .dtype = DT_I32 });
 }
 
 struct lx *lx_dim(struct lkernel *k, struct dim d)
@@ -326,14 +327,14 @@ struct lx *lx_elem(struct lkernel *k, enum op op, enum dtype dtype, struct lx *c
         return args[0];
     for (int i = 0; i < count; i++)
         arg[i] = args[i];
-    return lx_make(k, &(struct lx){.kind = LX_ELEM, .dtype = dtype, .op = op, .args = count, .arg = arg});
+    return lx_make(k, &(struct lx){ .kind = LX_ELEM, .dtype = dtype, .op = op, .args = count, .arg = arg });
 }
 
 struct lx *lx_fma(struct lkernel *k, struct lx *a, struct lx *b, struct lx *c)
 {
-    struct lx *args[] = {a, b, c};
+    struct lx *args[] = { a, b, c };
 
-    return lx_make(k, &(struct lx){.kind = LX_FMA, .dtype = DT_REAL, .args = 3, .arg = args});
+    return lx_make(k, &(struct lx){ .kind = LX_FMA, .dtype = DT_REAL, .args = 3, .arg = args });
 }
 
 struct lx *lx_load(struct lkernel *k, struct lbuf *buf, struct lx *const *index)
@@ -343,37 +344,42 @@ struct lx *lx_load(struct lkernel *k, struct lbuf *buf, struct lx *const *index)
     for (int i = 0; i < buf->rank; i++)
         args[i] = index[i];
     buf->read = true;
-    return lx_make(k, &(struct lx){.kind = LX_LOAD, .dtype = buf->dtype, .buf = buf, .i = buf->epoch,
-                                   .args = buf->rank, .arg = args});
+    return lx_make(
+        k, &(struct lx){
+               .kind = LX_LOAD, .dtype = buf->dtype, .buf = buf, .i = buf->epoch, .args = buf->rank, .arg = args });
 }
 
 struct lx *lx_guard(struct lkernel *k, struct lx *condition, struct lx *then, struct lx *otherwise)
 {
-    struct lx *args[] = {condition, then, otherwise};
+    struct lx *args[] = { condition, then, otherwise };
 
     if (condition->kind == LX_FLAG)
         return condition->i ? then : otherwise;
     if (then == otherwise)
         return then;
-    return lx_make(k, &(struct lx){.kind = LX_GUARD, .dtype = then->dtype, .args = 3, .arg = args});
+    return lx_make(k, &(struct lx){ .kind = LX_GUARD, .dtype = then->dtype, .args = 3, .arg = args });
 }
 
 struct lx *lx_fold(struct lkernel *k, enum op op, struct lbuf *lanes)
 {
     lanes->read = true;
-    return lx_make(k, &(struct lx){.kind = LX_FOLD, .dtype = lanes->dtype, .op = op, .buf = lanes, .i = lanes->epoch});
+    return lx_make(k,
+                   &(struct lx){ .kind = LX_FOLD, .dtype = lanes->dtype, .op = op, .buf = lanes, .i = lanes->epoch });
 }
 
 struct lx *lx_random(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *element)
 {
-    return lx_make(k, &(struct lx){.kind = LX_RANDOM, .dtype = DT_REAL, .op = op, .attr = attr, .attrs = attrs,
-                                   .args = 1, .arg = &element});
+    return lx_make(
+        k,
+        &(struct lx){
+            .kind = LX_RANDOM, .dtype = DT_REAL, .op = op, .attr = attr, .attrs = attrs, .args = 1, .arg = &element });
 }
 
 struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *step)
 {
-    return lx_make(k, &(struct lx){.kind = LX_HYPER, .dtype = DT_REAL, .op = op, .attr = attr, .attrs = attrs,
-                                   .args = 1, .arg = &step});
+    return lx_make(
+        k, &(struct lx){
+               .kind = LX_HYPER, .dtype = DT_REAL, .op = op, .attr = attr, .attrs = attrs, .args = 1, .arg = &step });
 }
 
 /* --- statements --------------------------------------------------------------------------------------------------- */
@@ -401,7 +407,7 @@ struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *wanted, struc
 
     s->name = fresh_name(k, wanted);
     s->value = value;
-    s->reference = lx_make(k, &(struct lx){.kind = LX_LET, .dtype = value->dtype, .let = s});
+    s->reference = lx_make(k, &(struct lx){ .kind = LX_LET, .dtype = value->dtype, .let = s });
     return s->reference;
 }
 

@@ -14,7 +14,7 @@ struct eval {
     const struct lkernel *k;
     const struct loop_run *run;
     struct arena *arena;
-    struct memory *memory;              /* by buffer, which carries its number in its scratch */
+    struct memory *memory; /* by buffer, which carries its number in its scratch */
 };
 
 /* Values of variables and lets live in their statements' scratch for the time of the run. */
@@ -105,7 +105,8 @@ static double elementwise(struct eval *e, const struct lx *x)
 static double value(struct eval *e, const struct lx *x)
 {
     switch (x->kind) {
-    case LX_INT: case LX_FLAG: return (double)x->i;
+    case LX_INT:
+    case LX_FLAG: return (double)x->i;
     case LX_REAL: return x->real;
     case LX_BATCH: return (double)e->run->n;
     case LX_VAR:
@@ -159,7 +160,10 @@ static void statement(struct eval *e, const struct ls *s)
     switch (s->kind) {
     case LS_LOOP: loop(e, s); break;
     case LS_LET: *slot(s->data) = value(e, s->value); break;
-    case LS_STORE: x = value(e, s->value); *element_at(e, s->buf, s->index) = x; break;
+    case LS_STORE:
+        x = value(e, s->value);
+        *element_at(e, s->buf, s->index) = x;
+        break;
     case LS_IF: block(e, value(e, s->value) != 0 ? &s->body : &s->other); break;
     case LS_LOCAL: local(e, s); break;
     }
@@ -182,7 +186,7 @@ static void give_slots(struct arena *a, const struct lblock *b)
 
 void eval_kernel(struct arena *a, const struct lkernel *k, const struct loop_run *r)
 {
-    struct eval e = {.k = k, .run = r, .arena = a};
+    struct eval e = { .k = k, .run = r, .arena = a };
     size_t buffers = 0, argument = 0;
 
     for (struct lbuf *b = k->buffers; b; b = b->next)

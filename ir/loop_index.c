@@ -59,7 +59,7 @@ static bool add_atom(struct lsum *s, struct lx *atom, int64_t factor)
     }
     if (s->terms == LSUM_MAX)
         return false;
-    s->term[s->terms++] = (struct lterm){atom, factor};
+    s->term[s->terms++] = (struct lterm){ atom, factor };
     return true;
 }
 
@@ -71,18 +71,15 @@ bool lsum_add(struct lsum *s, struct lx *x, int64_t factor)
         return true;
     switch (x->kind) {
     case LX_INT:
-        return !__builtin_mul_overflow(x->i, factor, &product)
-            && !__builtin_add_overflow(s->constant, product, &s->constant);
-    case LX_IADD:
-        return lsum_add(s, x->arg[0], factor) && lsum_add(s, x->arg[1], factor);
-    case LX_ISUB:
-        return factor != INT64_MIN && lsum_add(s, x->arg[0], factor) && lsum_add(s, x->arg[1], -factor);
+        return !__builtin_mul_overflow(x->i, factor, &product) &&
+               !__builtin_add_overflow(s->constant, product, &s->constant);
+    case LX_IADD: return lsum_add(s, x->arg[0], factor) && lsum_add(s, x->arg[1], factor);
+    case LX_ISUB: return factor != INT64_MIN && lsum_add(s, x->arg[0], factor) && lsum_add(s, x->arg[1], -factor);
     case LX_IMUL:
         if (x->arg[1]->kind != LX_INT)
             return add_atom(s, x, factor);
         return !__builtin_mul_overflow(x->arg[1]->i, factor, &product) && lsum_add(s, x->arg[0], product);
-    default:
-        return add_atom(s, x, factor);
+    default: return add_atom(s, x, factor);
     }
 }
 
@@ -120,14 +117,14 @@ static struct lx *rejoin(struct lkernel *k, const struct lterm *rest, const stru
     int64_t factor, product;
     struct lx *m = rest->atom, *d = whole->atom;
 
-    if (m->kind != LX_IMOD || m->arg[1]->kind != LX_INT
-            || __builtin_mul_overflow(rest->factor, m->arg[1]->i, &factor) || factor != whole->factor)
+    if (m->kind != LX_IMOD || m->arg[1]->kind != LX_INT ||
+        __builtin_mul_overflow(rest->factor, m->arg[1]->i, &factor) || factor != whole->factor)
         return NULL;
     if (d->kind == LX_IDIV && d->arg[0] == m->arg[0] && d->arg[1] == m->arg[1])
         return m->arg[0];
-    if (d->kind != LX_IMOD || d->arg[1]->kind != LX_INT || d->arg[0]->kind != LX_IDIV
-            || d->arg[0]->arg[0] != m->arg[0] || d->arg[0]->arg[1] != m->arg[1]
-            || __builtin_mul_overflow(m->arg[1]->i, d->arg[1]->i, &product))
+    if (d->kind != LX_IMOD || d->arg[1]->kind != LX_INT || d->arg[0]->kind != LX_IDIV ||
+        d->arg[0]->arg[0] != m->arg[0] || d->arg[0]->arg[1] != m->arg[1] ||
+        __builtin_mul_overflow(m->arg[1]->i, d->arg[1]->i, &product))
         return NULL;
     return lx_index(k, LX_IMOD, m->arg[0], lx_int(k, product));
 }
@@ -138,7 +135,7 @@ static bool rejoin_one(struct lkernel *k, struct lsum *s)
     for (int i = 0; i < s->terms; i++) {
         for (int j = 0; j < s->terms; j++) {
             struct lx *joined = i == j ? NULL : rejoin(k, &s->term[i], &s->term[j]);
-            struct lsum next = {.constant = s->constant};
+            struct lsum next = { .constant = s->constant };
             if (!joined)
                 continue;
             for (int t = 0; t < s->terms; t++) {
@@ -204,7 +201,7 @@ static struct lx *add(struct lkernel *k, enum lx_kind kind, struct lx *a, struct
 
 static struct lx *scale(struct lkernel *k, struct lx *x, struct lx *by)
 {
-    struct lsum s = {.constant = 0};
+    struct lsum s = { .constant = 0 };
 
     return lsum_add(&s, x, by->i) ? lsum_build(k, &s) : lx_raw(k, LX_IMUL, x, by);
 }
@@ -223,7 +220,7 @@ static bool is_sum(const struct lx *x)
 /* The product of a sum and an atom is distributed; that of two sums stays. */
 static struct lx *multiply(struct lkernel *k, struct lx *a, struct lx *b)
 {
-    struct lsum s = {.constant = 0}, p, q;
+    struct lsum s = { .constant = 0 }, p, q;
 
     if (a->kind == LX_INT || (b->kind != LX_INT && is_sum(b) && !is_sum(a))) {
         struct lx *swap = a;
@@ -236,8 +233,8 @@ static struct lx *multiply(struct lkernel *k, struct lx *a, struct lx *b)
         return lx_raw(k, LX_IMUL, a, b);
     for (int i = 0; i < p.terms; i++) {
         int64_t factor;
-        if (__builtin_mul_overflow(p.term[i].factor, q.term[0].factor, &factor)
-                || !lsum_add(&s, product(k, p.term[i].atom, q.term[0].atom), factor))
+        if (__builtin_mul_overflow(p.term[i].factor, q.term[0].factor, &factor) ||
+            !lsum_add(&s, product(k, p.term[i].atom, q.term[0].atom), factor))
             return lx_raw(k, LX_IMUL, a, b);
     }
     return lsum_add(&s, b, p.constant) ? lsum_build(k, &s) : lx_raw(k, LX_IMUL, a, b);
@@ -251,18 +248,19 @@ static void split(const struct lsum *x, int64_t c, struct lsum *whole, struct ls
 {
     int64_t low, high;
 
-    *whole = *rest = (struct lsum){.constant = 0};
+    *whole = *rest = (struct lsum){ .constant = 0 };
     for (int i = 0; i < x->terms; i++) {
         struct lterm t = x->term[i];
         if (t.factor % c == 0)
-            whole->term[whole->terms++] = (struct lterm){t.atom, t.factor / c};
+            whole->term[whole->terms++] = (struct lterm){ t.atom, t.factor / c };
         else
             rest->term[rest->terms++] = t;
     }
     rest->constant = x->constant;
     lsum_range(rest, &low, &high);
     whole->constant = floor_div(low, c) == floor_div(high, c) && low > -FAR && high < FAR
-                    ? floor_div(low, c) : floor_div(rest->constant, c);
+                          ? floor_div(low, c)
+                          : floor_div(rest->constant, c);
     rest->constant -= whole->constant * c;
 }
 
@@ -333,8 +331,8 @@ static bool drop_inner_mod(struct lsum *s, int64_t c)
     for (int i = 0; i < s->terms; i++) {
         struct lterm t = s->term[i];
         int64_t product;
-        if (t.atom->kind != LX_IMOD || t.atom->arg[1]->kind != LX_INT
-                || __builtin_mul_overflow(t.factor, t.atom->arg[1]->i, &product) || product % c)
+        if (t.atom->kind != LX_IMOD || t.atom->arg[1]->kind != LX_INT ||
+            __builtin_mul_overflow(t.factor, t.atom->arg[1]->i, &product) || product % c)
             continue;
         term_remove(s, i);
         return lsum_add(s, t.atom->arg[0], t.factor);
@@ -361,7 +359,7 @@ static struct lx *modulo(struct lkernel *k, struct lx *a, int64_t c)
     g = reduce(&rest, c);
     if (g == 1)
         return lx_raw(k, LX_IMOD, lsum_build(k, &rest), lx_int(k, c));
-    x = (struct lsum){.constant = floor_mod(low_digit, g)};
+    x = (struct lsum){ .constant = floor_mod(low_digit, g) };
     if (!lsum_add(&x, modulo(k, lsum_build(k, &rest), c / g), g))
         return lx_raw(k, LX_IMOD, a, lx_int(k, c));
     return lsum_build(k, &x);
@@ -370,7 +368,7 @@ static struct lx *modulo(struct lkernel *k, struct lx *a, int64_t c)
 /* By n: what is left of x beside multiples of n goes where it is a variable of a loop from 0 to n. */
 static struct lx *by_batch(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *n)
 {
-    struct lsum x, whole = {.constant = 0}, rest = {.constant = 0};
+    struct lsum x, whole = { .constant = 0 }, rest = { .constant = 0 };
     const struct lx *v;
 
     if (!lsum_of(&x, a))
@@ -380,14 +378,14 @@ static struct lx *by_batch(struct lkernel *k, enum lx_kind kind, struct lx *a, s
         if (t.atom == n)
             whole.constant = t.factor;
         else if (t.atom->kind == LX_IMUL && t.atom->arg[1] == n)
-            whole.term[whole.terms++] = (struct lterm){t.atom->arg[0], t.factor};
+            whole.term[whole.terms++] = (struct lterm){ t.atom->arg[0], t.factor };
         else
             rest.term[rest.terms++] = t;
     }
     rest.constant = x.constant;
     v = rest.terms == 1 && rest.term[0].factor == 1 && !rest.constant ? rest.term[0].atom : NULL;
-    if ((rest.terms || rest.constant)
-            && !(v && v->kind == LX_VAR && v->low >= 0 && v->var->loop && v->var->loop->end == n))
+    if ((rest.terms || rest.constant) &&
+        !(v && v->kind == LX_VAR && v->low >= 0 && v->var->loop && v->var->loop->end == n))
         return lx_raw(k, kind, a, n);
     return lsum_build(k, kind == LX_IDIV ? &whole : &rest);
 }
@@ -470,11 +468,16 @@ static struct lx *compare(struct lkernel *k, enum lx_kind kind, struct lx *a, st
 struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b)
 {
     switch (kind) {
-    case LX_IADD: case LX_ISUB: return add(k, kind, a, b);
+    case LX_IADD:
+    case LX_ISUB: return add(k, kind, a, b);
     case LX_IMUL: return multiply(k, a, b);
-    case LX_IDIV: case LX_IMOD: return quotient(k, kind, a, b);
-    case LX_IMIN: case LX_IMAX: return extreme(k, kind, a, b);
-    case LX_ILT: case LX_ILE: case LX_IEQ: return compare(k, kind, a, b);
+    case LX_IDIV:
+    case LX_IMOD: return quotient(k, kind, a, b);
+    case LX_IMIN:
+    case LX_IMAX: return extreme(k, kind, a, b);
+    case LX_ILT:
+    case LX_ILE:
+    case LX_IEQ: return compare(k, kind, a, b);
     default: bug("no index operation: %d", (int)kind);
     }
 }
@@ -483,8 +486,8 @@ struct lx *lx_index(struct lkernel *k, enum lx_kind kind, struct lx *a, struct l
 
 static void bounds_of_product(struct lx *x, const struct lx *a, const struct lx *b)
 {
-    int64_t p[4] = {bound_mul(a->low, b->low), bound_mul(a->low, b->high),
-                    bound_mul(a->high, b->low), bound_mul(a->high, b->high)};
+    int64_t p[4] = { bound_mul(a->low, b->low), bound_mul(a->low, b->high), bound_mul(a->high, b->low),
+                     bound_mul(a->high, b->high) };
 
     x->low = x->high = p[0];
     for (int i = 1; i < 4; i++) {
@@ -522,16 +525,36 @@ void lx_bounds(struct lkernel *k, struct lx *x)
     x->low = x->dtype == DT_U8 || x->dtype == DT_BOOL ? 0 : INT32_MIN;
     x->high = x->dtype == DT_U8 ? 255 : x->dtype == DT_BOOL ? 1 : INT32_MAX;
     switch (x->kind) {
-    case LX_INT: case LX_FLAG: x->low = x->high = saturate(x->i); break;
+    case LX_INT:
+    case LX_FLAG: x->low = x->high = saturate(x->i); break;
     case LX_VAR: bounds_of_variable(x, x->var); break;
-    case LX_BATCH: x->low = 1; x->high = k->batch; break;
-    case LX_IADD: x->low = saturate(a->low + b->low); x->high = saturate(a->high + b->high); break;
-    case LX_ISUB: x->low = saturate(a->low - b->high); x->high = saturate(a->high - b->low); break;
+    case LX_BATCH:
+        x->low = 1;
+        x->high = k->batch;
+        break;
+    case LX_IADD:
+        x->low = saturate(a->low + b->low);
+        x->high = saturate(a->high + b->high);
+        break;
+    case LX_ISUB:
+        x->low = saturate(a->low - b->high);
+        x->high = saturate(a->high - b->low);
+        break;
     case LX_IMUL: bounds_of_product(x, a, b); break;
-    case LX_IDIV: case LX_IMOD: bounds_of_quotient(x, a, b); break;
-    case LX_IMIN: x->low = a->low < b->low ? a->low : b->low; x->high = a->high < b->high ? a->high : b->high; break;
-    case LX_IMAX: x->low = a->low > b->low ? a->low : b->low; x->high = a->high > b->high ? a->high : b->high; break;
-    case LX_LET: x->low = x->let->value->low; x->high = x->let->value->high; break;
+    case LX_IDIV:
+    case LX_IMOD: bounds_of_quotient(x, a, b); break;
+    case LX_IMIN:
+        x->low = a->low < b->low ? a->low : b->low;
+        x->high = a->high < b->high ? a->high : b->high;
+        break;
+    case LX_IMAX:
+        x->low = a->low > b->low ? a->low : b->low;
+        x->high = a->high > b->high ? a->high : b->high;
+        break;
+    case LX_LET:
+        x->low = x->let->value->low;
+        x->high = x->let->value->high;
+        break;
     default: break;
     }
 }

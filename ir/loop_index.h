@@ -13,20 +13,20 @@ enum { LSUM_MAX = 24 };
 
 struct lterm {
     struct lx *atom;
-    int64_t factor;                 /* not 0 */
+    int64_t factor; /* not 0 */
 };
 
 struct lsum {
-    struct lterm term[LSUM_MAX];    /* no atom twice, in order of appearance */
+    struct lterm term[LSUM_MAX]; /* no atom twice, in order of appearance */
     int terms;
     int64_t constant;
 };
 
 /* False where there are too many terms or a factor leaves 64 bits; then *s is of no use. */
 bool lsum_of(struct lsum *s, struct lx *x);
-bool lsum_add(struct lsum *s, struct lx *x, int64_t factor);        /* s += factor * x */
+bool lsum_add(struct lsum *s, struct lx *x, int64_t factor); /* s += factor * x */
 void lsum_range(const struct lsum *s, int64_t *low, int64_t *high);
-int64_t lsum_factor(const struct lsum *s, const struct lx *atom);   /* 0: not in it */
+int64_t lsum_factor(const struct lsum *s, const struct lx *atom); /* 0: not in it */
 struct lx *lsum_build(struct lkernel *k, const struct lsum *s);
 
 /* The element of buf in row-major order that these indices name. */

@@ -16,8 +16,8 @@ int64_t loop_trips(const struct ls *loop)
 {
     int64_t span;
 
-    if (loop->begin->kind != LX_INT || loop->end->kind != LX_INT
-            || __builtin_sub_overflow(loop->end->i, loop->begin->i, &span))
+    if (loop->begin->kind != LX_INT || loop->end->kind != LX_INT ||
+        __builtin_sub_overflow(loop->end->i, loop->begin->i, &span))
         return -1;
     return span <= 0 ? 0 : (span - 1) / loop->step + 1;
 }
@@ -136,7 +136,8 @@ static void check_args(struct lanes *l, const struct lx *x)
 static void check_varying(struct lanes *l, const struct lx *x)
 {
     switch (x->kind) {
-    case LX_IDIV: case LX_IMOD: refuse(l, "a division of indices has no form in lanes"); return;
+    case LX_IDIV:
+    case LX_IMOD: refuse(l, "a division of indices has no form in lanes"); return;
     case LX_LOAD: check_load(l, x); return;
     case LX_HYPER: refuse(l, "a scalar operation depends on the loop"); return;
     case LX_RANDOM:
@@ -147,8 +148,7 @@ static void check_varying(struct lanes *l, const struct lx *x)
         if (lanes_vary(l, x->arg[0]))
             refuse(l, "a guard differs between lanes");
         break;
-    default:
-        break;
+    default: break;
     }
     check_args(l, x);
 }
@@ -211,14 +211,17 @@ static void check_block(struct lanes *l, const struct lblock *b)
         case LS_IF: check_if(l, s); break;
         case LS_STORE: check_store(l, s); break;
         case LS_LOCAL: check_local(l, s); break;
-        case LS_LET: s->data = (void *)(uintptr_t)l->loop; check_value(l, s->value); break;
+        case LS_LET:
+            s->data = (void *)(uintptr_t)l->loop;
+            check_value(l, s->value);
+            break;
         }
     }
 }
 
 struct lanes lanes_of(struct lkernel *k, const struct ls *loop)
 {
-    struct lanes l = {.k = k, .loop = loop};
+    struct lanes l = { .k = k, .loop = loop };
 
     if (loop->licence != LICENCE_PAR)
         refuse(&l, "its iterations are ordered");

@@ -9,15 +9,15 @@
 struct lanes {
     struct lkernel *k;
     const struct ls *loop;
-    unsigned char *mark;            /* by expression: what is known of it */
+    unsigned char *mark; /* by expression: what is known of it */
     size_t marks;
-    const char *why;                /* what stands against running the loop in lanes; NULL: nothing */
+    const char *why; /* what stands against running the loop in lanes; NULL: nothing */
 };
 
 /* Walks the loop's body. */
 struct lanes lanes_of(struct lkernel *k, const struct ls *loop);
 bool lanes_vary(struct lanes *l, const struct lx *x);
-bool lanes_local(const struct lanes *l, const struct lbuf *buf);    /* a scalar declared in the loop: one a lane */
+bool lanes_local(const struct lanes *l, const struct lbuf *buf); /* a scalar declared in the loop: one a lane */
 
 /* How an address moves with the variable: 0 not at all, 1 to the next element, -1 in any other way. The first is of
  * flattened indices, the second of one index. */

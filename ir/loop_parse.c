@@ -44,7 +44,7 @@ static const char *new_name(struct loop_parser *p)
 
 static bool parse_dtype(struct loop_parser *p, enum dtype *out)
 {
-    static const enum dtype all[] = {DT_REAL, DT_I32, DT_U8, DT_BOOL};
+    static const enum dtype all[] = { DT_REAL, DT_I32, DT_U8, DT_BOOL };
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         *out = all[i];
@@ -57,7 +57,7 @@ static bool parse_dtype(struct loop_parser *p, enum dtype *out)
 
 bool loop_parse_dim(struct loop_parser *p, struct dim *d)
 {
-    *d = (struct dim){1, true};
+    *d = (struct dim){ 1, true };
     if (reader_accept(&p->r, "N"))
         return true;
     if (!reader_int(&p->r, &d->k))
@@ -91,7 +91,7 @@ static bool parse_shape(struct loop_parser *p, struct type *t)
 /* ": f32[N,784]"; without brackets *scalar is set. */
 static bool parse_type(struct loop_parser *p, struct type *t, bool *scalar)
 {
-    *t = (struct type){.dtype = DT_REAL};
+    *t = (struct type){ .dtype = DT_REAL };
     if (!reader_expect(&p->r, ":") || !parse_dtype(p, &t->dtype))
         return false;
     *scalar = !reader_is(&p->r, "[");
@@ -112,9 +112,9 @@ static bool parse_argument(struct loop_parser *p)
         return false;
     }
     if (scalar)
-        bind(p, at, name, (struct loop_binding){.var = lkernel_param(p->k, name)});
+        bind(p, at, name, (struct loop_binding){ .var = lkernel_param(p->k, name) });
     else
-        bind(p, at, name, (struct loop_binding){.buf = lbuf_argument(p->k, name, t, NULL)});
+        bind(p, at, name, (struct loop_binding){ .buf = lbuf_argument(p->k, name, t, NULL) });
     return true;
 }
 
@@ -136,7 +136,7 @@ static void nested(struct loop_parser *p, struct lblock *b, int column)
 
 static bool parse_licence(struct loop_parser *p, enum licence *out)
 {
-    static const char *const words[] = {"par", "red", "seq"};
+    static const char *const words[] = { "par", "red", "seq" };
 
     for (int i = 0; i < 3; i++) {
         *out = (enum licence)i;
@@ -149,7 +149,7 @@ static bool parse_licence(struct loop_parser *p, enum licence *out)
 
 static enum way parse_way(struct loop_parser *p)
 {
-    static const char *const words[] = {"", "vector", "unroll", "threads"};
+    static const char *const words[] = { "", "vector", "unroll", "threads" };
 
     for (int i = 1; i < 4; i++) {
         if (!p->r.token.first && reader_accept(&p->r, words[i]))
@@ -192,7 +192,7 @@ static bool parse_loop(struct loop_parser *p, struct lblock *b, int column)
         return false;
     s = ls_loop(p->k, b, name, begin, end, step, licence);
     s->way = parse_way(p);
-    bind(p, at, name, (struct loop_binding){.var = s->var});
+    bind(p, at, name, (struct loop_binding){ .var = s->var });
     nested(p, &s->body, column);
     p->scope = outer;
     return true;
@@ -206,7 +206,7 @@ static bool parse_let(struct loop_parser *p, struct lblock *b)
 
     if (!name || !reader_expect(&p->r, "=") || !(value = loop_parse_value(p)))
         return false;
-    bind(p, at, name, (struct loop_binding){.let = ls_let(p->k, b, name, value)});
+    bind(p, at, name, (struct loop_binding){ .let = ls_let(p->k, b, name, value) });
     return true;
 }
 
@@ -225,7 +225,7 @@ static bool parse_local(struct loop_parser *p, struct lblock *b, enum lspace spa
         return false;
     buf = lbuf_local(p->k, b, name, space, t.dtype, t.rank, t.dim);
     b->last->value = start;
-    bind(p, at, name, (struct loop_binding){.buf = buf});
+    bind(p, at, name, (struct loop_binding){ .buf = buf });
     return true;
 }
 
@@ -360,7 +360,7 @@ static struct lkernel *parse_kernel(struct loop_parser *p)
 struct lkernel *parse_kernels(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text,
                               struct lkernel **all[], int *count)
 {
-    struct loop_parser p = {.k = NULL};
+    struct loop_parser p = { .k = NULL };
     struct lkernel **found = NULL;
     size_t capacity = 0, n = 0;
 

@@ -17,9 +17,9 @@ struct loop_binding {
 struct loop_parser {
     struct reader r;
     struct lkernel *k;
-    const struct loop_binding *scope;   /* innermost first */
-    int nesting;                        /* of blocks and of expressions */
-    int operators;                      /* in the statement at hand */
+    const struct loop_binding *scope; /* innermost first */
+    int nesting;                      /* of blocks and of expressions */
+    int operators;                    /* in the statement at hand */
 };
 
 const struct loop_binding *loop_find(struct loop_parser *p, const char *name);
@@ -27,7 +27,7 @@ bool loop_parse_dim(struct loop_parser *p, struct dim *d);
 
 /* Expressions; NULL or false after a report. */
 struct lx *loop_parse_value(struct loop_parser *p);
-struct lx *loop_parse_index(struct loop_parser *p);                 /* a sum of type i32 */
+struct lx *loop_parse_index(struct loop_parser *p); /* a sum of type i32 */
 /* "[i,j]", of buf's rank */
 bool loop_parse_indices(struct loop_parser *p, const struct lbuf *buf, struct lx **index);
 

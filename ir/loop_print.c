@@ -20,17 +20,17 @@ struct infix {
 static struct infix elementwise_infix(enum op op)
 {
     switch (op) {
-    case OP_add: return (struct infix){"+", P_SUM};
-    case OP_sub: return (struct infix){"-", P_SUM};
-    case OP_mul: return (struct infix){"*", P_PRODUCT};
-    case OP_div: return (struct infix){"/", P_PRODUCT};
-    case OP_eq: return (struct infix){"==", P_COMPARE};
-    case OP_ne: return (struct infix){"!=", P_COMPARE};
-    case OP_lt: return (struct infix){"<", P_COMPARE};
-    case OP_le: return (struct infix){"<=", P_COMPARE};
-    case OP_gt: return (struct infix){">", P_COMPARE};
-    case OP_ge: return (struct infix){">=", P_COMPARE};
-    default: return (struct infix){NULL, P_ATOM};
+    case OP_add: return (struct infix){ "+", P_SUM };
+    case OP_sub: return (struct infix){ "-", P_SUM };
+    case OP_mul: return (struct infix){ "*", P_PRODUCT };
+    case OP_div: return (struct infix){ "/", P_PRODUCT };
+    case OP_eq: return (struct infix){ "==", P_COMPARE };
+    case OP_ne: return (struct infix){ "!=", P_COMPARE };
+    case OP_lt: return (struct infix){ "<", P_COMPARE };
+    case OP_le: return (struct infix){ "<=", P_COMPARE };
+    case OP_gt: return (struct infix){ ">", P_COMPARE };
+    case OP_ge: return (struct infix){ ">=", P_COMPARE };
+    default: return (struct infix){ NULL, P_ATOM };
     }
 }
 
@@ -38,22 +38,21 @@ static struct infix elementwise_infix(enum op op)
 static struct infix infix_of(const struct lx *x)
 {
     switch (x->kind) {
-    case LX_IADD: return (struct infix){"+", P_SUM};
-    case LX_ISUB: return (struct infix){"-", P_SUM};
-    case LX_IMUL: return (struct infix){"*", P_PRODUCT};
-    case LX_IDIV: return (struct infix){"/", P_PRODUCT};
-    case LX_IMOD: return (struct infix){"%", P_PRODUCT};
-    case LX_ILT: return (struct infix){"<", P_COMPARE};
-    case LX_ILE: return (struct infix){"<=", P_COMPARE};
-    case LX_IEQ: return (struct infix){"==", P_COMPARE};
+    case LX_IADD: return (struct infix){ "+", P_SUM };
+    case LX_ISUB: return (struct infix){ "-", P_SUM };
+    case LX_IMUL: return (struct infix){ "*", P_PRODUCT };
+    case LX_IDIV: return (struct infix){ "/", P_PRODUCT };
+    case LX_IMOD: return (struct infix){ "%", P_PRODUCT };
+    case LX_ILT: return (struct infix){ "<", P_COMPARE };
+    case LX_ILE: return (struct infix){ "<=", P_COMPARE };
+    case LX_IEQ: return (struct infix){ "==", P_COMPARE };
     case LX_ELEM:
         if (x->args == 2 && x->arg[0]->dtype == DT_REAL && x->arg[1]->dtype == DT_REAL)
             return elementwise_infix(x->op);
         break;
-    default:
-        break;
+    default: break;
     }
-    return (struct infix){NULL, P_ATOM};
+    return (struct infix){ NULL, P_ATOM };
 }
 
 static void print(struct text *t, const struct lx *x, int precedence);
@@ -139,10 +138,14 @@ static void print_plain(struct text *t, const struct lx *x)
     case LX_IMAX: print_call(t, "imax", x); break;
     case LX_ELEM: print_element(t, x); break;
     case LX_FMA: print_call(t, "fma", x); break;
-    case LX_LOAD: text_puts(t, x->buf->name); print_index(t, x->arg, x->args); break;
+    case LX_LOAD:
+        text_puts(t, x->buf->name);
+        print_index(t, x->arg, x->args);
+        break;
     case LX_LET: text_puts(t, x->let->name); break;
     case LX_FOLD: text_add(t, "fold(%s, %s)", op_info(x->op)->name, x->buf->name); break;
-    case LX_RANDOM: case LX_HYPER: print_drawn(t, x); break;
+    case LX_RANDOM:
+    case LX_HYPER: print_drawn(t, x); break;
     default: bug("no text for an expression of kind %d", (int)x->kind);
     }
 }
@@ -195,8 +198,8 @@ static void print_block(struct text *t, const struct lblock *b, int depth);
 
 static void print_loop(struct text *t, const struct ls *s, int depth)
 {
-    static const char *const licences[] = {"par", "red", "seq"};
-    static const char *const ways[] = {"", " vector", " unroll", " threads"};
+    static const char *const licences[] = { "par", "red", "seq" };
+    static const char *const ways[] = { "", " vector", " unroll", " threads" };
 
     text_add(t, "for %s in ", s->var->name);
     print(t, s->begin, P_SUM);
@@ -246,7 +249,10 @@ static void print_statement(struct text *t, const struct ls *s, int depth)
     case LS_IF: print_if(t, s, depth); return;
     case LS_LOCAL: print_local(t, s); return;
     case LS_LET: text_add(t, "let %s", s->name); break;
-    case LS_STORE: text_puts(t, s->buf->name); print_index(t, s->index, s->buf->rank); break;
+    case LS_STORE:
+        text_puts(t, s->buf->name);
+        print_index(t, s->index, s->buf->rank);
+        break;
     }
     text_puts(t, " = ");
     print(t, s->value, P_CHOICE);

@@ -19,25 +19,26 @@ static struct lx *parse_choice(struct loop_parser *p);
 
 enum level { COMPARE, SUM, PRODUCT };
 
-struct operator {
+struct operator
+{
     const char *sign;
     enum level level;
     enum lx_kind index;
     enum op op;
-    bool indices, reals;            /* what it may stand between */
+    bool indices, reals; /* what it may stand between */
 };
 
 static const struct operator operators[] = {
-    {"==", COMPARE, LX_IEQ, OP_eq, true, true}, {"!=", COMPARE, LX_IEQ, OP_ne, false, true},
-    {"<", COMPARE, LX_ILT, OP_lt, true, true}, {"<=", COMPARE, LX_ILE, OP_le, true, true},
-    {">", COMPARE, LX_ILT, OP_gt, false, true}, {">=", COMPARE, LX_ILE, OP_ge, false, true},
-    {"+", SUM, LX_IADD, OP_add, true, true}, {"-", SUM, LX_ISUB, OP_sub, true, true},
-    {"*", PRODUCT, LX_IMUL, OP_mul, true, true}, {"/", PRODUCT, LX_IDIV, OP_div, true, true},
-    {"%", PRODUCT, LX_IMOD, OP_div, true, false},
+    { "==", COMPARE, LX_IEQ, OP_eq, true, true },   { "!=", COMPARE, LX_IEQ, OP_ne, false, true },
+    { "<", COMPARE, LX_ILT, OP_lt, true, true },    { "<=", COMPARE, LX_ILE, OP_le, true, true },
+    { ">", COMPARE, LX_ILT, OP_gt, false, true },   { ">=", COMPARE, LX_ILE, OP_ge, false, true },
+    { "+", SUM, LX_IADD, OP_add, true, true },      { "-", SUM, LX_ISUB, OP_sub, true, true },
+    { "*", PRODUCT, LX_IMUL, OP_mul, true, true },  { "/", PRODUCT, LX_IDIV, OP_div, true, true },
+    { "%", PRODUCT, LX_IMOD, OP_div, true, false },
 };
 
 /* The operator of this level that is the current token, or NULL. A line ends an expression. */
-static const struct operator *operator_at(struct loop_parser *p, enum level level)
+static const struct operator* operator_at(struct loop_parser *p, enum level level)
 {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
         if (operators[i].level == level && !p->r.token.first && reader_is(&p->r, operators[i].sign))
@@ -46,12 +47,12 @@ static const struct operator *operator_at(struct loop_parser *p, enum level leve
     return NULL;
 }
 
-static struct lx *apply(struct loop_parser *p, struct place at, const struct operator *o, struct lx *a, struct lx *b)
+static struct lx *apply(struct loop_parser *p, struct place at, const struct operator* o, struct lx *a, struct lx *b)
 {
     bool division = o->index == LX_IDIV || o->index == LX_IMOD;
 
     if (a->dtype == DT_REAL && b->dtype == DT_REAL && o->reals) {
-        struct lx *args[] = {a, b};
+        struct lx *args[] = { a, b };
         return lx_elem(p->k, o->op, o->level == COMPARE ? DT_BOOL : DT_REAL, args, 2);
     }
     if (a->dtype != DT_I32 || b->dtype != DT_I32 || !o->indices) {
@@ -118,7 +119,7 @@ static bool parse_ints(struct loop_parser *p, struct attr *a, bool dims)
 
 static bool parse_attr(struct loop_parser *p, const struct attr_decl *d, struct attr *a)
 {
-    *a = (struct attr){.name = name(p->r.names, d->name), .kind = d->kind};
+    *a = (struct attr){ .name = name(p->r.names, d->name), .kind = d->kind };
     if (!reader_expect(&p->r, ",") || !reader_expect(&p->r, d->name) || !reader_expect(&p->r, "="))
         return false;
     switch (d->kind) {
@@ -131,7 +132,8 @@ static bool parse_attr(struct loop_parser *p, const struct attr_decl *d, struct 
             return false;
         reader_next(&p->r);
         return true;
-    case AT_INTS: case AT_DIMS: return parse_ints(p, a, d->kind == AT_DIMS);
+    case AT_INTS:
+    case AT_DIMS: return parse_ints(p, a, d->kind == AT_DIMS);
     }
     return false;
 }
@@ -281,8 +283,14 @@ static struct lx *parse_operation(struct loop_parser *p, struct place at)
 
 static struct lx *parse_name(struct loop_parser *p)
 {
-    static const struct { const char *word; enum dtype to; } casts[] = {
-        {"real", DT_REAL}, {"i32", DT_I32}, {"u8", DT_U8}, {"bool", DT_BOOL},
+    static const struct {
+        const char *word;
+        enum dtype to;
+    } casts[] = {
+        { "real", DT_REAL },
+        { "i32", DT_I32 },
+        { "u8", DT_U8 },
+        { "bool", DT_BOOL },
     };
     struct place at = p->r.token.at;
     const struct loop_binding *b = loop_find(p, p->r.token.text);
@@ -371,7 +379,7 @@ static struct lx *parse_operand(struct loop_parser *p)
 static struct lx *parse_level(struct loop_parser *p, enum level level)
 {
     struct lx *x = level == PRODUCT ? parse_operand(p) : parse_level(p, level + 1);
-    const struct operator *o;
+    const struct operator* o;
 
     while (x && (o = operator_at(p, level))) {
         struct place at = p->r.token.at;

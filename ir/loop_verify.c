@@ -6,18 +6,18 @@
 
 #include "ir/loop_lanes.h"
 
-enum { MAX_LOCAL = 1 << 17 };           /* elements of a local array: it lies on the stack */
+enum { MAX_LOCAL = 1 << 17 }; /* elements of a local array: it lies on the stack */
 
 struct verify {
     struct lkernel *k;
     struct diag *d;
-    int *seen;                          /* by expression: the last statement that was found to use it rightly */
+    int *seen; /* by expression: the last statement that was found to use it rightly */
     int statement;
-    const struct ls *lanes;             /* the vector loop around */
+    const struct ls *lanes; /* the vector loop around */
     int errors;
 };
 
-#define wrong(v, ...) (diag_error((v)->d, (struct place){.file = (v)->k->name}, __VA_ARGS__), (v)->errors++)
+#define wrong(v, ...) (diag_error((v)->d, (struct place){ .file = (v)->k->name }, __VA_ARGS__), (v)->errors++)
 
 static const char *words(const struct verify *v, enum dtype t)
 {
@@ -131,10 +131,21 @@ static void check_node(struct verify *v, const struct lx *x)
         if (x->i < INT32_MIN || x->i > INT32_MAX)
             wrong(v, "the constant %lld does not fit in 32 bits", (long long)x->i);
         break;
-    case LX_REAL: case LX_FLAG: case LX_BATCH: break;
-    case LX_VAR: case LX_LET: check_name(v, x); break;
-    case LX_IADD: case LX_ISUB: case LX_IMUL: case LX_IDIV: case LX_IMOD: case LX_IMIN: case LX_IMAX:
-    case LX_ILT: case LX_ILE: case LX_IEQ: check_index(v, x); break;
+    case LX_REAL:
+    case LX_FLAG:
+    case LX_BATCH: break;
+    case LX_VAR:
+    case LX_LET: check_name(v, x); break;
+    case LX_IADD:
+    case LX_ISUB:
+    case LX_IMUL:
+    case LX_IDIV:
+    case LX_IMOD:
+    case LX_IMIN:
+    case LX_IMAX:
+    case LX_ILT:
+    case LX_ILE:
+    case LX_IEQ: check_index(v, x); break;
     case LX_ELEM: check_element(v, x); break;
     case LX_FMA:
         for (int i = 0; i < 3; i++)
@@ -146,7 +157,8 @@ static void check_node(struct verify *v, const struct lx *x)
         check_type(v, x->arg[2], x->arg[1]->dtype, "a guard");
         break;
     case LX_FOLD: check_fold(v, x); break;
-    case LX_RANDOM: case LX_HYPER: check_type(v, x->arg[0], DT_I32, op_info(x->op)->name); break;
+    case LX_RANDOM:
+    case LX_HYPER: check_type(v, x->arg[0], DT_I32, op_info(x->op)->name); break;
     }
 }
 
@@ -229,7 +241,10 @@ static void check_statement(struct verify *v, struct ls *s)
     switch (s->kind) {
     case LS_LOOP: check_loop(v, s); break;
     case LS_LET: s->data = v; break;
-    case LS_LOCAL: check_local(v, s); s->buf->data = v; break;
+    case LS_LOCAL:
+        check_local(v, s);
+        s->buf->data = v;
+        break;
     case LS_STORE:
         check_place(v, s->buf, s->index);
         check_type(v, s->value, s->buf->dtype, s->buf->name);
@@ -271,7 +286,7 @@ static void check_ways(struct verify *v, struct lblock *b)
 
 bool verify_kernel(struct lkernel *k, struct diag *d)
 {
-    struct verify v = {.k = k, .d = d, .seen = NEW_ARRAY(k->arena, k->expressions + 1, int)};
+    struct verify v = { .k = k, .d = d, .seen = NEW_ARRAY(k->arena, k->expressions + 1, int) };
 
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
         int64_t count;

@@ -9,7 +9,7 @@
 /* The last row is the pseudo operation whose operands are a body's yields (graph.h: yield_node). Its name, like every
  * other's, is fit for messages; op_find does not know it. */
 static const struct op_info rows[] = {
-#define OP(name, operands, attributes, type, gradient, lowering, element, flags) \
+#define OP(name, operands, attributes, type, gradient, lowering, element, flags)                                       \
     { #name, operands, attributes, #type, #lowering, element, flags },
 #include "ir/ops.def"
 #undef OP

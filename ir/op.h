@@ -20,8 +20,8 @@ enum { MAX_ATTRS = 8, MAX_OPERAND_NAMES = 4 };
 /* A row of the table. */
 struct op_info {
     const char *name;
-    const char *operands, *attributes;              /* as written in ops.def */
-    const char *type_rule, *lowering, *element;     /* element NULL: none */
+    const char *operands, *attributes;          /* as written in ops.def */
+    const char *type_rule, *lowering, *element; /* element NULL: none */
     unsigned flags;
 };
 
@@ -34,8 +34,8 @@ struct attr_decl {
 
 /* The operands and attributes of a row, read from its text. */
 struct op_signature {
-    int operands;               /* names given; the last repeats where `variadic` */
-    int required;               /* at least so many operands */
+    int operands; /* names given; the last repeats where `variadic` */
+    int required; /* at least so many operands */
     bool variadic;
     char operand[MAX_OPERAND_NAMES][16];
     int attrs;
@@ -45,8 +45,8 @@ struct op_signature {
 const struct op_info *op_info(enum op op);
 struct op_signature op_signature(enum op op);
 bool op_is(enum op op, unsigned flag);
-bool op_is_map(enum op op);                         /* lowering "map": one element from one element of each operand */
-bool op_is_index(enum op op);                       /* lowering "index": a change of coordinates */
-int op_find(const char *name);                      /* the enum's value, or -1 */
+bool op_is_map(enum op op);    /* lowering "map": one element from one element of each operand */
+bool op_is_index(enum op op);  /* lowering "index": a change of coordinates */
+int op_find(const char *name); /* the enum's value, or -1 */
 
 #endif

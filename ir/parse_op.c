@@ -11,12 +11,12 @@ enum { MAX_DEPTH = 64, MAX_RESULTS = 4096, MAX_LIST = 65536 };
 struct draft {
     enum op op;
     struct place at;
-    struct token *result;           /* names */
+    struct token *result; /* names */
     struct type *type;
     int64_t *offset;
     int results;
     struct value **operand;
-    const char **key;               /* as each operand was written */
+    const char **key; /* as each operand was written */
     int operands;
     size_t operand_capacity;
     struct attr attr[MAX_ATTRS];
@@ -78,9 +78,7 @@ static bool parse_attr_value(struct parser *p, struct attr *a)
     switch (a->kind) {
     case AT_INT: return reader_int(r, &a->i);
     case AT_REAL: return reader_real(r, &a->real);
-    case AT_BOOL:
-        a->flag = reader_is(r, "true");
-        return reader_accept(r, "true") || reader_expect(r, "false");
+    case AT_BOOL: a->flag = reader_is(r, "true"); return reader_accept(r, "true") || reader_expect(r, "false");
     case AT_WORD:
         a->word = r->token.text;
         if (r->token.kind != TK_STRING && !reader_expect_kind(r, TK_NAME, "a word"))
@@ -291,7 +289,7 @@ static bool parse_bodied(struct parser *p, struct draft *d, const struct scope *
     struct scope inner = { .graph = graph_new(p->m, GRAPH_BODY) };
     if (!bind_params(p, d, s, &inner))
         return false;
-    struct reader ahead = p->r;         /* the comment stands behind the brace */
+    struct reader ahead = p->r; /* the comment stands behind the brace */
     reader_next(&ahead);
     *comment = ahead.comment;
     d->body[d->bodies++] = inner.graph;

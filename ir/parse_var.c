@@ -103,8 +103,11 @@ bool parse_var(struct parser *p, enum role role, struct scope *s)
 
 static double *schedule_field(struct optimizer *o, const char *word)
 {
-    struct { const char *word; double *field; } fields[] = {
-        { "rate", &o->rate }, { "every", &o->every }, { "gamma", &o->gamma },
+    struct {
+        const char *word;
+        double *field;
+    } fields[] = {
+        { "rate", &o->rate },   { "every", &o->every },   { "gamma", &o->gamma },
         { "steps", &o->steps }, { "warmup", &o->warmup }, { "low", &o->low },
     };
     for (int i = 0; i < 6; i++)

@@ -11,9 +11,9 @@ enum { COMMENT_COLUMN = 80 };
 struct printer {
     struct text *t;
     const struct module *m;
-    const char **seen;          /* the names that values of this graph carry, sorted */
+    const char **seen; /* the names that values of this graph carry, sorted */
     size_t names, capacity;
-    int next;                   /* the number of the next value without a name */
+    int next; /* the number of the next value without a name */
     int indent;
 };
 

@@ -99,7 +99,8 @@ static char read_escape(struct reader *r)
     int high, low;
 
     switch (c) {
-    case '"': case '\\': step(r); return c;
+    case '"':
+    case '\\': step(r); return c;
     case 'n': step(r); return '\n';
     case 't': step(r); return '\t';
     case 'x':
@@ -110,8 +111,7 @@ static char read_escape(struct reader *r)
             return (char)(high * 16 + low);
         }
         break;
-    default:
-        break;
+    default: break;
     }
     reader_error(r, at, "unknown escape in a string");
     return '?';

@@ -22,42 +22,42 @@
 
 enum token_kind {
     TK_END,
-    TK_NAME,        /* [A-Za-z_][A-Za-z0-9_]* */
-    TK_INT,         /* i; digits only, signs are punctuation */
-    TK_REAL,        /* real; has a '.' or an exponent */
-    TK_STRING,      /* "..." with text_quoted's escapes */
-    TK_VALUE,       /* %name, %12, %"odd name": text is what stands behind the '%' */
-    TK_VAR,         /* @path, @"odd name" */
-    TK_PUNCT        /* one character, or one of == != <= >= .. -> += *= && || */
+    TK_NAME,   /* [A-Za-z_][A-Za-z0-9_]* */
+    TK_INT,    /* i; digits only, signs are punctuation */
+    TK_REAL,   /* real; has a '.' or an exponent */
+    TK_STRING, /* "..." with text_quoted's escapes */
+    TK_VALUE,  /* %name, %12, %"odd name": text is what stands behind the '%' */
+    TK_VAR,    /* @path, @"odd name" */
+    TK_PUNCT   /* one character, or one of == != <= >= .. -> += *= && || */
 };
 
 struct token {
     enum token_kind kind;
-    const char *text;       /* interned; of numbers and strings too (a string's contents) */
+    const char *text; /* interned; of numbers and strings too (a string's contents) */
     int64_t i;
     double real;
-    bool first;             /* on its line */
+    bool first; /* on its line */
     struct place at;
 };
 
 struct reader {
     struct arena *arena;
     struct names *names;
-    struct diag *diag;      /* NULL: an error is a bug(), for texts that are part of the compiler */
-    const char *p;          /* behind the current token */
-    struct place here;      /* the place of p */
-    bool fresh;             /* nothing but blanks so far on p's line */
-    bool plain;             /* '%' and '@' are punctuation, as the loop IR has it */
-    int errors;             /* reported through this reader */
+    struct diag *diag; /* NULL: an error is a bug(), for texts that are part of the compiler */
+    const char *p;     /* behind the current token */
+    struct place here; /* the place of p */
+    bool fresh;        /* nothing but blanks so far on p's line */
+    bool plain;        /* '%' and '@' are punctuation, as the loop IR has it */
+    int errors;        /* reported through this reader */
     struct token token;
-    const char *comment;    /* see above; NULL: none. Without '#' and blanks around it */
+    const char *comment; /* see above; NULL: none. Without '#' and blanks around it */
 };
 
 /* Makes the first token of `text` the current one. */
 void reader_start(struct reader *r, struct arena *a, struct names *names, struct diag *d, const char *file,
                   const char *text, bool plain);
 void reader_next(struct reader *r);
-void reader_skip_line(struct reader *r);                            /* to the first token of a later line */
+void reader_skip_line(struct reader *r); /* to the first token of a later line */
 
 /* An error at a place, and at the current token: "expected WHAT, found ...". */
 void reader_error(struct reader *r, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -70,7 +70,7 @@ void reader_unknown(struct reader *r, struct place at, const char *what, const c
 bool reader_is(const struct reader *r, const char *word);
 bool reader_accept(struct reader *r, const char *word);
 bool reader_expect(struct reader *r, const char *word);
-bool reader_expect_kind(struct reader *r, enum token_kind kind, const char *what);     /* takes nothing */
+bool reader_expect_kind(struct reader *r, enum token_kind kind, const char *what); /* takes nothing */
 
 /* A number with its sign, taken; false after a report. reader_real also takes integers, inf and nan. */
 bool reader_int(struct reader *r, int64_t *out);

@@ -215,9 +215,11 @@ static struct term *parse_sum(struct parser *p)
 
 static struct term *parse_comparison(struct parser *p)
 {
-    static const struct { const char *sign; enum op op; } comparisons[] = {
-        { "==", OP_eq }, { "!=", OP_ne }, { "<", OP_lt }, { "<=", OP_le }, { ">", OP_gt }, { ">=", OP_ge }
-    };
+    static const struct {
+        const char *sign;
+        enum op op;
+    } comparisons[] = { { "==", OP_eq }, { "!=", OP_ne }, { "<", OP_lt },
+                        { "<=", OP_le }, { ">", OP_gt },  { ">=", OP_ge } };
     struct term *t = parse_sum(p);
 
     for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
@@ -361,10 +363,8 @@ static struct attr build_attr(struct build *b, const struct term *call, int inde
         if (attr_kind_of(call->op, key) == AT_REAL)
             return at_real(key, t->number);
         return at_int(key, (int64_t)t->number);
-    case TERM_WORD:
-        return at_word(key, name(b->graph->module->names, t->name));
-    case TERM_COMPOSE:
-        return compose_attr(b, key, wanted_attr(names, t->arg[0]), wanted_attr(names, t->arg[1]));
+    case TERM_WORD: return at_word(key, name(b->graph->module->names, t->name));
+    case TERM_COMPOSE: return compose_attr(b, key, wanted_attr(names, t->arg[0]), wanted_attr(names, t->arg[1]));
     default:
         if (strcmp(t->name, "true") == 0 || strcmp(t->name, "false") == 0)
             return at_bool(key, t->name[0] == 't');
@@ -418,17 +418,14 @@ struct value *term_build(struct build *b, const struct term *t, const struct bin
     struct value *v;
 
     switch (t->kind) {
-    case TERM_NUMBER:
-        return build_constant(b, t->number, DT_REAL);
+    case TERM_NUMBER: return build_constant(b, t->number, DT_REAL);
     case TERM_NAME:
         v = bound_value(names, t->name);
         if (!v)
             bug("no value '%s' is known to a term", t->name);
         return v;
-    case TERM_CALL:
-        return build_call(b, t, names);
-    default:
-        bug("an attribute stands where a term needs a value");
+    case TERM_CALL: return build_call(b, t, names);
+    default: bug("an attribute stands where a term needs a value");
     }
 }
 
@@ -482,17 +479,14 @@ static bool match(const struct term *t, struct value *v, unsigned swapped, struc
     double x;
 
     switch (t->kind) {
-    case TERM_NUMBER:
-        return value_constant(v, &x) && x == t->number;
+    case TERM_NUMBER: return value_constant(v, &x) && x == t->number;
     case TERM_NAME:
         known = bound_value(names, t->name);
         if (!known)
             bind_value(names, t->name, v);
         return !known || known == v;
-    case TERM_CALL:
-        break;
-    default:
-        bug("an attribute stands where a term needs a value");
+    case TERM_CALL: break;
+    default: bug("an attribute stands where a term needs a value");
     }
     if (!n || n->op != t->op || v->index != 0 || n->operands != t->args || !match_attrs(t, n, names))
         return false;

@@ -16,11 +16,11 @@
 #include "ir/build.h"
 
 enum term_kind {
-    TERM_NAME,          /* name */
-    TERM_NUMBER,        /* number */
-    TERM_WORD,          /* name; attributes only */
-    TERM_COMPOSE,       /* arg[0][arg[1]], both names; attributes only */
-    TERM_CALL           /* op, arg, attr */
+    TERM_NAME,    /* name */
+    TERM_NUMBER,  /* number */
+    TERM_WORD,    /* name; attributes only */
+    TERM_COMPOSE, /* arg[0][arg[1]], both names; attributes only */
+    TERM_CALL     /* op, arg, attr */
 };
 
 enum { MAX_TERM_ARGS = 6, MAX_BINDINGS = 24 };
@@ -35,8 +35,8 @@ struct term {
     int attrs;
     const char *attr_name[MAX_ATTRS];
     struct term *attr[MAX_ATTRS];
-    int swap;           /* TERM_CALL of a commutative operation: its number among those of the whole term; else -1 */
-    int swaps;          /* of a whole term: how many of those it has */
+    int swap;  /* TERM_CALL of a commutative operation: its number among those of the whole term; else -1 */
+    int swaps; /* of a whole term: how many of those it has */
 };
 
 /* What names stand for. Exactly one of value and attr is set. */
@@ -53,11 +53,11 @@ struct bindings {
 
 void bind_value(struct bindings *names, const char *name, struct value *v);
 void bind_attr(struct bindings *names, const char *name, const struct attr *a);
-struct value *bound_value(const struct bindings *names, const char *name);             /* NULL: not bound */
-const struct attr *bound_attr(const struct bindings *names, const char *name);         /* NULL: not bound */
+struct value *bound_value(const struct bindings *names, const char *name);     /* NULL: not bound */
+const struct attr *bound_attr(const struct bindings *names, const char *name); /* NULL: not bound */
 
 struct term *term_parse(struct arena *a, const char *text);
-int term_parse_list(struct arena *a, const char *text, struct term **out, int max);    /* separated by ';' */
+int term_parse_list(struct arena *a, const char *text, struct term **out, int max); /* separated by ';' */
 bool term_is_number(const struct term *t, double x);
 bool term_uses(const struct term *t, const char *name);
 

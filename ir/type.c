@@ -76,8 +76,8 @@ bool shape_same_size(struct type a, struct type b)
 {
     int64_t na, nb;
 
-    return shape_batches(a) == shape_batches(b) && type_count_checked(a, 1, &na) && type_count_checked(b, 1, &nb)
-        && na == nb;
+    return shape_batches(a) == shape_batches(b) && type_count_checked(a, 1, &na) && type_count_checked(b, 1, &nb) &&
+           na == nb;
 }
 
 int shape_batches(struct type t)
@@ -170,16 +170,11 @@ void text_type(struct text *t, struct type type, bool f64)
 const char *dtype_name(enum dtype d, bool f64)
 {
     switch (d) {
-    case DT_POISON:
-        return "poison";
-    case DT_REAL:
-        return f64 ? "f64" : "f32";
-    case DT_I32:
-        return "i32";
-    case DT_U8:
-        return "u8";
-    case DT_BOOL:
-        return "bool";
+    case DT_POISON: return "poison";
+    case DT_REAL: return f64 ? "f64" : "f32";
+    case DT_I32: return "i32";
+    case DT_U8: return "u8";
+    case DT_BOOL: return "bool";
     }
     return "?";
 }

@@ -16,7 +16,7 @@ enum { MAX_RANK = 8 };
 enum dtype { DT_POISON, DT_REAL, DT_I32, DT_U8, DT_BOOL };
 
 struct dim {
-    int64_t k;              /* the length, or its multiple of the batch size */
+    int64_t k; /* the length, or its multiple of the batch size */
     bool n;
 };
 
@@ -27,20 +27,20 @@ struct type {
 };
 
 struct dim dim_of(int64_t k);
-struct dim dim_batch(int64_t k);                                /* k * N */
+struct dim dim_batch(int64_t k); /* k * N */
 bool dim_equal(struct dim a, struct dim b);
-int64_t dim_size(struct dim d, int64_t n);                      /* its length where the batch holds n samples */
-bool dim_is_one(struct dim d);                                  /* 1 and not a multiple of N: the length that broadcasts */
+int64_t dim_size(struct dim d, int64_t n); /* its length where the batch holds n samples */
+bool dim_is_one(struct dim d);             /* 1 and not a multiple of N: the length that broadcasts */
 
 struct type type_make(enum dtype dtype, int rank, const struct dim *dim);
 struct type type_scalar(enum dtype dtype);
-struct type type_with(struct type t, enum dtype dtype);         /* the same shape of other elements */
+struct type type_with(struct type t, enum dtype dtype); /* the same shape of other elements */
 struct type type_poison(void);
 bool type_is_poison(struct type t);
 bool type_equal(struct type a, struct type b);
 bool shape_equal(struct type a, struct type b);
-bool shape_same_size(struct type a, struct type b);             /* equal products, in powers of N too */
-int shape_batches(struct type t);                               /* how many dimensions are multiples of N */
+bool shape_same_size(struct type a, struct type b); /* equal products, in powers of N too */
+int shape_batches(struct type t);                   /* how many dimensions are multiples of N */
 
 /* Elements where the batch holds n samples. type_count_checked: false where the product is above MAX_ELEMENTS. */
 int64_t type_count(struct type t, int64_t n);

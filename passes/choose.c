@@ -15,7 +15,7 @@
 
 #include "ir/build.h"
 
-enum { MIN_COLUMNS = 8 };           /* fewer do not fill a vector */
+enum { MIN_COLUMNS = 8 }; /* fewer do not fill a vector */
 
 static struct value *result(struct build *b, enum op op, struct value *const *operands, int count,
                             const struct attr *attrs, int attr_count)
@@ -189,7 +189,9 @@ static bool choose_conv_dx(struct node *n)
     if (dy != operand(n, 0))
         dy = relayout(&b, dy);
     const struct attr attrs[] = {
-        at_ints("stride", ones, spatial), at_ints("pad", zeros, 2 * spatial), *node_attr(n, "dilation"),
+        at_ints("stride", ones, spatial),
+        at_ints("pad", zeros, 2 * spatial),
+        *node_attr(n, "dilation"),
         *node_attr(n, "groups"),
     };
     struct value *operands[] = { dy, turned_weights(&b, w, attr_int(n, "groups")) };
@@ -268,15 +270,11 @@ static bool widen_graph(struct graph *g)
 static bool choose_node(struct node *n)
 {
     switch (n->op) {
-    case OP_matmul:
-        return choose_matmul(n);
+    case OP_matmul: return choose_matmul(n);
     case OP_conv:
-    case OP_conv_dw:
-        return pad_outside(n);
-    case OP_conv_dx:
-        return choose_conv_dx(n);
-    default:
-        return false;
+    case OP_conv_dw: return pad_outside(n);
+    case OP_conv_dx: return choose_conv_dx(n);
+    default: return false;
     }
 }
 

@@ -12,7 +12,7 @@
 
 struct node_table {
     struct arena *arena;
-    struct node **slot;             /* open addressing; at most half full */
+    struct node **slot; /* open addressing; at most half full */
     size_t size, count;
 };
 
@@ -37,14 +37,10 @@ static uint64_t attr_hash(const struct attr *a)
     uint64_t hash = (uint64_t)a->count;
 
     switch (a->kind) {
-    case AT_INT:
-        return (uint64_t)a->i;
-    case AT_BOOL:
-        return a->flag;
-    case AT_WORD:
-        return (uintptr_t)a->word;
-    case AT_REAL:
-        return 0;
+    case AT_INT: return (uint64_t)a->i;
+    case AT_BOOL: return a->flag;
+    case AT_WORD: return (uintptr_t)a->word;
+    case AT_REAL: return 0;
     case AT_INTS:
         for (int i = 0; i < a->count; i++)
             hash = mix(hash, (uint64_t)a->ints[i]);

@@ -17,8 +17,8 @@ enum { MAX_GROUP = 48 };
 
 /* A group on its way; node->data points at the one its node is in. */
 struct cluster {
-    struct node *anchor;            /* NULL: none so far */
-    struct node *root;              /* the last operation */
+    struct node *anchor; /* NULL: none so far */
+    struct node *root;   /* the last operation */
     int members;
 };
 
@@ -113,8 +113,8 @@ static bool may_join(const struct node *n, const struct cluster *c)
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
     if (is_anchor(n))
-        return !c->anchor && n->results == 1 && n->op != OP_scatter_add && n->op != OP_put_along && !op_is(n->op, RANDOM) &&
-               op_info(n->op)->lowering[0] != 's' && sees_as_it_is(n, c);
+        return !c->anchor && n->results == 1 && n->op != OP_scatter_add && n->op != OP_put_along &&
+               !op_is(n->op, RANDOM) && op_info(n->op)->lowering[0] != 's' && sees_as_it_is(n, c);
     if (!op_is(n->op, CHEAP) && is_repeated(n))
         return false;
     return before_anchor(n, c);
@@ -123,7 +123,8 @@ static bool may_join(const struct node *n, const struct cluster *c)
 /* A constant, or one spread out: copied to each reader, it joins the group of each. */
 static bool is_free(const struct node *n)
 {
-    return n->op == OP_constant || n->op == OP_iota || (n->op == OP_broadcast && operand(n, 0)->def && operand(n, 0)->def->op == OP_constant);
+    return n->op == OP_constant || n->op == OP_iota ||
+           (n->op == OP_broadcast && operand(n, 0)->def && operand(n, 0)->def->op == OP_constant);
 }
 
 static void copy_for_readers(struct node *n)

@@ -23,10 +23,22 @@ static const struct rule {
     grad_fn *run;
 } rules[OP_COUNT] = {
 #define OP(name, operands, attributes, type, gradient, lowering, element, flags) gradient,
-#define BY(text) { RULE_BY, text, NULL }
-#define FN(f) { RULE_FN, NULL, grad_##f }
-#define ZERO { RULE_ZERO, NULL, NULL }
-#define NONE { RULE_NONE, NULL, NULL }
+#define BY(text)                                                                                                       \
+    {                                                                                                                  \
+        RULE_BY, text, NULL                                                                                            \
+    }
+#define FN(f)                                                                                                          \
+    {                                                                                                                  \
+        RULE_FN, NULL, grad_##f                                                                                        \
+    }
+#define ZERO                                                                                                           \
+    {                                                                                                                  \
+        RULE_ZERO, NULL, NULL                                                                                          \
+    }
+#define NONE                                                                                                           \
+    {                                                                                                                  \
+        RULE_NONE, NULL, NULL                                                                                          \
+    }
 #include "ir/ops.def"
 #undef OP
 #undef BY
@@ -37,8 +49,8 @@ static const struct rule {
 
 /* What the tape knows of a value of the forward part. */
 struct slot {
-    bool active;                    /* depends on what is differentiated for */
-    struct value *gradient;         /* so far; NULL: none */
+    bool active;            /* depends on what is differentiated for */
+    struct value *gradient; /* so far; NULL: none */
 };
 
 /* ---- the tape ---- */
@@ -152,17 +164,12 @@ static void run_rule(struct grad *g)
     const struct rule *r = &rules[g->node->op];
 
     switch (r->kind) {
-    case RULE_BY:
-        run_text(g, r->text);
-        break;
-    case RULE_FN:
-        r->run(g);
-        break;
+    case RULE_BY: run_text(g, r->text); break;
+    case RULE_FN: r->run(g); break;
     case RULE_NONE:
         diag_error(g->b.graph->module->diag, g->node->at, "no gradient through %s", op_info(g->node->op)->name);
         break;
-    case RULE_ZERO:
-        break;
+    case RULE_ZERO: break;
     }
 }
 

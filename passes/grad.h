@@ -8,12 +8,12 @@
 
 /* One operation whose results have gradients. A rule fills dx where `need` says so; NULL: no gradient flows. */
 struct grad {
-    struct build b;                 /* the end of the graph, with the operation's own place */
+    struct build b; /* the end of the graph, with the operation's own place */
     struct node *node;
-    struct value **x, **y;          /* operands and results */
-    struct value **dy;              /* gradients of the results; NULL: none */
+    struct value **x, **y; /* operands and results */
+    struct value **dy;     /* gradients of the results; NULL: none */
     struct value **dx;
-    bool *need;                     /* the operand is real and depends on what is differentiated for */
+    bool *need; /* the operand is real and depends on what is differentiated for */
     struct tape *tape;
 };
 
@@ -28,19 +28,19 @@ struct grad_texts {
 /* Reverse accumulation over one graph. While it lasts, the data of the graph's values belongs to the tape. */
 struct tape {
     struct graph *graph;
-    struct node *last;              /* the forward part ends with it; NULL: there is none */
+    struct node *last; /* the forward part ends with it; NULL: there is none */
     struct arena *scratch;
     struct grad_texts *texts;
 };
 
 /* In this order: start, want what gradients are asked for, forward (who depends on it), seed, backward, gradient. */
 void tape_start(struct tape *t, struct graph *g, struct arena *scratch, struct grad_texts *texts);
-void tape_want(struct value *v);                                        /* only real values heed it */
+void tape_want(struct value *v); /* only real values heed it */
 void tape_forward(struct tape *t);
 bool tape_active(const struct value *v);
 void tape_seed(struct build *b, struct value *v, struct value *dy);
 void tape_backward(struct tape *t);
-struct value *tape_gradient(const struct value *v);                     /* NULL: none flows to v */
+struct value *tape_gradient(const struct value *v); /* NULL: none flows to v */
 
 /* A term over the operands' names, y and dy. */
 struct value *grad_term(struct grad *g, const char *text);

@@ -267,7 +267,9 @@ static struct value *convolution(struct grad *g, enum op op, struct value *first
     struct value *both[] = { first, second };
     int64_t sizes[MAX_RANK];
     struct attr attrs[5] = {
-        *node_attr(g->node, "stride"), *node_attr(g->node, "pad"), *node_attr(g->node, "dilation"),
+        *node_attr(g->node, "stride"),
+        *node_attr(g->node, "pad"),
+        *node_attr(g->node, "dilation"),
         *node_attr(g->node, "groups"),
     };
 
@@ -336,7 +338,7 @@ void grad_avgpool(struct grad *g)
 
 void grad_avgpool_dx(struct grad *g)
 {
-    g->dx[0] = first_result(g, OP_avgpool, g->dy, 1, g->node->attr, g->node->attrs - 1);       /* all but size */
+    g->dx[0] = first_result(g, OP_avgpool, g->dy, 1, g->node->attr, g->node->attrs - 1); /* all but size */
 }
 
 /* ---- indexed by data ---- */

@@ -19,7 +19,7 @@
  * what was kept among its parameters, the backward body. So scans may hold scans. */
 #include "passes/grad.h"
 
-struct list {                       /* of values */
+struct list { /* of values */
     struct value **item;
     int count;
     size_t capacity;
@@ -29,15 +29,15 @@ struct sweep {
     struct grad *g;
     struct node *scan;
     int sequences, carries, captures, stacked;
-    struct graph *body;             /* the copy; in the end the backward body */
+    struct graph *body; /* the copy; in the end the backward body */
     struct tape tape;
-    struct value **yield;           /* the copy's yields of the forward body */
-    struct list kept;               /* values of the forward part that the backward part reads */
-    struct value **sequence;        /* for each of `kept`: the scan's result that holds it for all steps */
+    struct value **yield;    /* the copy's yields of the forward body */
+    struct list kept;        /* values of the forward part that the backward part reads */
+    struct value **sequence; /* for each of `kept`: the scan's result that holds it for all steps */
     /* parameters of the backward body and what they are bound to, in their three kinds */
     struct list seq_param, seq_operand, carry_param, carry_operand, capture_param, capture_operand;
-    struct list yields;             /* of the backward body: gradients of sequences, then the next carries */
-    int *gives;                     /* for each yield: which operand of the scan it is the gradient of */
+    struct list yields; /* of the backward body: gradients of sequences, then the next carries */
+    int *gives;         /* for each yield: which operand of the scan it is the gradient of */
 };
 
 /* ---- lists ---- */
@@ -242,7 +242,7 @@ static struct graph *forward_body(struct sweep *s, const struct list *yields)
         copies[i] = yields->item[i]->data;
     graph_yield(forward, copies, yields->count);
     dce_graph(forward);
-    forward->params = params;       /* those behind were the gradients' */
+    forward->params = params; /* those behind were the gradients' */
     return forward;
 }
 
@@ -329,8 +329,10 @@ static struct node *backward_scan(struct sweep *s)
 {
     struct list params = { .count = 0 }, operands = { .count = 0 };
     const struct attr attrs[] = {
-        at_int("sequences", s->seq_param.count), at_int("carries", s->carry_param.count),
-        *node_attr(s->scan, "axis"), at_bool("reverse", !attr_bool(s->scan, "reverse")),
+        at_int("sequences", s->seq_param.count),
+        at_int("carries", s->carry_param.count),
+        *node_attr(s->scan, "axis"),
+        at_bool("reverse", !attr_bool(s->scan, "reverse")),
     };
 
     append(s, &params, &s->seq_param);

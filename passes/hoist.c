@@ -18,18 +18,18 @@
 
 /* What is known of an operation, in node->id. */
 enum {
-    HOISTABLE = 1,                  /* could move */
-    FROM_VARIABLE = 2,              /* reads a variable, directly or not */
-    COSTLY = 4,                     /* it or what it reads is not cheap */
-    STAYS = 8,                      /* is read here, and is made here */
-    PREPARED = 16,                  /* is read here, and becomes a variable */
-    MOVES = 32                      /* graph prepare needs it */
+    HOISTABLE = 1,     /* could move */
+    FROM_VARIABLE = 2, /* reads a variable, directly or not */
+    COSTLY = 4,        /* it or what it reads is not cheap */
+    STAYS = 8,         /* is read here, and is made here */
+    PREPARED = 16,     /* is read here, and becomes a variable */
+    MOVES = 32         /* graph prepare needs it */
 };
 
 struct hoist {
     struct module *m;
-    struct graph *prepare;          /* NULL: nothing has moved yet */
-    struct node_table *table;       /* the operations of prepare: evaluation and inference share them */
+    struct graph *prepare;    /* NULL: nothing has moved yet */
+    struct node_table *table; /* the operations of prepare: evaluation and inference share them */
     struct arena *scratch;
     int prepared;
 };

@@ -23,7 +23,7 @@ static struct node *inline_custom(struct node *n)
     for (int i = 0; i < n->results; i++) {
         struct value *copy = body->yield[i]->data;
         if (n->result[i]->name && copy->def)
-            copy->name = n->result[i]->name;        /* the model's own name rather than the layer's */
+            copy->name = n->result[i]->name; /* the model's own name rather than the layer's */
         value_replace(n->result[i], copy);
     }
     struct graph *g = n->graph;

@@ -21,11 +21,11 @@
 struct update {
     struct build *b;
     const struct optimizer *o;
-    const char *label;              /* "sgd_1" */
-    struct var **param;             /* neighbours in the module's order */
+    const char *label;  /* "sgd_1" */
+    struct var **param; /* neighbours in the module's order */
     int params;
     size_t capacity;
-    struct var *p, *g;              /* variable or range */
+    struct var *p, *g; /* variable or range */
     struct bindings names;
     struct var *state[3];
     const char *state_name[3];
@@ -38,7 +38,7 @@ struct steps {
     struct module *m;
     struct build b;
     struct arena *scratch;
-    struct value *step;             /* how many steps were applied before this one */
+    struct value *step; /* how many steps were applied before this one */
     struct update *first, **last;
 };
 
@@ -168,8 +168,8 @@ static struct var *view(struct update *u, struct var *const *var, const char *wh
         return var[0];
     for (int i = 0; i < u->params; i++)
         length.k += padded(m, var[i]->type);
-    struct var *v = new_var(m, name_printf(m->names, "range/%s/%s", u->label, what), ROLE_RANGE,
-                            type_make(DT_REAL, 1, &length));
+    struct var *v =
+        new_var(m, name_printf(m->names, "range/%s/%s", u->label, what), ROLE_RANGE, type_make(DT_REAL, 1, &length));
     v->of = var[0];
     v->last = var[u->params - 1];
     v->at = u->o->at;
@@ -345,8 +345,8 @@ static const struct rule {
     const char *name;
     void (*run)(struct update *u);
 } rules[] = {
-    { "sgd", rule_sgd }, { "adam", rule_adam }, { "adamw", rule_adamw }, { "rmsprop", rule_rmsprop },
-    { "adagrad", rule_adagrad },
+    { "sgd", rule_sgd },         { "adam", rule_adam },       { "adamw", rule_adamw },
+    { "rmsprop", rule_rmsprop }, { "adagrad", rule_adagrad },
 };
 
 static const struct rule *find_rule(const char *name)
@@ -364,8 +364,13 @@ static struct value *learning_rate(struct steps *s, const struct optimizer *o)
 {
     const char *schedule = o->schedule ? o->schedule : "constant";
     struct attr attrs[] = {
-        at_word("rule", name(s->m->names, schedule)), at_real("rate", o->rate), at_real("every", o->every),
-        at_real("gamma", o->gamma), at_real("steps", o->steps), at_real("warmup", o->warmup), at_real("low", o->low),
+        at_word("rule", name(s->m->names, schedule)),
+        at_real("rate", o->rate),
+        at_real("every", o->every),
+        at_real("gamma", o->gamma),
+        at_real("steps", o->steps),
+        at_real("warmup", o->warmup),
+        at_real("low", o->low),
     };
     int count = strcmp(schedule, "constant") == 0 ? 2 : 7;
     struct node *n = build_node(&s->b, OP_learning_rate, &s->step, 1, attrs, count);
@@ -449,7 +454,7 @@ static struct var *step_var(struct module *m)
             return m->var[i];
     }
     struct var *v = module_var(m, "step", ROLE_STEP, type_scalar(DT_I32));
-    return v ? v : new_var(m, "optimizer/step", ROLE_STEP, type_scalar(DT_I32));    /* a model may own the name */
+    return v ? v : new_var(m, "optimizer/step", ROLE_STEP, type_scalar(DT_I32)); /* a model may own the name */
 }
 
 bool pass_optimize_step(struct module *m, struct pass_context *c)

@@ -82,7 +82,8 @@ struct node *group_make(struct node *const *member, int count, struct arena *scr
     int reads = 0, gives = 0, at = 0;
     for (int i = 0; i < count; i++)
         reads += member[i]->operands, gives += member[i]->results;
-    struct value **operands = NEW_ARRAY(scratch, reads + 1, struct value *), **yields = NEW_ARRAY(scratch, gives + 1, struct value *),
+    struct value **operands = NEW_ARRAY(scratch, reads + 1, struct value *),
+                 **yields = NEW_ARRAY(scratch, gives + 1, struct value *),
                  **results = NEW_ARRAY(scratch, gives + 1, struct value *);
     reads = gather_operands(member, count, body, operands);
     move_members(member, count, body);

@@ -6,9 +6,9 @@
 
 /* What a pass works with besides the module. */
 struct pass_context {
-    struct arena *scratch;          /* emptied after the pass */
-    int level;                      /* -O0, -O1, -O2 */
-    bool infer_only;                /* --mode infer */
+    struct arena *scratch; /* emptied after the pass */
+    int level;             /* -O0, -O1, -O2 */
+    bool infer_only;       /* --mode infer */
 };
 
 /* A pass changes the module; it returns whether it did. Errors go through the module's diag. */
@@ -23,17 +23,17 @@ typedef bool pass_fn(struct module *m, struct pass_context *c);
 struct pipeline_options {
     int level;
     bool infer_only;
-    bool verify;                    /* verify, print, parse and print again after every pass */
-    const char *disable;            /* names, separated by commas, or NULL */
-    const char *only;               /* --passes: these, in the order given, or NULL */
-    const char *dump;               /* names after which to dump, "" for after all of them, or NULL */
+    bool verify;         /* verify, print, parse and print again after every pass */
+    const char *disable; /* names, separated by commas, or NULL */
+    const char *only;    /* --passes: these, in the order given, or NULL */
+    const char *dump;    /* names after which to dump, "" for after all of them, or NULL */
     struct text *dump_to;
-    struct text *log;               /* -v: a line a pass with time and memory, or NULL */
+    struct text *log; /* -v: a line a pass with time and memory, or NULL */
 };
 
 /* Runs the passes; false after an error. */
 bool pipeline_run(struct module *m, const struct pipeline_options *o);
-void pipeline_print(struct text *t);                                            /* --print-passes */
+void pipeline_print(struct text *t); /* --print-passes */
 /* The first name of a list that is neither a pass nor among `others` (ended by NULL), or NULL; for checking options.
  * *near: the nearest pass, or NULL. */
 const char *pipeline_unknown(struct arena *a, const char *list, const char *const *others, const char **near);

@@ -9,7 +9,7 @@
 #include "ir/ir.h"
 #include "passes/passes.h"
 
-enum when { ALWAYS, OPTIMISING, FULL };     /* the level from which on a pass runs */
+enum when { ALWAYS, OPTIMISING, FULL }; /* the level from which on a pass runs */
 
 struct pass {
     const char *name;
@@ -207,7 +207,7 @@ static bool run_named(struct module *m, const struct pipeline_options *o, struct
 
     for (const char *at; (at = next_name(&list, &length));) {
         const struct pass *p = find_pass(at, length);
-        if (p && !run_pass(m, o, c, p))     /* others of the list are loop passes */
+        if (p && !run_pass(m, o, c, p)) /* others of the list are loop passes */
             return false;
     }
     return true;

@@ -103,8 +103,9 @@ static int64_t place(const struct planner *p, const struct buffer *b, const stru
 {
     int64_t at = 0;
     (void)p;
-    for (int i = 0; i < count; i++)     /* placed is sorted by offset */
-        if (overlap_in_time(placed[i], b) && placed[i]->offset < at + b->bytes && at < placed[i]->offset + placed[i]->bytes)
+    for (int i = 0; i < count; i++) /* placed is sorted by offset */
+        if (overlap_in_time(placed[i], b) && placed[i]->offset < at + b->bytes &&
+            at < placed[i]->offset + placed[i]->bytes)
             at = placed[i]->offset + placed[i]->bytes;
     return at;
 }
@@ -159,7 +160,7 @@ static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
         end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
     }
     g->lower_bound = lower_bound(&p);
-    g->arena_bytes = end + ALIGNMENT;       /* lanes may read a little behind a buffer */
+    g->arena_bytes = end + ALIGNMENT; /* lanes may read a little behind a buffer */
 }
 
 /* Gradients and optimizer state have their parameters' spacing, from the first trained one on. */

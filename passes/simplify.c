@@ -18,14 +18,14 @@
 
 struct rule {
     struct term *from, *to;
-    struct rule *next;              /* of the same operation at its root */
+    struct rule *next; /* of the same operation at its root */
 };
 
 struct simplify {
     struct module *m;
     struct arena *scratch;
     struct rule *rules[OP_COUNT];
-    bool keep_stops;                /* stop_gradient has not done its work yet */
+    bool keep_stops; /* stop_gradient has not done its work yet */
 };
 
 /* The value that takes the place of n's result, or NULL. */
@@ -84,19 +84,14 @@ static struct value *changes_nothing(struct simplify *s, struct node *n)
     switch (n->op) {
     case OP_reshape:
     case OP_broadcast:
-    case OP_slice:                  /* of the same length: all of it */
+    case OP_slice: /* of the same length: all of it */
     case OP_pad:
     case OP_dilate:
-    case OP_cast:
-        return x;
-    case OP_concat:
-        return n->operands == 1 ? x : NULL;
-    case OP_transpose:
-        return is_identity_perm(n) ? x : NULL;
-    case OP_stop_gradient:
-        return s->keep_stops ? NULL : x;
-    default:
-        return NULL;
+    case OP_cast: return x;
+    case OP_concat: return n->operands == 1 ? x : NULL;
+    case OP_transpose: return is_identity_perm(n) ? x : NULL;
+    case OP_stop_gradient: return s->keep_stops ? NULL : x;
+    default: return NULL;
     }
 }
 
@@ -319,8 +314,8 @@ static struct value *sum_of_parts(struct simplify *s, struct node *n)
 /* ---- the pass ---- */
 
 static rewrite_fn *const rewrites[] = {
-    changes_nothing, constants, by_rules, division, coordinates_of_scalar, before_the_broadcast, reduction_of_one,
-    transposed_operands, sum_of_parts,
+    changes_nothing,  constants,           by_rules,     division, coordinates_of_scalar, before_the_broadcast,
+    reduction_of_one, transposed_operands, sum_of_parts,
 };
 
 static bool rewrite(struct simplify *s, struct node *n)

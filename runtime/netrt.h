@@ -34,16 +34,16 @@ typedef struct nn_tensor {
 /* What a call returns: 0, or one of these. */
 enum {
     NN_OK = 0,
-    NN_ENULL = -1,     /* a null pointer where data is needed */
-    NN_EBATCH = -2,    /* n outside 1..N */
-    NN_EINDEX = -3,    /* an index or label out of range */
-    NN_EFILE = -4,     /* a file cannot be opened, read or written */
-    NN_EFORMAT = -5,   /* a file is not what its format says */
-    NN_EMISMATCH = -6, /* a well-formed file of something else: tensor missing, other shape, other model */
-    NN_EMEMORY = -7,   /* no memory, or the place given is too small or not aligned */
-    NN_ESTATE = -8,    /* not now: apply with nothing accumulated */
+    NN_ENULL = -1,        /* a null pointer where data is needed */
+    NN_EBATCH = -2,       /* n outside 1..N */
+    NN_EINDEX = -3,       /* an index or label out of range */
+    NN_EFILE = -4,        /* a file cannot be opened, read or written */
+    NN_EFORMAT = -5,      /* a file is not what its format says */
+    NN_EMISMATCH = -6,    /* a well-formed file of something else: tensor missing, other shape, other model */
+    NN_EMEMORY = -7,      /* no memory, or the place given is too small or not aligned */
+    NN_ESTATE = -8,       /* not now: apply with nothing accumulated */
     NN_EUNSUPPORTED = -9, /* the model or this build cannot do that */
-    NN_EVALUE = -10    /* a value the element type cannot hold */
+    NN_EVALUE = -10       /* a value the element type cannot hold */
 };
 
 /* A sentence for a code; never NULL. */
@@ -119,9 +119,9 @@ typedef struct nn_kernel_time {
 
 /* What train_step, eval and infer run on. */
 typedef struct nn_graph_info {
-    int64_t macs;  /* multiply-adds of a call with the full batch */
-    size_t bytes;  /* memory of an instance that can do this, all in one block */
-    size_t arena;  /* of these, the part for intermediate values */
+    int64_t macs; /* multiply-adds of a call with the full batch */
+    size_t bytes; /* memory of an instance that can do this, all in one block */
+    size_t arena; /* of these, the part for intermediate values */
     int kernels;
     const nn_kernel_info *kernel;
 } nn_graph_info;
@@ -138,7 +138,7 @@ typedef struct nn_model {
     const nn_port *target;
     const nn_port *output;
     const char *const *metric;
-    int64_t parameters;  /* elements of NN_PARAM and NN_FROZEN tensors */
+    int64_t parameters; /* elements of NN_PARAM and NN_FROZEN tensors */
     nn_graph_info infer_graph;
     nn_graph_info train_graph; /* zeros for a net without loss or emitted without training */
 

@@ -71,9 +71,11 @@ int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metri
 
 static int run(const nn_model *model, const char *command, const struct nn_options *o)
 {
-    static const struct { const char *name; int (*run)(const nn_model *, const struct nn_options *); } commands[] = {
-        {"info", nn_app_info}, {"train", nn_app_train}, {"eval", nn_app_eval},
-        {"infer", nn_app_infer}, {"bench", nn_app_bench}, {"check", nn_app_check}};
+    static const struct {
+        const char *name;
+        int (*run)(const nn_model *, const struct nn_options *);
+    } commands[] = { { "info", nn_app_info },   { "train", nn_app_train }, { "eval", nn_app_eval },
+                     { "infer", nn_app_infer }, { "bench", nn_app_bench }, { "check", nn_app_check } };
     size_t i = 0;
     while (strcmp(commands[i].name, command))
         i++; /* nn_options_read knows no others */

@@ -58,9 +58,9 @@ struct nn_column {
     const nn_port *port;
     const char *file;
     unsigned char *data;
-    int64_t each;       /* values a sample */
-    size_t sample_size; /* bytes of them */
-    int shift;          /* windows: bytes behind the window's start; else -1 */
+    int64_t each;          /* values a sample */
+    size_t sample_size;    /* bytes of them */
+    int shift;             /* windows: bytes behind the window's start; else -1 */
     struct nn_words words; /* what numbers in it stand for, where the file had words */
 };
 
@@ -131,10 +131,10 @@ int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
 
 /* --- shared by commands ------------------------------------------------------------------------------------------- */
 
-void *nn_app_create(const nn_model *model, uint64_t seed);                    /* NULL after a message */
-int nn_app_load(const nn_model *model, void *m, const char *weights);         /* 0 or 1 */
+void *nn_app_create(const nn_model *model, uint64_t seed);            /* NULL after a message */
+int nn_app_load(const nn_model *model, void *m, const char *weights); /* 0 or 1 */
 double nn_app_real(const nn_model *model, const void *reals, int i);
-double nn_app_now(void);                                                      /* seconds */
+double nn_app_now(void); /* seconds */
 
 /* Loss and metrics over all samples; metrics may be NULL. */
 int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metrics);

@@ -63,7 +63,7 @@ static uint64_t mix(uint64_t x)
 
 int nn_order_make(struct nn_order *o, const struct nn_set *set, uint64_t seed, int shuffle)
 {
-    *o = (struct nn_order){.set = set, .seed = seed, .shuffle = shuffle, .epoch = -1};
+    *o = (struct nn_order){ .set = set, .seed = seed, .shuffle = shuffle, .epoch = -1 };
     if (set->stream || !shuffle)
         return 0;
     o->permutation = malloc((size_t)set->samples * sizeof *o->permutation);

@@ -148,7 +148,7 @@ static int report(const struct bench *b)
 
 int nn_app_bench(const nn_model *model, const struct nn_options *o)
 {
-    struct bench b = {.model = model, .o = o, .n = o->n > 0 ? o->n : model->batch};
+    struct bench b = { .model = model, .o = o, .n = o->n > 0 ? o->n : model->batch };
     if (o->train ? !model->accumulate : !model->infer)
         return nn_app_fail(model, 1, "this program does not %s", o->train ? "train" : "infer");
     if (b.n > model->batch)

@@ -77,7 +77,7 @@ static int difference(struct check *c, double *x, double h, double *slope)
 /* A kink (relu, max) within h of x spoils a difference, rounding a small h: the best of three counts. */
 static int check_element(struct check *c, double *x, double expected, double floor_, double *off)
 {
-    static const double steps[] = {1e-5, 1e-6, 1e-4};
+    static const double steps[] = { 1e-5, 1e-6, 1e-4 };
     *off = INFINITY;
     for (int i = 0; i < 3 && !(*off < TOLERANCE); i++) {
         double slope;
@@ -146,7 +146,7 @@ static int check_all(struct check *c)
 
 static int make_batch(struct check *c)
 {
-    struct nn_source from = {&c->o->in, c->o->windows, "in", 1, c->o->skip_lines};
+    struct nn_source from = { &c->o->in, c->o->windows, "in", 1, c->o->skip_lines };
     struct nn_set set;
     if (!c->o->in.count && !c->o->windows)
         return nn_batch_random(c->model, c->m, c->n, c->batch);
@@ -187,7 +187,7 @@ static int prepare(struct check *c)
 
 int nn_app_check(const nn_model *model, const struct nn_options *o)
 {
-    struct check c = {.model = model, .o = o, .n = o->n > 0 ? o->n : model->batch < 4 ? model->batch : 4};
+    struct check c = { .model = model, .o = o, .n = o->n > 0 ? o->n : model->batch < 4 ? model->batch : 4 };
     if (model->real != NN_F64)
         return nn_app_fail(model, 1, "check needs a program of a model compiled with --dtype f64");
     if (!model->accumulate)

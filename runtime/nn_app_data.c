@@ -62,7 +62,7 @@ static int no_such_port(const nn_model *model, const char *name, int n)
 static int convert(struct nn_set *s, struct nn_column *c, const struct nn_array *a)
 {
     char text[512] = "";
-    struct nn_message message = {text, sizeof text};
+    struct nn_message message = { text, sizeof text };
     void *data = NULL;
     int64_t samples = 0;
     if (nn_array_column(c->file, a, c->port->dtype, c->each, &data, &samples, &message))
@@ -80,10 +80,10 @@ static int convert(struct nn_set *s, struct nn_column *c, const struct nn_array 
 static int read_column(struct nn_set *s, struct nn_column *c, const char *file, int skip_lines, struct nn_words *words)
 {
     char text[512] = "";
-    struct nn_message message = {text, sizeof text};
+    struct nn_message message = { text, sizeof text };
     struct nn_array a;
     int label = c->each == 1 && c->port->dtype != NN_F32 && c->port->dtype != NN_F64;
-    struct nn_data_request request = {file, skip_lines > 0 ? skip_lines : 0, label, words};
+    struct nn_data_request request = { file, skip_lines > 0 ? skip_lines : 0, label, words };
     size_t known = words->count;
     c->file = file;
     if (nn_data_read(&request, &a, &message))
@@ -124,7 +124,7 @@ static int bind_windows(struct nn_set *s, const char *spec, const char *equals)
 static int read_windows(struct nn_set *s, const char *spec)
 {
     char text[512] = "";
-    struct nn_message message = {text, sizeof text};
+    struct nn_message message = { text, sizeof text };
     const char *equals = strchr(spec, '=');
     struct nn_buffer b;
     if (!equals || !equals[1])
@@ -153,7 +153,7 @@ static int make_columns(struct nn_set *s)
         return nn_app_fail(s->model, 1, "no memory");
     for (int i = 0; i < s->columns; i++) {
         struct nn_column *c = &s->column[i];
-        *c = (struct nn_column){.port = nn_app_port(s->model, i), .shift = -1};
+        *c = (struct nn_column){ .port = nn_app_port(s->model, i), .shift = -1 };
         c->each = nn_port_each(c->port);
         c->sample_size = (size_t)c->each * nn_dtype_size(c->port->dtype);
         if (!c->each)
@@ -184,7 +184,7 @@ static int check_names(const nn_model *model, const struct nn_source *from)
 
 int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from, struct nn_set *like)
 {
-    *s = (struct nn_set){.model = model, .columns = model->inputs + (from->targets ? model->targets : 0)};
+    *s = (struct nn_set){ .model = model, .columns = model->inputs + (from->targets ? model->targets : 0) };
     int status = check_names(model, from);
     status = status ? status : make_columns(s);
     if (!status && from->windows)
@@ -213,7 +213,7 @@ void nn_set_free(struct nn_set *s)
     }
     free(s->column);
     free(s->stream);
-    *s = (struct nn_set){.model = s->model};
+    *s = (struct nn_set){ .model = s->model };
 }
 
 int64_t nn_set_place(const struct nn_set *s, int64_t i)

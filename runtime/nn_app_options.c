@@ -25,13 +25,17 @@ int nn_app_fail(const nn_model *model, int status, const char *format, ...)
 
 enum { TRAIN = 1, EVAL = 2, INFER = 4, BENCH = 8, CHECK = 16, INFO = 32 };
 
-static const struct { const char *name; int bit; const char *what; } commands[] = {
-    {"info", INFO, "tensors, parameters, multiply-adds, memory"},
-    {"train", TRAIN, "trains on files"},
-    {"eval", EVAL, "loss and metrics on files"},
-    {"infer", INFER, "outputs for the samples of files"},
-    {"bench", BENCH, "how long a call takes"},
-    {"check", CHECK, "every gradient against central differences (built with --dtype f64)"},
+static const struct {
+    const char *name;
+    int bit;
+    const char *what;
+} commands[] = {
+    { "info", INFO, "tensors, parameters, multiply-adds, memory" },
+    { "train", TRAIN, "trains on files" },
+    { "eval", EVAL, "loss and metrics on files" },
+    { "infer", INFER, "outputs for the samples of files" },
+    { "bench", BENCH, "how long a call takes" },
+    { "check", CHECK, "every gradient against central differences (built with --dtype f64)" },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -47,58 +51,41 @@ static const struct option_row {
     const char *help;
 } rows[] = {
 #define AT(field) offsetof(struct nn_options, field)
-    {"in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in),
-     "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz"},
-    {"windows", "A,B=FILE", TEXT, TRAIN | EVAL | INFER | CHECK, AT(windows),
-     "windows of a byte stream for A, and shifted by one for B"},
-    {"val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in),
-     "samples to measure on after every epoch"},
-    {"val-windows", "A,B=FILE", TEXT, TRAIN, AT(val_windows),
-     "the same from a byte stream"},
-    {"skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines),
-     "lines of titles at the head of CSV files"},
-    {"out", "NAME=FILE", BINDING, INFER, AT(out),
-     "where an output goes, as .npy"},
-    {"weights", "FILE", TEXT, TRAIN | EVAL | INFER | BENCH | CHECK, AT(weights),
-     "parameters and states to start from (safetensors)"},
-    {"seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed),
-     "of initial values, order of samples and random operations (0)"},
-    {"batch", "n", SMALL, TRAIN, AT(batch),
-     "samples a step (the model's batch)"},
-    {"epochs", "E", COUNT, TRAIN, AT(epochs),
-     "passes over the samples (1)"},
-    {"steps", "K", COUNT, TRAIN, AT(steps),
-     "steps instead, wrapping round at the end; a resumed run ends where the whole would"},
-    {"no-shuffle", NULL, FLAG, TRAIN, AT(no_shuffle),
-     "samples in the order of the files"},
-    {"lr", "x", REAL, TRAIN, AT(lr),
-     "this learning rate instead of the model's own"},
-    {"save", "FILE", TEXT, TRAIN, AT(save),
-     "write the weights at the end"},
-    {"checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint),
-     "write all that is needed to go on: after every epoch, and at the end"},
-    {"every", "K", COUNT, TRAIN, AT(every),
-     "... after every K steps instead"},
-    {"resume", "FILE", TEXT, TRAIN, AT(resume),
-     "go on from a checkpoint, bit for bit as if never stopped"},
-    {"log", "FILE", TEXT, TRAIN, AT(log),
-     "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)"},
-    {"quiet", NULL, FLAG, TRAIN, AT(quiet),
-     "print errors only"},
-    {"train", NULL, FLAG, BENCH, AT(train),
-     "time training steps, not inference"},
-    {"n", "n", SMALL, BENCH | CHECK, AT(n),
-     "samples a call"},
-    {"iters", "K", COUNT, BENCH, AT(iterations),
-     "timed calls (as many as take a second)"},
-    {"json", NULL, FLAG, BENCH, AT(json),
-     "one JSON object"},
-    {"kernels", NULL, FLAG, BENCH, AT(kernels),
-     "time, multiply-adds and bytes of each kernel (built with -DNN_PROFILE)"},
-    {"samples", "K", COUNT, CHECK, AT(samples),
-     "elements checked of each tensor, 0 for all (24)"},
-    {"help", NULL, FLAG, TRAIN | EVAL | INFER | BENCH | CHECK | INFO, AT(help),
-     "this text"},
+    { "in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in),
+      "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz" },
+    { "windows", "A,B=FILE", TEXT, TRAIN | EVAL | INFER | CHECK, AT(windows),
+      "windows of a byte stream for A, and shifted by one for B" },
+    { "val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in), "samples to measure on after every epoch" },
+    { "val-windows", "A,B=FILE", TEXT, TRAIN, AT(val_windows), "the same from a byte stream" },
+    { "skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines),
+      "lines of titles at the head of CSV files" },
+    { "out", "NAME=FILE", BINDING, INFER, AT(out), "where an output goes, as .npy" },
+    { "weights", "FILE", TEXT, TRAIN | EVAL | INFER | BENCH | CHECK, AT(weights),
+      "parameters and states to start from (safetensors)" },
+    { "seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed),
+      "of initial values, order of samples and random operations (0)" },
+    { "batch", "n", SMALL, TRAIN, AT(batch), "samples a step (the model's batch)" },
+    { "epochs", "E", COUNT, TRAIN, AT(epochs), "passes over the samples (1)" },
+    { "steps", "K", COUNT, TRAIN, AT(steps),
+      "steps instead, wrapping round at the end; a resumed run ends where the whole would" },
+    { "no-shuffle", NULL, FLAG, TRAIN, AT(no_shuffle), "samples in the order of the files" },
+    { "lr", "x", REAL, TRAIN, AT(lr), "this learning rate instead of the model's own" },
+    { "save", "FILE", TEXT, TRAIN, AT(save), "write the weights at the end" },
+    { "checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint),
+      "write all that is needed to go on: after every epoch, and at the end" },
+    { "every", "K", COUNT, TRAIN, AT(every), "... after every K steps instead" },
+    { "resume", "FILE", TEXT, TRAIN, AT(resume), "go on from a checkpoint, bit for bit as if never stopped" },
+    { "log", "FILE", TEXT, TRAIN, AT(log),
+      "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)" },
+    { "quiet", NULL, FLAG, TRAIN, AT(quiet), "print errors only" },
+    { "train", NULL, FLAG, BENCH, AT(train), "time training steps, not inference" },
+    { "n", "n", SMALL, BENCH | CHECK, AT(n), "samples a call" },
+    { "iters", "K", COUNT, BENCH, AT(iterations), "timed calls (as many as take a second)" },
+    { "json", NULL, FLAG, BENCH, AT(json), "one JSON object" },
+    { "kernels", NULL, FLAG, BENCH, AT(kernels),
+      "time, multiply-adds and bytes of each kernel (built with -DNN_PROFILE)" },
+    { "samples", "K", COUNT, CHECK, AT(samples), "elements checked of each tensor, 0 for all (24)" },
+    { "help", NULL, FLAG, TRAIN | EVAL | INFER | BENCH | CHECK | INFO, AT(help), "this text" },
 #undef AT
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -169,7 +156,7 @@ static int add_binding(struct nn_bindings *b, const char *text)
     const char *equals = strchr(text, '=');
     if (!equals || equals == text || !equals[1] || b->count == NN_APP_FILES)
         return 0;
-    b->of[b->count++] = (struct nn_binding){text, (int)(equals - text), equals + 1};
+    b->of[b->count++] = (struct nn_binding){ text, (int)(equals - text), equals + 1 };
     return 1;
 }
 
@@ -204,7 +191,9 @@ static const char *expected(const struct option_row *r)
     switch (r->kind) {
     case BINDING: return "NAME=FILE";
     case TEXT: return "a text";
-    case COUNT: case SMALL: case SEED: return "a whole number from 0 on";
+    case COUNT:
+    case SMALL:
+    case SEED: return "a whole number from 0 on";
     default: return "a number from 0 on";
     }
 }
@@ -212,8 +201,8 @@ static const char *expected(const struct option_row *r)
 static void table(struct option *to)
 {
     for (int i = 0; i < ROWS; i++)
-        to[i] = (struct option){rows[i].name, rows[i].value ? required_argument : no_argument, NULL, 256 + i};
-    to[ROWS] = (struct option){NULL, 0, NULL, 0};
+        to[i] = (struct option){ rows[i].name, rows[i].value ? required_argument : no_argument, NULL, 256 + i };
+    to[ROWS] = (struct option){ NULL, 0, NULL, 0 };
 }
 
 int nn_options_read(const nn_model *model, const char *command, int argc, char **argv, struct nn_options *o)

@@ -27,13 +27,13 @@ struct training {
     struct nn_order order;
     void *m, **batch;
     int64_t *index;
-    int n;                            /* samples a step */
+    int n; /* samples a step */
     int64_t steps_an_epoch, step, last;
-    int64_t samples;                  /* trained on by this process */
-    double loss_sum, loss_weight;     /* over the samples of this epoch */
-    double *metric;                   /* of the last batch they were measured on, or of the validation samples */
-    void *reals;                      /* room for what the model writes */
-    double started, shown;            /* seconds */
+    int64_t samples;              /* trained on by this process */
+    double loss_sum, loss_weight; /* over the samples of this epoch */
+    double *metric;               /* of the last batch they were measured on, or of the validation samples */
+    void *reals;                  /* room for what the model writes */
+    double started, shown;        /* seconds */
     int bar;
     FILE *log;
 };
@@ -278,8 +278,8 @@ static int set_order(struct training *t)
 static int read_sets(struct training *t)
 {
     const struct nn_options *o = t->o;
-    struct nn_source from = {&o->in, o->windows, "in", 1, o->skip_lines};
-    struct nn_source val = {&o->val_in, o->val_windows, "val-in", 1, o->skip_lines};
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines };
+    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines };
     int status = nn_set_read(&t->set, t->model, &from, NULL);
     if (!status && (o->val_in.count || o->val_windows))
         status = nn_set_read(&t->val, t->model, &val, &t->set);
@@ -333,7 +333,7 @@ static void finish(struct training *t)
 
 int nn_app_train(const nn_model *model, const struct nn_options *o)
 {
-    struct training t = {.model = model, .o = o};
+    struct training t = { .model = model, .o = o };
     struct sigaction action, before;
     int status = prepare(&t);
     if (!status) {

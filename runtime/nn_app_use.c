@@ -37,7 +37,7 @@ static void print_graph(const char *name, const nn_graph_info *g)
 
 int nn_app_info(const nn_model *model, const struct nn_options *o)
 {
-    static const char *const roles[] = {"param", "frozen", "state"};
+    static const char *const roles[] = { "param", "frozen", "state" };
     void *m = nn_app_create(model, 0);
     size_t count = 0;
     (void)o;
@@ -79,7 +79,7 @@ static int eval_set(struct nn_set *s, void *m, double *metrics)
 int nn_app_eval(const nn_model *model, const struct nn_options *o)
 {
     struct nn_set set;
-    struct nn_source from = {&o->in, o->windows, "in", 1, o->skip_lines};
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines };
     if (!model->eval)
         return nn_app_fail(model, 1, "this model has no loss to evaluate");
     if (!o->weights)
@@ -186,7 +186,7 @@ static int infer_all(struct inference *f)
 static int write_outputs(const struct inference *f, const struct nn_bindings *out)
 {
     char text[512] = "";
-    struct nn_message message = {text, sizeof text};
+    struct nn_message message = { text, sizeof text };
     for (int i = 0; i < out->count; i++) {
         int which = output_by_name(f->model, &out->of[i]);
         const struct collected *c = &f->all[which];
@@ -215,8 +215,8 @@ static void inference_free(struct inference *f)
 
 int nn_app_infer(const nn_model *model, const struct nn_options *o)
 {
-    struct inference f = {.model = model, .set = {.model = model}};
-    struct nn_source from = {&o->in, o->windows, "in", 0, o->skip_lines};
+    struct inference f = { .model = model, .set = { .model = model } };
+    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines };
     if (!model->infer)
         return nn_app_fail(model, 1, "this program was built without inference");
     if (!o->weights)

@@ -7,7 +7,7 @@
 
 size_t nn_kind_size(enum nn_kind k)
 {
-    static const unsigned char sizes[] = {4, 8, 1, 2, 4, 8, 1, 1};
+    static const unsigned char sizes[] = { 4, 8, 1, 2, 4, 8, 1, 1 };
     return sizes[k];
 }
 
@@ -15,7 +15,7 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
                   const struct nn_message *message)
 {
     const int64_t most = INT64_C(1) << 46;
-    *a = (struct nn_array){.kind = kind, .rank = rank, .count = 1};
+    *a = (struct nn_array){ .kind = kind, .rank = rank, .count = 1 };
     if (rank > NN_ARRAY_RANK)
         return nn_report(message, NN_EFORMAT, "%s: has %d dimensions; up to %d are read", name, rank, NN_ARRAY_RANK);
     for (int i = 0; i < rank; i++) {
@@ -163,7 +163,7 @@ int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const st
     const char *columns = columns_of(r->spec);
     size_t n = columns ? (size_t)(columns - 1 - r->spec) : strlen(r->spec);
     char *path = malloc(n + 1);
-    *out = (struct nn_array){.data = NULL};
+    *out = (struct nn_array){ .data = NULL };
     if (!path)
         return nn_report(message, NN_EMEMORY, "%s: not enough memory", r->spec);
     memcpy(path, r->spec, n);
@@ -184,5 +184,5 @@ void nn_words_free(struct nn_words *w)
     for (size_t i = 0; i < w->count; i++)
         free(w->word[i]);
     free(w->word);
-    *w = (struct nn_words){NULL, 0};
+    *w = (struct nn_words){ NULL, 0 };
 }

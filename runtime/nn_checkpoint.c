@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KIND "netrt.kind"
+#define KIND        "netrt.kind"
 #define FINGERPRINT "netrt.fingerprint"
 
 enum { NUMBERS = 8 };
 
-static const char *const number_keys[NUMBERS] = {"netrt.seed", "netrt.step", "netrt.draws", "netrt.lr",
-                                                 "netrt.app0", "netrt.app1", "netrt.app2", "netrt.app3"};
+static const char *const number_keys[NUMBERS] = { "netrt.seed", "netrt.step", "netrt.draws", "netrt.lr",
+                                                  "netrt.app0", "netrt.app1", "netrt.app2",  "netrt.app3" };
 
 static void to_numbers(const nn_progress *p, uint64_t out[NUMBERS])
 {
@@ -36,10 +36,10 @@ int nn_checkpoint_save(const char *path, const char *fingerprint, const nn_tenso
                        const nn_tensor *extra, size_t extra_count, const nn_progress *progress, char *error,
                        size_t error_size)
 {
-    struct nn_message m = {error, error_size};
+    struct nn_message m = { error, error_size };
     uint64_t number[NUMBERS];
     char text[NUMBERS][17];
-    const char *meta[2 * NUMBERS + 5] = {KIND, "checkpoint", FINGERPRINT, fingerprint};
+    const char *meta[2 * NUMBERS + 5] = { KIND, "checkpoint", FINGERPRINT, fingerprint };
     if (error && error_size)
         *error = 0;
     if (!path || !fingerprint || !progress || (!t && count) || (!extra && extra_count))
@@ -87,7 +87,7 @@ int nn_checkpoint_load(const char *path, const char *fingerprint, const nn_tenso
                        const nn_tensor *extra, size_t extra_count, nn_progress *progress, char *error,
                        size_t error_size)
 {
-    struct nn_message m = {error, error_size};
+    struct nn_message m = { error, error_size };
     struct nn_st_file f;
     nn_progress read;
     if (error && error_size)

@@ -132,8 +132,13 @@ NN_INLINE uint64_t nn_now(void)
     (void)timespec_get(&t, TIME_UTC);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-#define NN_TIMING(table) nn_kernel_time *const nn_times = (table); uint64_t nn_last = nn_now()
-#define NN_UNTIMED nn_kernel_time *const nn_times = NULL; uint64_t nn_last = 0; (void)nn_last
+#define NN_TIMING(table)                                                                                               \
+    nn_kernel_time *const nn_times = (table);                                                                          \
+    uint64_t nn_last = nn_now()
+#define NN_UNTIMED                                                                                                     \
+    nn_kernel_time *const nn_times = NULL;                                                                             \
+    uint64_t nn_last = 0;                                                                                              \
+    (void)nn_last
 #define NN_TIMED(i)                                                                                                    \
     do {                                                                                                               \
         if (!nn_times)                                                                                                 \
@@ -145,8 +150,8 @@ NN_INLINE uint64_t nn_now(void)
     } while (0)
 #else
 #define NN_TIMING(table) (void)0
-#define NN_UNTIMED (void)0
-#define NN_TIMED(i) (void)0
+#define NN_UNTIMED       (void)0
+#define NN_TIMED(i)      (void)0
 #endif
 
 #endif

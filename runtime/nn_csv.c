@@ -14,12 +14,12 @@ struct csv {
     const struct nn_message *m;
     const struct nn_data_request *request;
     const unsigned char *at, *end;
-    int64_t line;      /* from 1 */
-    int *column;       /* those asked for, in that order */
-    int columns;       /* 0: not known before the first row: all */
-    char **field;      /* the fields of a row, trimmed */
+    int64_t line; /* from 1 */
+    int *column;  /* those asked for, in that order */
+    int columns;  /* 0: not known before the first row: all */
+    char **field; /* the fields of a row, trimmed */
     int fields, field_room;
-    int words;         /* -1 not known yet */
+    int words; /* -1 not known yet */
     double *value;
     int64_t values, value_room;
 };
@@ -169,7 +169,9 @@ static int word(struct csv *c, const char *text, double *out)
     size_t n = strlen(text);
     if (w->count == MOST_WORDS || n == 0 || n > LONGEST_WORD)
         return nn_report(c->m, NN_EFORMAT, "%s:%lld: %s", c->name, (long long)c->line,
-                         n == 0 ? "a label is missing" : n > LONGEST_WORD ? "a label is too long" : "too many labels");
+                         n == 0             ? "a label is missing"
+                         : n > LONGEST_WORD ? "a label is too long"
+                                            : "too many labels");
     char **p = realloc(w->word, (w->count + 1) * sizeof *p);
     char *copy = malloc(n + 1);
     if (p)
@@ -203,9 +205,10 @@ static int add_value(struct csv *c, int column)
         c->words = c->request->integers && c->request->words && (c->request->words->count > 0 || !is_number);
     if (c->words)
         return word(c, text, out);
-    return is_number ? 0 : nn_report(c->m, NN_EFORMAT, "%s:%lld: '%.40s' in column %d is no number%s", c->name,
-                                     (long long)c->line, text, column,
-                                     c->values == 1 ? " (--skip-lines 1 passes over a line of titles)" : "");
+    return is_number ? 0
+                     : nn_report(c->m, NN_EFORMAT, "%s:%lld: '%.40s' in column %d is no number%s", c->name,
+                                 (long long)c->line, text, column,
+                                 c->values == 1 ? " (--skip-lines 1 passes over a line of titles)" : "");
 }
 
 static int all_columns(struct csv *c)
@@ -241,7 +244,7 @@ static int read_rows(struct csv *c, int64_t *rows)
 int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, const struct nn_data_request *r,
                  struct nn_array *out, const struct nn_message *m)
 {
-    struct csv c = {.name = name, .m = m, .request = r, .at = b->data, .end = b->data + b->size, .words = -1};
+    struct csv c = { .name = name, .m = m, .request = r, .at = b->data, .end = b->data + b->size, .words = -1 };
     int64_t rows = 0;
     if (b->size >= 3 && !memcmp(b->data, "\xEF\xBB\xBF", 3)) /* a byte order mark */
         c.at += 3;
@@ -250,7 +253,7 @@ int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *column
     if (!status && !rows)
         status = nn_report(m, NN_EFORMAT, "%s: holds no rows", name);
     if (!status) {
-        int64_t shape[2] = {rows, c.columns};
+        int64_t shape[2] = { rows, c.columns };
         status = nn_array_make(name, out, NN_KIND_F64, 2, shape, m);
         if (!status)
             memcpy(out->data, c.value, (size_t)c.values * sizeof *c.value);

@@ -29,7 +29,7 @@ const char *nn_strerror(int code)
 }
 
 #define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
+#define TEXT(x)    TEXT_OF(x)
 
 #if NN_FUSED
 #define FUSED_TEXT "fused multiply-add"
@@ -49,13 +49,13 @@ const char *nn_build_info(void)
 
 const char *nn_dtype_name(nn_dtype t)
 {
-    static const char *const names[] = {"f32", "f64", "i32", "u8", "bool"};
+    static const char *const names[] = { "f32", "f64", "i32", "u8", "bool" };
     return (unsigned)t < 5 ? names[t] : "?";
 }
 
 size_t nn_dtype_size(nn_dtype t)
 {
-    static const unsigned char sizes[] = {4, 8, 4, 1, 1};
+    static const unsigned char sizes[] = { 4, 8, 4, 1, 1 };
     return (unsigned)t < 5 ? sizes[t] : 0;
 }
 

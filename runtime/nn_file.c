@@ -2,7 +2,7 @@
  * file stands as it was.
  */
 #define _POSIX_C_SOURCE 200809L
-#define _XOPEN_SOURCE 700
+#define _XOPEN_SOURCE   700
 
 #include "nn_file.h"
 
@@ -50,7 +50,7 @@ static int read_all(FILE *f, const char *path, struct nn_buffer *out, const stru
 
 int nn_file_read_plain(const char *path, struct nn_buffer *out, const struct nn_message *message)
 {
-    *out = (struct nn_buffer){NULL, 0};
+    *out = (struct nn_buffer){ NULL, 0 };
     FILE *f = fopen(path, "rb");
     if (!f)
         return nn_report(message, NN_EFILE, "%s: %s", path, strerror(errno));
@@ -58,7 +58,7 @@ int nn_file_read_plain(const char *path, struct nn_buffer *out, const struct nn_
     fclose(f);
     if (status) {
         free(out->data);
-        *out = (struct nn_buffer){NULL, 0};
+        *out = (struct nn_buffer){ NULL, 0 };
     }
     return status;
 }
@@ -90,7 +90,7 @@ static int inflate_members(z_stream *z, struct nn_buffer *out, size_t *room)
 static int unpack(const char *path, struct nn_buffer *packed, const struct nn_message *message)
 {
     z_stream z;
-    struct nn_buffer out = {NULL, 0};
+    struct nn_buffer out = { NULL, 0 };
     size_t room = 0;
     memset(&z, 0, sizeof z);
     if (packed->size > 0xFFFFFFFFu)
@@ -106,7 +106,7 @@ static int unpack(const char *path, struct nn_buffer *packed, const struct nn_me
         if (status == Z_MEM_ERROR)
             return nn_report(message, NN_EMEMORY, "%s: not enough memory to unpack the file", path);
         return nn_report(message, NN_EFORMAT, "%s: the gzip data is %s", path,
-                       status == Z_BUF_ERROR ? "cut short" : "damaged");
+                         status == Z_BUF_ERROR ? "cut short" : "damaged");
     }
     out.data[out.size] = 0;
     free(packed->data);
@@ -132,7 +132,7 @@ int nn_file_read(const char *path, struct nn_buffer *out, const struct nn_messag
     status = unpack(path, out, message);
     if (status) {
         free(out->data);
-        *out = (struct nn_buffer){NULL, 0};
+        *out = (struct nn_buffer){ NULL, 0 };
     }
     return status;
 }
@@ -178,7 +178,7 @@ static int open_beside(struct nn_writer *w, mode_t mode)
 int nn_file_begin(struct nn_writer *w, const char *path, const struct nn_message *message)
 {
     struct stat st;
-    *w = (struct nn_writer){NULL, NULL, NULL, path};
+    *w = (struct nn_writer){ NULL, NULL, NULL, path };
     int there = stat(path, &st) == 0;
     w->target = there ? realpath(path, NULL) : copy_text(path, ""); /* through links, to what they point at */
     if (!w->target)

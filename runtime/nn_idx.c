@@ -5,9 +5,11 @@
 
 #include <string.h>
 
-static const struct { unsigned char code; enum nn_kind kind; } known[] = {
-    {0x08, NN_KIND_U8}, {0x09, NN_KIND_I8}, {0x0B, NN_KIND_I16},
-    {0x0C, NN_KIND_I32}, {0x0D, NN_KIND_F32}, {0x0E, NN_KIND_F64}};
+static const struct {
+    unsigned char code;
+    enum nn_kind kind;
+} known[] = { { 0x08, NN_KIND_U8 },  { 0x09, NN_KIND_I8 },  { 0x0B, NN_KIND_I16 },
+              { 0x0C, NN_KIND_I32 }, { 0x0D, NN_KIND_F32 }, { 0x0E, NN_KIND_F64 } };
 
 static void unpack(const unsigned char *from, struct nn_array *a)
 {

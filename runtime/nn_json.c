@@ -31,8 +31,10 @@ static int hex4(struct nn_json *j, uint32_t *out)
     *out = 0;
     for (int i = 0; i < 4; i++) {
         unsigned char c = *j->at++;
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return 0;
         *out = *out * 16 + (uint32_t)digit;
@@ -181,8 +183,10 @@ int nn_json_skip(struct nn_json *j, int depth)
         return 1;
     }
     const unsigned char *start = j->at; /* a number, true, false or null */
-    while (j->at < j->end && (strchr("+-.", *j->at) || (*j->at >= '0' && *j->at <= '9') ||
-                              (*j->at >= 'a' && *j->at <= 'z') || *j->at == 'E') && *j->at)
+    while (j->at < j->end &&
+           (strchr("+-.", *j->at) || (*j->at >= '0' && *j->at <= '9') || (*j->at >= 'a' && *j->at <= 'z') ||
+            *j->at == 'E') &&
+           *j->at)
         j->at++;
     return j->at > start;
 }

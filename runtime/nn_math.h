@@ -21,14 +21,20 @@
 
 NN_INLINE uint64_t nn_bits64(double x)
 {
-    union { double x; uint64_t u; } p;
+    union {
+        double x;
+        uint64_t u;
+    } p;
     p.x = x;
     return p.u;
 }
 
 NN_INLINE double nn_double_of_bits(uint64_t u)
 {
-    union { double x; uint64_t u; } p;
+    union {
+        double x;
+        uint64_t u;
+    } p;
     p.u = u;
     return p.x;
 }
@@ -60,14 +66,15 @@ static NN_UNUSED NN_NOINLINE uint32_t nn_trig_huge(double x, double *hi, double 
         0xb7246e3au, 0x424dd2e0u, 0x06492eeau, 0x09d1921cu, 0xfe1deb1cu, 0xb129a73eu, 0xe88235f5u, 0x2ebb4484u,
         0xe99c7026u, 0xb45f7e41u, 0x3991d639u, 0x835339f4u, 0x9c845f8bu, 0xbdf9283bu, 0x1ff897ffu, 0xde05980fu,
         0xef2f118bu, 0x5a0a6d1fu, 0x6d367ecfu, 0x27cb09b7u, 0x4f463f66u, 0x9e5fea2du, 0x7527bac7u, 0xebe5f17bu,
-        0x3d0739f7u, 0x8a5292eau, 0x6bfb5fb1u, 0x1f8d5d08u, 0x56033046u, 0xfc7b6babu, 0xf0cfbc20u};
+        0x3d0739f7u, 0x8a5292eau, 0x6bfb5fb1u, 0x1f8d5d08u, 0x56033046u, 0xfc7b6babu, 0xf0cfbc20u
+    };
     uint64_t u = nn_bits64(x);
     int e = (int)(u >> 52 & 0x7FF) - 1075;
     uint64_t m = (u & 0xFFFFFFFFFFFFFu) | 0x10000000000000u;
-    uint64_t part[2] = {m & 0xFFFFFFFFu, m >> 32};
+    uint64_t part[2] = { m & 0xFFFFFFFFu, m >> 32 };
     int first = e >= 34 ? (e - 2) / 32 : 0;
 
-    uint32_t product[12] = {0}; /* lowest limb first, with room for nn_limbs_at */
+    uint32_t product[12] = { 0 }; /* lowest limb first, with room for nn_limbs_at */
     for (int i = 0; i < 2; i++) {
         uint64_t carry = 0;
         for (int j = 0; j < 7; j++) {
@@ -123,7 +130,10 @@ NN_INLINE nn_bits_t nn_trig_slow(nn_real x, nn_bits_t q, nn_real *r, nn_real *lo
 
 NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 {
-    union { nn_vu v; nn_bits_t u[NN_L]; } turns;
+    union {
+        nn_vu v;
+        nn_bits_t u[NN_L];
+    } turns;
     nn_real xs[NN_L], rs[NN_L], ls[NN_L];
     turns.v = q;
     nn_store(xs, x);
@@ -138,16 +148,16 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 
 /* --- scalars, then lanes ------------------------------------------------------------------------------------------ */
 
-#define NN_T nn_real
-#define NN_M int
-#define NN_U nn_bits_t
-#define NN_F(name) name
-#define NN_K(x) ((nn_real)(x))
-#define NN_KU(x) ((nn_bits_t)(x))
+#define NN_T             nn_real
+#define NN_M             int
+#define NN_U             nn_bits_t
+#define NN_F(name)       name
+#define NN_K(x)          ((nn_real)(x))
+#define NN_KU(x)         ((nn_bits_t)(x))
 #define NN_PICK(m, a, b) nn_sel(m, a, b)
-#define NN_AND(a, b) ((a) && (b))
-#define NN_OR(a, b) ((a) || (b))
-#define NN_ANY(m) (m)
+#define NN_AND(a, b)     ((a) && (b))
+#define NN_OR(a, b)      ((a) || (b))
+#define NN_ANY(m)        (m)
 #include "nn_math_body.h"
 #undef NN_T
 #undef NN_M
@@ -160,16 +170,16 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 #undef NN_OR
 #undef NN_ANY
 
-#define NN_T nn_v
-#define NN_M nn_vm
-#define NN_U nn_vu
-#define NN_F(name) name##_v
-#define NN_K(x) nn_splat((nn_real)(x))
-#define NN_KU(x) nn_splat_u((nn_bits_t)(x))
+#define NN_T             nn_v
+#define NN_M             nn_vm
+#define NN_U             nn_vu
+#define NN_F(name)       name##_v
+#define NN_K(x)          nn_splat((nn_real)(x))
+#define NN_KU(x)         nn_splat_u((nn_bits_t)(x))
 #define NN_PICK(m, a, b) nn_sel_v(m, a, b)
-#define NN_AND(a, b) nn_and_m_v(a, b)
-#define NN_OR(a, b) nn_or_m_v(a, b)
-#define NN_ANY(m) nn_any_m(m)
+#define NN_AND(a, b)     nn_and_m_v(a, b)
+#define NN_OR(a, b)      nn_or_m_v(a, b)
+#define NN_ANY(m)        nn_any_m(m)
 #include "nn_math_body.h"
 #undef NN_T
 #undef NN_M

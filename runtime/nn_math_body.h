@@ -10,27 +10,27 @@
  */
 
 #if defined NN_DOUBLE
-#define NN_MANT 52
-#define NN_EXP_BIAS 1023
-#define NN_MAGIC NN_K(6755399441055744.0) /* 1.5 * 2^52: adding it rounds to an integer, in the low bits */
-#define NN_WHOLE NN_K(4503599627370496.0) /* from here on there are no fractions */
-#define NN_SIGN NN_KU(0x8000000000000000u)
-#define NN_LN2_HI NN_K(6.93147180369123816490e-01) /* few enough bits that n * hi is exact */
-#define NN_LN2_LO NN_K(1.90821492927058770002e-10)
-#define NN_SPLIT NN_KU(0xFFFFFFFFF8000000u)
+#define NN_MANT          52
+#define NN_EXP_BIAS      1023
+#define NN_MAGIC         NN_K(6755399441055744.0) /* 1.5 * 2^52: adding it rounds to an integer, in the low bits */
+#define NN_WHOLE         NN_K(4503599627370496.0) /* from here on there are no fractions */
+#define NN_SIGN          NN_KU(0x8000000000000000u)
+#define NN_LN2_HI        NN_K(6.93147180369123816490e-01) /* few enough bits that n * hi is exact */
+#define NN_LN2_LO        NN_K(1.90821492927058770002e-10)
+#define NN_SPLIT         NN_KU(0xFFFFFFFFF8000000u)
 #define NN_INFINITY_BITS 0x7FF0000000000000u
-#define NN_NAN_BITS 0x7FF8000000000000u
+#define NN_NAN_BITS      0x7FF8000000000000u
 #else
-#define NN_MANT 23
-#define NN_EXP_BIAS 127
-#define NN_MAGIC NN_K(12582912.0)
-#define NN_WHOLE NN_K(8388608.0)
-#define NN_SIGN NN_KU(0x80000000u)
-#define NN_LN2_HI NN_K(0.693359375)
-#define NN_LN2_LO NN_K(-2.12194440054690583e-4)
-#define NN_SPLIT NN_KU(0xFFFFF000u)
+#define NN_MANT          23
+#define NN_EXP_BIAS      127
+#define NN_MAGIC         NN_K(12582912.0)
+#define NN_WHOLE         NN_K(8388608.0)
+#define NN_SIGN          NN_KU(0x80000000u)
+#define NN_LN2_HI        NN_K(0.693359375)
+#define NN_LN2_LO        NN_K(-2.12194440054690583e-4)
+#define NN_SPLIT         NN_KU(0xFFFFF000u)
 #define NN_INFINITY_BITS 0x7F800000u
-#define NN_NAN_BITS 0x7FC00000u
+#define NN_NAN_BITS      0x7FC00000u
 #endif
 
 #define NN_H(p, x, c) NN_F(nn_fma)(p, x, NN_K(c)) /* one step of Horner's rule */
@@ -129,8 +129,8 @@ NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
     r = NN_F(nn_fma)(n, -NN_LN2_LO, r) + lo;
     NN_T y = (NN_F(nn_exp_tail)(r) * (r * r) + r) + NN_K(1);
 
-    NN_U k = NN_F(nn_bits)(t) - shift;                           /* n in two's complement */
-    NN_U k1 = ((k + half) >> 1) - (half >> 1);                   /* its half, rounded down; modulo 2^bits throughout */
+    NN_U k = NN_F(nn_bits)(t) - shift;         /* n in two's complement */
+    NN_U k1 = ((k + half) >> 1) - (half >> 1); /* its half, rounded down; modulo 2^bits throughout */
     NN_T s1 = NN_F(nn_of_bits)((k1 + NN_EXP_BIAS) << NN_MANT);
     NN_T s2 = NN_F(nn_of_bits)((k - k1 + NN_EXP_BIAS) << NN_MANT);
     return y * s1 * s2;
@@ -396,7 +396,6 @@ NN_INLINE NN_T NN_F(nn_erf)(NN_T x)
     return NN_PICK(a > NN_K(NN_ERF_EDGE), far, near);
 }
 #undef NN_ERF_EDGE
-
 
 /* --- pow ---------------------------------------------------------------------------------------------------------- */
 

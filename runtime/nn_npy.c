@@ -24,10 +24,13 @@ static const char *value_of(const char *header, const char *key)
 
 static int read_kind(const char *name, const char *header, enum nn_kind *kind, const struct nn_message *m)
 {
-    static const struct { const char *name; enum nn_kind kind; } known[] = {
-        {"'<f4'", NN_KIND_F32}, {"'<f8'", NN_KIND_F64}, {"'|i1'", NN_KIND_I8}, {"'<i2'", NN_KIND_I16},
-        {"'<i4'", NN_KIND_I32}, {"'<i8'", NN_KIND_I64}, {"'|u1'", NN_KIND_U8}, {"'|b1'", NN_KIND_BOOL},
-        {"'<i1'", NN_KIND_I8}, {"'<u1'", NN_KIND_U8}, {"'<b1'", NN_KIND_BOOL}};
+    static const struct {
+        const char *name;
+        enum nn_kind kind;
+    } known[] = { { "'<f4'", NN_KIND_F32 }, { "'<f8'", NN_KIND_F64 },  { "'|i1'", NN_KIND_I8 },
+                  { "'<i2'", NN_KIND_I16 }, { "'<i4'", NN_KIND_I32 },  { "'<i8'", NN_KIND_I64 },
+                  { "'|u1'", NN_KIND_U8 },  { "'|b1'", NN_KIND_BOOL }, { "'<i1'", NN_KIND_I8 },
+                  { "'<u1'", NN_KIND_U8 },  { "'<b1'", NN_KIND_BOOL } };
     const char *at = value_of(header, "descr");
     for (size_t i = 0; at && i < sizeof known / sizeof *known; i++)
         if (!strncmp(at, known[i].name, 5)) {
@@ -132,13 +135,16 @@ int nn_npy_parse(const char *name, const struct nn_buffer *b, struct nn_array *o
 int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape, const void *data,
                  const struct nn_message *message)
 {
-    static const char *const names[] = {"<f4", "<f8", "<i4", "|u1", "|b1"};
+    static const char *const names[] = { "<f4", "<f8", "<i4", "|u1", "|b1" };
     struct nn_writer w;
     char header[512];
     size_t count = 1, at;
     at = (size_t)snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (", names[type]);
     for (int i = 0; i < rank && at < 400; i++) {
-        at += (size_t)snprintf(header + at, sizeof header - at, rank == 1 ? "%lld," : i ? ", %lld" : "%lld",
+        at += (size_t)snprintf(header + at, sizeof header - at,
+                               rank == 1 ? "%lld,"
+                               : i       ? ", %lld"
+                                         : "%lld",
                                (long long)shape[i]);
         count *= (size_t)shape[i];
     }
@@ -147,7 +153,8 @@ int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape
         header[at++] = ' ';
     header[at++] = '\n';
     const unsigned char start[] = {
-        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(at & 255), (unsigned char)(at >> 8)};
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(at & 255), (unsigned char)(at >> 8)
+    };
     int status = nn_file_begin(&w, path, message);
     if (status)
         return status;

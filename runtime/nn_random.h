@@ -37,8 +37,8 @@ NN_INLINE void nn_philox(uint32_t out[4], const uint32_t counter[4], const uint3
 /* The four words of a block. */
 NN_INLINE void nn_random_words(uint32_t out[4], uint64_t seed, uint64_t step, uint32_t stream, uint64_t block)
 {
-    uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)step, stream};
-    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)step, stream };
+    uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
     nn_philox(out, counter, key);
 }
 
@@ -86,7 +86,7 @@ NN_INLINE nn_real nn_normal(uint64_t seed, uint64_t step, uint32_t stream, uint6
 NN_INLINE nn_v nn_uniform01_from(uint64_t seed, uint64_t step, uint32_t stream, uint64_t first)
 {
     nn_real x[NN_L];
-    uint32_t w[4] = {0, 0, 0, 0};
+    uint32_t w[4] = { 0, 0, 0, 0 };
     for (int i = 0; i < NN_L; i++) {
         uint64_t element = first + (uint64_t)i;
         if (i == 0 || element % NN_RANDOM_BLOCK == 0)
@@ -107,7 +107,7 @@ NN_INLINE nn_v nn_uniform01_from(uint64_t seed, uint64_t step, uint32_t stream, 
 
 #if defined NN_RANDOM_WIDE
 
-typedef uint64_t nn_vq __attribute__((vector_size(8 * NN_RANDOM_LANES)));  /* a word of each block */
+typedef uint64_t nn_vq __attribute__((vector_size(8 * NN_RANDOM_LANES)));   /* a word of each block */
 typedef uint64_t nn_vq2 __attribute__((vector_size(16 * NN_RANDOM_LANES))); /* all words: two a lane */
 
 /* The product of the low halves of 64-bit lanes. */
@@ -125,11 +125,11 @@ NN_INLINE nn_vq nn_mul_low(nn_vq a, nn_vq b)
 /* nn_philox on blocks block, block + 1, ...: their words in order. Only low halves of lanes count until the end. */
 NN_INLINE nn_vq2 nn_random_blocks(uint64_t seed, uint64_t step, uint32_t stream, uint64_t block)
 {
-    const nn_vq zero = {0};
+    const nn_vq zero = { 0 };
 #if NN_RANDOM_LANES == 4
-    const nn_vq number = {0, 1, 2, 3};
+    const nn_vq number = { 0, 1, 2, 3 };
 #else
-    const nn_vq number = {0, 1};
+    const nn_vq number = { 0, 1 };
 #endif
     nn_vq c0 = number + block, c1 = c0 >> 32, c2 = zero + (uint32_t)step, c3 = zero + stream;
     const nn_vq m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u;

@@ -8,11 +8,14 @@
 
 #include "nn_json.h"
 
-static const struct { const char *name; unsigned char size; } types[] = {
-    [ST_F64] = {"F64", 8}, [ST_F32] = {"F32", 4}, [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2},
-    [ST_I64] = {"I64", 8}, [ST_I32] = {"I32", 4}, [ST_I16] = {"I16", 2}, [ST_I8] = {"I8", 1},
-    [ST_U64] = {"U64", 8}, [ST_U32] = {"U32", 4}, [ST_U16] = {"U16", 2}, [ST_U8] = {"U8", 1},
-    [ST_BOOL] = {"BOOL", 1}, [ST_OTHER] = {"", 0},
+static const struct {
+    const char *name;
+    unsigned char size;
+} types[] = {
+    [ST_F64] = { "F64", 8 },   [ST_F32] = { "F32", 4 }, [ST_F16] = { "F16", 2 }, [ST_BF16] = { "BF16", 2 },
+    [ST_I64] = { "I64", 8 },   [ST_I32] = { "I32", 4 }, [ST_I16] = { "I16", 2 }, [ST_I8] = { "I8", 1 },
+    [ST_U64] = { "U64", 8 },   [ST_U32] = { "U32", 4 }, [ST_U16] = { "U16", 2 }, [ST_U8] = { "U8", 1 },
+    [ST_BOOL] = { "BOOL", 1 }, [ST_OTHER] = { "", 0 },
 };
 
 /* --- parsing ------------------------------------------------------------------------------------------------------ */
@@ -78,8 +81,10 @@ static int read_entry(struct nn_json *j, struct nn_st_entry *e)
         free(key);
         if (!nn_json_punct(j, ':') || (seen & which))
             return 0;
-        int good = which == 1 ? read_type(j, e) : which == 2 ? read_shape(j, e) : which == 4 ? read_offsets(j, e)
-                   : nn_json_skip(j, 16);
+        int good = which == 1   ? read_type(j, e)
+                   : which == 2 ? read_shape(j, e)
+                   : which == 4 ? read_offsets(j, e)
+                                : nn_json_skip(j, 16);
         if (!good)
             return 0;
         seen |= which;
@@ -107,7 +112,7 @@ static int read_meta(struct nn_json *j, struct nn_st_file *f)
             return 0;
         f->pair = p;
         p += f->pairs;
-        *p = (struct nn_st_pair){NULL, NULL};
+        *p = (struct nn_st_pair){ NULL, NULL };
         if (!nn_json_string(j, &p->key))
             return 0;
         f->pairs++;
@@ -140,7 +145,7 @@ static int read_member(struct nn_json *j, struct nn_st_file *f)
 
 static int read_header(struct nn_st_file *f, size_t size, const struct nn_message *m)
 {
-    struct nn_json j = {f->bytes.data + 8, f->bytes.data + 8 + size};
+    struct nn_json j = { f->bytes.data + 8, f->bytes.data + 8 + size };
     if (!nn_json_punct(&j, '{'))
         return bad(f, m, "its header is no JSON object");
     if (!nn_json_punct(&j, '}')) {
@@ -201,8 +206,10 @@ static int check_places(struct nn_st_file *f, const struct nn_message *m)
                 "most %zu was expected",
                 f->path, e->name, e->begin, e->end, at, f->payload_size);
         if (e->type != ST_OTHER && (!entry_size(e, &size) || size != e->end - e->begin))
-            return nn_report(m, NN_EFORMAT, "%s: not a valid safetensors file: tensor '%.100s' has %zu bytes, not what "
-                             "its shape needs", f->path, e->name, e->end - e->begin);
+            return nn_report(m, NN_EFORMAT,
+                             "%s: not a valid safetensors file: tensor '%.100s' has %zu bytes, not what "
+                             "its shape needs",
+                             f->path, e->name, e->end - e->begin);
         at = e->end;
     }
     if (at != f->payload_size)
@@ -240,7 +247,7 @@ static int parse(struct nn_st_file *f, const struct nn_message *m)
 
 int nn_st_parse(struct nn_st_file *f, const char *path, struct nn_buffer bytes, const struct nn_message *message)
 {
-    *f = (struct nn_st_file){.path = path, .bytes = bytes};
+    *f = (struct nn_st_file){ .path = path, .bytes = bytes };
     int status = parse(f, message);
     if (status)
         nn_st_close(f);
@@ -265,7 +272,7 @@ void nn_st_close(struct nn_st_file *f)
     free(f->entry);
     free(f->pair);
     free(f->bytes.data);
-    *f = (struct nn_st_file){.path = NULL};
+    *f = (struct nn_st_file){ .path = NULL };
 }
 
 const struct nn_st_entry *nn_st_find(const struct nn_st_file *f, const char *name)
@@ -350,8 +357,14 @@ static int64_t integer_at(const struct nn_st_entry *e, const unsigned char *p)
     }
 }
 
-static int is_real(enum nn_st_type t) { return t <= ST_BF16; }
-static int is_real_type(nn_dtype t) { return t == NN_F32 || t == NN_F64; }
+static int is_real(enum nn_st_type t)
+{
+    return t <= ST_BF16;
+}
+static int is_real_type(nn_dtype t)
+{
+    return t == NN_F32 || t == NN_F64;
+}
 
 static int64_t element_count(const nn_tensor *t)
 {
@@ -363,8 +376,9 @@ static int64_t element_count(const nn_tensor *t)
 
 static enum nn_st_type own_type(nn_dtype t)
 {
-    static const enum nn_st_type own[] = {[NN_F32] = ST_F32, [NN_F64] = ST_F64, [NN_I32] = ST_I32, [NN_U8] = ST_U8,
-                                          [NN_BOOL] = ST_BOOL};
+    static const enum nn_st_type own[] = {
+        [NN_F32] = ST_F32, [NN_F64] = ST_F64, [NN_I32] = ST_I32, [NN_U8] = ST_U8, [NN_BOOL] = ST_BOOL
+    };
     return own[t];
 }
 
@@ -460,7 +474,7 @@ void nn_st_fill(const struct nn_st_file *f, const nn_tensor *t, size_t count)
 
 int nn_tensors_load(const char *path, const nn_tensor *t, size_t count, char *error, size_t error_size)
 {
-    struct nn_message m = {error, error_size};
+    struct nn_message m = { error, error_size };
     struct nn_st_file f;
     if (error && error_size)
         *error = 0;

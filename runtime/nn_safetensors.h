@@ -10,7 +10,20 @@ enum { NN_ST_RANK = 16 };
 
 /* Types that are stored; ST_OTHER is a type we know by no name. */
 enum nn_st_type {
-    ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U64, ST_U32, ST_U16, ST_U8, ST_BOOL, ST_OTHER
+    ST_F64,
+    ST_F32,
+    ST_F16,
+    ST_BF16,
+    ST_I64,
+    ST_I32,
+    ST_I16,
+    ST_I8,
+    ST_U64,
+    ST_U32,
+    ST_U16,
+    ST_U8,
+    ST_BOOL,
+    ST_OTHER
 };
 
 /* One tensor of a file. begin <= end <= the payload's size; for known types end - begin is the shape's product times

@@ -59,7 +59,7 @@ static size_t bytes_of(const nn_tensor *t)
 
 static void put_tensor(struct header *h, const nn_tensor *t, size_t *at)
 {
-    static const char *const names[] = {"F32", "F64", "I32", "U8", "BOOL"};
+    static const char *const names[] = { "F32", "F64", "I32", "U8", "BOOL" };
     char text[64];
     size_t end = *at + bytes_of(t);
     puts_(h, h->size > 1 ? "," : "");
@@ -107,7 +107,7 @@ static void build(struct header *h, const nn_tensor *t, size_t count, const nn_t
 int nn_st_write(const char *path, const nn_tensor *t, size_t count, const nn_tensor *extra, size_t extra_count,
                 const char *const *meta, const struct nn_message *message)
 {
-    struct header h = {malloc(4096), 0, 4096};
+    struct header h = { malloc(4096), 0, 4096 };
     struct nn_writer w;
     build(&h, t, count, extra, extra_count, meta);
     if (!h.data)
@@ -131,7 +131,7 @@ int nn_st_write(const char *path, const nn_tensor *t, size_t count, const nn_ten
 int nn_tensors_save(const char *path, const nn_tensor *t, size_t count, const char *const *meta, char *error,
                     size_t error_size)
 {
-    struct nn_message m = {error, error_size};
+    struct nn_message m = { error, error_size };
     if (error && error_size)
         *error = 0;
     if (!path || (!t && count))

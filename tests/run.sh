@@ -128,12 +128,23 @@ layers() {
     group layers
 }
 
+format() {
+    if clang-format --dry-run --Werror $(git ls-files '*.c' '*.h') 2>"$work/format"; then
+        pass
+    else
+        head -n 6 "$work/format"
+        fail "format: clang-format -i mends it"
+    fi
+    group format
+}
+
 text_pairs passes ir
 text_pairs loops loop
 lower_pairs
 error_pairs
 [ -n "$bless" ] && exit 0
 layers
+format
 units
 scripts gen
 scripts models

@@ -31,7 +31,7 @@ struct diag {
     FILE *out;
     bool json, color;
     int limit, errors, warnings;
-    int held[MOST_HOLDS], holds;            /* errors since each hold that lasts, innermost last */
+    int held[MOST_HOLDS], holds; /* errors since each hold that lasts, innermost last */
     struct source_text *sources;
     struct report *reports;
 };

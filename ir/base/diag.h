@@ -29,8 +29,8 @@ struct diag;
 struct diag *diag_new(struct arena *a, FILE *out);
 void diag_json(struct diag *d, bool json);
 void diag_color(struct diag *d, bool color);
-void diag_limit(struct diag *d, int errors);                    /* 20 unless told */
-void diag_source(struct diag *d, const char *file, const char *text, size_t length);    /* for the lines shown */
+void diag_limit(struct diag *d, int errors);                                         /* 20 unless told */
+void diag_source(struct diag *d, const char *file, const char *text, size_t length); /* for the lines shown */
 
 /* Reports an error; `expected`, `found` and `hint` (any may be NULL) are shown behind it and are fields of their own
  * in JSON. */
@@ -39,7 +39,7 @@ void diag_error_hint(struct diag *d, struct place at, const char *expected, cons
                      const char *format, ...) __attribute__((format(printf, 6, 7)));
 void diag_warning(struct diag *d, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int diag_errors(const struct diag *d);
-bool diag_full(const struct diag *d);       /* the limit is reached (a last line says so): stop looking for more */
+bool diag_full(const struct diag *d); /* the limit is reached (a last line says so): stop looking for more */
 
 /* While held, errors are counted but not shown: for trying something out. Returns the errors since the hold. */
 void diag_hold(struct diag *d);

@@ -22,8 +22,8 @@ struct file_out {
  * allows) none. False with *why and *which set on failure; what was there before is then intact. */
 bool files_write(struct arena *a, const struct file_out *files, size_t count, const char **which, const char **why);
 
-bool folder_make(struct arena *a, const char *path, const char **why);      /* with its parents; an existing one is fine */
-char *path_join(struct arena *a, const char *folder, const char *name);     /* an absolute name stays as it is */
-char *path_folder(struct arena *a, const char *path);                       /* "." where there is none */
+bool folder_make(struct arena *a, const char *path, const char **why);  /* with its parents; an existing one is fine */
+char *path_join(struct arena *a, const char *folder, const char *name); /* an absolute name stays as it is */
+char *path_folder(struct arena *a, const char *path);                   /* "." where there is none */
 
 #endif

@@ -16,7 +16,7 @@ struct entry {
 struct names {
     struct arena *arena;
     struct entry *entry;
-    size_t count, size;             /* size: a power of two */
+    size_t count, size; /* size: a power of two */
 };
 
 struct names *names_new(struct arena *a)

@@ -13,7 +13,7 @@
 
 struct text {
     struct arena *arena;
-    char *s;                /* always ends in '\0' once anything was added */
+    char *s; /* always ends in '\0' once anything was added */
     size_t length, capacity;
 };
 
@@ -23,8 +23,8 @@ void text_vadd(struct text *t, const char *format, va_list args) __attribute__((
 void text_puts(struct text *t, const char *s);
 void text_putn(struct text *t, const char *s, size_t n);
 void text_putc(struct text *t, char c);
-void text_pad(struct text *t, size_t column);           /* spaces up to this column (from 0) of the last line */
-const char *text_string(const struct text *t);          /* "" when empty */
+void text_pad(struct text *t, size_t column);  /* spaces up to this column (from 0) of the last line */
+const char *text_string(const struct text *t); /* "" when empty */
 
 /* The shortest decimal that reads back as the same double; always with a '.' or an 'e'; inf, -inf, nan. */
 void text_real(struct text *t, double x);

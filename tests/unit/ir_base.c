@@ -126,13 +126,32 @@ static const char *real(struct arena *a, double x)
 
 static void test_real_spelling(void **state)
 {
-    static const struct { double x; const char *text; } cases[] = {
-        { 0.0, "0.0" }, { -0.0, "-0.0" }, { 1, "1.0" }, { -2.5, "-2.5" }, { 0.1, "0.1" }, { 1e-3, "0.001" },
-        { 255, "255.0" }, { 100, "100.0" }, { 1e14, "100000000000000.0" }, { 1e15, "1e15" }, { 1e300, "1e300" },
-        { 1e-5, "0.00001" }, { 1e-8, "1e-8" }, { 1.5e-8, "1.5e-8" }, { 1.0 / 3, "0.3333333333333333" },
-        { 9007199254740993.0, "9.007199254740992e15" }, { 5e-324, "5e-324" },
-            { 1.7976931348623157e308, "1.7976931348623157e308" },
-        { INFINITY, "inf" }, { -INFINITY, "-inf" }, { NAN, "nan" }, { -NAN, "nan" },
+    static const struct {
+        double x;
+        const char *text;
+    } cases[] = {
+        { 0.0, "0.0" },
+        { -0.0, "-0.0" },
+        { 1, "1.0" },
+        { -2.5, "-2.5" },
+        { 0.1, "0.1" },
+        { 1e-3, "0.001" },
+        { 255, "255.0" },
+        { 100, "100.0" },
+        { 1e14, "100000000000000.0" },
+        { 1e15, "1e15" },
+        { 1e300, "1e300" },
+        { 1e-5, "0.00001" },
+        { 1e-8, "1e-8" },
+        { 1.5e-8, "1.5e-8" },
+        { 1.0 / 3, "0.3333333333333333" },
+        { 9007199254740993.0, "9.007199254740992e15" },
+        { 5e-324, "5e-324" },
+        { 1.7976931348623157e308, "1.7976931348623157e308" },
+        { INFINITY, "inf" },
+        { -INFINITY, "-inf" },
+        { NAN, "nan" },
+        { -NAN, "nan" },
     };
     struct arena *a = arena_new();
 
@@ -191,7 +210,7 @@ static void test_text_pieces(void **state)
 
     (void)state;
     assert_string_equal(text_string(&t), "");
-    text_puts(&t, "one\n\xC3\xA9t\xC3\xA9");       /* the column counts characters, not bytes */
+    text_puts(&t, "one\n\xC3\xA9t\xC3\xA9"); /* the column counts characters, not bytes */
     text_pad(&t, 5);
     text_putc(&t, '|');
     text_pad(&t, 2);
@@ -272,7 +291,8 @@ static void test_files_are_written_whole(void **state)
     assert_true(folder_make(a, folder, &why));
     assert_true(folder_make(a, folder, &why));
     struct file_out set[] = {
-        { path_join(a, folder, "one"), "1\0one", 5 }, { path_join(a, folder, "two"), "", 0 },
+        { path_join(a, folder, "one"), "1\0one", 5 },
+        { path_join(a, folder, "two"), "", 0 },
     };
     assert_true(files_write(a, set, 2, &which, &why));
     assert_file(a, set[0].path, "1\0one", 5);
@@ -290,8 +310,9 @@ static void test_files_all_or_none(void **state)
     const char *why = NULL, *which = NULL, *folder = *state;
     struct file_out old = { path_join(a, folder, "one"), "old", 3 };
     struct file_out set[] = {
-        { old.path, "new", 3 }, { path_join(a, folder, "missing/two"), "2", 1 },
-            { path_join(a, folder, "three"), "3", 1 },
+        { old.path, "new", 3 },
+        { path_join(a, folder, "missing/two"), "2", 1 },
+        { path_join(a, folder, "three"), "3", 1 },
     };
     struct file_out onto_folder[] = { { old.path, "new", 3 }, { path_join(a, folder, "taken"), "2", 1 } };
 

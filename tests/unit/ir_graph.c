@@ -79,12 +79,12 @@ static void test_uses_follow_operands(void **state)
     (void)state;
     bench_open(&t);
     struct value *x = rows(&t, "x", 3), *y = rows(&t, "y", 3);
-    struct value *sum = build_binary(&t.b, OP_add, x, x), *wide = build_concat(&t.b, (struct value *[]){ x, sum }, 2,
-                                                                               1);
+    struct value *sum = build_binary(&t.b, OP_add, x, x),
+                 *wide = build_concat(&t.b, (struct value *[]){ x, sum }, 2, 1);
     assert_int_equal(value_use_count(x), 3);
 
     struct node *n = wide->def;
-    for (int i = 0; i < 20; i++)            /* the array grows under the links */
+    for (int i = 0; i < 20; i++) /* the array grows under the links */
         node_add_operand(n, i % 2 ? x : sum);
     assert_int_equal(value_use_count(x), 13);
     assert_int_equal(value_use_count(sum), 11);
@@ -220,7 +220,7 @@ static void test_copies(void **state)
     assert_string_equal(copy->layer, "layer");
     assert_true(verify_module(t.m));
 
-    x->data = NULL;                         /* into itself, with x standing for y */
+    x->data = NULL; /* into itself, with x standing for y */
     y->data = x;
     graph_copy_into(t.g, t.g, NULL);
     assert_true(t.g->last->op == OP_output && t.g->last->previous->op == OP_fused);
@@ -271,7 +271,7 @@ static void test_builder_broadcasts(void **state)
     assert_true(is_poison(build_binary(&t.b, OP_mul, x, build_cast(&t.b, x, DT_I32))));
     assert_non_null(strstr(said(&t), "mul mixes f32[N,3] and i32[N,3]: convert one with f32(...) or i32(...)"));
 
-    int errors = diag_errors(t.m->diag);    /* poison is silent */
+    int errors = diag_errors(t.m->diag); /* poison is silent */
     struct value *p = poison(&t.b);
     assert_true(is_poison(build_unary(&t.b, OP_exp, p)) && is_poison(build_binary(&t.b, OP_add, x, p)));
     assert_true(is_poison(build_select(&t.b, p, x, x)) && is_poison(build_matmul(&t.b, p, x, false, false)));
@@ -344,27 +344,26 @@ static void test_builder_joins_rows(void **state)
 
 /* ---- what inference refuses ---- */
 
-static const char variables[] =
-    "graph train t (N = 64)\n"
-    "  input  %x : f32[N,3]\n"
-    "  input  %i : i32[N]\n"
-    "  input  %u : u8[N,3]\n"
-    "  input  %image : f32[N,4,9,9]\n"
-    "  input  %deep : f32[N,1,1,1,1,1,1,1]\n"
-    "  param  @w : f32[3,4] = constant(0.0)\n"
-    "  param  @v : f32[3] = constant(0.0)\n"
-    "  param  @kernel : f32[8,4,3,3] = constant(0.0)\n"
-    "  param  @other : f32[8,2,3,3] = constant(0.0)\n"
-    "  param  @huge : f32[1,4,1,3000000000] = constant(0.0)\n"
-    "  param  @table : f32[7,5] = constant(0.0)\n"
-    "  state  @s : i32[] = constant(0.0)\n"
-    "  step   @step : i32[]\n"
-    "  %b : bool[N,3] = lt %x, %x\n"
-    "  %xt : f32[3,N] = transpose %x, perm = [1,0]\n"
-    "  %square : f32[N,N] = matmul %x, %x, tb = true\n"
-    "  %cut : f32[N,4,3,9] = slice %image, axis = 2, begin = 0, end = 3\n"
-    "  %led : f32[N,4,3,3] = slice %cut, axis = 3, begin = 0, end = 3\n"
-    "  %one : f32[1] = slice @v, axis = 0, begin = 0, end = 1\n";
+static const char variables[] = "graph train t (N = 64)\n"
+                                "  input  %x : f32[N,3]\n"
+                                "  input  %i : i32[N]\n"
+                                "  input  %u : u8[N,3]\n"
+                                "  input  %image : f32[N,4,9,9]\n"
+                                "  input  %deep : f32[N,1,1,1,1,1,1,1]\n"
+                                "  param  @w : f32[3,4] = constant(0.0)\n"
+                                "  param  @v : f32[3] = constant(0.0)\n"
+                                "  param  @kernel : f32[8,4,3,3] = constant(0.0)\n"
+                                "  param  @other : f32[8,2,3,3] = constant(0.0)\n"
+                                "  param  @huge : f32[1,4,1,3000000000] = constant(0.0)\n"
+                                "  param  @table : f32[7,5] = constant(0.0)\n"
+                                "  state  @s : i32[] = constant(0.0)\n"
+                                "  step   @step : i32[]\n"
+                                "  %b : bool[N,3] = lt %x, %x\n"
+                                "  %xt : f32[3,N] = transpose %x, perm = [1,0]\n"
+                                "  %square : f32[N,N] = matmul %x, %x, tb = true\n"
+                                "  %cut : f32[N,4,3,9] = slice %image, axis = 2, begin = 0, end = 3\n"
+                                "  %led : f32[N,4,3,3] = slice %cut, axis = 3, begin = 0, end = 3\n"
+                                "  %one : f32[1] = slice @v, axis = 0, begin = 0, end = 1\n";
 
 struct refusal {
     const char *operation, *message;
@@ -427,8 +426,10 @@ static const struct refusal refusals[] = {
     { "%y : f32[1] = dilate %one, axis = 0, step = 2, length = 0", "dilate would give f32[0], which has no elements" },
     { "%y : f32[N,3] = concat axis = 0", "concat needs at least one operand" },
     { "%y : f32[N,6] = concat %x, %x, axis = 0", "concat cannot work along the batch axis 0" },
-    { "%y : f32[N,6] = concat %x, %u, axis = 1", "concat needs shapes that agree but for axis 1: f32[N,3] and u8[N,3]" },
-    { "%y : f32[3,6] = concat @w, %xt, axis = 1", "concat needs shapes that agree but for axis 1: f32[3,4] and f32[3,N]" },
+    { "%y : f32[N,6] = concat %x, %u, axis = 1",
+      "concat needs shapes that agree but for axis 1: f32[N,3] and u8[N,3]" },
+    { "%y : f32[3,6] = concat @w, %xt, axis = 1",
+      "concat needs shapes that agree but for axis 1: f32[3,4] and f32[3,N]" },
     /* products */
     { "%y : f32[N,3] = matmul %x, %x", "matmul needs equal inner dimensions: [N,3] and [N,3]" },
     { "%y : f32[N,4] = matmul %x, @w, ta = true", "matmul needs equal inner dimensions: [N,3]' and [3,4]" },
@@ -463,7 +464,8 @@ static const struct refusal refusals[] = {
     { "%y : f32[N,4,9,9], %c : u8[N,4,9,9] = maxpool %image, kernel = [17,17], stride = [1,1], pad = [8,8,8,8]",
       "maxpool takes windows of at most 256 elements" },
     { "%y : f32[N,4,9,9], %c : u8[N,4,9,9] = maxpool %image, kernel = [-9223372036854775807,-9223372036854775807], stride = [1,1], "
-      "pad = [0,0,0,0]", "maxpool cannot have -9223372036854775807 as kernel" },
+      "pad = [0,0,0,0]",
+      "maxpool cannot have -9223372036854775807 as kernel" },
     { "%y : f32[N,4,9,9] = avgpool %image, kernel = [2,2], stride = [1,1], pad = [2,0,0,0]",
       "avgpool has windows of 2 that would see padding only" },
     { "%y : f32[N,4,9,9] = maxpool_dx %image, %u, kernel = [2,2], stride = [1,1], pad = [0,0,0,0], size = [10,10]",
@@ -501,7 +503,8 @@ static const struct refusal refusals[] = {
       "scan carries f32[3], but a step leaves f32[N]" },
     { "%y : f32[N,3] = custom %p = %x, returned = 2 {\n    yield %p\n  }", "custom returns 2 of 1 values" },
     { "%y : f32[N] = custom %p = %x, returned = 1 {\n    %q : f32[N] = sum %p, axes = [1]\n    yield %q\n  } backward (%p2, %q2, %d) {\n"
-      "    yield %d\n  }", "custom has a backward whose value 1 is f32[N], but the input is f32[N,3]" },
+      "    yield %d\n  }",
+      "custom has a backward whose value 1 is f32[N], but the input is f32[N,3]" },
 };
 
 /* Is this all that is said of a dump with one wrong operation between right ones? */

@@ -112,9 +112,10 @@ static void test_f64(void **state)
 static void test_comments(void **state)
 {
     struct arena *a = arena_new();
-    struct module *m = parse(a, stderr, "# after cse\n\ngraph infer n (N = 1) # head\n  input %x : f32[N]\n"
-                                        "  %y : f32[N] = exp %x\n  %z : f32[N] = exp %y # note: this\n"
-                                        "  output %z, name = z # -\n");
+    struct module *m = parse(a, stderr,
+                             "# after cse\n\ngraph infer n (N = 1) # head\n  input %x : f32[N]\n"
+                             "  %y : f32[N] = exp %x\n  %z : f32[N] = exp %y # note: this\n"
+                             "  output %z, name = z # -\n");
 
     (void)state;
     assert_non_null(m);
@@ -250,20 +251,16 @@ static uint32_t next(uint32_t *state)
 static size_t mutate(char *text, size_t length, size_t room, uint32_t *r)
 {
     static const char *const pieces[] = {
-        "{", "}", "\n", "[", "]", ",", "=", "N", "-1", "99999999999", "%x", "@step", "fused ", "yield", "custom ", "scan ", "inf",
-        "\"", "#", "0", "\xff", "2*N", "graph ", "3", ":",
+        "{",     "}",       "\n",    "[",   "]",  ",", "=", "N",    "-1",  "99999999999", "%x", "@step", "fused ",
+        "yield", "custom ", "scan ", "inf", "\"", "#", "0", "\xff", "2*N", "graph ",      "3",  ":",
     };
     size_t at = next(r) % length, n = next(r) % 12;
 
     if (at + n > length)
         n = length - at;
     switch (next(r) % 5) {
-    case 0:
-        text[at] = (char)(1 + next(r) % 255);
-        return length;
-    case 1:
-        memmove(text + at, text + at + n, length - at - n);
-        return length - n > 1 ? length - n : length;
+    case 0: text[at] = (char)(1 + next(r) % 255); return length;
+    case 1: memmove(text + at, text + at + n, length - at - n); return length - n > 1 ? length - n : length;
     case 2: {
         const char *piece = pieces[next(r) % (sizeof pieces / sizeof *pieces)];
         size_t more = strlen(piece);
@@ -351,7 +348,8 @@ static struct value *output_of(const struct module *m, const char *called)
     return NULL;
 }
 
-static bool matches(struct arena *a, const struct module *m, const char *output, const char *pattern, struct bindings *names)
+static bool matches(struct arena *a, const struct module *m, const char *output, const char *pattern,
+                    struct bindings *names)
 {
     *names = (struct bindings){ .count = 0 };
     return term_match(term_parse(a, pattern), output_of(m, output), names);
@@ -360,7 +358,8 @@ static bool matches(struct arena *a, const struct module *m, const char *output,
 static void test_terms(void **state)
 {
     struct arena *a = arena_new();
-    struct module *m = parse(a, stderr,
+    struct module *m = parse(
+        a, stderr,
         "graph infer n (N = 2)\n  input %x : f32[N,3,4]\n  input %y : f32[N,3,4]\n"
         "  %one : f32[] = constant value = 1.0, dtype = f32\n  %ones : f32[N,3,4] = broadcast %one, shape = [N,3,4]\n"
         "  %a : f32[N,3,4] = mul %x, %y\n  %b : f32[N,3,4] = add %a, %x\n  %c : f32[N,3,4] = sub %ones, %b\n"
@@ -392,9 +391,15 @@ static void test_terms(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_line_comes_back), cmocka_unit_test(test_f64), cmocka_unit_test(test_comments),
-        cmocka_unit_test(test_names), cmocka_unit_test(test_errors), cmocka_unit_test(test_goes_on),
-        cmocka_unit_test(test_depth), cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_print_ops),
+        cmocka_unit_test(test_every_line_comes_back),
+        cmocka_unit_test(test_f64),
+        cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_any_bytes),
+        cmocka_unit_test(test_print_ops),
         cmocka_unit_test(test_terms),
     };
 

@@ -62,11 +62,22 @@ static void test_equality(void **state)
 /* NULL: they do not broadcast. */
 static void test_broadcasting(void **state)
 {
-    static const struct { const char *a, *b, *out; } cases[] = {
-        { "[]", "[]", "[]" }, { "[3]", "[]", "[3]" }, { "[N,3]", "[3]", "[N,3]" }, { "[N,1]", "[3]", "[N,3]" },
-        { "[1]", "[N]", "[N]" }, { "[N,1]", "[1,N]", "[N,N]" }, { "[4,1,5]", "[3,1]", "[4,3,5]" },
-        { "[2*N,3]", "[2*N,1]", "[2*N,3]" }, { "[1,1,1,1,1,1,1,2]", "[2]", "[1,1,1,1,1,1,1,2]" },
-        { "[N,3]", "[4]", NULL }, { "[N]", "[2]", NULL }, { "[N]", "[2*N]", NULL }, { "[2]", "[3]", NULL },
+    static const struct {
+        const char *a, *b, *out;
+    } cases[] = {
+        { "[]", "[]", "[]" },
+        { "[3]", "[]", "[3]" },
+        { "[N,3]", "[3]", "[N,3]" },
+        { "[N,1]", "[3]", "[N,3]" },
+        { "[1]", "[N]", "[N]" },
+        { "[N,1]", "[1,N]", "[N,N]" },
+        { "[4,1,5]", "[3,1]", "[4,3,5]" },
+        { "[2*N,3]", "[2*N,1]", "[2*N,3]" },
+        { "[1,1,1,1,1,1,1,2]", "[2]", "[1,1,1,1,1,1,1,2]" },
+        { "[N,3]", "[4]", NULL },
+        { "[N]", "[2]", NULL },
+        { "[N]", "[2*N]", NULL },
+        { "[2]", "[3]", NULL },
         { "[N,3]", "[N]", NULL },
     };
     struct arena *a = arena_new();
@@ -166,14 +177,10 @@ static void test_flags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spelling),
-        cmocka_unit_test(test_equality),
-        cmocka_unit_test(test_broadcasting),
-        cmocka_unit_test(test_same_size),
-        cmocka_unit_test(test_counts_are_checked),
-        cmocka_unit_test(test_every_row_reads),
-        cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_spelling),           cmocka_unit_test(test_equality),
+        cmocka_unit_test(test_broadcasting),       cmocka_unit_test(test_same_size),
+        cmocka_unit_test(test_counts_are_checked), cmocka_unit_test(test_every_row_reads),
+        cmocka_unit_test(test_signatures),         cmocka_unit_test(test_flags),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

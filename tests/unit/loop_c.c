@@ -27,7 +27,7 @@ struct bench {
     struct lkernel **kernel;
     int kernels;
     double *expected, *got;
-    size_t results;                     /* doubles in each */
+    size_t results; /* doubles in each */
 };
 
 /* --- kernels and their data --------------------------------------------------------------------------------------- */
@@ -105,12 +105,12 @@ static void append(struct bench *b, const double *x, int64_t count)
 
 static void evaluate(struct bench *b)
 {
-    const int64_t param[] = {STEP, STEP};
+    const int64_t param[] = { STEP, STEP };
 
     b->results = 0;
     for (int i = 0; i < b->kernels; i++) {
         double *argument[MAX_ARGUMENTS];
-        struct loop_run run = {SAMPLES, SEED, STEP, -1, param, argument};
+        struct loop_run run = { SAMPLES, SEED, STEP, -1, param, argument };
         uint32_t count = 0;
         for (const struct lbuf *a = b->kernel[i]->buffers; a && a->space == SPACE_ARGUMENT; a = a->next, count++)
             argument[count] = data_of(b->arena, a, count + 1);
@@ -138,12 +138,12 @@ static const char *pointer(void *context, const struct lbuf *b)
 /* static float y_x[500]; ... fill; call; write */
 static void program_part(struct bench *b, struct text *globals, struct text *calls, struct lkernel *k)
 {
-    static const char *const param[] = {"5", "5"};
+    static const char *const param[] = { "5", "5" };
     int count = 0;
 
     for (const struct lbuf *a = k->buffers; a && a->space == SPACE_ARGUMENT; a = a->next) {
         const char *name = pointer(b->arena, a);
-        static const char *const fills[] = {[DT_REAL] = "real", [DT_I32] = "i32", [DT_U8] = "u8", [DT_BOOL] = "bool"};
+        static const char *const fills[] = { [DT_REAL] = "real", [DT_I32] = "i32", [DT_U8] = "u8", [DT_BOOL] = "bool" };
         text_add(globals, "static %s %s[%lld];\n", c_type_of(b, a->dtype), name, (long long)elements(a));
         text_add(calls, "    fill_%s(%s, %lld, %du);\n", fills[a->dtype], name, (long long)elements(a), ++count);
     }
@@ -182,7 +182,7 @@ static void write_program(struct bench *b)
                   "    const nn_context context = {77, 5, -1};\n    (void)argc;\n    out = fopen(argv[1], \"wb\");\n");
     text_puts(&t, text_string(&calls));
     text_puts(&t, "    return fclose(out);\n}\n");
-    struct file_out file = {arena_printf(b->arena, "%s/k.c", b->folder), text_string(&t), t.length};
+    struct file_out file = { arena_printf(b->arena, "%s/k.c", b->folder), text_string(&t), t.length };
     assert_true(files_write(b->arena, &file, 1, &which, &why));
 }
 
@@ -240,7 +240,7 @@ static void compare_all(struct bench *b, const char *const *compilers, const cha
 
 static void with_bench(bool f64, int level, const char *const *compilers, const char *const *flags)
 {
-    struct bench b = {.arena = arena_new(), .f64 = f64, .folder = "/tmp/loop_c.XXXXXX"};
+    struct bench b = { .arena = arena_new(), .f64 = f64, .folder = "/tmp/loop_c.XXXXXX" };
 
     assert_non_null(mkdtemp(b.folder));
     parse(&b, level);
@@ -254,29 +254,66 @@ static void with_bench(bool f64, int level, const char *const *compilers, const 
 /* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static const char *const portable[] = {
-    "-DNN_PORTABLE -O2 -DNN_VL=1", "-DNN_PORTABLE -O2 -DNN_VL=4", "-DNN_PORTABLE -O2 -DNN_VL=8",
-    "-DNN_PORTABLE -O2 -DNN_VL=16", "-DNN_PORTABLE -O0 -DNN_VL=1", "-DNN_PORTABLE -O0 -DNN_VL=16", NULL,
+    "-DNN_PORTABLE -O2 -DNN_VL=1",
+    "-DNN_PORTABLE -O2 -DNN_VL=4",
+    "-DNN_PORTABLE -O2 -DNN_VL=8",
+    "-DNN_PORTABLE -O2 -DNN_VL=16",
+    "-DNN_PORTABLE -O0 -DNN_VL=1",
+    "-DNN_PORTABLE -O0 -DNN_VL=16",
+    NULL,
 };
-static const char *const fused[] = {"-O2 -DNN_VL=1", "-O3 -DNN_VL=8", "-O2 -DNN_VL=16", NULL};
-static const char *const plain[] = {"-O1 -DNN_VL=8", NULL};
-static const char *const checked[] = {"-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined", NULL};
+static const char *const fused[] = { "-O2 -DNN_VL=1", "-O3 -DNN_VL=8", "-O2 -DNN_VL=16", NULL };
+static const char *const plain[] = { "-O1 -DNN_VL=8", NULL };
+static const char *const checked[] = { "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined", NULL };
 
-static const char *const threads[] = {"-O2", "-O2 -fopenmp", NULL};
-static const char *const both[] = {"gcc", "clang", NULL}, *const gcc[] = {"gcc", NULL};
+static const char *const threads[] = { "-O2", "-O2 -fopenmp", NULL };
+static const char *const both[] = { "gcc", "clang", NULL }, *const gcc[] = { "gcc", NULL };
 
-static void test_f32_portable(void **state) { (void)state; with_bench(false, 2, both, portable); }
-static void test_f64_portable(void **state) { (void)state; with_bench(true, 2, both, portable); }
-static void test_f32_fused(void **state) { (void)state; with_bench(false, 2, both, fused); }
-static void test_f64_fused(void **state) { (void)state; with_bench(true, 2, both, fused); }
-static void test_f32_unoptimised(void **state) { (void)state; with_bench(false, 0, both, plain); }
-static void test_f64_unoptimised(void **state) { (void)state; with_bench(true, 0, both, plain); }
-static void test_f32_sanitized(void **state) { (void)state; with_bench(false, 2, both, checked); }
-static void test_threads(void **state) { (void)state; with_bench(false, 2, gcc, threads); }
+static void test_f32_portable(void **state)
+{
+    (void)state;
+    with_bench(false, 2, both, portable);
+}
+static void test_f64_portable(void **state)
+{
+    (void)state;
+    with_bench(true, 2, both, portable);
+}
+static void test_f32_fused(void **state)
+{
+    (void)state;
+    with_bench(false, 2, both, fused);
+}
+static void test_f64_fused(void **state)
+{
+    (void)state;
+    with_bench(true, 2, both, fused);
+}
+static void test_f32_unoptimised(void **state)
+{
+    (void)state;
+    with_bench(false, 0, both, plain);
+}
+static void test_f64_unoptimised(void **state)
+{
+    (void)state;
+    with_bench(true, 0, both, plain);
+}
+static void test_f32_sanitized(void **state)
+{
+    (void)state;
+    with_bench(false, 2, both, checked);
+}
+static void test_threads(void **state)
+{
+    (void)state;
+    with_bench(false, 2, gcc, threads);
+}
 
 /* What the loop passes make of a kernel is the same computation. */
 static void test_passes_change_no_number(void **state)
 {
-    struct bench before = {.arena = arena_new(), .f64 = true}, after = before;
+    struct bench before = { .arena = arena_new(), .f64 = true }, after = before;
 
     (void)state;
     parse(&before, 0);
@@ -292,9 +329,14 @@ static void test_passes_change_no_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32_portable), cmocka_unit_test(test_f64_portable), cmocka_unit_test(test_f32_fused),
-        cmocka_unit_test(test_f64_fused), cmocka_unit_test(test_f32_unoptimised),
-        cmocka_unit_test(test_f64_unoptimised), cmocka_unit_test(test_f32_sanitized), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_f32_portable),
+        cmocka_unit_test(test_f64_portable),
+        cmocka_unit_test(test_f32_fused),
+        cmocka_unit_test(test_f64_fused),
+        cmocka_unit_test(test_f32_unoptimised),
+        cmocka_unit_test(test_f64_unoptimised),
+        cmocka_unit_test(test_f32_sanitized),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_passes_change_no_number),
     };
 

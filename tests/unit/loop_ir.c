@@ -22,7 +22,7 @@ struct world {
 
 static struct world world_new(void)
 {
-    struct world w = {.arena = arena_new(), .null = fopen("/dev/null", "w")};
+    struct world w = { .arena = arena_new(), .null = fopen("/dev/null", "w") };
 
     w.names = names_new(w.arena);
     w.diag = diag_new(w.arena, w.null);
@@ -52,7 +52,8 @@ static const char *simplified(struct world w, const char *expression)
     const char *text = arena_printf(w.arena,
                                     "kernel k (n <= 9, s : i32) -> (y : i32[100000])\n"
                                     "  for i in 0..n par\n    for j in 0..28 par\n      for p in 0..784 par\n"
-                                    "        for q in -3..5 par\n          y[0] = %s\n", expression);
+                                    "        for q in -3..5 par\n          y[0] = %s\n",
+                                    expression);
     struct lkernel *k = parse_kernels(w.arena, w.names, w.diag, "k", text, NULL, NULL);
     char *start, *end;
 
@@ -66,16 +67,42 @@ static const char *simplified(struct world w, const char *expression)
 static void test_index_simplified(void **state)
 {
     static const char *const cases[][2] = {
-        {"i + 0", "i"}, {"0 * j", "0"}, {"j * 1", "j"}, {"j - j", "0"}, {"2 * j + j", "j * 3"},
-        {"3 - j - 5", "j * -1 - 2"}, {"5 - j", "5 - j"}, {"(i * 28 + j) / 28", "i"}, {"(i * 28 + j) % 28", "j"},
-        {"(i * 784 + p) / 28", "i * 28 + p / 28"}, {"p / 28 * 28 + p % 28", "p"}, {"p / 28 % 28 * 28 + p % 28", "p"},
-        {"(p % 784) / 28", "p / 28"}, {"p / 7 / 4", "p / 28"}, {"p % 28 % 7", "p % 7"}, {"(2 * p) / 4", "p / 2"},
-        {"(2 * p + 1) % 4", "p % 2 * 2 + 1"}, {"(j + 30) / 28", "(j + 2) / 28 + 1"}, {"(q + 3) / 8", "0"},
-        {"(q - 3) / 2", "(q + 1) / 2 - 2"}, {"q / 8", "q / 8"}, {"(q + 3) % 8", "q + 3"}, {"imin(j, 27)", "j"},
-        {"imin(j, 28 + i)", "j"}, {"imax(p, q - 10)", "p"}, {"imin(s, j)", "imin(s, j)"}, {"i < n ? 1 : 2", "1"},
-        {"n <= i ? 1 : 2", "2"}, {"i < n - 1 ? 1 : 2", "i < n - 1 ? 1 : 2"}, {"j == 28 ? 1 : 2", "2"},
-        {"j == j ? 1 : 2", "1"}, {"(i * n + i) / n", "i"}, {"(s * n + i) % n", "i"}, {"i * (n + 2) - i * n", "i * 2"},
-        {"(p + 783) / 784", "(p + 783) / 784"}, {"(784 * n - 1 - (783 - p)) / 784", "n - 1"},
+        { "i + 0", "i" },
+        { "0 * j", "0" },
+        { "j * 1", "j" },
+        { "j - j", "0" },
+        { "2 * j + j", "j * 3" },
+        { "3 - j - 5", "j * -1 - 2" },
+        { "5 - j", "5 - j" },
+        { "(i * 28 + j) / 28", "i" },
+        { "(i * 28 + j) % 28", "j" },
+        { "(i * 784 + p) / 28", "i * 28 + p / 28" },
+        { "p / 28 * 28 + p % 28", "p" },
+        { "p / 28 % 28 * 28 + p % 28", "p" },
+        { "(p % 784) / 28", "p / 28" },
+        { "p / 7 / 4", "p / 28" },
+        { "p % 28 % 7", "p % 7" },
+        { "(2 * p) / 4", "p / 2" },
+        { "(2 * p + 1) % 4", "p % 2 * 2 + 1" },
+        { "(j + 30) / 28", "(j + 2) / 28 + 1" },
+        { "(q + 3) / 8", "0" },
+        { "(q - 3) / 2", "(q + 1) / 2 - 2" },
+        { "q / 8", "q / 8" },
+        { "(q + 3) % 8", "q + 3" },
+        { "imin(j, 27)", "j" },
+        { "imin(j, 28 + i)", "j" },
+        { "imax(p, q - 10)", "p" },
+        { "imin(s, j)", "imin(s, j)" },
+        { "i < n ? 1 : 2", "1" },
+        { "n <= i ? 1 : 2", "2" },
+        { "i < n - 1 ? 1 : 2", "i < n - 1 ? 1 : 2" },
+        { "j == 28 ? 1 : 2", "2" },
+        { "j == j ? 1 : 2", "1" },
+        { "(i * n + i) / n", "i" },
+        { "(s * n + i) % n", "i" },
+        { "i * (n + 2) - i * n", "i * 2" },
+        { "(p + 783) / 784", "(p + 783) / 784" },
+        { "(784 * n - 1 - (783 - p)) / 784", "n - 1" },
     };
     struct world w = world_new();
 
@@ -127,7 +154,7 @@ static int64_t at(const struct lx *x, const struct point *p)
 /* A random expression, simplified as it grows; *plain is what it should be at the point. */
 static struct lx *grow(struct lkernel *k, const struct point *p, int depth, int64_t *plain)
 {
-    static const int64_t sizes[] = {1, 2, 3, 4, 7, 28, 49};
+    static const int64_t sizes[] = { 1, 2, 3, 4, 7, 28, 49 };
     enum lx_kind kind = (enum lx_kind)(LX_IADD + rand() % 7);
     struct lx *a, *b;
     int64_t x, y;
@@ -148,14 +175,14 @@ static struct lx *grow(struct lkernel *k, const struct point *p, int depth, int6
 
 static void test_index_right(void **state)
 {
-    static const int64_t low[] = {0, 0, 0, -3}, high[] = {9, 28, 784, 5};
+    static const int64_t low[] = { 0, 0, 0, -3 }, high[] = { 9, 28, 784, 5 };
     (void)state;
     srand(1);
     for (int round = 0; round < 3000; round++) {
         struct world w = world_new();
         struct lkernel *k = lkernel_new(w.arena, w.names, "k", "", 9, false);
         struct lblock *b = &k->body;
-        struct point p = {.n = 1 + rand() % 9};
+        struct point p = { .n = 1 + rand() % 9 };
         int64_t plain, other;
         for (int i = 0; i < 4; i++) {
             struct ls *s = ls_loop(k, b, "v", lx_int(k, low[i]), i ? lx_int(k, high[i]) : lx_batch(k), 1, LICENCE_PAR);
@@ -253,32 +280,32 @@ static const char *complaint(const char *body, char *line, size_t size)
 static void test_errors(void **state)
 {
     static const char *const cases[][2] = {
-        {"  y[0] = 1.0\n", "k:2:6: error: expected ',', found ']'"},
-        {"  y[0,0] = 1\n", "k: error: y is to be f32 and is i32"},
-        {"  y[0,0] = z\n", "k:2:12: error: nothing here is named 'z'"},
-        {"  y[0,0] = 1.0 + 1\n", "k:2:16: error: + does not stand between f32 and i32"},
-        {"  y[0,0] = 1.0 2.0\n", "k:2:16: error: expected the end of the line, found '2.0'"},
-        {"  y[0,s / s] = 1.0\n", "k:2:9: error: the divisor of an index must be known to be positive"},
-        {"  for i in 0..n\n    y[i,0] = 1.0\n", "k:3:5: error: expected par, red or seq, found 'y'"},
-        {"  for i in 0..n par threads\n    y[i,0] = 1.0\n", ""},
-        {"  for i in 0..n red threads\n    y[i,0] = 1.0\n",
-         "k: error: loop i runs in threads, and its iterations are ordered"},
-        {"  for i in 0..n par\n    y[i,0] = 1.0\n  y[i,0] = 1.0\n", "k:4:5: error: nothing here is named 'i'"},
-        {"  for i in 0..n par vector\n    y[i,0] = 1.0\n",
-         "k: error: loop i cannot run in lanes: a store does not go to neighbouring elements"},
-        {"  for i in 0..32 par vector\n    y[0,i] = x[0,i * 2 / 2]\n", ""},
-        {"  for i in 0..16 par vector\n    y[0,i] = x[0,i * 2]\n",
-         "k: error: loop i cannot run in lanes: a load goes to elements that are no neighbours"},
-        {"  tile t : f32[8]\n  y[0,0] = t[0]\n",
-         "k: error: a tile is of reals and its last axis a multiple of 16, t is not"},
-        {"  tile t : f32[16]\n  y[0,0] = t[0]\n", "k: error: t is a tile and used outside of vector loops"},
-        {"  local t : f32[N]\n  y[0,0] = t[0]\n", "k: error: local t has the size of the batch"},
-        {"  local x : f32[]\n", "k:2:9: error: the name 'x' is taken"},
-        {"  if s\n    y[0,0] = 1.0\n", "k: error: a condition is to be bool and is i32"},
-        {"  y[0,0] = exp(1.0, 2.0)\n", "k:2:12: error: exp takes 1 operand, found 2"},
-        {"  y[0,0] = exp(true)\n", "k: error: exp is not defined for bool"},
-        {"  y[0,s * 9] = 1.0\n", "k: error: an index can leave 32 bits: 0 to 19327352823"},
-        {"  let t = 1.0\n    y[0,0] = t\n", "k:3:5: error: this line is indented differently from those before it"},
+        { "  y[0] = 1.0\n", "k:2:6: error: expected ',', found ']'" },
+        { "  y[0,0] = 1\n", "k: error: y is to be f32 and is i32" },
+        { "  y[0,0] = z\n", "k:2:12: error: nothing here is named 'z'" },
+        { "  y[0,0] = 1.0 + 1\n", "k:2:16: error: + does not stand between f32 and i32" },
+        { "  y[0,0] = 1.0 2.0\n", "k:2:16: error: expected the end of the line, found '2.0'" },
+        { "  y[0,s / s] = 1.0\n", "k:2:9: error: the divisor of an index must be known to be positive" },
+        { "  for i in 0..n\n    y[i,0] = 1.0\n", "k:3:5: error: expected par, red or seq, found 'y'" },
+        { "  for i in 0..n par threads\n    y[i,0] = 1.0\n", "" },
+        { "  for i in 0..n red threads\n    y[i,0] = 1.0\n",
+          "k: error: loop i runs in threads, and its iterations are ordered" },
+        { "  for i in 0..n par\n    y[i,0] = 1.0\n  y[i,0] = 1.0\n", "k:4:5: error: nothing here is named 'i'" },
+        { "  for i in 0..n par vector\n    y[i,0] = 1.0\n",
+          "k: error: loop i cannot run in lanes: a store does not go to neighbouring elements" },
+        { "  for i in 0..32 par vector\n    y[0,i] = x[0,i * 2 / 2]\n", "" },
+        { "  for i in 0..16 par vector\n    y[0,i] = x[0,i * 2]\n",
+          "k: error: loop i cannot run in lanes: a load goes to elements that are no neighbours" },
+        { "  tile t : f32[8]\n  y[0,0] = t[0]\n",
+          "k: error: a tile is of reals and its last axis a multiple of 16, t is not" },
+        { "  tile t : f32[16]\n  y[0,0] = t[0]\n", "k: error: t is a tile and used outside of vector loops" },
+        { "  local t : f32[N]\n  y[0,0] = t[0]\n", "k: error: local t has the size of the batch" },
+        { "  local x : f32[]\n", "k:2:9: error: the name 'x' is taken" },
+        { "  if s\n    y[0,0] = 1.0\n", "k: error: a condition is to be bool and is i32" },
+        { "  y[0,0] = exp(1.0, 2.0)\n", "k:2:12: error: exp takes 1 operand, found 2" },
+        { "  y[0,0] = exp(true)\n", "k: error: exp is not defined for bool" },
+        { "  y[0,s * 9] = 1.0\n", "k: error: an index can leave 32 bits: 0 to 19327352823" },
+        { "  let t = 1.0\n    y[0,0] = t\n", "k:3:5: error: this line is indented differently from those before it" },
     };
     char line[512];
 
@@ -314,8 +341,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_index_simplified), cmocka_unit_test(test_index_right),
-        cmocka_unit_test(test_text_reads_back), cmocka_unit_test(test_damaged_text), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_text_reads_back),  cmocka_unit_test(test_damaged_text),
+        cmocka_unit_test(test_errors),           cmocka_unit_test(test_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

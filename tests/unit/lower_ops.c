@@ -26,8 +26,8 @@ static void compare_output(struct machine *p, const char *label, const struct no
 
     for (int64_t i = 0; i < want->count; i++) {
         if (!number_near(is[i], want->data[i], 1e-9))
-            fail_msg("%s at level %d: %s[%d] is %.17g, not %.17g\n%s", label, p->level, attr_word(output, "name"), (int)i,
-                     is[i], want->data[i], p->shown);
+            fail_msg("%s at level %d: %s[%d] is %.17g, not %.17g\n%s", label, p->level, attr_word(output, "name"),
+                     (int)i, is[i], want->data[i], p->shown);
     }
 }
 
@@ -43,8 +43,8 @@ static void compare_variables(const char *label, const struct store *is, const s
 }
 
 /* Both modules say the same; `m` goes through the passes and its kernels, `reference` through the evaluator. */
-static void compare(struct arena *a, const char *label, struct module *m, struct module *reference, const struct manner *w,
-                    void (*change)(struct store *s))
+static void compare(struct arena *a, const char *label, struct module *m, struct module *reference,
+                    const struct manner *w, void (*change)(struct store *s))
 {
     struct machine p = { .arena = a, .level = w->level, .loops = w->loops, .shown = "" };
     struct store *want = filled_store(a, reference, 3);
@@ -78,7 +78,8 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define CASE(label, op, operands, results, attributes, gradient) { #label, OP_##op, operands, results, attributes, false },
+#define CASE(label, op, operands, results, attributes, gradient)                                                       \
+    { #label, OP_##op, operands, results, attributes, false },
 #define TEXT(label, op, operands, results, lines, gradient) { #label, OP_##op, operands, results, lines, true },
 #define EFFECT(op)
 #include "tests/ops/cases.def"
@@ -152,11 +153,13 @@ static void test_rows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        for (int w = 0; w < (rows[i].op == OP_fused ? 0  : takes_special(rows[i].op) ? 3 : 2) * MANNERS; w++) {
+        for (int w = 0; w < (rows[i].op == OP_fused ? 0 : takes_special(rows[i].op) ? 3 : 2) * MANNERS; w++) {
             struct arena *a = arena_new();
             const char *text = row_text(a, &rows[i]);
             compare(a, rows[i].label, read_module(a, text), read_module(a, text), &manners[w % MANNERS],
-                    w < MANNERS ? NULL : w < 2 * MANNERS ? make_whole : make_special);
+                    w < MANNERS       ? NULL
+                    : w < 2 * MANNERS ? make_whole
+                                      : make_special);
             arena_free(a);
         }
     }

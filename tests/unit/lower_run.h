@@ -10,10 +10,10 @@ struct machine {
     struct arena *arena;
     struct store *s;
     int level;
-    bool loops;                         /* after the loop passes */
-    int64_t step;                       /* of the scan around */
+    bool loops;   /* after the loop passes */
+    int64_t step; /* of the scan around */
     double bad;
-    const char *shown;                  /* a kernel's text, of the last one that ran */
+    const char *shown; /* a kernel's text, of the last one that ran */
 };
 
 /* Where v lies: a variable in the store, all else in an array made when it is first asked for. */
@@ -47,8 +47,12 @@ static inline void run_kernel(struct machine *p, struct lkernel *k)
     count = 0;
     for (struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
         argument[count++] = b->value ? place_of(p, b->value) : &p->bad;
-    struct loop_run r = { .n = p->s->n, .seed = p->s->seed, .step = p->s->step, .lr_override = p->s->lr_override,
-                          .param = &p->step, .argument = argument };
+    struct loop_run r = { .n = p->s->n,
+                          .seed = p->s->seed,
+                          .step = p->s->step,
+                          .lr_override = p->s->lr_override,
+                          .param = &p->step,
+                          .argument = argument };
     eval_kernel(p->arena, k, &r);
 }
 

@@ -21,14 +21,14 @@ struct row {
     const char *label;
     enum op op;
     const char *operands, *results, *text;
-    bool lines;                         /* text: whole lines; else attributes */
+    bool lines; /* text: whole lines; else attributes */
     enum gradient gradient;
 };
 
 static const struct row rows[] = {
-#define CASE(label, op, operands, results, attributes, gradient) \
+#define CASE(label, op, operands, results, attributes, gradient)                                                       \
     { #label, OP_##op, operands, results, attributes, false, gradient },
-#define TEXT(label, op, operands, results, lines, gradient) \
+#define TEXT(label, op, operands, results, lines, gradient)                                                            \
     { #label, OP_##op, operands, results, lines, true, gradient },
 #define EFFECT(op)
 #include "tests/ops/cases.def"
@@ -52,8 +52,8 @@ struct figure {
     const double *number;
 };
 
-#define FIGURE(label, name, ...) \
-    { #label, name, sizeof (const double[]){ __VA_ARGS__ } / sizeof(double), (const double[]){ __VA_ARGS__ } },
+#define FIGURE(label, name, ...)                                                                                       \
+    { #label, name, sizeof(const double[]){ __VA_ARGS__ } / sizeof(double), (const double[]){ __VA_ARGS__ } },
 static const struct figure figures[] = {
 #include "tests/ops/figures.def"
 };
@@ -86,7 +86,7 @@ static double draw(uint64_t *state)
 
 /* One "TYPE LOW HIGH" of a list. */
 struct drawn {
-    char type[72];                      /* as the IR spells it */
+    char type[72]; /* as the IR spells it */
     bool real, whole;
     double low, high;
 };

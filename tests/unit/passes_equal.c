@@ -25,8 +25,8 @@ static void assert_same_variables(const struct store *x, const struct store *y)
 /* All graphs of both, as a program would call them: two steps of training, then evaluation and inference. */
 static void compare_modules(struct arena *a, struct module *before, struct module *after)
 {
-    static const enum graph_kind order[] = { GRAPH_TRAIN, GRAPH_APPLY, GRAPH_TRAIN, GRAPH_APPLY, GRAPH_PREPARE,
-                                             GRAPH_EVAL, GRAPH_INFER };
+    static const enum graph_kind order[] = { GRAPH_TRAIN,   GRAPH_APPLY, GRAPH_TRAIN, GRAPH_APPLY,
+                                             GRAPH_PREPARE, GRAPH_EVAL,  GRAPH_INFER };
     struct store *x = filled_store(a, before, 3), *y = filled_store(a, after, 3);
 
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
@@ -230,17 +230,19 @@ static void test_conv_dx(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof transposed / sizeof *transposed; i++) {
         struct arena *a = arena_new();
-        const char *text = arena_printf(a, "graph infer t (N = 4)\n  input  %%x : f32[N,4,5,5]\n"
-                                           "  param  @w : f32[4,3,3,3] = uniform(-1.0, 1.0)\n"
-                                           "%s  output %%y, name = y\n", transposed[i]);
+        const char *text = arena_printf(a,
+                                        "graph infer t (N = 4)\n  input  %%x : f32[N,4,5,5]\n"
+                                        "  param  @w : f32[4,3,3,3] = uniform(-1.0, 1.0)\n"
+                                        "%s  output %%y, name = y\n",
+                                        transposed[i]);
         compare_passes(text, "", "choose");
         compare_passes(text, "", "choose,simplify,cse,hoist,dce");
         arena_free(a);
     }
 }
 
-static const char *const each[] = { "simplify", "cse", "dce", "choose", "hoist,dce", "inline_eval", "inline_train",
-                                    "simplify,choose,cse,dce,hoist,dce" };
+static const char *const each[] = { "simplify",  "cse",         "dce",          "choose",
+                                    "hoist,dce", "inline_eval", "inline_train", "simplify,choose,cse,dce,hoist,dce" };
 
 static void test_single_passes(void **state)
 {
@@ -288,7 +290,9 @@ static void test_settled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_single_passes), cmocka_unit_test(test_training), cmocka_unit_test(test_conv_dx),
+        cmocka_unit_test(test_single_passes),
+        cmocka_unit_test(test_training),
+        cmocka_unit_test(test_conv_dx),
         cmocka_unit_test(test_settled),
     };
 

@@ -1,13 +1,12 @@
 /* tests/unit/passes_pipeline.c: which passes run, what is dumped and logged, and names that are no pass. */
 #include "tests/unit/passes_run.h"
 
-static const char model[] =
-    "graph infer t (N = 4)\n"
-    "  input  %x : f32[N,8]\n"
-    "  %a : f32[N,8] = exp %x\n"
-    "  %b : f32[N,8] = exp %x\n"
-    "  %c : f32[N,8] = add %a, %a\n"
-    "  output %c, name = y\n";
+static const char model[] = "graph infer t (N = 4)\n"
+                            "  input  %x : f32[N,8]\n"
+                            "  %a : f32[N,8] = exp %x\n"
+                            "  %b : f32[N,8] = exp %x\n"
+                            "  %c : f32[N,8] = add %a, %a\n"
+                            "  output %c, name = y\n";
 
 static int count_of(const char *text, const char *word)
 {
@@ -50,7 +49,7 @@ static void test_order_given(void **state)
     (void)state;
     const char *all = dump_of(a, (struct pipeline_options){ .only = "dce,cse", .dump = "" });
 
-    assert_int_equal(count_of(all, "exp"), 2);          /* dce came first, so that one was left in both dumps */
+    assert_int_equal(count_of(all, "exp"), 2); /* dce came first, so that one was left in both dumps */
     assert_true(strstr(all, "# after dce") < strstr(all, "# after cse"));
     /* names of loop passes are passed over */
     assert_string_equal(dump_of(a, (struct pipeline_options){ .only = "unroll", .dump = "" }), "");
@@ -103,7 +102,7 @@ static void test_printed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dumps), cmocka_unit_test(test_order_given), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_dumps),   cmocka_unit_test(test_order_given), cmocka_unit_test(test_log),
         cmocka_unit_test(test_unknown), cmocka_unit_test(test_printed),
     };
 

@@ -5,7 +5,7 @@
 enum { STEPS = 4, SIZE = 3 + 17 + 5 };
 
 struct hyper {
-    const char *rule, *text;        /* the arguments behind lr, and once more: */
+    const char *rule, *text; /* the arguments behind lr, and once more: */
     double momentum, dampening, decay, beta1, beta2, eps, alpha, lr_decay, clip;
     bool dampen_first, nesterov, centered;
 };
@@ -19,11 +19,11 @@ static const struct hyper hypers[] = {
     { "sgd", "momentum = 0.9, nesterov = 1.0, clip_norm = 0.7", .momentum = 0.9, .nesterov = true, .clip = 0.7 },
     { "adam", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8", .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8 },
     { "adam", "beta1 = 0.8, beta2 = 0.9, eps = 0.0, weight_decay = 0.2", .beta1 = 0.8, .beta2 = 0.9, .decay = 0.2 },
-    { "adamw", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0.2",
-      .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.2 },
+    { "adamw", "beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0.2", .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8,
+      .decay = 0.2 },
     { "rmsprop", "alpha = 0.9, eps = 1e-8", .alpha = 0.9, .eps = 1e-8 },
-    { "rmsprop", "alpha = 0.9, eps = 1e-3, momentum = 0.5, centered = 1.0, weight_decay = 0.1",
-      .alpha = 0.9, .eps = 1e-3, .momentum = 0.5, .centered = true, .decay = 0.1 },
+    { "rmsprop", "alpha = 0.9, eps = 1e-3, momentum = 0.5, centered = 1.0, weight_decay = 0.1", .alpha = 0.9,
+      .eps = 1e-3, .momentum = 0.5, .centered = true, .decay = 0.1 },
     { "adagrad", "lr_decay = 0.5, eps = 1e-10, weight_decay = 0.1", .lr_decay = 0.5, .eps = 1e-10, .decay = 0.1 },
 };
 
@@ -87,7 +87,8 @@ static void step(const struct hyper *h, struct number *x, double g, double lr, i
 /* The loss is the sum of products with fixed inputs that change from step to step: gradients are those inputs. */
 static const char *module_text(struct arena *a, const struct hyper *h)
 {
-    return arena_printf(a,
+    return arena_printf(
+        a,
         "graph train t (N = 4, f64)\n"
         "  param  @a : f64[3] = constant(0.0)\n  param  @b : f64[17] = constant(0.0)\n"
         "  frozen @f : f64[2] = constant(5.0)\n"
@@ -98,7 +99,8 @@ static const char *module_text(struct arena *a, const struct hyper *h)
         "  %%p : f64[3] = mul @a, @x\n  %%q : f64[17] = mul @b, @y\n  %%r : f64[5] = mul @c, @z\n"
         "  %%s : f64[] = sum %%p, axes = [0]\n  %%t : f64[] = sum %%q, axes = [0]\n"
         "  %%u : f64[] = sum %%r, axes = [0]\n"
-        "  loss %%s\n  loss %%t\n  loss %%u\n", h->rule, *h->text ? ", " : "", h->text);
+        "  loss %%s\n  loss %%t\n  loss %%u\n",
+        h->rule, *h->text ? ", " : "", h->text);
 }
 
 static const char *const param[] = { "a", "b", "c" }, *const input[] = { "x", "y", "z" };

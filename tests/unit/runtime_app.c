@@ -31,8 +31,8 @@ struct toy {
     char error[256];
 };
 
-static const int64_t shape_weight[] = {CLASSES, FEATURES}, shape_bias[] = {CLASSES}, shape_one[] = {1};
-static const int64_t shape_x[] = {-1, FEATURES}, shape_label[] = {-1}, shape_logits[] = {-1, CLASSES};
+static const int64_t shape_weight[] = { CLASSES, FEATURES }, shape_bias[] = { CLASSES }, shape_one[] = { 1 };
+static const int64_t shape_x[] = { -1, FEATURES }, shape_label[] = { -1 }, shape_logits[] = { -1, CLASSES };
 
 static double wrong_gradient; /* added to one gradient, for the test of `check` */
 static int interrupt_at = -1; /* the step that raises SIGINT */
@@ -43,9 +43,9 @@ static void *toy_create(uint64_t seed)
     memset(m, 0, sizeof *m);
     for (int i = 0; i < WEIGHTS; i++)
         m->weight[i] = (double)((seed + 1) * (unsigned)(i + 3) * 7919 % 101) / 101 - 0.5;
-    m->tensor[0] = (nn_tensor){"weight", NN_F64, NN_PARAM, 2, shape_weight, m->weight, m->grad};
-    m->tensor[1] = (nn_tensor){"bias", NN_F64, NN_PARAM, 1, shape_bias, m->bias, m->grad + WEIGHTS};
-    m->tensor[2] = (nn_tensor){"seen", NN_F64, NN_STATE, 1, shape_one, m->state, NULL};
+    m->tensor[0] = (nn_tensor){ "weight", NN_F64, NN_PARAM, 2, shape_weight, m->weight, m->grad };
+    m->tensor[1] = (nn_tensor){ "bias", NN_F64, NN_PARAM, 1, shape_bias, m->bias, m->grad + WEIGHTS };
+    m->tensor[2] = (nn_tensor){ "seen", NN_F64, NN_STATE, 1, shape_one, m->state, NULL };
     m->progress.seed = seed;
     m->progress.lr = -1;
     return m;
@@ -189,10 +189,22 @@ static int toy_resume(void *v, const char *path)
     return nn_checkpoint_load(path, "toy", m->tensor, 3, NULL, 0, &m->progress, m->error, sizeof m->error);
 }
 
-static const char *toy_error(const void *m) { return ((const struct toy *)m)->error; }
-static void toy_set_lr(void *m, double lr) { ((struct toy *)m)->progress.lr = lr; }
-static void toy_changed(void *m) { (void)m; }
-static nn_progress *toy_progress(void *m) { return &((struct toy *)m)->progress; }
+static const char *toy_error(const void *m)
+{
+    return ((const struct toy *)m)->error;
+}
+static void toy_set_lr(void *m, double lr)
+{
+    ((struct toy *)m)->progress.lr = lr;
+}
+static void toy_changed(void *m)
+{
+    (void)m;
+}
+static nn_progress *toy_progress(void *m)
+{
+    return &((struct toy *)m)->progress;
+}
 
 static const nn_tensor *toy_tensors(void *m, size_t *count)
 {
@@ -206,20 +218,43 @@ static void *toy_gradients(void *m, size_t *count)
     return ((struct toy *)m)->grad;
 }
 
-static const nn_port inputs[] = {{"x", NN_F64, 2, shape_x}}, targets[] = {{"label", NN_I32, 1, shape_label}};
-static const nn_port outputs[] = {{"logits", NN_F64, 2, shape_logits}};
-static const char *const metrics[] = {"accuracy"};
-static const nn_kernel_info kernels[] = {{"k0_linear", "toy.net:4", WEIGHTS * BATCH, 512}};
+static const nn_port inputs[] = { { "x", NN_F64, 2, shape_x } }, targets[] = { { "label", NN_I32, 1, shape_label } };
+static const nn_port outputs[] = { { "logits", NN_F64, 2, shape_logits } };
+static const char *const metrics[] = { "accuracy" };
+static const nn_kernel_info kernels[] = { { "k0_linear", "toy.net:4", WEIGHTS *BATCH, 512 } };
 
 static const nn_model model = {
-    .name = "toy", .batch = BATCH, .real = NN_F64, .inputs = 1, .targets = 1, .outputs = 1, .metrics = 1,
-    .input = inputs, .target = targets, .output = outputs, .metric = metrics, .parameters = WEIGHTS + CLASSES,
-    .infer_graph = {WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels},
-    .train_graph = {3 * WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels},
-    .create = toy_create, .destroy = nn_free, .infer = toy_infer, .train_step = toy_step, .accumulate = toy_accumulate,
-    .apply = toy_apply, .eval = toy_eval, .save = toy_save, .load = toy_load, .checkpoint = toy_checkpoint,
-    .resume = toy_resume, .error = toy_error, .set_lr = toy_set_lr, .tensors = toy_tensors, .changed = toy_changed,
-    .gradients = toy_gradients, .progress = toy_progress,
+    .name = "toy",
+    .batch = BATCH,
+    .real = NN_F64,
+    .inputs = 1,
+    .targets = 1,
+    .outputs = 1,
+    .metrics = 1,
+    .input = inputs,
+    .target = targets,
+    .output = outputs,
+    .metric = metrics,
+    .parameters = WEIGHTS + CLASSES,
+    .infer_graph = { WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels },
+    .train_graph = { 3 * WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels },
+    .create = toy_create,
+    .destroy = nn_free,
+    .infer = toy_infer,
+    .train_step = toy_step,
+    .accumulate = toy_accumulate,
+    .apply = toy_apply,
+    .eval = toy_eval,
+    .save = toy_save,
+    .load = toy_load,
+    .checkpoint = toy_checkpoint,
+    .resume = toy_resume,
+    .error = toy_error,
+    .set_lr = toy_set_lr,
+    .tensors = toy_tensors,
+    .changed = toy_changed,
+    .gradients = toy_gradients,
+    .progress = toy_progress,
 };
 
 /* --- running it --------------------------------------------------------------------------------------------------- */
@@ -238,7 +273,7 @@ static void read_printed(void)
 /* Runs "toy WORDS" in a process of its own, within the folder; both outputs go to `printed`. Gives the exit status. */
 static int run(const char *words)
 {
-    char copy[1024], *argv[64] = {"toy"};
+    char copy[1024], *argv[64] = { "toy" };
     int argc = 1, status = -1;
     snprintf(copy, sizeof copy, "%s", words);
     for (char *w = strtok(copy, " "); w; w = strtok(NULL, " "))
@@ -285,13 +320,13 @@ static int count_lines(const char *path)
 static int start(void **state)
 {
     (void)state;
-    static const char *const names[] = {"oak", "ash", "elm"};
+    static const char *const names[] = { "oak", "ash", "elm" };
     if (!mkdtemp(folder) || chdir(folder))
         return -1;
     FILE *f = fopen("d.csv", "wb"), *g = fopen("bad.csv", "wb"), *words = fopen("words.csv", "wb");
     for (int i = 0; i < 30; i++) {
         int c = i % 3;
-        double x[3] = {0.1 * (i % 7), 0.1 * (i % 5), 0.05 * (i % 11)};
+        double x[3] = { 0.1 * (i % 7), 0.1 * (i % 5), 0.05 * (i % 11) };
         x[c] += 1.5;
         fprintf(f, "%g,%g,%g,%g,%d\n", x[0], x[1], x[2], 0.01 * i, c);
         fprintf(g, "%g,%g,%g,%g,%d\n", x[0], x[1], x[2], 0.01 * i, i == 17 ? 12 : c);
@@ -380,7 +415,7 @@ static void test_log(void **state)
 static void test_resume_is_exact(void **state)
 {
     (void)state;
-    static const char *const options[] = {"", "--no-shuffle ", "--batch 5 ", "--lr 0.1 "};
+    static const char *const options[] = { "", "--no-shuffle ", "--batch 5 ", "--lr 0.1 " };
     for (int i = 0; i < 4; i++)
         for (int stop = 1; stop < 12; stop += 5) {
             char words[256];
@@ -478,10 +513,16 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage), cmocka_unit_test(test_train_eval_infer), cmocka_unit_test(test_log),
-        cmocka_unit_test(test_resume_is_exact), cmocka_unit_test(test_checkpoints_on_the_way),
-        cmocka_unit_test(test_interrupt_saves), cmocka_unit_test(test_bad_data), cmocka_unit_test(test_words),
-        cmocka_unit_test(test_bench), cmocka_unit_test(test_check),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_train_eval_infer),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_checkpoints_on_the_way),
+        cmocka_unit_test(test_interrupt_saves),
+        cmocka_unit_test(test_bad_data),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_check),
     };
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -14,7 +14,7 @@
 
 static char folder[] = "/tmp/runtime_data.XXXXXX";
 static char text[512];
-static const struct nn_message message = {text, sizeof text};
+static const struct nn_message message = { text, sizeof text };
 
 static int make_folder(void **state)
 {
@@ -39,7 +39,7 @@ static int read_as(const char *spec, const void *data, size_t size, int skip, st
     assert_non_null(f);
     fwrite(data, 1, size, f);
     fclose(f);
-    struct nn_data_request r = {full, skip, words != NULL, words};
+    struct nn_data_request r = { full, skip, words != NULL, words };
     text[0] = 0;
     int status = nn_data_read(&r, a, &message);
     remove(path);
@@ -75,13 +75,18 @@ static size_t npy(char *to, const char *header, const void *data, size_t size)
 static void test_npy_types(void **state)
 {
     (void)state;
-    static const struct { const char *descr; size_t size; unsigned char bytes[16]; double first, second; } cases[] = {
-        {"<f4", 8, {0, 0, 0xC0, 0x3F, 0, 0, 0, 0xC0}, 1.5, -2},
-        {"<f8", 16, {0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0xC0}, 1.5, -2},
-        {"<i4", 8, {1, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF}, 1, -2},
-        {"<i8", 16, {1, 0, 0, 0, 0, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, 1, -2},
-        {"|u1", 2, {1, 254}, 1, 254},
-        {"|b1", 2, {1, 0}, 1, 0},
+    static const struct {
+        const char *descr;
+        size_t size;
+        unsigned char bytes[16];
+        double first, second;
+    } cases[] = {
+        { "<f4", 8, { 0, 0, 0xC0, 0x3F, 0, 0, 0, 0xC0 }, 1.5, -2 },
+        { "<f8", 16, { 0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0xC0 }, 1.5, -2 },
+        { "<i4", 8, { 1, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF }, 1, -2 },
+        { "<i8", 16, { 1, 0, 0, 0, 0, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF }, 1, -2 },
+        { "|u1", 2, { 1, 254 }, 1, 254 },
+        { "|b1", 2, { 1, 0 }, 1, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char file[256], header[128];
@@ -103,19 +108,23 @@ static void test_npy_types(void **state)
 static void test_npy_malformed(void **state)
 {
     (void)state;
-    static const struct { const char *header; size_t size; const char *words; } cases[] = {
-        {"{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 8, "big-endian"},
-        {"{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 8, "'<c8' is not read"},
-        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", 4, "is not read"},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", 8, "Fortran"},
-        {"{'descr': '<f4', 'shape': (2,), }", 8, "no fortran_order"},
-        {"{'descr': '<f4', 'fortran_order': False, }", 8, "no shape"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7, "7 bytes of values"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 12, "12 bytes of values"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", 8, "malformed"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2", 8, "malformed"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", 0, "not what its shape"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,2), }", 8, "8 dimensions"},
+    static const struct {
+        const char *header;
+        size_t size;
+        const char *words;
+    } cases[] = {
+        { "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 8, "big-endian" },
+        { "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", 8, "'<c8' is not read" },
+        { "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", 4, "is not read" },
+        { "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", 8, "Fortran" },
+        { "{'descr': '<f4', 'shape': (2,), }", 8, "no fortran_order" },
+        { "{'descr': '<f4', 'fortran_order': False, }", 8, "no shape" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7, "7 bytes of values" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 12, "12 bytes of values" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", 8, "malformed" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2", 8, "malformed" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", 0, "not what its shape" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,2), }", 8, "8 dimensions" },
     };
     char file[512];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -129,12 +138,12 @@ static void test_npy_malformed(void **state)
 static void test_npy_written(void **state)
 {
     (void)state;
-    static const int64_t shape[] = {2, 3};
-    static const float x[] = {1, 2, 3, 4, 5, 6};
+    static const int64_t shape[] = { 2, 3 };
+    static const float x[] = { 1, 2, 3, 4, 5, 6 };
     char path[256];
     struct nn_array a;
     snprintf(path, sizeof path, "%s/y.npy", folder);
-    struct nn_data_request r = {path, 0, 0, NULL};
+    struct nn_data_request r = { path, 0, 0, NULL };
     assert_int_equal(nn_npy_write(path, NN_F32, 2, shape, x, &message), 0);
     assert_int_equal(nn_data_read(&r, &a, &message), 0);
     assert_true(a.rank == 2 && a.shape[1] == 3 && !memcmp(a.data, x, sizeof x));
@@ -217,11 +226,12 @@ static void test_bytes(void **state)
 static void test_csv(void **state)
 {
     (void)state;
-    const char *file = "\xEF\xBB\xBF" "a,b,c,d\n1, 2.5 ,\"3\",4\r\n\n5,-6e2,7,0x10";
+    const char *file = "\xEF\xBB\xBF"
+                       "a,b,c,d\n1, 2.5 ,\"3\",4\r\n\n5,-6e2,7,0x10";
     struct nn_array a;
     assert_int_equal(read_as("x.csv:0-1,3", file, strlen(file), 1, NULL, &a), 0);
     assert_true(a.rank == 2 && a.shape[0] == 2 && a.shape[1] == 3);
-    static const double expected[] = {1, 2.5, 4, 5, -600, 16};
+    static const double expected[] = { 1, 2.5, 4, 5, -600, 16 };
     assert_memory_equal(a.data, expected, sizeof expected);
     nn_array_free(&a);
     assert_int_equal(read_as("x.csv", "1,2,3\n", 6, 0, NULL, &a), 0);
@@ -232,11 +242,11 @@ static void test_csv(void **state)
 static void test_csv_words(void **state)
 {
     (void)state;
-    struct nn_words words = {NULL, 0};
+    struct nn_words words = { NULL, 0 };
     struct nn_array a;
     const char *file = "1,setosa\n2,\"virginica, \"\"the\"\"\"\n3,setosa\n", *more = "1,other\n2,setosa\n";
     assert_int_equal(read_as("x.csv:1", file, strlen(file), 0, &words, &a), 0);
-    static const double expected[] = {0, 1, 0};
+    static const double expected[] = { 0, 1, 0 };
     assert_memory_equal(a.data, expected, sizeof expected);
     nn_array_free(&a);
     assert_true(words.count == 2 && !strcmp(words.word[1], "virginica, \"the\""));
@@ -272,14 +282,18 @@ static void test_csv_malformed(void **state)
 static void test_values_a_type_cannot_hold(void **state)
 {
     (void)state;
-    static const struct { const char *file; nn_dtype type; const char *words; } cases[] = {
-        {"1\n300\n", NN_U8, "sample 1 has the value 300, which u8 cannot hold"},
-        {"-1\n2\n", NN_U8, "sample 0 has the value -1"},
-        {"1.5\n", NN_I32, "1.5, which i32"},
-        {"2147483648\n", NN_I32, "2147483648, which"},
-        {"2\n", NN_BOOL, "which bool"},
-        {"nan\n", NN_I32, "nan, which i32"},
-        {"1e300\n", NN_F32, "which f32"},
+    static const struct {
+        const char *file;
+        nn_dtype type;
+        const char *words;
+    } cases[] = {
+        { "1\n300\n", NN_U8, "sample 1 has the value 300, which u8 cannot hold" },
+        { "-1\n2\n", NN_U8, "sample 0 has the value -1" },
+        { "1.5\n", NN_I32, "1.5, which i32" },
+        { "2147483648\n", NN_I32, "2147483648, which" },
+        { "2\n", NN_BOOL, "which bool" },
+        { "nan\n", NN_I32, "nan, which i32" },
+        { "1e300\n", NN_F32, "which f32" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct nn_array a;
@@ -311,10 +325,17 @@ static void test_shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_npy_types), cmocka_unit_test(test_npy_malformed), cmocka_unit_test(test_npy_written),
-        cmocka_unit_test(test_idx), cmocka_unit_test(test_gz), cmocka_unit_test(test_bytes), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_csv_words), cmocka_unit_test(test_csv_malformed),
-        cmocka_unit_test(test_values_a_type_cannot_hold), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_npy_types),
+        cmocka_unit_test(test_npy_malformed),
+        cmocka_unit_test(test_npy_written),
+        cmocka_unit_test(test_idx),
+        cmocka_unit_test(test_gz),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_csv_words),
+        cmocka_unit_test(test_csv_malformed),
+        cmocka_unit_test(test_values_a_type_cannot_hold),
+        cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

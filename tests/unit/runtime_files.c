@@ -58,7 +58,7 @@ static int remove_folder(void **state)
 
 /* --- a model's tensors -------------------------------------------------------------------------------------------- */
 
-static const int64_t shape_23[] = {2, 3}, shape_4[] = {4}, shape_none[] = {0};
+static const int64_t shape_23[] = { 2, 3 }, shape_4[] = { 4 }, shape_none[] = { 0 };
 
 struct tensors {
     float w[6];
@@ -71,7 +71,7 @@ struct tensors {
 
 static void tensors_make(struct tensors *s)
 {
-    static const float w[6] = {1.5f, -0.0f, 3e-39f, INFINITY, 0.1f, -2.0f};
+    static const float w[6] = { 1.5f, -0.0f, 3e-39f, INFINITY, 0.1f, -2.0f };
     memset(s, 0, sizeof *s);
     memcpy(s->w, w, sizeof w);
     for (int i = 0; i < 4; i++) {
@@ -81,12 +81,12 @@ static void tensors_make(struct tensors *s)
         s->b[i] = i & 1;
     }
     s->scalar = 7;
-    s->t[0] = (nn_tensor){"a.weight", NN_F32, NN_PARAM, 2, shape_23, s->w, NULL};
-    s->t[1] = (nn_tensor){"a \"quoted\"\n\\name \xC3\xA9", NN_F64, NN_STATE, 1, shape_4, s->d, NULL};
-    s->t[2] = (nn_tensor){"i", NN_I32, NN_STATE, 1, shape_4, s->i, NULL};
-    s->t[3] = (nn_tensor){"u", NN_U8, NN_STATE, 1, shape_4, s->u, NULL};
-    s->t[4] = (nn_tensor){"b", NN_BOOL, NN_STATE, 1, shape_4, s->b, NULL};
-    s->t[5] = (nn_tensor){"scalar", NN_F32, NN_PARAM, 0, shape_none, &s->scalar, NULL};
+    s->t[0] = (nn_tensor){ "a.weight", NN_F32, NN_PARAM, 2, shape_23, s->w, NULL };
+    s->t[1] = (nn_tensor){ "a \"quoted\"\n\\name \xC3\xA9", NN_F64, NN_STATE, 1, shape_4, s->d, NULL };
+    s->t[2] = (nn_tensor){ "i", NN_I32, NN_STATE, 1, shape_4, s->i, NULL };
+    s->t[3] = (nn_tensor){ "u", NN_U8, NN_STATE, 1, shape_4, s->u, NULL };
+    s->t[4] = (nn_tensor){ "b", NN_BOOL, NN_STATE, 1, shape_4, s->b, NULL };
+    s->t[5] = (nn_tensor){ "scalar", NN_F32, NN_PARAM, 0, shape_none, &s->scalar, NULL };
 }
 
 static void tensors_clear(struct tensors *s)
@@ -129,7 +129,7 @@ static void expect_error(int code, int expected, const char *words)
 static void test_round_trip(void **state)
 {
     (void)state;
-    static const char *const meta[] = {"format", "pt", "ke\"y", "va\\lue", NULL};
+    static const char *const meta[] = { "format", "pt", "ke\"y", "va\\lue", NULL };
     struct tensors a, b;
     tensors_make(&a);
     tensors_make(&b);
@@ -166,24 +166,26 @@ static void test_same_bytes(void **state)
 static void test_conversions(void **state)
 {
     (void)state;
-    static const int64_t shape_6[] = {6};
+    static const int64_t shape_6[] = { 6 };
     static const unsigned char data[] = {
         0x00, 0x3C, 0x00, 0xC0, 0x01, 0x00, 0x00, 0x7C, 0xFF, 0x7B, 0x00, 0x80, /* F16 1 -2 2^-24 inf 65504 -0 */
         0x80, 0x3F, 0x00, 0xC0, 0x80, 0x7F, 0xC0, 0x7F, 0x01, 0x00, 0x00, 0x80, /* BF16 1 -2 inf nan tiny -0 */
         0,    0,    0,    0,    0,    0,    0xF0, 0x3F, 0,    0,    0,    0,    0,    0,    0x00, 0xC0, /* F64 1 -2 */
-        5,    0,    0,    0,    0,    0,    0,    0,    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-        7,    250}; /* I64 5 -1, U8 7 250 */
+        5,    0,    0,    0,    0,    0,    0,    0,    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 7, 250
+    }; /* I64 5 -1, U8 7 250 */
     const char *header = "{\"h\":{\"dtype\":\"F16\",\"shape\":[6],\"data_offsets\":[0,12]},"
                          "\"bf\":{\"shape\":[6],\"dtype\":\"BF16\",\"data_offsets\":[12,24]},"
                          "\"d\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[24,40]},"
                          "\"l\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[40,56]},"
                          "\"u\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[56,58]}}";
-    static const int64_t shape_2[] = {2};
+    static const int64_t shape_2[] = { 2 };
     float h[6], bf[6], d[2];
     int32_t l[2], u[2];
-    nn_tensor t[] = {{"h", NN_F32, NN_PARAM, 1, shape_6, h, NULL}, {"bf", NN_F32, NN_PARAM, 1, shape_6, bf, NULL},
-                     {"d", NN_F32, NN_PARAM, 1, shape_2, d, NULL}, {"l", NN_I32, NN_STATE, 1, shape_2, l, NULL},
-                     {"u", NN_I32, NN_STATE, 1, shape_2, u, NULL}};
+    nn_tensor t[] = { { "h", NN_F32, NN_PARAM, 1, shape_6, h, NULL },
+                      { "bf", NN_F32, NN_PARAM, 1, shape_6, bf, NULL },
+                      { "d", NN_F32, NN_PARAM, 1, shape_2, d, NULL },
+                      { "l", NN_I32, NN_STATE, 1, shape_2, l, NULL },
+                      { "u", NN_I32, NN_STATE, 1, shape_2, u, NULL } };
     put_file(in_folder("c"), header, data, sizeof data);
     assert_int_equal(nn_tensors_load(in_folder("c"), t, 5, error, sizeof error), 0);
     assert_true(h[0] == 1 && h[1] == -2 && h[2] == 0x1p-24f && isinf(h[3]) && h[4] == 65504 && h[5] == 0 &&
@@ -191,7 +193,8 @@ static void test_conversions(void **state)
     assert_true(bf[0] == 1 && bf[1] == -2 && isinf(bf[2]) && isnan(bf[3]) && bf[4] == 0x1p-133f && signbit(bf[5]));
     assert_true(d[0] == 1 && d[1] == -2 && l[0] == 5 && l[1] == -1 && u[0] == 7 && u[1] == 250);
 
-    nn_tensor byte = {"l", NN_U8, NN_STATE, 1, shape_2, l, NULL}, real = {"u", NN_F32, NN_STATE, 1, shape_2, d, NULL};
+    nn_tensor byte = { "l", NN_U8, NN_STATE, 1, shape_2, l, NULL },
+              real = { "u", NN_F32, NN_STATE, 1, shape_2, d, NULL };
     expect_error(nn_tensors_load(in_folder("c"), &byte, 1, error, sizeof error), NN_EMISMATCH, "element 1 is -1");
     expect_error(nn_tensors_load(in_folder("c"), &real, 1, error, sizeof error), NN_EMISMATCH, "U8 in the file");
 }
@@ -199,7 +202,7 @@ static void test_conversions(void **state)
 static void test_mismatches_change_nothing(void **state)
 {
     (void)state;
-    static const int64_t shape_32[] = {3, 2};
+    static const int64_t shape_32[] = { 3, 2 };
     struct tensors a, b;
     tensors_make(&a);
     const char *path = in_folder("w");
@@ -221,34 +224,40 @@ static void test_mismatches_change_nothing(void **state)
 static void test_malformed(void **state)
 {
     (void)state;
-    static const struct { const char *header; int bytes; const char *words; } cases[] = {
-        {"", 0, "shorter"},
-        {"[]", 8, "no JSON object"},
-        {"{", 8, "cut short"},
-        {"{\"a\":{}} ", 8, "malformed"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}", 4, "does not end"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "what its shape needs"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "what its shape needs"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 3, "lies at bytes 0 to 4"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5, "1 bytes follow"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "lies at bytes 4 to 0"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", 6, "lies at bytes 2 to 6"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "stands twice"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "malformed"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}", 4, "malformed"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}", 4, "malformed"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0,
-         "what its shape needs"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],\"data_offsets\":[0,0]}}x", 0,
-         "follows its header"},
-        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "malformed"},
-        {"{\"a\\ud800\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "malformed"},
-        {"{\"__metadata__\":{\"a\":1}}", 0, "malformed"},
+    static const struct {
+        const char *header;
+        int bytes;
+        const char *words;
+    } cases[] = {
+        { "", 0, "shorter" },
+        { "[]", 8, "no JSON object" },
+        { "{", 8, "cut short" },
+        { "{\"a\":{}} ", 8, "malformed" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}", 4, "does not end" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "what its shape needs" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "what its shape needs" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 3, "lies at bytes 0 to 4" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5, "1 bytes follow" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "lies at bytes 4 to 0" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+          "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}",
+          6, "lies at bytes 2 to 6" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+          "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+          8, "stands twice" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "malformed" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}", 4, "malformed" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}", 4, "malformed" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0,
+          "what its shape needs" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],\"data_offsets\":[0,0]}}x", 0,
+          "follows its header" },
+        { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "malformed" },
+        { "{\"a\\ud800\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "malformed" },
+        { "{\"__metadata__\":{\"a\":1}}", 0, "malformed" },
     };
     float x = 1;
-    nn_tensor t = {"a", NN_F32, NN_PARAM, 0, shape_none, &x, NULL};
+    nn_tensor t = { "a", NN_F32, NN_PARAM, 0, shape_none, &x, NULL };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_file(in_folder("bad"), cases[i].header, "01234567", (size_t)cases[i].bytes);
         expect_error(nn_tensors_load(in_folder("bad"), &t, 1, error, sizeof error), NN_EFORMAT, cases[i].words);
@@ -267,7 +276,7 @@ static void test_foreign_tensors_are_passed_over(void **state)
 {
     (void)state;
     float x = 0;
-    nn_tensor t = {"\xF0\x9F\x98\x80", NN_F32, NN_PARAM, 0, shape_none, &x, NULL};
+    nn_tensor t = { "\xF0\x9F\x98\x80", NN_F32, NN_PARAM, 0, shape_none, &x, NULL };
     put_file(in_folder("f"),
              "{\"q\":{\"dtype\":\"F8_E4M3\",\"shape\":[3],\"data_offsets\":[0,3],\"more\":[{\"a\":null}]},"
              "\"\\ud83d\\ude00\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[3,7]}}   ",
@@ -336,9 +345,9 @@ static void test_checkpoints(void **state)
 {
     (void)state;
     struct tensors a, b;
-    float m[4] = {1, 2, 3, 4}, m2[4] = {0};
-    nn_tensor extra = {"adam.m", NN_F32, NN_STATE, 1, shape_4, m, NULL}, extra2 = extra;
-    nn_progress p = {0xFFFFFFFFFFFFFFFFu, 12345678901u, 77, 0.1, {1, 2, 3, UINT64_MAX}}, q;
+    float m[4] = { 1, 2, 3, 4 }, m2[4] = { 0 };
+    nn_tensor extra = { "adam.m", NN_F32, NN_STATE, 1, shape_4, m, NULL }, extra2 = extra;
+    nn_progress p = { 0xFFFFFFFFFFFFFFFFu, 12345678901u, 77, 0.1, { 1, 2, 3, UINT64_MAX } }, q;
     extra2.data = m2;
     tensors_make(&a);
     const char *path = in_folder("ckpt");
@@ -376,11 +385,17 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_mismatches_change_nothing), cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_foreign_tensors_are_passed_over), cmocka_unit_test(test_truncations),
-        cmocka_unit_test(test_failed_writes), cmocka_unit_test(test_links_and_rights_stay),
-        cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_mismatches_change_nothing),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_foreign_tensors_are_passed_over),
+        cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_failed_writes),
+        cmocka_unit_test(test_links_and_rights_stay),
+        cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

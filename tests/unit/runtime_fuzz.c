@@ -52,7 +52,7 @@ static struct nn_buffer mutate(const struct nn_buffer *from)
         default: size = at; break;
         }
     }
-    struct nn_buffer out = {malloc(size + 1), size};
+    struct nn_buffer out = { malloc(size + 1), size };
     memcpy(out.data, p, size);
     out.data[size] = 0;
     free(p);
@@ -78,8 +78,8 @@ typedef int parser(const char *, const struct nn_buffer *, struct nn_array *, co
 
 static int parse_csv(const char *name, const struct nn_buffer *b, struct nn_array *a, const struct nn_message *m)
 {
-    struct nn_words words = {NULL, 0};
-    struct nn_data_request r = {name, (int)draw(2), (int)draw(2), &words};
+    struct nn_words words = { NULL, 0 };
+    struct nn_data_request r = { name, (int)draw(2), (int)draw(2), &words };
     int status = nn_csv_parse(name, b, draw(2) ? "0-1,2" : NULL, &r, a, m);
     nn_words_free(&words);
     return status;
@@ -87,12 +87,12 @@ static int parse_csv(const char *name, const struct nn_buffer *b, struct nn_arra
 
 static void fuzz(parser *parse, const void *seed, size_t size)
 {
-    struct nn_buffer from = {(unsigned char *)(uintptr_t)seed, size};
+    struct nn_buffer from = { (unsigned char *)(uintptr_t)seed, size };
     for (long i = 0; i < mutations; i++) {
         char text[64];
-        struct nn_message m = {text, sizeof text};
+        struct nn_message m = { text, sizeof text };
         struct nn_buffer b = mutate(&from);
-        struct nn_array a = {.data = NULL};
+        struct nn_array a = { .data = NULL };
         int status = parse("x", &b, &a, &m);
         if (status)
             nn_array_free(&a); /* as nn_data_read does */
@@ -113,7 +113,8 @@ static void test_npy(void **state)
 static void test_idx(void **state)
 {
     (void)state;
-    static const char seed[] = "\0\0\x0D\2\0\0\0\2\0\0\0\2" "0123456789abcdef";
+    static const char seed[] = "\0\0\x0D\2\0\0\0\2\0\0\0\2"
+                               "0123456789abcdef";
     fuzz(nn_idx_parse, seed, sizeof seed - 1);
 }
 
@@ -132,20 +133,21 @@ static const char header[] = "{\"__metadata__\":{\"netrt.kind\":\"checkpoint\",\
 static void test_safetensors(void **state)
 {
     (void)state;
-    static const int64_t shape_a[] = {2, 1}, shape_b[] = {1};
+    static const int64_t shape_a[] = { 2, 1 }, shape_b[] = { 1 };
     float a[2];
     int32_t b[1];
-    nn_tensor t[] = {{"a", NN_F32, NN_PARAM, 2, shape_a, a, NULL}, {"b", NN_I32, NN_STATE, 1, shape_b, b, NULL}};
-    unsigned char seed[512] = {sizeof header - 1};
-    struct nn_buffer from = {seed, 8 + sizeof header - 1 + 18};
+    nn_tensor t[] = { { "a", NN_F32, NN_PARAM, 2, shape_a, a, NULL }, { "b", NN_I32, NN_STATE, 1, shape_b, b, NULL } };
+    unsigned char seed[512] = { sizeof header - 1 };
+    struct nn_buffer from = { seed, 8 + sizeof header - 1 + 18 };
     seed[0] = (unsigned char)((sizeof header - 1) & 255), seed[1] = (unsigned char)((sizeof header - 1) >> 8);
     memcpy(seed + 8, header, sizeof header - 1);
     long whole = 0;
     for (long i = 0; i < 4 * mutations; i++) {
         char text[64];
-        struct nn_message m = {text, sizeof text};
+        struct nn_message m = { text, sizeof text };
         struct nn_st_file f;
-        if (nn_st_parse(&f, "x", i ? mutate(&from) : (struct nn_buffer){memcpy(malloc(512), seed, 512), from.size}, &m))
+        if (nn_st_parse(&f, "x", i ? mutate(&from) : (struct nn_buffer){ memcpy(malloc(512), seed, 512), from.size },
+                        &m))
             continue;
         if (!nn_st_check(&f, t, 2, 0, &m)) {
             nn_st_fill(&f, t, 2);
@@ -161,10 +163,10 @@ static void test_safetensors(void **state)
 static void test_gz(void **state)
 {
     (void)state;
-    static const unsigned char seed[] = {
-        31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 51, 212, 49, 210, 49, 214, 49, 209, 49, 213, 49, 227, 50, 132,
-        179, 205, 185, 0, 255, 28, 140, 100, 24, 0, 0, 0};
-    struct nn_buffer from = {(unsigned char *)(uintptr_t)seed, sizeof seed};
+    static const unsigned char seed[] = { 31,  139, 8,   0,   0,   0,   0,   0,   2,  255, 51, 212,
+                                          49,  210, 49,  214, 49,  209, 49,  213, 49, 227, 50, 132,
+                                          179, 205, 185, 0,   255, 28,  140, 100, 24, 0,   0,  0 };
+    struct nn_buffer from = { (unsigned char *)(uintptr_t)seed, sizeof seed };
     char path[] = "/tmp/runtime_fuzz.XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -184,7 +186,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         mutations = atol(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_npy), cmocka_unit_test(test_idx), cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_npy),         cmocka_unit_test(test_idx), cmocka_unit_test(test_csv),
         cmocka_unit_test(test_safetensors), cmocka_unit_test(test_gz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

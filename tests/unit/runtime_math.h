@@ -13,10 +13,10 @@
 #include "nn_random.h"
 
 #if defined NN_DOUBLE
-#define MANTISSA 52
+#define MANTISSA          52
 #define SMALLEST_EXPONENT (-1022)
 #else
-#define MANTISSA 23
+#define MANTISSA          23
 #define SMALLEST_EXPONENT (-126)
 #endif
 
@@ -31,7 +31,8 @@ static double ulps(nn_real got, long double exact)
     long double limit = ldexpl(1, SMALLEST_EXPONENT == -126 ? 128 : 1024);
     if (isinf(got) || fabsl(exact) >= limit)
         return fabsl(exact) >= limit * (1 - ldexpl(1, -MANTISSA - 1)) && isinf(got) && (got > 0) == (exact > 0) ? 0
-               : fabsl(exact) >= limit * (1 - ldexpl(1, -MANTISSA)) ? 1 : 1e9;
+               : fabsl(exact) >= limit * (1 - ldexpl(1, -MANTISSA))                                             ? 1
+                                                                                                                : 1e9;
     frexpl(exact, &e);
     e = e - 1 < SMALLEST_EXPONENT || exact == 0 ? SMALLEST_EXPONENT : e - 1;
     return (double)(fabsl((long double)got - exact) / ldexpl(1, e - MANTISSA));
@@ -86,8 +87,14 @@ struct function {
 
 /* The functions as pointers, for they are inlined everywhere else. */
 #define FUNCTION(name)                                                                                                 \
-    static nn_real name##_1(nn_real x) { return name(x); }                                                             \
-    static nn_v name##_n(nn_v x) { return name##_v(x); }
+    static nn_real name##_1(nn_real x)                                                                                 \
+    {                                                                                                                  \
+        return name(x);                                                                                                \
+    }                                                                                                                  \
+    static nn_v name##_n(nn_v x)                                                                                       \
+    {                                                                                                                  \
+        return name##_v(x);                                                                                            \
+    }
 FUNCTION(nn_exp)
 FUNCTION(nn_log)
 FUNCTION(nn_sin)
@@ -104,23 +111,38 @@ FUNCTION(nn_floor)
 FUNCTION(nn_ceil)
 FUNCTION(nn_round)
 
-static long double exact_sigmoid(long double x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)); }
-static long double exact_rsqrt(long double x) { return 1 / sqrtl(x); }
-static long double exact_reciprocal(long double x) { return 1 / x; }
-static long double exact_sign(long double x) { return (x > 0) - (x < 0); }
+static long double exact_sigmoid(long double x)
+{
+    return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x));
+}
+static long double exact_rsqrt(long double x)
+{
+    return 1 / sqrtl(x);
+}
+static long double exact_reciprocal(long double x)
+{
+    return 1 / x;
+}
+static long double exact_sign(long double x)
+{
+    return (x > 0) - (x < 0);
+}
 
 #if defined NN_DOUBLE
-#define EXP_LOW (-745)
-#define EXP_HIGH 709.7
-#define BIG 1.7e308
+#define EXP_LOW         (-745)
+#define EXP_HIGH        709.7
+#define BIG             1.7e308
 #define BOUND(f32, f64) f64
 #else
-#define EXP_LOW (-104)
-#define EXP_HIGH 88.7
-#define BIG 3.4e38
+#define EXP_LOW         (-104)
+#define EXP_HIGH        88.7
+#define BIG             3.4e38
 #define BOUND(f32, f64) f32
 #endif
-#define ROW(name, low, high, bound, exact) {#name, low, high, bound, name##_1, name##_n, exact}
+#define ROW(name, low, high, bound, exact)                                                                             \
+    {                                                                                                                  \
+#name, low, high, bound, name##_1, name##_n, exact                                                             \
+    }
 
 static const struct function functions[] = {
     ROW(nn_exp, EXP_LOW, EXP_HIGH, BOUND(1.1, 1.1), expl),
@@ -142,12 +164,55 @@ static const struct function functions[] = {
     ROW(nn_round, -1e4, 1e4, 0, nearbyintl),
 };
 
-static const double edges[] = {0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-45, -1e-45, 1e-40, 1.17549435e-38,
-                               5e-324, 1e-310, 2.2250738585072014e-308, 3.4028234663852886e38, -3.4028234663852886e38,
-                               1.7e308, -1.7e308, 88.72, 88.73, -87.4, -103.9, -104.1, 709.78, 709.79, -745.1, -745.2,
-                               8192, 8193, 524288, 524289, 1e15, 1e22, 0.625, 0.927734375, 6.0, 6.1, 8388607.5,
-                               8388609, 4503599627370495.5, 2147483647, 2147483648.0, -2147483648.0, -2147483649.0,
-                               (double)INFINITY, -(double)INFINITY, (double)NAN};
+static const double edges[] = { 0.0,
+                                -0.0,
+                                1.0,
+                                -1.0,
+                                0.5,
+                                -0.5,
+                                1.5,
+                                2.5,
+                                -2.5,
+                                1e-45,
+                                -1e-45,
+                                1e-40,
+                                1.17549435e-38,
+                                5e-324,
+                                1e-310,
+                                2.2250738585072014e-308,
+                                3.4028234663852886e38,
+                                -3.4028234663852886e38,
+                                1.7e308,
+                                -1.7e308,
+                                88.72,
+                                88.73,
+                                -87.4,
+                                -103.9,
+                                -104.1,
+                                709.78,
+                                709.79,
+                                -745.1,
+                                -745.2,
+                                8192,
+                                8193,
+                                524288,
+                                524289,
+                                1e15,
+                                1e22,
+                                0.625,
+                                0.927734375,
+                                6.0,
+                                6.1,
+                                8388607.5,
+                                8388609,
+                                4503599627370495.5,
+                                2147483647,
+                                2147483648.0,
+                                -2147483648.0,
+                                -2147483649.0,
+                                (double)INFINITY,
+                                -(double)INFINITY,
+                                (double)NAN };
 enum { EDGES = sizeof edges / sizeof *edges };
 
 static void test_error_and_lanes(void **state)
@@ -265,8 +330,10 @@ static void test_integers_and_masks(void **state)
         int32_t k[NN_L];
         nn_store_i(k, nn_i_of_v(nn_splat(x)));
         assert_int_equal(k[NN_L - 1], nn_to_i(x));
-        assert_int_equal(nn_to_i(x), isnan(x) ? 0 : x >= 2147483648.0 ? INT32_MAX : x < -2147483648.0 ? INT32_MIN
-                                                                                                    : (int32_t)x);
+        assert_int_equal(nn_to_i(x), isnan(x)            ? 0
+                                     : x >= 2147483648.0 ? INT32_MAX
+                                     : x < -2147483648.0 ? INT32_MIN
+                                                         : (int32_t)x);
     }
     uint8_t b[NN_L + 1], c[NN_L];
     int32_t a[NN_L];
@@ -358,11 +425,16 @@ int main(int argc, char **argv)
     if (argc > 1)
         samples = atol(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_and_lanes),   cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_pow),               cmocka_unit_test(test_two_operands),
-        cmocka_unit_test(test_fma_is_what_it_says), cmocka_unit_test(test_integers_and_masks),
-        cmocka_unit_test(test_folds),             cmocka_unit_test(test_random_lanes),
-        cmocka_unit_test(test_random_moments),    cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_error_and_lanes),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_pow),
+        cmocka_unit_test(test_two_operands),
+        cmocka_unit_test(test_fma_is_what_it_says),
+        cmocka_unit_test(test_integers_and_masks),
+        cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_random_lanes),
+        cmocka_unit_test(test_random_moments),
+        cmocka_unit_test(test_fingerprint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
