@@ -16,6 +16,9 @@
 #ifndef NN_VEC_H
 #define NN_VEC_H
 
+/* Functions of one line read as a table, and are kept so. */
+/* clang-format off */
+
 #if defined __FAST_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
 #error "compiled under -ffast-math: that changes results without a word; remove the flag"
 #endif
@@ -52,30 +55,30 @@
 /* --- attributes and pragmas --------------------------------------------------------------------------------------- */
 
 #if defined __GNUC__
-#define NN_INLINE       static inline __attribute__((always_inline))
-#define NN_NOINLINE     __attribute__((noinline))
-#define NN_UNUSED       __attribute__((unused))
+#define NN_INLINE static inline __attribute__((always_inline))
+#define NN_NOINLINE __attribute__((noinline))
+#define NN_UNUSED __attribute__((unused))
 #define NN_ALIGN(bytes) __attribute__((aligned(bytes)))
-#define NN_RESTRICT     __restrict__
-#define NN_LIKELY(x)    __builtin_expect(!!(x), 1)
-#define NN_UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define NN_RESTRICT __restrict__
+#define NN_LIKELY(x) __builtin_expect(!!(x), 1)
+#define NN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #else
 #define NN_INLINE static inline
 #define NN_NOINLINE
 #define NN_UNUSED
 #define NN_ALIGN(bytes)
 #define NN_RESTRICT
-#define NN_LIKELY(x)   (x)
+#define NN_LIKELY(x) (x)
 #define NN_UNLIKELY(x) (x)
 #endif
 
 /* Before a loop with constant bounds over a register tile: without it the tile lives in memory. NN_UNROLL_K before the
  * loop over k, whose bounds need not be constant. */
 #if defined __clang__
-#define NN_UNROLL   _Pragma("clang loop unroll(full)")
+#define NN_UNROLL _Pragma("clang loop unroll(full)")
 #define NN_UNROLL_K _Pragma("clang loop unroll_count(4)")
 #elif defined __GNUC__
-#define NN_UNROLL   _Pragma("GCC unroll 64")
+#define NN_UNROLL _Pragma("GCC unroll 64")
 #define NN_UNROLL_K _Pragma("GCC unroll 4")
 #else
 #define NN_UNROLL
@@ -129,17 +132,17 @@
 #if defined NN_DOUBLE
 typedef double nn_real;
 typedef uint64_t nn_bits_t;
-#define NN_L                 (NN_VL == 1 ? 1 : NN_VL / 2)
+#define NN_L (NN_VL == 1 ? 1 : NN_VL / 2)
 #define NN_LANES_ARE_SCALARS (NN_VL == 1)
 #else
 typedef float nn_real;
 typedef uint32_t nn_bits_t;
-#define NN_L                 NN_VL
+#define NN_L NN_VL
 #define NN_LANES_ARE_SCALARS (NN_VL == 1)
 #endif
 
 /* Layouts and the order of sums know blocks of 16 whatever the lanes: NN_BLOCK_V vectors a block. */
-#define NN_BLOCK   16
+#define NN_BLOCK 16
 #define NN_BLOCK_V (NN_BLOCK / NN_L)
 
 /* clang splits 64-byte vectors in two for some CPUs unless the function says otherwise. */
@@ -173,7 +176,7 @@ NN_STATIC_ASSERT(FLT_EVAL_METHOD == 0, "portable results need arithmetic in the 
 #define NN_FUSED 0
 #endif
 
-#define NN_FMA(a, b, c)   nn_fma(a, b, c)
+#define NN_FMA(a, b, c) nn_fma(a, b, c)
 #define NN_FMA_V(a, b, c) nn_fma_v(a, b, c)
 
 /* --- scalars ------------------------------------------------------------------------------------------------------ */
@@ -209,20 +212,14 @@ NN_INLINE nn_real nn_sqrt(nn_real x)
 /* The bits of a value, and the value of bits. */
 NN_INLINE nn_bits_t nn_bits(nn_real x)
 {
-    union {
-        nn_real x;
-        nn_bits_t u;
-    } p;
+    union { nn_real x; nn_bits_t u; } p;
     p.x = x;
     return p.u;
 }
 
 NN_INLINE nn_real nn_of_bits(nn_bits_t u)
 {
-    union {
-        nn_real x;
-        nn_bits_t u;
-    } p;
+    union { nn_real x; nn_bits_t u; } p;
     p.u = u;
     return p.x;
 }
@@ -233,80 +230,26 @@ NN_INLINE nn_real nn_sel(int m, nn_real a, nn_real b)
 }
 
 /* int32, and what is chosen or compared. */
-NN_INLINE int32_t nn_add_i(int32_t a, int32_t b)
-{
-    return (int32_t)((uint32_t)a + (uint32_t)b);
-}
-NN_INLINE int32_t nn_sub_i(int32_t a, int32_t b)
-{
-    return (int32_t)((uint32_t)a - (uint32_t)b);
-}
-NN_INLINE int32_t nn_mul_i(int32_t a, int32_t b)
-{
-    return (int32_t)((uint32_t)a * (uint32_t)b);
-}
-NN_INLINE int32_t nn_neg_i(int32_t a)
-{
-    return nn_sub_i(0, a);
-}
-NN_INLINE int32_t nn_abs_i(int32_t a)
-{
-    return a < 0 ? nn_neg_i(a) : a;
-}
-NN_INLINE int32_t nn_max_i(int32_t a, int32_t b)
-{
-    return a > b ? a : b;
-}
-NN_INLINE int32_t nn_min_i(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
-}
-NN_INLINE int nn_lt_i(int32_t a, int32_t b)
-{
-    return a < b;
-}
-NN_INLINE int nn_le_i(int32_t a, int32_t b)
-{
-    return a <= b;
-}
-NN_INLINE int nn_eq_i(int32_t a, int32_t b)
-{
-    return a == b;
-}
-NN_INLINE int nn_ne_i(int32_t a, int32_t b)
-{
-    return a != b;
-}
-NN_INLINE int32_t nn_sel_i(int m, int32_t a, int32_t b)
-{
-    return m ? a : b;
-}
-NN_INLINE int nn_sel_m(int m, int a, int b)
-{
-    return m ? a : b;
-}
-NN_INLINE int nn_and_m(int a, int b)
-{
-    return a & b;
-}
-NN_INLINE int nn_or_m(int a, int b)
-{
-    return a | b;
-}
-NN_INLINE int nn_not_m(int a)
-{
-    return !a;
-}
+NN_INLINE int32_t nn_add_i(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+NN_INLINE int32_t nn_sub_i(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
+NN_INLINE int32_t nn_mul_i(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
+NN_INLINE int32_t nn_neg_i(int32_t a) { return nn_sub_i(0, a); }
+NN_INLINE int32_t nn_abs_i(int32_t a) { return a < 0 ? nn_neg_i(a) : a; }
+NN_INLINE int32_t nn_max_i(int32_t a, int32_t b) { return a > b ? a : b; }
+NN_INLINE int32_t nn_min_i(int32_t a, int32_t b) { return a < b ? a : b; }
+NN_INLINE int nn_lt_i(int32_t a, int32_t b) { return a < b; }
+NN_INLINE int nn_le_i(int32_t a, int32_t b) { return a <= b; }
+NN_INLINE int nn_eq_i(int32_t a, int32_t b) { return a == b; }
+NN_INLINE int nn_ne_i(int32_t a, int32_t b) { return a != b; }
+NN_INLINE int32_t nn_sel_i(int m, int32_t a, int32_t b) { return m ? a : b; }
+NN_INLINE int nn_sel_m(int m, int a, int b) { return m ? a : b; }
+NN_INLINE int nn_and_m(int a, int b) { return a & b; }
+NN_INLINE int nn_or_m(int a, int b) { return a | b; }
+NN_INLINE int nn_not_m(int a) { return !a; }
 
 /* Quotients of indices, rounded down; b > 0. */
-NN_INLINE int nn_div_down(int a, int b)
-{
-    return a / b - (a % b < 0);
-}
-NN_INLINE int nn_mod_down(int a, int b)
-{
-    return a % b + (a % b < 0 ? b : 0);
-}
+NN_INLINE int nn_div_down(int a, int b) { return a / b - (a % b < 0); }
+NN_INLINE int nn_mod_down(int a, int b) { return a % b + (a % b < 0 ? b : 0); }
 
 /* Toward zero; beyond the range the nearest end of it, 0 for NaN. */
 NN_INLINE int32_t nn_to_i(nn_real x)
@@ -334,209 +277,62 @@ typedef int32_t nn_vi;
 typedef int nn_vm;
 typedef nn_bits_t nn_vu;
 
-NN_INLINE nn_v nn_load(const nn_real *p)
-{
-    return *p;
-}
-NN_INLINE nn_v nn_keep(nn_v x)
-{
-    return x;
-}
-NN_INLINE void nn_store(nn_real *p, nn_v x)
-{
-    *p = x;
-}
-NN_INLINE nn_vi nn_load_i(const int32_t *p)
-{
-    return *p;
-}
-NN_INLINE void nn_store_i(int32_t *p, nn_vi x)
-{
-    *p = x;
-}
-NN_INLINE nn_vi nn_load_u8(const uint8_t *p)
-{
-    return *p;
-}
-NN_INLINE nn_vm nn_load_b(const uint8_t *p)
-{
-    return *p != 0;
-}
-NN_INLINE void nn_store_u8(uint8_t *p, nn_vi x)
-{
-    *p = (uint8_t)x;
-}
-NN_INLINE void nn_store_b(uint8_t *p, nn_vm m)
-{
-    *p = m != 0;
-}
+NN_INLINE nn_v nn_load(const nn_real *p) { return *p; }
+NN_INLINE nn_v nn_keep(nn_v x) { return x; }
+NN_INLINE void nn_store(nn_real *p, nn_v x) { *p = x; }
+NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *p; }
+NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *p = x; }
+NN_INLINE nn_vi nn_load_u8(const uint8_t *p) { return *p; }
+NN_INLINE nn_vm nn_load_b(const uint8_t *p) { return *p != 0; }
+NN_INLINE void nn_store_u8(uint8_t *p, nn_vi x) { *p = (uint8_t)x; }
+NN_INLINE void nn_store_b(uint8_t *p, nn_vm m) { *p = m != 0; }
 
-NN_INLINE nn_v nn_splat(nn_real x)
-{
-    return x;
-}
-NN_INLINE nn_vi nn_splat_i(int32_t x)
-{
-    return x;
-}
-NN_INLINE nn_vm nn_splat_m(int m)
-{
-    return m != 0;
-}
-NN_INLINE nn_vu nn_splat_u(nn_bits_t u)
-{
-    return u;
-}
-NN_INLINE nn_vi nn_iota_i(int32_t first)
-{
-    return first;
-}
+NN_INLINE nn_v nn_splat(nn_real x) { return x; }
+NN_INLINE nn_vi nn_splat_i(int32_t x) { return x; }
+NN_INLINE nn_vm nn_splat_m(int m) { return m != 0; }
+NN_INLINE nn_vu nn_splat_u(nn_bits_t u) { return u; }
+NN_INLINE nn_vi nn_iota_i(int32_t first) { return first; }
 
-NN_INLINE nn_real nn_lane(nn_v x, int i)
-{
-    return (void)i, x;
-}
+NN_INLINE nn_real nn_lane(nn_v x, int i) { return (void)i, x; }
 
-NN_INLINE nn_v nn_v_of_i(nn_vi x)
-{
-    return (nn_real)x;
-}
-NN_INLINE nn_vi nn_i_of_v(nn_v x)
-{
-    return nn_to_i(x);
-}
-NN_INLINE nn_v nn_v_of_m(nn_vm m)
-{
-    return (nn_real)(m != 0);
-}
-NN_INLINE nn_vi nn_i_of_m(nn_vm m)
-{
-    return m != 0;
-}
-NN_INLINE nn_vm nn_m_of_v(nn_v x)
-{
-    return x != 0;
-}
-NN_INLINE nn_vm nn_m_of_i(nn_vi x)
-{
-    return x != 0;
-}
+NN_INLINE nn_v nn_v_of_i(nn_vi x) { return (nn_real)x; }
+NN_INLINE nn_vi nn_i_of_v(nn_v x) { return nn_to_i(x); }
+NN_INLINE nn_v nn_v_of_m(nn_vm m) { return (nn_real)(m != 0); }
+NN_INLINE nn_vi nn_i_of_m(nn_vm m) { return m != 0; }
+NN_INLINE nn_vm nn_m_of_v(nn_v x) { return x != 0; }
+NN_INLINE nn_vm nn_m_of_i(nn_vi x) { return x != 0; }
 
-NN_INLINE nn_v nn_sel_v(nn_vm m, nn_v a, nn_v b)
-{
-    return m ? a : b;
-}
-NN_INLINE nn_vi nn_sel_i_v(nn_vm m, nn_vi a, nn_vi b)
-{
-    return m ? a : b;
-}
-NN_INLINE nn_vm nn_sel_m_v(nn_vm m, nn_vm a, nn_vm b)
-{
-    return m ? a : b;
-}
+NN_INLINE nn_v nn_sel_v(nn_vm m, nn_v a, nn_v b) { return m ? a : b; }
+NN_INLINE nn_vi nn_sel_i_v(nn_vm m, nn_vi a, nn_vi b) { return m ? a : b; }
+NN_INLINE nn_vm nn_sel_m_v(nn_vm m, nn_vm a, nn_vm b) { return m ? a : b; }
 
-NN_INLINE nn_vm nn_and_m_v(nn_vm a, nn_vm b)
-{
-    return a & b;
-}
-NN_INLINE nn_vm nn_or_m_v(nn_vm a, nn_vm b)
-{
-    return a | b;
-}
-NN_INLINE nn_vm nn_not_m_v(nn_vm a)
-{
-    return !a;
-}
-NN_INLINE nn_vm nn_eq_m_v(nn_vm a, nn_vm b)
-{
-    return a == b;
-}
-NN_INLINE int nn_any_m(nn_vm m)
-{
-    return m;
-}
-NN_INLINE int nn_all_m(nn_vm m)
-{
-    return m;
-}
+NN_INLINE nn_vm nn_and_m_v(nn_vm a, nn_vm b) { return a & b; }
+NN_INLINE nn_vm nn_or_m_v(nn_vm a, nn_vm b) { return a | b; }
+NN_INLINE nn_vm nn_not_m_v(nn_vm a) { return !a; }
+NN_INLINE nn_vm nn_eq_m_v(nn_vm a, nn_vm b) { return a == b; }
+NN_INLINE int nn_any_m(nn_vm m) { return m; }
+NN_INLINE int nn_all_m(nn_vm m) { return m; }
 
-NN_INLINE nn_vm nn_lt_i_v(nn_vi a, nn_vi b)
-{
-    return a < b;
-}
-NN_INLINE nn_vm nn_le_i_v(nn_vi a, nn_vi b)
-{
-    return a <= b;
-}
-NN_INLINE nn_vm nn_gt_i_v(nn_vi a, nn_vi b)
-{
-    return a > b;
-}
-NN_INLINE nn_vm nn_ge_i_v(nn_vi a, nn_vi b)
-{
-    return a >= b;
-}
-NN_INLINE nn_vm nn_eq_i_v(nn_vi a, nn_vi b)
-{
-    return a == b;
-}
-NN_INLINE nn_vm nn_ne_i_v(nn_vi a, nn_vi b)
-{
-    return a != b;
-}
-NN_INLINE nn_vi nn_max_i_v(nn_vi a, nn_vi b)
-{
-    return a > b ? a : b;
-}
-NN_INLINE nn_vi nn_min_i_v(nn_vi a, nn_vi b)
-{
-    return a < b ? a : b;
-}
-NN_INLINE nn_vi nn_add_i_v(nn_vi a, nn_vi b)
-{
-    return nn_add_i(a, b);
-}
-NN_INLINE nn_vi nn_sub_i_v(nn_vi a, nn_vi b)
-{
-    return nn_sub_i(a, b);
-}
-NN_INLINE nn_vi nn_mul_i_v(nn_vi a, nn_vi b)
-{
-    return nn_mul_i(a, b);
-}
-NN_INLINE nn_vi nn_neg_i_v(nn_vi a)
-{
-    return nn_neg_i(a);
-}
-NN_INLINE nn_vi nn_abs_i_v(nn_vi a)
-{
-    return nn_abs_i(a);
-}
+NN_INLINE nn_vm nn_lt_i_v(nn_vi a, nn_vi b) { return a < b; }
+NN_INLINE nn_vm nn_le_i_v(nn_vi a, nn_vi b) { return a <= b; }
+NN_INLINE nn_vm nn_gt_i_v(nn_vi a, nn_vi b) { return a > b; }
+NN_INLINE nn_vm nn_ge_i_v(nn_vi a, nn_vi b) { return a >= b; }
+NN_INLINE nn_vm nn_eq_i_v(nn_vi a, nn_vi b) { return a == b; }
+NN_INLINE nn_vm nn_ne_i_v(nn_vi a, nn_vi b) { return a != b; }
+NN_INLINE nn_vi nn_max_i_v(nn_vi a, nn_vi b) { return a > b ? a : b; }
+NN_INLINE nn_vi nn_min_i_v(nn_vi a, nn_vi b) { return a < b ? a : b; }
+NN_INLINE nn_vi nn_add_i_v(nn_vi a, nn_vi b) { return nn_add_i(a, b); }
+NN_INLINE nn_vi nn_sub_i_v(nn_vi a, nn_vi b) { return nn_sub_i(a, b); }
+NN_INLINE nn_vi nn_mul_i_v(nn_vi a, nn_vi b) { return nn_mul_i(a, b); }
+NN_INLINE nn_vi nn_neg_i_v(nn_vi a) { return nn_neg_i(a); }
+NN_INLINE nn_vi nn_abs_i_v(nn_vi a) { return nn_abs_i(a); }
 
-NN_INLINE nn_v nn_fma_v(nn_v a, nn_v b, nn_v c)
-{
-    return nn_fma(a, b, c);
-}
-NN_INLINE nn_v nn_sqrt_v(nn_v x)
-{
-    return nn_sqrt(x);
-}
-NN_INLINE nn_v nn_max_v(nn_v a, nn_v b)
-{
-    return nn_max(a, b);
-}
-NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
-{
-    return nn_min(a, b);
-}
-NN_INLINE nn_vu nn_bits_v(nn_v x)
-{
-    return nn_bits(x);
-}
-NN_INLINE nn_v nn_of_bits_v(nn_vu u)
-{
-    return nn_of_bits(u);
-}
+NN_INLINE nn_v nn_fma_v(nn_v a, nn_v b, nn_v c) { return nn_fma(a, b, c); }
+NN_INLINE nn_v nn_sqrt_v(nn_v x) { return nn_sqrt(x); }
+NN_INLINE nn_v nn_max_v(nn_v a, nn_v b) { return nn_max(a, b); }
+NN_INLINE nn_v nn_min_v(nn_v a, nn_v b) { return nn_min(a, b); }
+NN_INLINE nn_vu nn_bits_v(nn_v x) { return nn_bits(x); }
+NN_INLINE nn_v nn_of_bits_v(nn_vu u) { return nn_of_bits(u); }
 
 #else
 
@@ -563,14 +359,8 @@ typedef nn_real nn_v_at __attribute__((vector_size(NN_VBYTES), aligned(sizeof(nn
 typedef int32_t nn_vi_at __attribute__((vector_size(NN_L * 4), aligned(4), may_alias));
 typedef uint8_t nn_vb_at __attribute__((vector_size(NN_L), aligned(1), may_alias));
 
-NN_INLINE nn_v nn_load(const nn_real *p)
-{
-    return *(const nn_v_at *)p;
-}
-NN_INLINE void nn_store(nn_real *p, nn_v x)
-{
-    *(nn_v_at *)p = x;
-}
+NN_INLINE nn_v nn_load(const nn_real *p) { return *(const nn_v_at *)p; }
+NN_INLINE void nn_store(nn_real *p, nn_v x) { *(nn_v_at *)p = x; }
 
 /* x, in a register. What is loaded once and used several times gcc 12 loads again at each use (at -O2), and a load across
  * two cache lines costs two. */
@@ -584,14 +374,8 @@ NN_INLINE nn_v nn_keep(nn_v x)
 #endif
     return x;
 }
-NN_INLINE nn_vi nn_load_i(const int32_t *p)
-{
-    return *(const nn_vi_at *)p;
-}
-NN_INLINE void nn_store_i(int32_t *p, nn_vi x)
-{
-    *(nn_vi_at *)p = x;
-}
+NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *(const nn_vi_at *)p; }
+NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *(nn_vi_at *)p = x; }
 
 NN_INLINE nn_vi nn_load_u8(const uint8_t *p)
 {
@@ -600,7 +384,7 @@ NN_INLINE nn_vi nn_load_u8(const uint8_t *p)
 
 NN_INLINE nn_vm nn_load_b(const uint8_t *p)
 {
-    nn_vm none = { 0 };
+    nn_vm none = {0};
     return __builtin_convertvector(*(const nn_vb_at *)p, nn_vm) != none;
 }
 
@@ -617,46 +401,43 @@ NN_INLINE void nn_store_b(uint8_t *p, nn_vm m)
 /* x - 0 is x, -0 included, and both compilers see a broadcast. */
 NN_INLINE nn_v nn_splat(nn_real x)
 {
-    nn_v zero = { 0 };
+    nn_v zero = {0};
     return x - zero;
 }
 
 NN_INLINE nn_vi nn_splat_i(int32_t x)
 {
-    nn_vi zero = { 0 };
+    nn_vi zero = {0};
     return x + zero;
 }
 
 NN_INLINE nn_vu nn_splat_u(nn_bits_t x)
 {
-    nn_vu zero = { 0 };
+    nn_vu zero = {0};
     return x + zero;
 }
 
 NN_INLINE nn_vm nn_splat_m(int m)
 {
-    nn_vm zero = { 0 };
+    nn_vm zero = {0};
     return zero - (m != 0);
 }
 
 NN_INLINE nn_vi nn_iota_i(int32_t first)
 {
 #if NN_VBYTES / 4 == 16 && !defined NN_DOUBLE
-    nn_vi step = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    nn_vi step = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #elif (NN_VL == 8 && !defined NN_DOUBLE) || (NN_VL == 16 && defined NN_DOUBLE)
-    nn_vi step = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    nn_vi step = {0, 1, 2, 3, 4, 5, 6, 7};
 #elif (NN_VL == 4 && !defined NN_DOUBLE) || (NN_VL == 8 && defined NN_DOUBLE)
-    nn_vi step = { 0, 1, 2, 3 };
+    nn_vi step = {0, 1, 2, 3};
 #else
-    nn_vi step = { 0, 1 };
+    nn_vi step = {0, 1};
 #endif
     return first + step;
 }
 
-NN_INLINE nn_real nn_lane(nn_v x, int i)
-{
-    return x[i];
-}
+NN_INLINE nn_real nn_lane(nn_v x, int i) { return x[i]; }
 
 /* Masks of the reals' width and of int32's. */
 NN_INLINE nn_vm nn_wide_m(nn_vi m)
@@ -677,14 +458,8 @@ NN_INLINE nn_vi nn_narrow_m(nn_vm m)
 #endif
 }
 
-NN_INLINE nn_vu nn_bits_v(nn_v x)
-{
-    return (nn_vu)x;
-}
-NN_INLINE nn_v nn_of_bits_v(nn_vu u)
-{
-    return (nn_v)u;
-}
+NN_INLINE nn_vu nn_bits_v(nn_v x) { return (nn_vu)x; }
+NN_INLINE nn_v nn_of_bits_v(nn_vu u) { return (nn_v)u; }
 
 NN_INLINE nn_v nn_sel_v(nn_vm m, nn_v a, nn_v b)
 {
@@ -703,27 +478,12 @@ NN_INLINE nn_vi nn_sel_i_v(nn_vm m, nn_vi a, nn_vi b)
     return (n & a) | (~n & b);
 }
 
-NN_INLINE nn_vm nn_sel_m_v(nn_vm m, nn_vm a, nn_vm b)
-{
-    return (m & a) | (~m & b);
-}
+NN_INLINE nn_vm nn_sel_m_v(nn_vm m, nn_vm a, nn_vm b) { return (m & a) | (~m & b); }
 
-NN_INLINE nn_vm nn_and_m_v(nn_vm a, nn_vm b)
-{
-    return a & b;
-}
-NN_INLINE nn_vm nn_or_m_v(nn_vm a, nn_vm b)
-{
-    return a | b;
-}
-NN_INLINE nn_vm nn_not_m_v(nn_vm a)
-{
-    return ~a;
-}
-NN_INLINE nn_vm nn_eq_m_v(nn_vm a, nn_vm b)
-{
-    return ~(a ^ b);
-}
+NN_INLINE nn_vm nn_and_m_v(nn_vm a, nn_vm b) { return a & b; }
+NN_INLINE nn_vm nn_or_m_v(nn_vm a, nn_vm b) { return a | b; }
+NN_INLINE nn_vm nn_not_m_v(nn_vm a) { return ~a; }
+NN_INLINE nn_vm nn_eq_m_v(nn_vm a, nn_vm b) { return ~(a ^ b); }
 
 NN_INLINE int nn_any_m(nn_vm m)
 {
@@ -733,35 +493,14 @@ NN_INLINE int nn_any_m(nn_vm m)
     return any;
 }
 
-NN_INLINE int nn_all_m(nn_vm m)
-{
-    return !nn_any_m(~m);
-}
+NN_INLINE int nn_all_m(nn_vm m) { return !nn_any_m(~m); }
 
-NN_INLINE nn_vm nn_lt_i_v(nn_vi a, nn_vi b)
-{
-    return nn_wide_m(a < b);
-}
-NN_INLINE nn_vm nn_le_i_v(nn_vi a, nn_vi b)
-{
-    return nn_wide_m(a <= b);
-}
-NN_INLINE nn_vm nn_gt_i_v(nn_vi a, nn_vi b)
-{
-    return nn_wide_m(a > b);
-}
-NN_INLINE nn_vm nn_ge_i_v(nn_vi a, nn_vi b)
-{
-    return nn_wide_m(a >= b);
-}
-NN_INLINE nn_vm nn_eq_i_v(nn_vi a, nn_vi b)
-{
-    return nn_wide_m(a == b);
-}
-NN_INLINE nn_vm nn_ne_i_v(nn_vi a, nn_vi b)
-{
-    return nn_wide_m(a != b);
-}
+NN_INLINE nn_vm nn_lt_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a < b); }
+NN_INLINE nn_vm nn_le_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a <= b); }
+NN_INLINE nn_vm nn_gt_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a > b); }
+NN_INLINE nn_vm nn_ge_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a >= b); }
+NN_INLINE nn_vm nn_eq_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a == b); }
+NN_INLINE nn_vm nn_ne_i_v(nn_vi a, nn_vi b) { return nn_wide_m(a != b); }
 
 NN_INLINE nn_vi nn_max_i_v(nn_vi a, nn_vi b)
 {
@@ -776,49 +515,22 @@ NN_INLINE nn_vi nn_min_i_v(nn_vi a, nn_vi b)
 }
 
 /* In unsigned lanes: signed ones may not overflow. */
-NN_INLINE nn_vi nn_add_i_v(nn_vi a, nn_vi b)
-{
-    return (nn_vi)((nn_vw)a + (nn_vw)b);
-}
-NN_INLINE nn_vi nn_sub_i_v(nn_vi a, nn_vi b)
-{
-    return (nn_vi)((nn_vw)a - (nn_vw)b);
-}
-NN_INLINE nn_vi nn_mul_i_v(nn_vi a, nn_vi b)
-{
-    return (nn_vi)((nn_vw)a * (nn_vw)b);
-}
-NN_INLINE nn_vi nn_neg_i_v(nn_vi a)
-{
-    return (nn_vi)(0u - (nn_vw)a);
-}
-NN_INLINE nn_vi nn_abs_i_v(nn_vi a)
-{
-    return nn_max_i_v(a, nn_neg_i_v(a));
-}
+NN_INLINE nn_vi nn_add_i_v(nn_vi a, nn_vi b) { return (nn_vi)((nn_vw)a + (nn_vw)b); }
+NN_INLINE nn_vi nn_sub_i_v(nn_vi a, nn_vi b) { return (nn_vi)((nn_vw)a - (nn_vw)b); }
+NN_INLINE nn_vi nn_mul_i_v(nn_vi a, nn_vi b) { return (nn_vi)((nn_vw)a * (nn_vw)b); }
+NN_INLINE nn_vi nn_neg_i_v(nn_vi a) { return (nn_vi)(0u - (nn_vw)a); }
+NN_INLINE nn_vi nn_abs_i_v(nn_vi a) { return nn_max_i_v(a, nn_neg_i_v(a)); }
 
-NN_INLINE nn_v nn_v_of_i(nn_vi x)
-{
-    return __builtin_convertvector(x, nn_v);
-}
+NN_INLINE nn_v nn_v_of_i(nn_vi x) { return __builtin_convertvector(x, nn_v); }
 
 NN_INLINE nn_v nn_v_of_m(nn_vm m)
 {
     return (nn_v)(m & (nn_vm)nn_splat(1));
 }
 
-NN_INLINE nn_vi nn_i_of_m(nn_vm m)
-{
-    return nn_narrow_m(m) & 1;
-}
-NN_INLINE nn_vm nn_m_of_v(nn_v x)
-{
-    return x != nn_splat(0);
-}
-NN_INLINE nn_vm nn_m_of_i(nn_vi x)
-{
-    return nn_wide_m(x != nn_splat_i(0));
-}
+NN_INLINE nn_vi nn_i_of_m(nn_vm m) { return nn_narrow_m(m) & 1; }
+NN_INLINE nn_vm nn_m_of_v(nn_v x) { return x != nn_splat(0); }
+NN_INLINE nn_vm nn_m_of_i(nn_vi x) { return nn_wide_m(x != nn_splat_i(0)); }
 
 /* As nn_to_i. What does not fit is taken out before the conversion, which leaves it undefined. */
 NN_INLINE nn_vi nn_i_of_v(nn_v x)
@@ -834,32 +546,32 @@ NN_INLINE nn_vi nn_i_of_v(nn_v x)
 #if defined __AVX512F__ && NN_VL == 16
 /* The forms with a mask, for the plain ones of gcc 12 draw a warning about their own undefined operand in C++. */
 #if defined NN_DOUBLE
-#define NN_W_ALL          ((__mmask8)-1)
-#define NN_W              __m512d
-#define NN_W_SQRT(a)      _mm512_maskz_sqrt_pd(NN_W_ALL, a)
-#define NN_W_MAX(a, b)    _mm512_maskz_max_pd(NN_W_ALL, a, b)
-#define NN_W_MIN(a, b)    _mm512_maskz_min_pd(NN_W_ALL, a, b)
+#define NN_W_ALL ((__mmask8)-1)
+#define NN_W __m512d
+#define NN_W_SQRT(a) _mm512_maskz_sqrt_pd(NN_W_ALL, a)
+#define NN_W_MAX(a, b) _mm512_maskz_max_pd(NN_W_ALL, a, b)
+#define NN_W_MIN(a, b) _mm512_maskz_min_pd(NN_W_ALL, a, b)
 #define NN_W_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #else
-#define NN_W_ALL          ((__mmask16)-1)
-#define NN_W              __m512
-#define NN_W_SQRT(a)      _mm512_maskz_sqrt_ps(NN_W_ALL, a)
-#define NN_W_MAX(a, b)    _mm512_maskz_max_ps(NN_W_ALL, a, b)
-#define NN_W_MIN(a, b)    _mm512_maskz_min_ps(NN_W_ALL, a, b)
+#define NN_W_ALL ((__mmask16)-1)
+#define NN_W __m512
+#define NN_W_SQRT(a) _mm512_maskz_sqrt_ps(NN_W_ALL, a)
+#define NN_W_MAX(a, b) _mm512_maskz_max_ps(NN_W_ALL, a, b)
+#define NN_W_MIN(a, b) _mm512_maskz_min_ps(NN_W_ALL, a, b)
 #define NN_W_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #endif
 #elif defined __AVX__ && NN_VL >= 8
 #if defined NN_DOUBLE
-#define NN_W           __m256d
-#define NN_W_SQRT(a)   _mm256_sqrt_pd(a)
+#define NN_W __m256d
+#define NN_W_SQRT(a) _mm256_sqrt_pd(a)
 #define NN_W_MAX(a, b) _mm256_max_pd(a, b)
 #define NN_W_MIN(a, b) _mm256_min_pd(a, b)
 #if defined __FMA__
 #define NN_W_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
 #endif
 #else
-#define NN_W           __m256
-#define NN_W_SQRT(a)   _mm256_sqrt_ps(a)
+#define NN_W __m256
+#define NN_W_SQRT(a) _mm256_sqrt_ps(a)
 #define NN_W_MAX(a, b) _mm256_max_ps(a, b)
 #define NN_W_MIN(a, b) _mm256_min_ps(a, b)
 #if defined __FMA__
@@ -868,16 +580,16 @@ NN_INLINE nn_vi nn_i_of_v(nn_v x)
 #endif
 #elif defined __SSE2__
 #if defined NN_DOUBLE
-#define NN_W           __m128d
-#define NN_W_SQRT(a)   _mm_sqrt_pd(a)
+#define NN_W __m128d
+#define NN_W_SQRT(a) _mm_sqrt_pd(a)
 #define NN_W_MAX(a, b) _mm_max_pd(a, b)
 #define NN_W_MIN(a, b) _mm_min_pd(a, b)
 #if defined __FMA__
 #define NN_W_FMA(a, b, c) _mm_fmadd_pd(a, b, c)
 #endif
 #else
-#define NN_W           __m128
-#define NN_W_SQRT(a)   _mm_sqrt_ps(a)
+#define NN_W __m128
+#define NN_W_SQRT(a) _mm_sqrt_ps(a)
 #define NN_W_MAX(a, b) _mm_max_ps(a, b)
 #define NN_W_MIN(a, b) _mm_min_ps(a, b)
 #if defined __FMA__
@@ -886,12 +598,12 @@ NN_INLINE nn_vi nn_i_of_v(nn_v x)
 #endif
 #elif defined __aarch64__ && defined __ARM_NEON
 #if defined NN_DOUBLE
-#define NN_W              float64x2_t
-#define NN_W_SQRT(a)      vsqrtq_f64(a)
+#define NN_W float64x2_t
+#define NN_W_SQRT(a) vsqrtq_f64(a)
 #define NN_W_FMA(a, b, c) vfmaq_f64(c, a, b)
 #else
-#define NN_W              float32x4_t
-#define NN_W_SQRT(a)      vsqrtq_f32(a)
+#define NN_W float32x4_t
+#define NN_W_SQRT(a) vsqrtq_f32(a)
 #define NN_W_FMA(a, b, c) vfmaq_f32(c, a, b)
 #endif
 #endif
@@ -965,14 +677,8 @@ NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
 
 #endif /* lanes */
 
-NN_INLINE nn_vm nn_true_m(void)
-{
-    return nn_splat_m(1);
-}
-NN_INLINE nn_vm nn_false_m(void)
-{
-    return nn_splat_m(0);
-}
+NN_INLINE nn_vm nn_true_m(void) { return nn_splat_m(1); }
+NN_INLINE nn_vm nn_false_m(void) { return nn_splat_m(0); }
 
 /* --- folds -------------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,209 @@
+/* frontend/builtin_lists.c: functions of the library over compile-time values: lists of sizes and axes, paddings,
+ * conditions with their messages. */
+#include <string.h>
+
+#include "frontend/builtin.h"
+
+struct val builtin_len(struct elab *e, struct builtin_args *g)
+{
+    if (g->arg[0].kind == V_LIST)
+        return v_int(g->arg[0].items);
+    error_at(e, g->at, "len takes a list, not %s", describe(e, &g->arg[0]));
+    return v_poison();
+}
+
+/* A number for each of n axes: one number stands for all. */
+struct val builtin_spread(struct elab *e, struct builtin_args *g)
+{
+    int64_t n, *list;
+    int count;
+    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 0, &list, &count))
+        return v_poison();
+    if (count != n && count != 1) {
+        error_at(e, e->at, "%d numbers for %lld axes", count, (long long)n);
+        return v_poison();
+    }
+    struct val v = v_list(e, (int)n);
+    for (int i = 0; i < n; i++)
+        v.item[i] = v_int(list[count == 1 ? 0 : i]);
+    return v;
+}
+
+static bool one_padding(struct elab *e, const struct val *p, int64_t *before, int64_t *after)
+{
+    if (p->kind == V_INT) {
+        *before = *after = p->i;
+        return true;
+    }
+    if (p->kind == V_LIST && p->items == 2 && p->item[0].kind == V_INT && p->item[1].kind == V_INT) {
+        *before = p->item[0].i;
+        *after = p->item[1].i;
+        return true;
+    }
+    error_at(e, e->at, "pad is a number, \"same\", or for each axis a number or a pair [before, after], not %s",
+             describe(e, p));
+    return false;
+}
+
+/* pad = 1, [1, 2], [[0, 1], 2] or "same": before and after for each of n axes. */
+struct val builtin_padding(struct elab *e, struct builtin_args *g)
+{
+    int64_t n, *kernel, *dilation, *stride;
+    int count;
+    const struct val *p = &g->arg[0];
+    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 2, &kernel, &count) || !arg_ints(e, g, 3, &dilation, &count) ||
+        !arg_ints(e, g, 4, &stride, &count))
+        return v_poison();
+    struct val v = v_list(e, 2 * (int)n);
+    bool same = p->kind == V_STRING;
+    if (same && strcmp(p->text, "same")) {
+        error_at(e, e->at, "pad is a number, a list or \"same\", not \"%.40s\"", p->text);
+        return v_poison();
+    }
+    if (p->kind == V_LIST && p->items != n) {
+        error_at(e, e->at, "pad is given for %d axes, and there are %lld", p->items, (long long)n);
+        return v_poison();
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t before, after;
+        if (same) {
+            if (stride[i] != 1) {
+                error_at(e, e->at, "pad = \"same\" needs stride 1");
+                return v_poison();
+            }
+            int64_t total = dilation[i] * (kernel[i] - 1);
+            before = total / 2;
+            after = total - before;
+        } else if (!one_padding(e, p->kind == V_LIST ? &p->item[i] : p, &before, &after)) {
+            return v_poison();
+        }
+        v.item[2 * i] = v_int(before);
+        v.item[2 * i + 1] = v_int(after);
+    }
+    return v;
+}
+
+/* Ends with the message where the condition does not hold. */
+struct val builtin_require(struct elab *e, struct builtin_args *g)
+{
+    bool holds;
+    const char *message = arg_word(e, g, 1);
+    if (!message || !arg_bool(e, g, 0, &holds))
+        return v_poison();
+    if (holds)
+        return v_none();
+    error_at(e, e->at, "%s", message);
+    e->returned = true; /* the rest of the block would only complain of the same */
+    e->result = v_poison();
+    return v_poison();
+}
+
+/* The axes of a tensor of `rank` that are not among `axes`. */
+struct val builtin_all_but(struct elab *e, struct builtin_args *g)
+{
+    int64_t rank, *axes;
+    int count, kept = 0;
+    if (!arg_int(e, g, 1, &rank) || !arg_ints(e, g, 0, &axes, &count))
+        return v_poison();
+    for (int k = 0; k < count; k++)
+        if (axes[k] < -rank || axes[k] >= rank) {
+            error_at(e, e->at, "there is no axis %lld in a tensor of %lld dimensions", (long long)axes[k],
+                     (long long)rank);
+            return v_poison();
+        }
+    struct val v = v_list(e, (int)rank);
+    for (int i = 0; i < rank; i++) {
+        bool out = false;
+        for (int k = 0; k < count; k++)
+            out |= (axes[k] < 0 ? axes[k] + rank : axes[k]) == i;
+        if (!out)
+            v.item[kept++] = v_int(i);
+    }
+    v.items = kept;
+    return v;
+}
+
+static bool list_of(struct elab *e, struct builtin_args *g, struct val *copy)
+{
+    if (g->arg[0].kind != V_LIST) {
+        error_at(e, e->at, "'%s' takes a list, not %s", g->f->name, describe(e, &g->arg[0]));
+        return false;
+    }
+    *copy = v_list(e, g->arg[0].items);
+    memcpy(copy->item, g->arg[0].item, (size_t)copy->items * sizeof *copy->item);
+    return true;
+}
+
+/* The list with one element changed. */
+struct val builtin_replace(struct elab *e, struct builtin_args *g)
+{
+    struct val v;
+    int axis;
+    if (!list_of(e, g, &v) || !arg_axis(e, g, 1, v.items, &axis))
+        return v_poison();
+    v.item[axis] = g->arg[2];
+    return v;
+}
+
+/* Those elements of the list. */
+struct val builtin_pick(struct elab *e, struct builtin_args *g)
+{
+    struct val v;
+    int64_t at[MAX_RANK];
+    int count;
+    if (!list_of(e, g, &v) || !arg_axes(e, g, 1, v.items, at, &count))
+        return v_poison();
+    for (int i = 0; i < count; i++)
+        v.item[i] = v.item[at[i]];
+    v.items = count;
+    return v;
+}
+
+/* The list with 1 in place of all elements but those. */
+struct val builtin_keep(struct elab *e, struct builtin_args *g)
+{
+    struct val v;
+    int64_t at[MAX_RANK];
+    int count;
+    if (!list_of(e, g, &v) || !arg_axes(e, g, 1, v.items, at, &count))
+        return v_poison();
+    struct val kept = v_list(e, v.items);
+    for (int i = 0; i < v.items; i++)
+        kept.item[i] = v_int(1);
+    for (int i = 0; i < count; i++)
+        kept.item[at[i]] = v.item[at[i]];
+    return kept;
+}
+
+/* The permutation that moves one axis to the end. */
+struct val builtin_move_last(struct elab *e, struct builtin_args *g)
+{
+    int64_t axis, rank;
+    if (!arg_int(e, g, 0, &axis) || !arg_int(e, g, 1, &rank))
+        return v_poison();
+    struct val v = v_list(e, (int)rank);
+    for (int i = 0, k = 0; i < rank; i++)
+        if (i != axis)
+            v.item[k++] = v_int(i);
+    if (axis < 0 || axis >= rank) {
+        error_at(e, e->at, "no axis %lld in a tensor of %lld dimensions", (long long)axis, (long long)rank);
+        return v_poison();
+    }
+    v.item[rank - 1] = v_int(axis);
+    return v;
+}
+
+/* A gradient summed back to the shape that was broadcast. */
+struct val builtin_unbroadcast(struct elab *e, struct builtin_args *g)
+{
+    struct value *dy = arg_tensor(e, g, 0, DT_REAL), *like = arg_tensor(e, g, 1, DT_REAL);
+    struct build b = builder(e);
+    return dy && like ? v_tensor(build_unbroadcast(&b, dy, like->type)) : v_poison();
+}
+
+/* The first of several values. */
+struct val builtin_first(struct elab *e, struct builtin_args *g)
+{
+    (void)e;
+    return g->more[0];
+}
