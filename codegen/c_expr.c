@@ -340,8 +340,10 @@ void c_element(struct c_kernel *c, const struct lbuf *b, struct lx *const *index
         print_tile(c, b, index);
         return;
     }
+    bool vectors = c->lanes && lanes_local(c->lanes, b);
     if (!b->rank && b->space == SPACE_ARRAY) {
         text_puts(c->t, b->name);
+        text_puts(c->t, vectors && c->wide ? "[vec]" : "");
         return;
     }
     at = lx_flat(b->kernel, b, index);
@@ -352,7 +354,7 @@ void c_element(struct c_kernel *c, const struct lbuf *b, struct lx *const *index
     else
         c_expr(c, at, C_CHOICE);
     c->lanes = lanes;
-    text_putc(c->t, ']');
+    text_puts(c->t, vectors && c->wide ? "][vec]" : "]");
 }
 
 static const char *lanes_load(enum dtype t)
@@ -367,7 +369,8 @@ static const char *lanes_load(enum dtype t)
 
 static void print_load(struct c_kernel *c, const struct lx *x, enum c_precedence precedence)
 {
-    bool variable = x->buf->space == SPACE_TILE || (!x->buf->rank && x->buf->space == SPACE_ARRAY);
+    bool variable = x->buf->space == SPACE_TILE || (!x->buf->rank && x->buf->space == SPACE_ARRAY) ||
+                    (c->lanes && lanes_local(c->lanes, x->buf));
     bool truth = x->dtype == DT_BOOL && !variable && !varies(c, x);
 
     if (varies(c, x) && !variable)
@@ -495,11 +498,18 @@ static void print_guard(struct c_kernel *c, const struct lx *x, enum c_precedenc
     close_bracket(c, bracket);
 }
 
-static void print_variable(struct c_kernel *c, const struct lx *x)
+static void print_variable(struct c_kernel *c, const struct lx *x, enum c_precedence precedence)
 {
     for (int i = 0; i < c->k->params; i++)
         c->uses_param |= (uint64_t)(c->k->param[i] == x->var) << (i & 63);
-    text_add(c->t, varies(c, x) ? "nn_iota_i(%s)" : "%s", x->var->name);
+    if (c->wide && c->wide->var == x->var) {
+        bool bracket = !varies(c, x) && precedence > C_SUM;
+        open_bracket(c, bracket);
+        text_add(c->t, varies(c, x) ? "nn_iota_i(%s + vec * NN_L)" : "%s + vec * NN_L", x->var->name);
+        close_bracket(c, bracket);
+    } else {
+        text_add(c->t, varies(c, x) ? "nn_iota_i(%s)" : "%s", x->var->name);
+    }
 }
 
 static void print_constant(struct c_kernel *c, const struct lx *x, enum c_precedence precedence)
@@ -520,7 +530,7 @@ void c_expr(struct c_kernel *c, struct lx *x, enum c_precedence precedence)
     case LX_INT:
     case LX_REAL:
     case LX_FLAG: print_constant(c, x, precedence); break;
-    case LX_VAR: print_variable(c, x); break;
+    case LX_VAR: print_variable(c, x, precedence); break;
     case LX_BATCH:
         text_putc(c->t, 'n');
         c->uses_n = true;
@@ -538,7 +548,7 @@ void c_expr(struct c_kernel *c, struct lx *x, enum c_precedence precedence)
     case LX_ELEM: print_element(c, x, precedence); break;
     case LX_FMA: print_call(c, varies(c, x) ? "nn_fma_v" : "nn_fma", x, varies(c, x)); break;
     case LX_LOAD: print_load(c, x, precedence); break;
-    case LX_LET: text_puts(c->t, x->let->name); break;
+    case LX_LET: text_add(c->t, c->wide && varies(c, x) ? "%s[vec]" : "%s", x->let->name); break;
     case LX_GUARD: print_guard(c, x, precedence); break;
     case LX_FOLD: text_add(c->t, "nn_fold_%s(%s)", op_info(x->op)->name, x->buf->name); break;
     case LX_RANDOM: print_random(c, x, precedence); break;

@@ -9,8 +9,9 @@
 struct c_kernel {
     struct text *t;
     struct lkernel *k;
-    struct lanes *lanes; /* of the vector loop being printed; NULL in scalar code */
-    int depth;           /* of indentation */
+    struct lanes *lanes;   /* of the vector loop being printed; NULL in scalar code */
+    const struct ls *wide; /* that loop where it takes NN_WIDE vectors at a time, which `vec` counts; else NULL */
+    int depth;             /* of indentation */
     bool uses_n;
     uint64_t uses_param; /* a bit each */
 };

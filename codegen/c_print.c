@@ -8,6 +8,7 @@
  *                                                 }
  *
  * A vector loop whose length is no constant multiple of 16 is followed by the same body for the scalars that are left.
+ * In a wide loop whatever is a vector is an array of NN_WIDE of them, and each statement runs for all of them.
  * The first parameter is n, or before it `run` (nn_context) where the kernel draws random numbers or reads the step's
  * rates. */
 #include "codegen/c_kernel.h"
@@ -69,6 +70,20 @@ static bool block_reaches_tile(const struct lblock *b)
 
 static void print_block(struct c_kernel *c, const struct lblock *b);
 
+/* Before a statement of a wide loop that makes vectors. */
+static void each_vector(struct c_kernel *c)
+{
+    line(c);
+    if (!c->wide)
+        return;
+    text_puts(c->t, "NN_UNROLL\n");
+    line(c);
+    text_puts(c->t, "for (int vec = 0; vec < NN_WIDE; vec++)\n");
+    c->depth++;
+    line(c);
+    c->depth--;
+}
+
 static bool on_lanes(const struct c_kernel *c, const struct lbuf *b)
 {
     return c->lanes && (b->space == SPACE_TILE || lanes_local(c->lanes, b));
@@ -106,10 +121,13 @@ static void print_scalar_store(struct c_kernel *c, const struct ls *s)
 
 static void print_store(struct c_kernel *c, const struct ls *s)
 {
-    line(c);
     if (!c->lanes) {
+        line(c);
         print_scalar_store(c, s);
-    } else if (on_lanes(c, s->buf)) {
+        return;
+    }
+    each_vector(c);
+    if (on_lanes(c, s->buf)) {
         c_element(c, s->buf, s->index);
         text_puts(c->t, " = ");
         c_lanes(c, s->value);
@@ -127,8 +145,15 @@ static void print_let(struct c_kernel *c, const struct ls *s)
 {
     bool lanes = c->lanes && lanes_vary(c->lanes, s->value);
 
-    line(c);
-    text_add(c->t, "const %s %s = ", c_value_type(c->k, s->value->dtype, lanes), s->name);
+    if (lanes && c->wide) {
+        line(c);
+        text_add(c->t, "%s %s[NN_WIDE];\n", c_value_type(c->k, s->value->dtype, lanes), s->name);
+        each_vector(c);
+        text_add(c->t, "%s[vec] = ", s->name);
+    } else {
+        line(c);
+        text_add(c->t, "const %s %s = ", c_value_type(c->k, s->value->dtype, lanes), s->name);
+    }
     print_value(c, s->value, lanes);
     text_puts(c->t, ";\n");
 }
@@ -151,12 +176,18 @@ static void print_local(struct c_kernel *c, const struct ls *s)
         print_tile(c, b);
         return;
     }
-    if (b->rank) {
-        text_add(c->t, "NN_ALIGN(64) %s %s[%lld];\n", c_element_type(c->k, b->dtype), b->name,
-                 (long long)type_count(type_make(b->dtype, b->rank, b->shape), 1));
-        return;
+    if (b->rank && !lanes)
+        text_puts(c->t, "NN_ALIGN(64) ");
+    text_add(c->t, "%s %s", b->rank && !lanes ? c_element_type(c->k, b->dtype) : c_value_type(c->k, b->dtype, lanes),
+             b->name);
+    if (b->rank)
+        text_add(c->t, "[%lld]", (long long)type_count(type_make(b->dtype, b->rank, b->shape), 1));
+    if (lanes && c->wide)
+        text_puts(c->t, s->value ? "[NN_WIDE];\n" : "[NN_WIDE]");
+    if (s->value && lanes && c->wide) {
+        each_vector(c);
+        text_add(c->t, "%s[vec]", b->name);
     }
-    text_add(c->t, "%s %s", c_value_type(c->k, b->dtype, lanes), b->name);
     if (s->value) {
         text_puts(c->t, " = ");
         print_value(c, s->value, lanes);
@@ -177,7 +208,7 @@ static bool is_simple(const struct lblock *b)
     if (!s || s->next || s->kind == LS_LET || s->kind == LS_LOCAL || s->kind == LS_IF)
         return false;
     return s->kind == LS_STORE || s->way == WAY_PLAIN || (s->way == WAY_UNROLL && is_simple(&s->body)) ||
-           (s->way == WAY_VECTOR && !has_tail(s) && is_simple(&s->body));
+           (loop_in_lanes(s) && !has_tail(s) && is_simple(&s->body));
 }
 
 static void print_body(struct c_kernel *c, const struct lblock *b)
@@ -279,10 +310,12 @@ static void print_vector(struct c_kernel *c, const struct ls *s)
         text_puts(c->t, "NN_UNROLL\n");
     }
     print_for(c, s);
-    text_add(c->t, "%s += NN_L)", s->var->name);
+    text_add(c->t, s->way == WAY_WIDE ? "%s += NN_WIDE * NN_L)" : "%s += NN_L)", s->var->name);
     c->lanes = &lanes;
+    c->wide = s->way == WAY_WIDE ? s : NULL;
     print_body(c, &s->body);
     c->lanes = NULL;
+    c->wide = NULL;
 }
 
 static void print_if(struct c_kernel *c, const struct ls *s)
@@ -314,7 +347,7 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
         case LS_LOCAL: print_local(c, s); break;
         case LS_IF: print_if(c, s); break;
         case LS_LOOP:
-            if (s->way == WAY_VECTOR && !c->lanes)
+            if (loop_in_lanes(s) && !c->lanes)
                 print_vector(c, s);
             else
                 print_plain(c, s);

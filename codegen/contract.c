@@ -29,6 +29,24 @@ static struct lx *matrix_at(struct lower *l, struct value *x, bool swapped, stru
     return body_at(l, x, at);
 }
 
+/* A small loop over the elements of a tile. */
+static struct ls *tile_loop(struct lower *l, struct lblock *b, const char *name, int count)
+{
+    return ls_loop(l->k, b, name, lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_PAR);
+}
+
+/* Accumulators, all zero. */
+static struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
+{
+    struct dim size = dim_of(rows);
+    struct lbuf *acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size);
+    struct ls *loop = tile_loop(l, b, "r", rows);
+    struct lx *r = lx_var(l->k, loop->var);
+
+    ls_store(l->k, &loop->body, acc, &r, lx_real(l->k, 0));
+    return acc;
+}
+
 /* Rows from..from + rows, all columns. */
 static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows)
 {
@@ -36,42 +54,49 @@ static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, s
     struct value *x = operand(n, 0), *y = operand(n, 1);
     struct type t = n->result[0]->type;
     bool ta = attr_bool(n, "ta"), tb = attr_bool(n, "tb");
-    struct lbuf *acc[ROWS];
     struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
-    for (int r = 0; r < rows; r++)
-        acc[r] = lbuf_scalar(l->k, in, "acc", DT_REAL, lx_real(l->k, 0));
+    struct lbuf *acc = open_tile(l, in, rows);
     struct ls *sum =
         ls_loop(l->k, in, "c", lx_int(l->k, 0), lx_dim(l->k, x->type.dim[x->type.rank - 1 - ta]), 1, LICENCE_RED);
     struct lx *k = lx_var(l->k, sum->var),
               *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
-    for (int r = 0; r < rows; r++) {
-        struct lx *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, lx_int(l->k, r)), k);
-        ls_store(l->k, &sum->body, acc[r], NULL, add_product(l, left, right, lx_load(l->k, acc[r], NULL)));
-    }
-    for (int r = 0; r < rows; r++) {
-        at[t.rank - 2] = index_op(l, LX_IADD, from, lx_int(l->k, r));
-        l->result = lx_load(l->k, acc[r], NULL);
-        finish(l, in, at);
-    }
+    struct ls *add = tile_loop(l, &sum->body, "r", rows);
+    struct lx *r = lx_var(l->k, add->var), *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, r), k);
+
+    ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
+    struct ls *out = tile_loop(l, in, "r", rows);
+    r = lx_var(l->k, out->var);
+    at[t.rank - 2] = index_op(l, LX_IADD, from, r);
+    l->result = lx_load(l->k, acc, &r);
+    finish(l, &out->body, at);
 }
 
+/* Loops over rows begin..end in tiles, whole ones alone. */
+static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *begin, struct lx *end,
+                             int rows)
+{
+    struct ls *tiles = ls_loop(l->k, b, "i", begin, end, rows, LICENCE_PAR);
+
+    rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), rows);
+}
+
+/* Tiles of 8 rows, then of the rows that are left: all at once where their number is known, else one by one. */
 void lower_matmul(struct lower *l)
 {
     struct node *n = l->anchor;
     struct type t = n->result[0]->type, x = operand(n, 0)->type;
-    struct lx *at[MAX_RANK], *rows = lx_dim(l->k, t.dim[t.rank - 2]);
+    struct dim rows = t.dim[t.rank - 2];
+    struct lx *at[MAX_RANK], *end = lx_dim(l->k, rows), *eight = lx_int(l->k, ROWS), *whole = lx_int(l->k, 0);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
-    struct lx *whole = l->level
-                           ? index_op(l, LX_IMUL, index_op(l, LX_IDIV, rows, lx_int(l->k, ROWS)), lx_int(l->k, ROWS))
-                           : lx_int(l->k, 0);
-    if (l->level && (t.dim[t.rank - 2].n || t.dim[t.rank - 2].k >= ROWS)) {
-        struct ls *tiles = ls_loop(l->k, b, "i", lx_int(l->k, 0), whole, ROWS, LICENCE_PAR);
-        rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), ROWS);
+
+    if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
+        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
+        tiles_of_product(l, b, at, lx_int(l->k, 0), whole, ROWS);
     }
-    if (!l->level || t.dim[t.rank - 2].n || t.dim[t.rank - 2].k % ROWS) {
-        struct ls *rest = ls_loop(l->k, b, "i", whole, rows, 1, LICENCE_PAR);
-        rows_of_product(l, &rest->body, at, lx_var(l->k, rest->var), 1);
-    }
+    if (!l->level || rows.n)
+        tiles_of_product(l, b, at, whole, end, 1);
+    else if (rows.k % ROWS)
+        tiles_of_product(l, b, at, whole, end, (int)(rows.k % ROWS));
     l->k->macs = count_macs(
         l, t, (double)type_count(type_make(DT_REAL, 1, &x.dim[x.rank - 1 - attr_bool(n, "ta")]), l->k->batch));
 }

@@ -55,6 +55,7 @@ static void cut(struct lkernel *k, struct ls *s)
 
     *piece = *s;
     piece->next = NULL;
+    piece->way = WAY_VECTOR; /* the end is no constant any more */
     piece->var->loop = piece;
     outer = ls_loop(k, &inner, arena_printf(k->arena, "%s_0", s->var->name), s->begin, s->end, PIECE, LICENCE_PAR);
     first = lx_var(k, outer->var);
@@ -73,8 +74,8 @@ static void start(struct lkernel *k, struct lblock *b)
         if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || trips_of(s) < 2) {
             start(k, &s->body);
             start(k, &s->other);
-        } else if (work >= ENOUGH && (s->way == WAY_PLAIN || (s->way == WAY_VECTOR && trips_of(s) > PIECE))) {
-            if (s->way == WAY_VECTOR)
+        } else if (work >= ENOUGH && (s->way == WAY_PLAIN || (loop_in_lanes(s) && trips_of(s) > PIECE))) {
+            if (loop_in_lanes(s))
                 cut(k, s);
             s->way = WAY_THREADS;
         }

@@ -1,4 +1,5 @@
-/* codegen/loop_unroll.c: loops of few iterations that index a register tile are unrolled: registers have no addresses.
+/* codegen/loop_unroll.c: loops of few iterations that index a register tile, or an array that a loop in lanes declares,
+ * are unrolled: registers have no addresses.
  *
  *     tile acc : f32[4,32]                         tile acc : f32[4,32]
  *     for r in 0..4 par                     =>     for r in 0..4 par unroll
@@ -24,7 +25,7 @@ static bool depends(const struct lx *x, const struct lvar *v)
 
 static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)
 {
-    if (b->space != SPACE_TILE)
+    if (b->space != SPACE_TILE && b->data != b)
         return false;
     for (int i = 0; i < b->rank; i++) {
         if (depends(index[i], v))
@@ -54,6 +55,17 @@ static bool block_indexes(const struct lblock *b, const struct lvar *v)
     return false;
 }
 
+/* Arrays that are vectors, one a lane each, carry themselves in their scratch. */
+static void mark_arrays(const struct lblock *b, bool lanes)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if (s->kind == LS_LOCAL)
+            s->buf->data = lanes ? s->buf : NULL;
+        mark_arrays(&s->body, lanes || (s->kind == LS_LOOP && loop_in_lanes(s)));
+        mark_arrays(&s->other, lanes);
+    }
+}
+
 static void unroll(struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
@@ -67,5 +79,6 @@ static void unroll(struct lblock *b)
 
 void loop_unroll(struct lkernel *k)
 {
+    mark_arrays(&k->body, false);
     unroll(&k->body);
 }

@@ -1,5 +1,6 @@
 /* codegen/loop_vector.c: chooses loops that run in lanes: the innermost `par` loop of a nest that can (loop_lanes.h)
- * and has at least 16 iterations, or a number that depends on the batch.
+ * and has at least 16 iterations, or a number that depends on the batch. Where it holds a tile of a few registers, and
+ * runs over a multiple of 32, it takes two vectors at a time: what the lanes share is loaded half as often.
  *
  *     for i in 0..n par                     for i in 0..n par
  *       for j in 0..100 par           =>      for j in 0..100 par vector
@@ -16,6 +17,24 @@ static bool worth(const struct ls *s)
     return s->licence == LICENCE_PAR && s->way == WAY_PLAIN && (trips < 0 || trips >= 16);
 }
 
+enum { WIDE_TILE = 8, WIDE = 32 }; /* more elements, twice, are more than there are registers */
+
+static bool holds_tile(const struct ls *loop)
+{
+    for (const struct ls *s = loop->body.first; s; s = s->next) {
+        if (s->kind == LS_LOCAL && s->buf->rank == 1 && s->buf->shape[0].k <= WIDE_TILE)
+            return true;
+    }
+    return false;
+}
+
+static void run_in_lanes(struct ls *s)
+{
+    bool wide = loop_trips(s) > 0 && loop_trips(s) % WIDE == 0 && holds_tile(s);
+
+    s->way = wide ? WAY_WIDE : WAY_VECTOR;
+}
+
 /* Whether a loop in b runs in lanes now. */
 static bool choose(struct lkernel *k, struct lblock *b)
 {
@@ -24,8 +43,8 @@ static bool choose(struct lkernel *k, struct lblock *b)
     for (struct ls *s = b->first; s; s = s->next) {
         bool body = choose(k, &s->body), other = choose(k, &s->other), inside = body || other;
         if (s->kind == LS_LOOP && !inside && worth(s) && !lanes_of(k, s).why)
-            s->way = WAY_VECTOR;
-        any |= inside || (s->kind == LS_LOOP && s->way == WAY_VECTOR);
+            run_in_lanes(s);
+        any |= inside || (s->kind == LS_LOOP && loop_in_lanes(s));
     }
     return any;
 }

@@ -10,7 +10,9 @@
  *
  * In a vector loop NN_L iterations run at once: loads and stores whose last index is the loop variable plus something
  * that does not depend on it are vector accesses, expressions without the variable are spread over the lanes. The
- * printer adds the scalar tail, unless the number of iterations is a constant multiple of 16.
+ * printer adds the scalar tail, unless the number of iterations is a constant multiple of 16. A wide loop is a vector
+ * loop that takes NN_WIDE vectors at a time, 2 where the machine has registers enough: its number of iterations is a
+ * constant multiple of 32.
  *
  * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, then `fold`), folded in one fixed tree
  * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the other. So no bit depends on
@@ -35,7 +37,8 @@ struct lkernel;
 /* Where a buffer lives. ARGUMENT: a pointer parameter of the kernel. ARRAY: memory local to the block that declares it
  * (rank 0: a scalar variable). TILE: vector registers, local too; its last axis is a constant multiple of 16 and is
  * indexed only by a vector loop's variable plus a multiple of 16. A scalar variable used inside a vector loop that
- * contains its declaration is a vector of lanes there. */
+ * contains its declaration is a vector of lanes there, and so is each element of an array: where loops over its indices
+ * are unrolled it is a tile of registers. */
 enum lspace { SPACE_ARGUMENT, SPACE_ARRAY, SPACE_TILE };
 
 struct lbuf {
@@ -104,7 +107,7 @@ struct lx {
 };
 
 enum licence { LICENCE_PAR, LICENCE_RED, LICENCE_SEQ };
-enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS };
+enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE };
 
 enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL };
 

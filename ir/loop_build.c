@@ -16,7 +16,7 @@ static const char *const taken_words[] = {
     "enum",     "extern", "float",    "for",    "goto",   "if",       "inline",  "int",    "long",    "register",
     "restrict", "return", "short",    "signed", "sizeof", "static",   "struct",  "switch", "typedef", "union",
     "unsigned", "void",   "volatile", "while",  "asm",    "typeof",   "bool",    "true",   "false",   "n",
-    "run",      "inf",    "nan",      "unix",   "linux",  "NULL",
+    "run",      "inf",    "nan",      "unix",   "linux",  "NULL",     "vec",
 };
 
 static bool word_taken(const char *s)

@@ -12,6 +12,11 @@ static void refuse(struct lanes *l, const char *why)
         l->why = why;
 }
 
+bool loop_in_lanes(const struct ls *loop)
+{
+    return loop->way == WAY_VECTOR || loop->way == WAY_WIDE;
+}
+
 int64_t loop_trips(const struct ls *loop)
 {
     int64_t span;
@@ -44,7 +49,8 @@ static bool varies(struct lanes *l, const struct lx *x)
     switch (x->kind) {
     case LX_VAR: return x->var == l->loop->var;
     case LX_LET: return x->let->data == l->loop && lanes_vary(l, x->let->value);
-    case LX_LOAD: return (lanes_local(l, x->buf) && !x->buf->rank) || args_vary(l, x);
+    case LX_FOLD:
+    case LX_LOAD: return lanes_local(l, x->buf) || args_vary(l, x);
     default: return args_vary(l, x);
     }
 }
@@ -119,10 +125,21 @@ static void check_tile(struct lanes *l, const struct lbuf *buf, struct lx *const
     }
 }
 
+/* The elements of a local array are vectors: which one is meant is the same in all lanes. */
+static void check_array(struct lanes *l, const struct lbuf *buf, struct lx *const *index)
+{
+    for (int i = 0; i < buf->rank; i++) {
+        if (lanes_vary(l, index[i]))
+            refuse(l, "an array declared in the loop is indexed by it");
+    }
+}
+
 static void check_load(struct lanes *l, const struct lx *x)
 {
     if (x->buf->space == SPACE_TILE)
         check_tile(l, x->buf, x->arg);
+    else if (lanes_local(l, x->buf))
+        check_array(l, x->buf, x->arg);
     else if (args_vary(l, x) && lanes_stride(l, x->buf, x->arg) != 1)
         refuse(l, "a load goes to elements that are no neighbours");
 }
@@ -140,6 +157,7 @@ static void check_varying(struct lanes *l, const struct lx *x)
     case LX_IMOD: refuse(l, "a division of indices has no form in lanes"); return;
     case LX_LOAD: check_load(l, x); return;
     case LX_HYPER: refuse(l, "a scalar operation depends on the loop"); return;
+    case LX_FOLD: refuse(l, "lanes are folded within the loop"); return;
     case LX_RANDOM:
         if (lanes_step(l, x->arg[0]) != 1)
             refuse(l, "random elements that are no neighbours");
@@ -171,15 +189,17 @@ static void check_store(struct lanes *l, const struct ls *s)
     check_value(l, s->value);
     if (s->buf->space == SPACE_TILE)
         check_tile(l, s->buf, s->index);
-    else if (!(lanes_local(l, s->buf) && !s->buf->rank) && lanes_stride(l, s->buf, s->index) != 1)
+    else if (lanes_local(l, s->buf))
+        check_array(l, s->buf, s->index);
+    else if (lanes_stride(l, s->buf, s->index) != 1)
         refuse(l, "a store does not go to neighbouring elements");
 }
 
 static void check_local(struct lanes *l, const struct ls *s)
 {
     s->buf->data = (void *)(uintptr_t)l->loop;
-    if (s->buf->rank || s->buf->space == SPACE_TILE)
-        refuse(l, "an array is declared in the loop");
+    if (s->buf->space == SPACE_TILE)
+        refuse(l, "a tile is declared in the loop");
     if (s->value)
         check_value(l, s->value);
 }
@@ -188,7 +208,7 @@ static void check_block(struct lanes *l, const struct lblock *b);
 
 static void check_inner(struct lanes *l, const struct ls *s)
 {
-    if (s->way == WAY_VECTOR || s->way == WAY_THREADS)
+    if (loop_in_lanes(s) || s->way == WAY_THREADS)
         refuse(l, "a loop inside runs in lanes or threads");
     if (lanes_vary(l, s->begin) || lanes_vary(l, s->end))
         refuse(l, "the bounds of a loop inside differ between lanes");
@@ -227,6 +247,8 @@ struct lanes lanes_of(struct lkernel *k, const struct ls *loop)
         refuse(&l, "its iterations are ordered");
     if (loop->step != 1)
         refuse(&l, "its step is not 1");
+    if (loop->way == WAY_WIDE && (loop_trips(loop) < 0 || loop_trips(loop) % 32))
+        refuse(&l, "its iterations are no constant multiple of 32");
     check_block(&l, &loop->body);
     return l;
 }

@@ -17,13 +17,14 @@ struct lanes {
 /* Walks the loop's body. */
 struct lanes lanes_of(struct lkernel *k, const struct ls *loop);
 bool lanes_vary(struct lanes *l, const struct lx *x);
-bool lanes_local(const struct lanes *l, const struct lbuf *buf); /* a scalar declared in the loop: one a lane */
+bool lanes_local(const struct lanes *l, const struct lbuf *buf); /* declared in the loop: every element one a lane */
 
 /* How an address moves with the variable: 0 not at all, 1 to the next element, -1 in any other way. The first is of
  * flattened indices, the second of one index. */
 int lanes_stride(struct lanes *l, const struct lbuf *buf, struct lx *const *index);
 int lanes_step(struct lanes *l, struct lx *x);
 
+bool loop_in_lanes(const struct ls *loop); /* vector or wide */
 /* The number of iterations where it is a constant, else -1. */
 int64_t loop_trips(const struct ls *loop);
 

@@ -184,7 +184,7 @@ static void check_way(struct verify *v, struct ls *s)
         wrong(v, "loop %s is to be unrolled, and its bounds are no constants", name);
     if (s->way == WAY_THREADS && s->licence != LICENCE_PAR)
         wrong(v, "loop %s runs in threads, and its iterations are ordered", name);
-    if (s->way == WAY_VECTOR) {
+    if (loop_in_lanes(s)) {
         struct lanes l = lanes_of(v->k, s);
         if (v->lanes)
             wrong(v, "vector loop %s stands in another, %s", name, v->lanes->var->name);
@@ -204,7 +204,7 @@ static void check_loop(struct verify *v, struct ls *s)
     if (s->var->loop != s)
         wrong(v, "the variable %s belongs to another loop", s->var->name);
     s->data = v;
-    v->lanes = s->way == WAY_VECTOR ? s : outer;
+    v->lanes = loop_in_lanes(s) ? s : outer;
     check_block(v, &s->body);
     v->lanes = outer;
     s->data = NULL;
@@ -276,7 +276,7 @@ static void check_ways(struct verify *v, struct lblock *b)
         const struct ls *outer = v->lanes;
         if (s->kind == LS_LOOP)
             check_way(v, s);
-        if (s->kind == LS_LOOP && s->way == WAY_VECTOR)
+        if (s->kind == LS_LOOP && loop_in_lanes(s))
             v->lanes = s;
         check_ways(v, &s->body);
         check_ways(v, &s->other);

@@ -2,7 +2,7 @@
  *
  *     %y = matmul %a, %b, tb = true            %0 = transpose %b, perm = [1,0]
  *                                        =>    %1 = relayout %0
- *                                              %y = matmul %a, %1
+ *                                              %y = matmul %a, %1      (zeros fill %1's rows up to a multiple of 16)
  *
  *     %y = conv %x, %w, pad = [1,1,1,1]        %0 = pad %x, pairs = [0,0,0,0,1,1,1,1]
  *                                        =>    %1 = relayout %0
@@ -15,7 +15,7 @@
 
 #include "ir/build.h"
 
-enum { MIN_COLUMNS = 8 }; /* fewer do not fill a vector */
+enum { LANES = 16, MIN_COLUMNS = 7, NARROW = 7 }; /* fewer do not fill a vector */
 
 static struct value *result(struct build *b, enum op op, struct value *const *operands, int count,
                             const struct attr *attrs, int attr_count)
@@ -52,41 +52,63 @@ static struct node *captured_by(const struct value *v)
     return scan;
 }
 
-static bool is_swap_of(const struct value *v, const struct value *x)
+/* Zeros behind the last axis. */
+static struct value *with_zeros(struct build *b, struct value *x, int64_t extra)
+{
+    int64_t pairs[2 * MAX_RANK] = { 0 };
+
+    pairs[2 * x->type.rank - 1] = extra;
+    return extra ? build_pad(b, x, pairs, 0) : x;
+}
+
+static bool is_swap_of(const struct value *v, const struct value *x, int64_t extra)
 {
     if (!v->def || v->def->op != OP_relayout)
         return false;
-    const struct value *t = operand(v->def, 0);
-    return t->def && t->def->op == OP_transpose && operand(t->def, 0) == x && t->type.rank == x->type.rank &&
-           attr_ints(t->def, "perm", NULL)[x->type.rank - 1] == x->type.rank - 2;
+    v = operand(v->def, 0);
+    if (extra && v->def && v->def->op == OP_pad)
+        v = operand(v->def, 0);
+    return v->def && v->def->op == OP_transpose && operand(v->def, 0) == x && v->type.rank == x->type.rank &&
+           attr_ints(v->def, "perm", NULL)[x->type.rank - 1] == x->type.rank - 2;
 }
 
-/* v with its last two axes swapped, laid out so; before the scan where a scan captures v. */
-static struct value *swapped(struct build *b, struct value *v)
+/* v with its last two axes swapped and zeros behind its rows, laid out so; before the scan where a scan captures v. */
+static struct value *swapped(struct build *b, struct value *v, int64_t extra)
 {
     struct node *scan = captured_by(v);
 
     if (!scan)
-        return relayout(b, build_swap(b, v));
+        return relayout(b, with_zeros(b, build_swap(b, v), extra));
     struct value *outside = operand(scan, v->index);
     for (int i = v->index + 1; i < scan->operands; i++) {
-        if (is_swap_of(operand(scan, i), outside))
+        if (is_swap_of(operand(scan, i), outside, extra))
             return scan->body[0]->param[i];
     }
     struct build before = build_at(scan->graph, scan);
-    struct value *moved = swapped(&before, outside);
+    struct value *moved = swapped(&before, outside, extra);
     node_add_operand(scan, moved);
     return graph_param(scan->body[0], moved->type, NULL);
 }
 
+/* Columns that fill no vector are followed by some of zeros, which nobody reads. */
 static bool choose_matmul(struct node *n)
 {
     struct value *b = operand(n, 1);
-
-    if (!attr_bool(n, "tb") || dim_size(b->type.dim[b->type.rank - 2], n->graph->module->batch) < MIN_COLUMNS)
-        return false;
+    struct type t = n->result[0]->type;
+    struct dim columns = t.dim[t.rank - 1];
+    int64_t extra = columns.n || columns.k % LANES == 0 ? 0 : LANES - columns.k % LANES;
     struct build at = build_at(n->graph, n);
-    return replace(n, build_matmul(&at, operand(n, 0), swapped(&at, b), attr_bool(n, "ta"), false));
+
+    if (dim_size(columns, n->graph->module->batch) < MIN_COLUMNS)
+        return false;
+    if (attr_bool(n, "tb"))
+        b = swapped(&at, b, extra);
+    else if (extra && n->graph->kind != GRAPH_BODY)
+        b = relayout(&at, with_zeros(&at, b, extra));
+    else
+        return false;
+    struct value *y = build_matmul(&at, operand(n, 0), b, attr_bool(n, "ta"), false);
+    return replace(n, extra ? build_slice(&at, y, t.rank - 1, 0, columns.k, 1) : y);
 }
 
 /* ---- convolutions ---- */
@@ -200,8 +222,6 @@ static bool choose_conv_dx(struct node *n)
 
 /* ---- rows of whole lanes ---- */
 
-enum { LANES = 16, NARROW = 7 };
-
 /* x with zeros behind its last axis, stored; a stored padding already there is stored once, with both. */
 static struct value *lengthened(struct build *b, struct value *x, int64_t extra)
 {
@@ -252,6 +272,15 @@ static bool widen_conv_dw(struct node *n)
     return replace(n, result(&b, OP_conv_dw, operands, 2, n->attr, n->attrs));
 }
 
+static bool widen_node(struct node *n)
+{
+    switch (n->op) {
+    case OP_conv: return widen_conv(n);
+    case OP_conv_dw: return widen_conv_dw(n);
+    default: return false;
+    }
+}
+
 static bool widen_graph(struct graph *g)
 {
     bool changed = false;
@@ -260,7 +289,7 @@ static bool widen_graph(struct graph *g)
         next = n->next;
         for (int i = 0; i < n->bodies; i++)
             changed |= widen_graph(n->body[i]);
-        changed |= n->op == OP_conv ? widen_conv(n) : n->op == OP_conv_dw && widen_conv_dw(n);
+        changed |= widen_node(n);
     }
     return changed;
 }

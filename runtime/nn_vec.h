@@ -129,6 +129,13 @@
 #error "NN_VL above 1 needs the vector extensions of gcc or clang"
 #endif
 
+/* Vectors that a wide loop takes at a time: a tile of 8 rows by this many is held in registers. */
+#if NN_VL == 16 || defined __aarch64__
+#define NN_WIDE 2
+#else
+#define NN_WIDE 1
+#endif
+
 #if defined NN_DOUBLE
 typedef double nn_real;
 typedef uint64_t nn_bits_t;
