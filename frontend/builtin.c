@@ -149,9 +149,8 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
         return true;
     }
     const char *near = diag_nearest(a->text, g->name, (size_t)g->count);
-    diag_error_hint(e->diag, place_of(e, a), NULL, a->text,
-                    near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "'%s' has no argument '%s'",
-                    g->f->name, a->text);
+    error_hint(e, place_of(e, a), NULL, a->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+               "'%s' has no argument '%s'", g->f->name, a->text);
     return false;
 }
 
@@ -191,10 +190,14 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct as
     if (!ok || !check_required(e, &g))
         return v_poison();
     struct place before = e->at;
-    if (!e->in_library)
+    const char *speaker = e->m->speaker;
+    if (!e->in_library) {
         e->at = at;
+        e->m->speaker = f->name;
+    }
     struct val v = f->run(e, &g);
     e->at = before;
+    e->m->speaker = speaker;
     return v;
 }
 
@@ -286,8 +289,13 @@ static bool resolve_axis(struct elab *e, struct builtin_args *g, int i, int64_t 
     *out = axis < 0 ? axis + rank : axis;
     if (*out >= 0 && *out < rank)
         return true;
-    error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' has no axis %lld in a tensor of %d dimensions", g->f->name,
-             (long long)axis, rank);
+    if (rank)
+        error_at(e, g->given[i] ? g->where[i] : g->at,
+                 "'%s' has no axis %lld here: there are axes 0 to %d, or -%d to -1", g->f->name, (long long)axis,
+                 rank - 1, rank);
+    else
+        error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' has no axis %lld: a scalar has none", g->f->name,
+                 (long long)axis);
     return false;
 }
 

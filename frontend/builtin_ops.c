@@ -268,9 +268,10 @@ struct val builtin_reshape(struct elab *e, struct builtin_args *g)
     struct value *x = arg_tensor(e, g, 0, DT_REAL);
     if (!x)
         return v_poison();
-    if (g->arg[1].kind == V_LIST) {
-        struct val list = v_list(e, g->arg[1].items);
-        memcpy(list.item, g->arg[1].item, (size_t)list.items * sizeof *list.item);
+    if (g->arg[1].kind == V_LIST || g->arg[1].kind == V_INT) {
+        bool one = g->arg[1].kind == V_INT;
+        struct val list = v_list(e, one ? 1 : g->arg[1].items);
+        memcpy(list.item, one ? &g->arg[1] : g->arg[1].item, (size_t)list.items * sizeof *list.item);
         g->arg[1] = list;
         if (!infer_minus_one(e, g, x, &g->arg[1]))
             return v_poison();

@@ -152,9 +152,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         for (int k = 0; k < b->tree->items; k++)
             names[k] = formal(b, k)->text;
         const char *near = diag_nearest(arg->text, names, (size_t)b->tree->items);
-        diag_error_hint(e->diag, arg->at, NULL, arg->text,
-                        near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "'%s' has no argument '%s'",
-                        b->tree->text, arg->text);
+        error_hint(e, arg->at, NULL, arg->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                   "'%s' has no argument '%s'", b->tree->text, arg->text);
         g->ok = false;
         return;
     }
@@ -249,14 +248,17 @@ struct saved {
     struct instance *instance;
     struct place at;
     bool in_library, in_net, returned;
+    const char *speaker;
     struct val result;
 };
 
 static struct saved enter(struct elab *e, const struct block *b, struct instance *instance, struct place at)
 {
-    struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->result };
+    struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->m->speaker, e->result };
     if (!e->in_library)
         e->at = at;
+    if (!b->library || !e->in_library)
+        e->m->speaker = b->library ? b->tree->text : "";
     e->env = env_new(e, b->env);
     e->instance = instance;
     e->in_library = b->library;
@@ -277,6 +279,7 @@ static void leave(struct elab *e, struct saved s)
     e->in_library = s.in_library;
     e->in_net = s.in_net;
     e->returned = s.returned;
+    e->m->speaker = s.speaker;
     e->result = s.result;
     e->depth--;
 }
@@ -392,8 +395,8 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
     else if (!other)
-        diag_error_hint(e->diag, at, NULL, x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                        "no layer, block or operation is called '%s'", x->text);
+        error_hint(e, at, NULL, x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                   "no layer, block or operation is called '%s'", x->text);
     return v_poison();
 }
 
@@ -451,7 +454,7 @@ struct val layer_member(struct elab *e, struct layer *l, const char *member, str
     if (!count)
         error_at(e, at, "layer '%s' has no parameters yet: they are made when it is first applied", l->instance->path);
     else
-        diag_error_hint(e->diag, at, NULL, member, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                        "layer '%s' has no parameter '%s'", l->instance->path, member);
+        error_hint(e, at, NULL, member, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                   "layer '%s' has no parameter '%s'", l->instance->path, member);
     return v_poison();
 }

@@ -91,10 +91,10 @@ static int backward_body(struct elab *e, struct custom *c, struct place at)
                 gradient[i] = build_broadcast(&b, gradient[i], want.dim, want.rank);
                 continue;
             }
-            diag_error_hint(e->diag, c->b->library ? at : tree->c->at, shape_text(e->arena, want),
-                            shape_text(e->arena, gradient[i]->type), NULL,
-                            "backward of '%s' returns %s for input '%s', which is %s", tree->text,
-                            shape_text(e->arena, gradient[i]->type), tree->item[i]->text, shape_text(e->arena, want));
+            error_hint(e, c->b->library ? at : tree->c->at, shape_text(e->arena, want),
+                       shape_text(e->arena, gradient[i]->type), NULL,
+                       "backward of '%s' returns %s for input '%s', which is %s", tree->text,
+                       shape_text(e->arena, gradient[i]->type), tree->item[i]->text, shape_text(e->arena, want));
             return -1;
         }
     }

@@ -146,6 +146,7 @@ struct elab {
     int loss_count;
     size_t loss_capacity;
     bool batch_seen;
+    const char *batch_name; /* what the net calls N; NULL: nothing yet */
 };
 
 enum { MAX_DEPTH_OF_CALLS = 120, MAX_OPERATIONS = 100000, MAX_ITERATIONS = 1000000, MAX_ITEMS = 100000 };
@@ -166,6 +167,7 @@ const char *nearest_name(struct elab *e, const char *word, bool callable);
 struct env *env_new(struct elab *e, struct env *parent);
 
 /* expr.c */
+extern const char library_file[]; /* the file of places in the library */
 struct val eval(struct elab *e, const struct ast *x);
 struct val eval_named(struct elab *e, const struct ast *x, const char *name); /* a layer it makes carries this name */
 struct value *localize(struct elab *e, struct value *v);                      /* as seen in the body at work */
@@ -176,6 +178,8 @@ bool eval_type(struct elab *e, const struct ast *x, struct type *t);
 struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at);
 struct build builder(struct elab *e);
 void error_at(struct elab *e, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void error_hint(struct elab *e, struct place at, const char *expected, const char *found, const char *hint,
+                const char *format, ...) __attribute__((format(printf, 6, 7)));
 struct place place_of(const struct elab *e, const struct ast *x); /* of x, or of the library layer's user */
 
 /* call.c */

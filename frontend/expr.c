@@ -6,6 +6,19 @@
 
 #include "frontend/elab.h"
 
+const char library_file[] = "prelude.net";
+
+/* What is wrong inside the library is said of the layer that the model uses, at its place. */
+static void report(struct elab *e, struct place at, const char *expected, const char *found, const char *hint,
+                   const char *text)
+{
+    const char *speaker = e->in_library ? e->m->speaker : "";
+    const char *named = text + (*text == '\'');
+    bool says = !strncmp(named, speaker, strlen(speaker));
+    diag_error_hint(e->diag, at.file == library_file ? e->at : at, expected, found, hint, "%s%s%s", says ? "" : speaker,
+                    says ? "" : ": ", text);
+}
+
 void error_at(struct elab *e, struct place at, const char *format, ...)
 {
     char text[600];
@@ -13,7 +26,18 @@ void error_at(struct elab *e, struct place at, const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    diag_error(e->diag, at, "%s", text);
+    report(e, at, NULL, NULL, NULL, text);
+}
+
+void error_hint(struct elab *e, struct place at, const char *expected, const char *found, const char *hint,
+                const char *format, ...)
+{
+    char text[600];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    report(e, at, expected, found, hint, text);
 }
 
 struct place place_of(const struct elab *e, const struct ast *x)
@@ -115,8 +139,8 @@ static struct val int_arithmetic(struct elab *e, char op, int64_t a, int64_t b, 
     }
     if (a % b == 0)
         return v_int(a / b);
-    diag_error_hint(e->diag, at, NULL, NULL, "'//' rounds down; a float on either side divides exactly",
-                    "%lld / %lld is no integer", (long long)a, (long long)b);
+    error_hint(e, at, NULL, NULL, "'//' rounds down; a float on either side divides exactly",
+               "%lld / %lld is no integer", (long long)a, (long long)b);
     return v_poison();
 }
 
@@ -177,6 +201,8 @@ static struct val logic(struct elab *e, const char *op, const struct val *a, con
 
 static struct val constants(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
 {
+    if ((a->kind == V_TENSOR && b->kind == V_STRING) || (a->kind == V_STRING && b->kind == V_TENSOR))
+        return cannot(e, op, a, b, at);
     if (!strcmp(op, "=="))
         return v_bool(val_equal(a, b));
     if (!strcmp(op, "!="))
@@ -432,8 +458,13 @@ static struct val eval_name(struct elab *e, const struct ast *x)
         return (struct val){ .kind = V_LAYER, .layer = l };
     }
     const char *near = nearest_name(e, x->text, false);
-    diag_error_hint(e->diag, x->at, NULL, NULL, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                    "nothing is called '%s' here", x->text);
+    if (x->text == e->batch_name) {
+        error_hint(e, x->at, NULL, NULL, "x.shape[0] of a tensor x that the block is given is the batch dimension",
+                   "nothing is called '%s' here: a block does not see its net's names", x->text);
+        return v_poison();
+    }
+    error_hint(e, x->at, NULL, NULL, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+               "nothing is called '%s' here", x->text);
     return v_poison();
 }
 
@@ -533,9 +564,9 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
             return true;
         }
     const char *near = diag_nearest(x->text, words, 4);
-    diag_error_hint(e->diag, x->at, "f32, i32, u8 or bool", x->text,
-                    near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                    "no element type is called '%s': there are f32, i32, u8 and bool", x->text);
+    error_hint(e, x->at, "f32, i32, u8 or bool", x->text,
+               near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+               "no element type is called '%s': there are f32, i32, u8 and bool", x->text);
     return false;
 }
 

@@ -111,9 +111,9 @@ static bool init_argument(struct elab *e, struct init_spec *s, const struct ast 
             i++;
         if (!args[i]) {
             const char *near = diag_nearest(x->text, args, (size_t)count);
-            diag_error_hint(e->diag, place_of(e, x), NULL, x->text,
-                            near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                            "initialiser '%s' has no argument '%s'", s->rule, x->text);
+            error_hint(e, place_of(e, x), NULL, x->text,
+                       near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                       "initialiser '%s' has no argument '%s'", s->rule, x->text);
             return false;
         }
     } else if ((i = position) >= count) {
@@ -180,9 +180,8 @@ struct val eval_init(struct elab *e, const struct ast *x)
         if (is_rule(f->text))
             return make_init(e, x, f->text);
         const char *near = diag_nearest(f->text, rules, sizeof rules / sizeof *rules);
-        diag_error_hint(e->diag, place_of(e, f), NULL, f->text,
-                        near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                        "no initialiser is called '%s'", f->text);
+        error_hint(e, place_of(e, f), NULL, f->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                   "no initialiser is called '%s'", f->text);
         return v_poison();
     }
     error_at(e, place_of(e, x), "expected an initialiser, such as zeros or uniform(-0.1, 0.1)");

@@ -206,11 +206,11 @@ static struct env *load(struct loader *l, const char *path, const struct ast *im
 static bool load_library(struct loader *l)
 {
     struct elab *e = l->e;
-    diag_source(e->diag, "prelude.net", frontend_prelude, strlen(frontend_prelude));
-    const struct ast *tree = parse_file(e->arena, e->names, e->diag, "prelude.net", frontend_prelude);
+    diag_source(e->diag, library_file, frontend_prelude, strlen(frontend_prelude));
+    const struct ast *tree = parse_file(e->arena, e->names, e->diag, library_file, frontend_prelude);
     if (!tree)
         return false;
-    e->library = elaborate(l, tree, "prelude.net", NULL, true);
+    e->library = elaborate(l, tree, library_file, NULL, true);
     return true;
 }
 
@@ -290,9 +290,8 @@ static void freeze(struct elab *e, const struct ast *glob)
     }
     const char *near = diag_nearest(glob->text, names, count);
     if (!any)
-        diag_error_hint(e->diag, glob->at, NULL, glob->text,
-                        near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                        "no parameter lies under '%s'", glob->text);
+        error_hint(e, glob->at, NULL, glob->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                   "no parameter lies under '%s'", glob->text);
 }
 
 static void freeze_all(struct elab *e, const struct ast *net)
@@ -421,6 +420,7 @@ struct module *frontend_load(struct arena *a, struct names *names, struct diag *
     struct instance nowhere = { .path = "" };
     e->instance = &nowhere;
     e->m = module_new(a, names, d, "constants", 1); /* what constants are evaluated in; tensors there are errors */
+    e->m->speaker = "";
     e->graph = graph_new(e->m, GRAPH_TRAIN);
     e->m->graph[GRAPH_TRAIN] = e->graph;
     struct env *file = load_library(&l) ? load(&l, path, NULL) : NULL;
@@ -428,8 +428,10 @@ struct module *frontend_load(struct arena *a, struct names *names, struct diag *
     if (net && check_defines(&l)) {
         e->m = module_new(a, names, d, net->text, o->batch ? o->batch : 1);
         e->m->f64 = o->f64;
+        e->m->speaker = "";
         e->env = file;
         if (build_graphs(e, net)) {
+            e->m->speaker = NULL;
             *status = 0;
             return e->m;
         }

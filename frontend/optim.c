@@ -73,8 +73,8 @@ static void unknown(struct elab *e, struct place at, const char *what, const cha
                     size_t count)
 {
     const char *near = diag_nearest(word, names, count);
-    diag_error_hint(e->diag, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                    "no %s is called '%s'", what, word);
+    error_hint(e, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+               "no %s is called '%s'", what, word);
 }
 
 /* ---- schedules ---- */
@@ -254,6 +254,24 @@ static bool read_globs(struct elab *e, struct optimizer *o, const struct ast *x)
     return true;
 }
 
+static double argument(const struct optimizer *o, const char *word)
+{
+    for (int i = 0; i < o->args; i++)
+        if (!strcmp(o->arg[i].name, word))
+            return o->arg[i].value;
+    return 0;
+}
+
+/* As in torch.optim.SGD. */
+static bool check_nesterov(struct elab *e, const struct optimizer *o, struct place at)
+{
+    bool plain = argument(o, "momentum") > 0 && argument(o, "dampening") == 0;
+    if (argument(o, "nesterov") == 0 || plain)
+        return true;
+    error_at(e, at, "nesterov needs a momentum above 0, and no dampening");
+    return false;
+}
+
 void add_optimizer(struct elab *e, const struct ast *x)
 {
     const struct ast *f = x->a->kind == A_CALL ? x->a->a : x->a;
@@ -273,7 +291,7 @@ void add_optimizer(struct elab *e, const struct ast *x)
         error_at(e, x->at, "optimizer '%s' needs its learning rate: %s(lr = ...)", r->name, r->name);
         return;
     }
-    if (!read_globs(e, o, x))
+    if (!check_nesterov(e, o, x->at) || !read_globs(e, o, x))
         return;
     for (; *last; last = &(*last)->next)
         if (!o->globs && !(*last)->globs) {

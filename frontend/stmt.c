@@ -13,8 +13,11 @@ static void statement(struct elab *e, const struct ast *s);
 
 void run_statements(struct elab *e, const struct ast *block)
 {
-    for (int i = 0; i < block->items && !e->returned && !diag_full(e->diag) && !e->too_large; i++)
+    for (int i = 0; i < block->items && !e->returned && !diag_full(e->diag) && !e->too_large; i++) {
         statement(e, block->item[i]);
+        if (block->item[i]->kind == A_RETURN && e->returned && i + 1 < block->items)
+            error_at(e, block->item[i + 1]->at, "nothing behind `return` is reached");
+    }
 }
 
 /* ---- binding ---- */
@@ -83,6 +86,10 @@ static void run_bind(struct elab *e, const struct ast *s)
 
 static bool variable_allowed(struct elab *e, const struct ast *s, const char *what)
 {
+    if (e->body && e->body->kind == BODY_SCAN && e->depth == e->yields_depth) {
+        error_at(e, place_of(e, s), "`%s %s` stands before the scan: all steps share it", what, s->text);
+        return false;
+    }
     for (const struct body *b = e->body; b; b = b->outer)
         if (b->kind != BODY_SCAN || !strcmp(what, "state")) {
             error_at(e, place_of(e, s),
@@ -125,10 +132,9 @@ static struct var *variable(struct elab *e, const struct ast *s, enum role role,
         return NULL;
     }
     if (!type_equal(v->type, t)) {
-        diag_error_hint(e->diag, place_of(e, s), type_text(e->arena, v->type, e->m->f64),
-                        type_text(e->arena, t, e->m->f64), NULL,
-                        "'%s' is %s here, but was %s where the layer was applied first", path,
-                        type_text(e->arena, t, e->m->f64), type_text(e->arena, v->type, e->m->f64));
+        error_hint(e, place_of(e, s), type_text(e->arena, v->type, e->m->f64), type_text(e->arena, t, e->m->f64), NULL,
+                   "'%s' is %s here, but was %s where the layer was applied first", path,
+                   type_text(e->arena, t, e->m->f64), type_text(e->arena, v->type, e->m->f64));
         return NULL;
     }
     return v;
@@ -213,9 +219,9 @@ static void run_update(struct elab *e, const struct ast *s)
     if (is_poison(t))
         return;
     if (!type_equal(t->type, v->type)) {
-        diag_error_hint(e->diag, place_of(e, s), shape_text(e->arena, v->type), shape_text(e->arena, t->type), NULL,
-                        "state '%s' is %s, but its update is %s", s->text, type_text(e->arena, v->type, e->m->f64),
-                        type_text(e->arena, t->type, e->m->f64));
+        error_hint(e, place_of(e, s), shape_text(e->arena, v->type), shape_text(e->arena, t->type), NULL,
+                   "state '%s' is %s, but its update is %s", s->text, type_text(e->arena, v->type, e->m->f64),
+                   type_text(e->arena, t->type, e->m->f64));
         return;
     }
     if (before)
@@ -289,10 +295,13 @@ static void run_yield(struct elab *e, const struct ast *s)
         error_at(e, s->at, "`yield` belongs to the body of a scan");
         return;
     }
-    struct val v = v_list(e, s->items);
+    int before = e->yields->kind == V_TUPLE ? e->yields->items : 0;
+    struct val v = v_list(e, before + s->items);
     v.kind = V_TUPLE;
+    for (int i = 0; i < before; i++)
+        v.item[i] = e->yields->item[i];
     for (int i = 0; i < s->items; i++)
-        v.item[i] = eval(e, s->item[i]);
+        v.item[before + i] = eval(e, s->item[i]);
     *e->yields = v;
 }
 
@@ -304,6 +313,7 @@ static void run_batch(struct elab *e, const struct ast *s)
     if (e->batch_seen)
         error_at(e, s->at, "the batch dimension is declared twice");
     e->batch_seen = true;
+    e->batch_name = s->text;
     if (v.kind != V_POISON && (v.kind != V_INT || v.i < 1 || v.i > INT32_MAX))
         error_at(e, s->a->at, "the batch capacity is an integer from 1 on, not %s", describe(e, &v));
     else if (v.kind == V_INT)
@@ -391,9 +401,9 @@ static struct value *scalar(struct elab *e, const struct ast *x, const char *wha
         return NULL;
     }
     if (t && t->type.rank) {
-        diag_error_hint(e->diag, place_of(e, x), "a scalar", type_text(e->arena, t->type, e->m->f64), NULL,
-                        "%s%s%s must be a scalar, not %s: take its mean or its sum", what, *called ? " " : "", called,
-                        type_text(e->arena, t->type, e->m->f64));
+        error_hint(e, place_of(e, x), "a scalar", type_text(e->arena, t->type, e->m->f64), NULL,
+                   "%s%s%s must be a scalar, not %s: take its mean or its sum", what, *called ? " " : "", called,
+                   type_text(e->arena, t->type, e->m->f64));
         return NULL;
     }
     return t;

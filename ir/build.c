@@ -197,8 +197,8 @@ static bool broadcast_operands(struct build *b, enum op op, struct value **x, in
             struct text shapes = text_make(a);
             for (int j = 0; j < count; j++)
                 text_add(&shapes, "%s%s", j == 0 ? "" : j == count - 1 ? " and " : ", ", shape_text(a, x[j]->type));
-            diag_error(b->graph->module->diag, b->at, "%s needs shapes that broadcast: %s", op_info(op)->name,
-                       text_string(&shapes));
+            diag_error(b->graph->module->diag, b->at, "%s needs shapes that broadcast: %s",
+                       op_said(b->graph->module, op), text_string(&shapes));
             return false;
         }
     for (int i = 0; i < count; i++)

@@ -58,5 +58,6 @@ void build_write(struct build *b, enum op op, struct var *v, struct value *x);  
 /* ir/infer.c: gives the types of n's results from operands, attributes and bodies, or reports what is wrong at n->at and
  * returns false. Results that are not there yet are made; of those that are there already the types are set. */
 bool infer(struct node *n);
+const char *op_said(const struct module *m, enum op op); /* how messages name it, after module.speaker */
 
 #endif

@@ -184,7 +184,9 @@ struct module {
     size_t table_size;
     struct optimizer *optimizer; /* in order; NULL: none */
     struct graph *graph[GRAPH_KINDS];
-    int streams; /* random streams handed out so far */
+    int streams;         /* random streams handed out so far */
+    const char *speaker; /* whom messages name: a function or layer of the language, "" for none of them, and operations
+                          * by the language's words; NULL: operations by their own names */
 };
 
 struct module *module_new(struct arena *a, struct names *names, struct diag *d, const char *name, int64_t batch);

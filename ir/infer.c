@@ -10,10 +10,44 @@
 
 /* ---- what rules say ---- */
 
-/* How messages name an operation: as the language does. */
-static const char *plain(enum op op)
+/* The language's word for an operation; "" where layers alone have it. */
+static const char *word_of(enum op op)
 {
-    return op == OP_reduce_max ? "max" : op == OP_reduce_min ? "min" : op_info(op)->name;
+    switch (op) {
+    case OP_add: return "'+'";
+    case OP_sub:
+    case OP_neg: return "'-'";
+    case OP_mul: return "'*'";
+    case OP_div: return "'/'";
+    case OP_eq: return "'=='";
+    case OP_ne: return "'!='";
+    case OP_lt: return "'<'";
+    case OP_le: return "'<='";
+    case OP_gt: return "'>'";
+    case OP_ge: return "'>='";
+    case OP_matmul: return "'@'";
+    case OP_select: return "where";
+    case OP_reduce_max: return "max";
+    case OP_reduce_min: return "min";
+    case OP_broadcast: return "broadcast_to";
+    case OP_take_along: return "take_along_axis";
+    case OP_iota: return "range";
+    case OP_conv:
+    case OP_conv_dx:
+    case OP_maxpool:
+    case OP_avgpool: return "";
+    default: return op_info(op)->name;
+    }
+}
+
+const char *op_said(const struct module *m, enum op op)
+{
+    if (!m->speaker)
+        return op_info(op)->name;
+    const char *word = word_of(op);
+    if (!*m->speaker)
+        return *word ? word : op_info(op)->name;
+    return !*word || !strcmp(word, m->speaker) ? m->speaker : arena_printf(m->arena, "%s: %s", m->speaker, word);
 }
 
 bool wrong(const struct inference *f, const char *format, ...)
@@ -23,7 +57,8 @@ bool wrong(const struct inference *f, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    diag_error(f->n->graph->module->diag, f->n->at, "%s %s", plain(f->n->op), text);
+    struct module *m = f->n->graph->module;
+    diag_error(m->diag, f->n->at, "%s %s", op_said(m, f->n->op), text);
     return false;
 }
 

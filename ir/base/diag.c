@@ -201,7 +201,11 @@ static void put_text(const struct diag *d, struct text *t, const struct finding 
 {
     put_head(d, t, f->at, f->severity, f->message);
     put_line(d, t, f->at);
-    if (f->expected && f->found)
+    bool expects = f->expected && !strstr(f->message, f->expected);
+    bool finds = f->found && !strstr(f->message, f->found);
+    if (!expects && !finds)
+        ; /* the message says it already */
+    else if (f->expected && f->found)
         put_head(d, t, f->at, "note", arena_printf(d->arena, "expected %s, found %s", f->expected, f->found));
     else if (f->expected)
         put_head(d, t, f->at, "note", arena_printf(d->arena, "expected %s", f->expected));
