@@ -213,6 +213,11 @@ static bool check_constants(struct elab *e, const struct bound *g, const struct 
 
 static bool too_deep(struct elab *e, struct place at)
 {
+    if (++e->iterations > MAX_ITERATIONS) {
+        error_at(e, at, "blocks are applied and loops run more than %d times", MAX_ITERATIONS);
+        e->too_large = true;
+        return true;
+    }
     if (e->depth < MAX_DEPTH_OF_CALLS)
         return false;
     error_at(e, at, "blocks are applied more than %d deep: does one apply itself?", MAX_DEPTH_OF_CALLS);

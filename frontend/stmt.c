@@ -267,7 +267,7 @@ static void run_for(struct elab *e, const struct ast *s)
     }
     for (int i = 0; i < over.items && !e->returned && !diag_errors(e->diag) && !e->too_large; i++) {
         if (++e->iterations > MAX_ITERATIONS) {
-            error_at(e, s->at, "the loops of the model run more than %d times", MAX_ITERATIONS);
+            error_at(e, s->at, "blocks are applied and loops run more than %d times", MAX_ITERATIONS);
             e->too_large = true;
             return;
         }
