@@ -353,6 +353,13 @@ static bool name_taken(const struct elab *e, enum op op, const char *called)
     return false;
 }
 
+/* A value goes missing only behind an error; were it otherwise, a net would come out without what it says. */
+static void missing(struct elab *e, struct place at)
+{
+    if (!diag_errors(e->diag))
+        error_at(e, at, "this has no value, and nothing was said to be wrong with it: a fault of netc");
+}
+
 static void run_output(struct elab *e, const struct ast *s)
 {
     struct val v;
@@ -366,8 +373,10 @@ static void run_output(struct elab *e, const struct ast *s)
         struct ast x = { .kind = A_NAME, .at = s->at, .text = s->text };
         v = eval(e, &x);
     }
-    if (v.kind == V_POISON)
+    if (v.kind == V_POISON) {
+        missing(e, s->at);
         return;
+    }
     if (v.kind != V_TENSOR) {
         error_at(e, s->at, "an output is a tensor, not %s", describe(e, &v));
         return;
@@ -392,8 +401,10 @@ static struct value *scalar(struct elab *e, const struct ast *x, const char *wha
     struct val v = eval(e, x);
     if (v.kind == V_TUPLE && v.items)
         v = v.item[0];
-    if (v.kind == V_POISON)
+    if (v.kind == V_POISON) {
+        missing(e, x->at);
         return NULL;
+    }
     struct value *t = tensor_of(e, &v, x->at, what, DT_REAL);
     if (t && !t->type.rank && t->type.dtype != DT_REAL) {
         error_at(e, place_of(e, x), "%s%s%s is real, not %s: convert with f32(...)", what, *called ? " " : "", called,

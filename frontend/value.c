@@ -119,9 +119,14 @@ struct env *env_new(struct elab *e, struct env *parent)
     return env;
 }
 
-/* Rebinding a name shadows it. */
+/* Rebinding a name shadows it; what stood in its place while its value was made goes. */
 void bind(struct elab *e, const char *to, struct val v)
 {
+    struct binding *last = e->env->first;
+    if (last && last->name == to && last->v.kind == V_POISON) {
+        last->v = v;
+        return;
+    }
     struct binding *b = NEW(e->arena, struct binding);
     *b = (struct binding){ to, v, e->env->first };
     e->env->first = b;

@@ -1,0 +1,33 @@
+#!/bin/bash
+# A name bound to something that cannot be called hides no operation, layer, initialiser or schedule of that name where
+# one is meant by its place.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+cat >"$out/names.net" <<'END'
+net names {
+    batch  N = 4;
+    input  x : f32[N, 6];
+    target sum : f32[N, 2];
+    state  mean : f32[] = zeros;
+    param  linear : f32[6] = constant(1);
+    param  zeros : f32[6] = zeros;
+    param  normal : f32[6] = normal(0, 1);
+    update mean = 0.9 * mean + 0.1 * mean(x);
+    max = x * linear + zeros + normal;
+    tanh = tanh(max);
+    y = tanh |> linear(2);
+    output softmax = softmax(y);
+    loss mse(y, sum) + 0 * sum(max(max, axes = 1));
+    metric accuracy = accuracy(y, argmax(sum));
+    optimizer sgd(lr = linear(0.1, steps = 10));
+}
+END
+if "$NETC" --verify --dump-ir=plan -o "$out/c" "$out/names.net" >"$out/log" 2>&1; then
+    for wanted in 'output .*softmax' '@linear_1.weight' '@zeros' '@normal' 'assign @mean' 'metric .*accuracy' 'linear(rate = 0.1'; do
+        if grep -q "$wanted" "$out/log"; then echo "ok names $wanted"; else echo "FAILED names $wanted"; fi
+    done
+else
+    cat "$out/log"
+    echo "FAILED names"
+fi
