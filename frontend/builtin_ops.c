@@ -587,7 +587,10 @@ struct val builtin_random(struct elab *e, struct builtin_args *g)
 struct val builtin_bernoulli(struct elab *e, struct builtin_args *g)
 {
     struct value *p = arg_tensor(e, g, 0, DT_REAL);
-    if (!p)
+    double given = is_number(&g->arg[0]) ? number_of(&g->arg[0]) : 0;
+    if (!(given >= 0 && given <= 1))
+        error_at(e, g->where[0], "a probability lies between 0 and 1: %g does not", given);
+    if (!p || !(given >= 0 && given <= 1))
         return v_poison();
     struct value *u = draw(e, OP_uniform, type_with(p->type, DT_REAL), 0, 1);
     struct build b = builder(e);

@@ -17,6 +17,10 @@ static void report(struct elab *e, struct place at, const char *expected, const 
     bool says = !strncmp(named, speaker, strlen(speaker));
     diag_error_hint(e->diag, at.file == library_file ? e->at : at, expected, found, hint, "%s%s%s", says ? "" : speaker,
                     says ? "" : ": ", text);
+    if (e->in_library) { /* the rest of the layer would only complain of the same */
+        e->returned = true;
+        e->result = v_poison();
+    }
 }
 
 void error_at(struct elab *e, struct place at, const char *format, ...)

@@ -155,10 +155,6 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
         return;
     if (shape_batches(t)) {
         error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
-        if (e->in_library) { /* the rest of the layer would only complain of the same */
-            e->returned = true;
-            e->result = v_poison();
-        }
         return;
     }
     if (t.dtype != DT_REAL) {
