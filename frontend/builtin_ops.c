@@ -623,7 +623,8 @@ struct val builtin_conv(struct elab *e, struct builtin_args *g)
     return made(build_node(&b, OP_conv, operands, 2, attrs, 4));
 }
 
-struct val builtin_conv_dx(struct elab *e, struct builtin_args *g)
+/* conv_dx and conv_dw: the gradients of a convolution, for blocks with a backward and for transposed convolutions. */
+struct val builtin_conv_grad(struct elab *e, struct builtin_args *g)
 {
     struct windows w;
     int count;
@@ -631,10 +632,11 @@ struct val builtin_conv_dx(struct elab *e, struct builtin_args *g)
     if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w) || !arg_ints(e, g, 6, &w.size, &count))
         return v_poison();
     struct build b = builder(e);
+    bool data = g->f->name[6] == 'x';
     struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n),
                             at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups),
-                            at_ints("size", w.size, count) };
-    return made(build_node(&b, OP_conv_dx, operands, 2, attrs, 5));
+                            at_ints(data ? "size" : "kernel", w.size, count) };
+    return made(build_node(&b, data ? OP_conv_dx : OP_conv_dw, operands, 2, attrs, 5));
 }
 
 struct val builtin_pool(struct elab *e, struct builtin_args *g)
