@@ -5,6 +5,8 @@
 #   make check          all tests; SANITIZE=1 builds everything with the address and undefined-behaviour sanitizers
 #   make bless          rewrites the expected outputs of the text tests: read the diff before committing it
 #   make check-layers   who may include whom; make format-check: clang-format's opinion
+#   make bench          every workload of tests/bench beside PyTorch and ONNX Runtime; ONLY=w3,w9_conv THREADS=2 PASSES=3
+#   make bench-deps     installs these two (python3-torch, and npm's onnxruntime-node under build/bench)
 #   make data-fashion data-mnist data-text      real data under build/data
 #   make install        PREFIX=/usr/local, DESTDIR=
 
@@ -26,6 +28,8 @@ BUILD_PACKAGES = gcc flex bison zlib1g-dev
 CHECK_PACKAGES = $(BUILD_PACKAGES) clang g++ libcmocka-dev libjansson-dev libopenblas-dev python3-numpy pkg-config \
                  graphviz clang-format
 
+BENCH_PACKAGES = python3-torch npm
+
 COMPILER = $(wildcard frontend/*.c ir/*.c ir/base/*.c passes/*.c codegen/*.c)
 GENERATED = frontend/lexer frontend/grammar frontend/prelude
 COMPILER_O = $(COMPILER:%.c=$B/%.o) $(GENERATED:%=$B/%.o)
@@ -33,7 +37,7 @@ RUNTIME = $(wildcard runtime/*.c)
 UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c))
 RUNTIME_H = $(sort $(wildcard runtime/*.h))
 
-.PHONY: all demo check unit bless check-layers format-check install clean packages check-packages \
+.PHONY: all demo check unit bless bench bench-deps check-layers format-check install clean packages check-packages \
         data-fashion data-mnist data-text
 .DELETE_ON_ERROR:
 
@@ -111,6 +115,15 @@ check: $B/check-packages all $(UNIT)
 
 bless: all
 	B=$B bash tests/run.sh --bless
+
+bench: all
+	@B=$B CC="$(CC)" ONLY="$(ONLY)" THREADS="$(THREADS)" PASSES="$(PASSES)" SECONDS="$(SECONDS)" CPU="$(CPU)" \
+	    python3 tests/bench/bench.py
+
+bench-deps:
+	@sh tests/packages.sh $(BENCH_PACKAGES)
+	@mkdir -p $B/bench/peers
+	npm install --ignore-scripts --no-audit --no-fund --prefix $B/bench/peers onnxruntime-node@1.30.0
 
 check-layers:
 	@bash tests/layers.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/run.sh: all tests. One line a group, and at the end "N passed, N failed". What failed is shown above its group's
 # line. With --bless the expected outputs of the text pairs are rewritten instead. ONLY="errors unit" runs these groups
-# alone (passes loops lower errors layers format unit gen models programs).
+# alone (passes loops lower errors layers format unit gen models programs bench).
 #
 # Environment: B the build folder, CC the compiler, SANITIZE not empty where everything is built with sanitizers.
 set -u
@@ -124,6 +124,22 @@ scripts() {
     group "$1"
 }
 
+# The benchmark's nets: each compiles, without a word.
+bench_nets() {
+    local file net
+    for file in tests/bench/*.net; do
+        while read -r net; do
+            if "$NETC" -O2 --emit=c --net "$net" -o "$work/bench" "$file" >"$work/got" 2>&1 && [ ! -s "$work/got" ]; then
+                pass
+            else
+                cat "$work/got"
+                fail "$file $net"
+            fi
+        done < <(sed -n 's/^net \([a-z0-9_]*\) .*/\1/p' "$file")
+    done
+    group bench
+}
+
 layers() {
     if bash tests/layers.sh; then pass; else fail "layers"; fi
     group layers
@@ -152,5 +168,6 @@ wanted unit && units
 wanted gen && scripts gen
 wanted models && scripts models
 wanted programs && scripts programs
+wanted bench && bench_nets
 echo "$all_passed passed, $all_failed failed"
 [ "$all_failed" = 0 ]
