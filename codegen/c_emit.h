@@ -55,6 +55,10 @@ const char *c_identifier(struct emit *e, const char *text); /* unique among thos
 const char *count_text(struct emit *e, struct type t);      /* elements at n samples, a size_t expression */
 bool is_tensor(const struct var *v);                        /* shown by NET_tensors */
 
+/* How many rows `bench --kernels` shows of a graph. Those of training are its kernels, then those of the step, and then
+ * the clearing of the gradients. */
+int profile_rows(const struct emit *e, enum graph_kind kind);
+
 /* c_graph.c: kernels and calls of one graph. False after an error. */
 bool emit_graph(struct emit *e, struct graph *g);
 

@@ -68,7 +68,7 @@ static void sizes(struct emit *e, struct text *t)
 {
     text_add(t, "#define %s_BATCH %lld\n", e->upper, (long long)e->m->batch);
     text_add(t, "#ifdef NN_PROFILE\n#define %s_PROFILE_BYTES %d\n#else\n#define %s_PROFILE_BYTES 0\n#endif\n", e->upper,
-             (16 * (e->graph[GRAPH_INFER].count + e->graph[GRAPH_TRAIN].count) + 63) / 64 * 64, e->upper);
+             (16 * (profile_rows(e, GRAPH_INFER) + profile_rows(e, GRAPH_TRAIN) + 2) + 63) / 64 * 64, e->upper);
     text_add(t, "#define %s_INFER_BYTES (%lld + %s_PROFILE_BYTES)\n", e->upper, (long long)e->infer_bytes, e->upper);
     if (e->has_loss)
         text_add(t, "#define %s_TRAIN_BYTES (%lld + %s_PROFILE_BYTES)\n", e->upper, (long long)e->train_bytes,
@@ -172,8 +172,8 @@ static void internal(struct emit *e, struct text *t)
         "    char error[NN_ERROR_BYTES];\n");
     text_add(t, "    nn_tensor tensor[%d];\n", e->tensors > 0 ? e->tensors : 1);
     text_puts(t, "#ifdef NN_PROFILE\n");
-    text_add(t, "    nn_kernel_time infer_time[%d], train_time[%d];\n", e->graph[GRAPH_INFER].count + 1,
-             e->graph[GRAPH_TRAIN].count + 1);
+    text_add(t, "    nn_kernel_time infer_time[%d], train_time[%d];\n", profile_rows(e, GRAPH_INFER) + 1,
+             profile_rows(e, GRAPH_TRAIN) + 1);
     text_puts(t, "#endif\n};\n\n");
     text_add(t, "enum { %s_HEADER_BYTES = %lld + %s_PROFILE_BYTES };\n", e->upper, (long long)e->header_bytes,
              e->upper);

@@ -277,6 +277,12 @@ static void find_effects(struct emit *e, struct graph *g, enum op op, struct nod
             (*list)[i++] = n;
 }
 
+int profile_rows(const struct emit *e, enum graph_kind kind)
+{
+    int step = kind == GRAPH_TRAIN && e->has_step ? e->graph[GRAPH_APPLY].count + 1 : 0;
+    return e->graph[kind].count + step;
+}
+
 void layout_module(struct emit *e)
 {
     struct module *m = e->m;

@@ -388,7 +388,7 @@ static void graph_info(struct emit *e, struct text *t, const char *field, enum g
     if (!there)
         return;
     text_add(t, "    .%s = { %lld, %s_%s_BYTES, %lld, %d, %s_%s_kernels },\n", field, (long long)e->graph[kind].macs,
-             e->upper, kind == GRAPH_INFER ? "INFER" : "TRAIN", (long long)arena, e->graph[kind].count, e->name,
+             e->upper, kind == GRAPH_INFER ? "INFER" : "TRAIN", (long long)arena, profile_rows(e, kind), e->name,
              graph_name(kind));
 }
 

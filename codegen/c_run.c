@@ -32,11 +32,9 @@ static void unused(struct emit *e, struct text *t, bool targets)
     }
 }
 
-/* The table of a graph's kernels, for `bench --kernels`. */
-static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
+static void kernel_rows(struct text *t, const struct kernel_row *r)
 {
-    text_add(t, "\nconst nn_kernel_info %s_%s_kernels[] = {\n", e->name, graph_name(kind));
-    for (const struct kernel_row *r = e->graph[kind].rows; r; r = r->next) {
+    for (; r; r = r->next) {
         text_add(t, "    { \"%s\", ", r->name);
         text_quoted(t, r->origin);
         text_puts(t, ", ");
@@ -44,6 +42,18 @@ static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
         text_puts(t, ", ");
         text_real(t, r->bytes);
         text_puts(t, " },\n");
+    }
+}
+
+/* The table of a graph's kernels, for `bench --kernels`: see profile_rows. */
+static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
+{
+    text_add(t, "\nconst nn_kernel_info %s_%s_kernels[] = {\n", e->name, graph_name(kind));
+    kernel_rows(t, e->graph[kind].rows);
+    if (kind == GRAPH_TRAIN && e->has_step) {
+        const struct kernel_row clear = { "nn_zero", "gradients", 0, (double)e->segment[SEGMENT_GRAD], NULL };
+        kernel_rows(t, e->graph[GRAPH_APPLY].rows);
+        kernel_rows(t, &clear);
     }
     text_puts(t, "    { 0, 0, 0, 0 }\n};\n");
 }
@@ -53,6 +63,8 @@ static void run_body(struct emit *e, struct text *t, enum graph_kind kind, const
     text_add(t, "    const nn_context context = { m->progress.seed, %s, m->progress.lr };\n    (void)context;\n", step);
     if (kind == GRAPH_INFER || kind == GRAPH_TRAIN)
         text_add(t, "    NN_TIMING(m->%s_time);\n", graph_name(kind));
+    else if (kind == GRAPH_APPLY)
+        text_add(t, "    NN_TIMING(m->train_time + %d);\n", e->graph[GRAPH_TRAIN].count);
     else
         text_puts(t, "    NN_UNTIMED;\n");
     text_puts(t, text_string(&e->graph[kind].calls));
@@ -112,7 +124,8 @@ static void emit_apply(struct emit *e, struct text *t)
         "    if (!m->accumulated)\n        return nn_fail(m->error, NN_ESTATE, \"apply: nothing has been accumulated\");\n"
         "    const int n = 1;\n    (void)n;\n");
     run_body(e, t, GRAPH_APPLY, "m->progress.step");
-    text_add(t, "    nn_zero(m->grad, %lld);\n", (long long)e->segment[SEGMENT_GRAD]);
+    text_add(t, "    nn_zero(m->grad, %lld);\n    NN_TIMED(%d);\n", (long long)e->segment[SEGMENT_GRAD],
+             e->graph[GRAPH_APPLY].count);
     text_puts(
         t,
         "    m->progress.step++;\n    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    return 0;\n}\n");

@@ -103,7 +103,7 @@ typedef struct nn_port {
     const int64_t *shape;
 } nn_port;
 
-/* One kernel of a graph, for a call with the full batch. */
+/* One kernel of a graph, for a call with the full batch. In train_graph those of the optimizer's step stand behind. */
 typedef struct nn_kernel_info {
     const char *name;   /* k3_linear_relu */
     const char *origin; /* lenet.net:10 */

@@ -103,37 +103,56 @@ static void print_call(const struct bench *b)
                median, least, median > 0 ? gflop / median * 1e6 : 0, (long long)b->calls);
 }
 
-static void print_kernel(const struct bench *b, int i, const nn_kernel_time *t)
+static double mean_us(const struct bench *b)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < b->calls; i++)
+        sum += b->us[i];
+    return b->calls ? sum / (double)b->calls : 0;
+}
+
+static double kernel_us(const struct bench *b, const nn_kernel_time *t)
+{
+    return b->calls ? (double)t->nanoseconds / 1e3 / (double)b->calls : 0;
+}
+
+/* share: of the mean call, in hundredths. */
+static void print_kernel(const struct bench *b, int i, double us, double share)
 {
     const nn_kernel_info *k = &graph_of(b)->kernel[i];
-    double us = b->calls ? (double)t[i].nanoseconds / 1e3 / (double)b->calls : 0;
     double part = (double)b->n / b->model->batch, macs = k->macs * part, bytes = k->bytes * part;
     double gflops = us > 0 ? 2e-3 * macs / us : 0, rate = us > 0 ? 1e-3 * bytes / us : 0;
     if (!b->o->json) {
-        printf("%10.2f us  %14.0f macs  %12.0f bytes  %8.2f GFLOP/s  %7.2f GB/s  %s  %s\n", us, macs, bytes, gflops,
-               rate, k->name, k->origin);
+        printf("%10.2f us  %5.1f %%  %14.0f macs  %12.0f bytes  %8.2f GFLOP/s  %7.2f GB/s  %s  %s\n", us, share, macs,
+               bytes, gflops, rate, k->name, k->origin);
         return;
     }
     printf("%s{\"name\": ", i ? ", " : "");
     print_json_string(k->name);
     printf(", \"origin\": ");
     print_json_string(k->origin);
-    printf(", \"us\": %.3f, \"macs\": %.0f, \"bytes\": %.0f, \"gflops\": %.3f, \"gb_s\": %.3f}", us, macs, bytes,
-           gflops, rate);
+    printf(", \"us\": %.3f, \"share\": %.4f, \"macs\": %.0f, \"bytes\": %.0f, \"gflops\": %.3f, \"gb_s\": %.3f}", us,
+           share / 100, macs, bytes, gflops, rate);
 }
 
-/* Time is a kernel's share of a call: one that runs at every step of a scan counts with all of them. */
+/* Time is a kernel's part of the mean call: one that runs at every step of a scan counts with all of them. */
 static int print_kernels(const struct bench *b)
 {
     const nn_kernel_time *t = b->model->profile ? b->model->profile(b->m, b->o->train) : NULL;
     if (!t)
         return nn_app_fail(b->model, 1, "bench --kernels: the model's C was compiled without -DNN_PROFILE");
+    double mean = mean_us(b), all = 0, percent = mean > 0 ? 100 / mean : 0;
     if (b->o->json)
-        printf(", \"kernels\": [");
-    for (int i = 0; i < graph_of(b)->kernels; i++)
-        print_kernel(b, i, t);
+        printf(", \"mean_us\": %.3f, \"kernels\": [", mean);
+    for (int i = 0; i < graph_of(b)->kernels; i++) {
+        double us = kernel_us(b, &t[i]);
+        print_kernel(b, i, us, us * percent);
+        all += us;
+    }
     if (b->o->json)
         putchar(']');
+    else
+        printf("%10.2f us  %5.1f %%  of the mean call, %.2f us\n", all, all * percent, mean);
     return 0;
 }
 
