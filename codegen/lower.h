@@ -50,7 +50,7 @@ struct sum {
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s);
 struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes the place of the largest so far */
 
-/* contract.c, window.c, scatter.c */
+/* contract.c, scatter.c, sparse.c */
 void lower_matmul(struct lower *l);
 void lower_conv(struct lower *l);
 void lower_conv_dx(struct lower *l);
@@ -59,5 +59,7 @@ void lower_pool(struct lower *l);
 void lower_pool_dx(struct lower *l);
 void lower_scatter(struct lower *l);
 void lower_bound(struct lower *l);
+void lower_sparse_matmul(struct lower *l);
+void lower_dots(struct lower *l);
 
 #endif

@@ -37,6 +37,7 @@ eval_fn eval_reshape, eval_transpose, eval_broadcast, eval_slice, eval_reverse, 
 eval_fn eval_matmul, eval_conv, eval_conv_dx, eval_conv_dw;
 eval_fn eval_maxpool, eval_maxpool_dx, eval_avgpool, eval_avgpool_dx;
 eval_fn eval_gather, eval_scatter_add, eval_take_along, eval_put_along, eval_one_hot;
+eval_fn eval_sparse_matmul, eval_dots;
 
 /* A tensor seen from one axis: element (o, k, i) is data[(o * length + k) * inner + i]. */
 struct along {

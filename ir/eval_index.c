@@ -66,3 +66,27 @@ void eval_one_hot(struct eval *e, const struct node *n, const struct tensor *x, 
     for (int64_t i = 0; i < y[0].count; i++)
         y[0].data[i] = x[0].data[i / classes] == (double)(i % classes);
 }
+
+/* y[rows[e], j] += values[e] * x[columns[e], j] */
+void eval_sparse_matmul(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
+{
+    struct along in = along_axis(e, x[0].type, 0), out = along_axis(e, y[0].type, 0);
+
+    (void)n;
+    for (int64_t i = 0; i < x[1].count; i++)
+        for (int64_t j = 0; j < in.inner; j++)
+            y[0].data[clamp(x[2].data[i], out.length) * in.inner + j] +=
+                x[1].data[i] * x[0].data[clamp(x[3].data[i], in.length) * in.inner + j];
+}
+
+/* y[e] = sum over j of a[rows[e], j] * b[columns[e], j] */
+void eval_dots(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
+{
+    struct along a = along_axis(e, x[0].type, 0), b = along_axis(e, x[1].type, 0);
+
+    (void)n;
+    for (int64_t i = 0; i < y[0].count; i++)
+        for (int64_t j = 0; j < a.inner; j++)
+            y[0].data[i] += x[0].data[clamp(x[2].data[i], a.length) * a.inner + j] *
+                            x[1].data[clamp(x[3].data[i], b.length) * b.inner + j];
+}

@@ -353,3 +353,48 @@ bool infer_one_hot(struct inference *f)
     f->type[0].dim[f->type[0].rank++] = dim_of(classes);
     return true;
 }
+
+/* ---- sparse matrices ---- */
+
+/* Operands 2 and 3: the row and the column of each entry; gives how many. */
+static bool want_places(const struct inference *f, struct dim *entries)
+{
+    for (int i = 2; i < 4; i++)
+        if (!want_dtype(f, i, DT_I32) || !want_rank(f, i, 1, 1) || !want_fixed(f, f->x[i], 0))
+            return false;
+    *entries = f->x[2].dim[0];
+    return shape_equal(f->x[2], f->x[3]) ||
+           wrong(f, "needs a row and a column for each entry: %s and %s", shape_of(f, f->x[2]), shape_of(f, f->x[3]));
+}
+
+/* An operand whose rows are what the matrix is multiplied with. */
+static bool want_features(const struct inference *f, int operand)
+{
+    return want_dtype(f, operand, DT_REAL) && want_rank(f, operand, 2, 2) && want_fixed(f, f->x[operand], 0);
+}
+
+bool infer_sparse_matmul(struct inference *f)
+{
+    struct dim entries;
+    int64_t out = attr_int(f->n, "out");
+    if (!want_features(f, 0) || !want_dtype(f, 1, DT_REAL) || !want_rank(f, 1, 1, 1) || !want_places(f, &entries))
+        return false;
+    if (!dim_equal(f->x[1].dim[0], entries))
+        return wrong(f, "needs a value for each entry: %s, and %s rows", shape_of(f, f->x[1]), shape_of(f, f->x[2]));
+    if (out < 1 || out > INT32_MAX)
+        return wrong(f, "cannot have %lld rows", (long long)out);
+    f->type[0] = f->x[0];
+    f->type[0].dim[0] = dim_of(out);
+    return true;
+}
+
+bool infer_dots(struct inference *f)
+{
+    struct dim entries;
+    if (!want_features(f, 0) || !want_features(f, 1) || !want_places(f, &entries))
+        return false;
+    if (!dim_equal(f->x[0].dim[1], f->x[1].dim[1]))
+        return wrong(f, "needs rows of equal length: %s and %s", shape_of(f, f->x[0]), shape_of(f, f->x[1]));
+    f->type[0] = type_make(DT_REAL, 1, &entries);
+    return true;
+}

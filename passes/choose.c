@@ -8,9 +8,12 @@
  *                                        =>    %1 = relayout %0
  *                                              %y = conv %1, %w, pad = [0,0,0,0]
  *
- * conv_dw likewise; conv_dx becomes the convolution of the gradient, with stride - 1 zeros between its elements and a
- * border, with the weights turned round and their channels swapped. In inference `hoist` prepares the relayouts of
- * weights; within a scan that of a captured matrix is made before it. */
+ *     %y = sparse_matmul %x, ...               %0 = relayout %x
+ *                                        =>    %y = sparse_matmul %0, ...        where %x is a change of coordinates
+ *
+ * dots likewise, and conv_dw as conv; conv_dx becomes the convolution of the gradient, with stride - 1 zeros between its
+ * elements and a border, with the weights turned round and their channels swapped. In inference `hoist` prepares the
+ * relayouts of weights; within a scan that of a captured matrix is made before it. */
 #include "passes/shared.h"
 
 #include "ir/build.h"
@@ -109,6 +112,22 @@ static bool choose_matmul(struct node *n)
         return false;
     struct value *y = build_matmul(&at, operand(n, 0), b, attr_bool(n, "ta"), false);
     return replace(n, extra ? build_slice(&at, y, t.rank - 1, 0, columns.k, 1) : y);
+}
+
+/* Samples lie side by side where entries of a sparse matrix read them. */
+static bool choose_sparse(struct node *n, int operands)
+{
+    bool changed = false;
+
+    for (int i = 0; i < operands; i++) {
+        struct value *x = operand(n, i);
+        struct build at = build_at(n->graph, n);
+        if (!x->def || !op_is_index(x->def->op))
+            continue;
+        node_set_operand(n, i, relayout(&at, x));
+        changed = true;
+    }
+    return changed;
 }
 
 /* ---- convolutions ---- */
@@ -300,6 +319,8 @@ static bool choose_node(struct node *n)
 {
     switch (n->op) {
     case OP_matmul: return choose_matmul(n);
+    case OP_sparse_matmul: return choose_sparse(n, 1);
+    case OP_dots: return choose_sparse(n, 2);
     case OP_conv:
     case OP_conv_dw: return pad_outside(n);
     case OP_conv_dx: return choose_conv_dx(n);

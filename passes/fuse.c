@@ -29,7 +29,8 @@ static bool is_anchor(const struct node *n)
 
 static bool is_contraction(const struct node *n)
 {
-    return n->op == OP_matmul || n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw;
+    return n->op == OP_matmul || n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw ||
+           n->op == OP_sparse_matmul || n->op == OP_dots;
 }
 
 /* The one group that all readers of n's results are in, or NULL. */

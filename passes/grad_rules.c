@@ -377,3 +377,36 @@ void grad_put_along(struct grad *g)
 {
     by_index(g, OP_take_along, false);
 }
+
+/* ---- sparse matrices ---- */
+
+static struct value *sparse_product(struct grad *g, struct value *x, struct value *values, struct value *rows,
+                                    struct value *columns, struct value *like)
+{
+    struct value *operands[] = { x, values, rows, columns };
+    const struct attr out = at_int("out", like->type.dim[0].k);
+
+    return first_result(g, OP_sparse_matmul, operands, 4, &out, 1);
+}
+
+/* dx = W' dy, with rows and columns exchanged; of dW = dy x' the entries that W has. */
+void grad_sparse_matmul(struct grad *g)
+{
+    struct value **x = g->x, *pair[] = { g->dy[0], x[0], x[2], x[3] };
+
+    if (g->need[0])
+        g->dx[0] = sparse_product(g, g->dy[0], x[1], x[3], x[2], x[0]);
+    if (g->need[1])
+        g->dx[1] = first_result(g, OP_dots, pair, 4, NULL, 0);
+}
+
+/* dy holds the values of a sparse matrix: da is its product with b, db that of the transposed one with a. */
+void grad_dots(struct grad *g)
+{
+    struct value **x = g->x;
+
+    if (g->need[0])
+        g->dx[0] = sparse_product(g, x[1], g->dy[0], x[2], x[3], x[0]);
+    if (g->need[1])
+        g->dx[1] = sparse_product(g, x[0], g->dy[0], x[3], x[2], x[1]);
+}

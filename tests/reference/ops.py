@@ -245,6 +245,21 @@ def put_along(x, a):
     return torch.zeros(shape, dtype=torch.float64).scatter_add(a["axis"], x[1], x[0])
 
 
+def places(rows, columns, shape):
+    return tuple(torch.clamp(i, 0, s - 1) for i, s in zip((rows, columns), shape))
+
+
+def sparse_matmul(x, a):
+    """The dense product."""
+    w = torch.zeros((a["out"], x[0].shape[0]), dtype=torch.float64)
+    return w.index_put(places(x[2], x[3], w.shape), x[1], accumulate=True) @ x[0]
+
+
+def dots(x, a):
+    y = x[0] @ x[1].T
+    return y[places(x[2], x[3], y.shape)]
+
+
 def one_hot(x, a):
     return (x[0][..., None] == torch.arange(a["classes"])).to(torch.float64)
 
@@ -312,6 +327,7 @@ OPS = {
     "maxpool": maxpool, "maxpool_dx": maxpool_dx, "avgpool": lambda x, a: avgpool(x[0], a), "avgpool_dx": avgpool_dx,
     "gather": gather, "scatter_add": scatter_add, "put_along": put_along, "one_hot": one_hot,
     "take_along": lambda x, a: torch.take_along_dim(x[0], x[1], a["axis"]),
+    "sparse_matmul": sparse_matmul, "dots": dots,
     "learning_rate": learning_rate,
     "bias_correction": lambda x, a: torch.tensor(1 - a["beta"] ** (x[0].item() + 1), dtype=torch.float64),
     "first_step": lambda x, a: torch.tensor(float(a["first"] if x[0].item() == 0 else a["later"])),

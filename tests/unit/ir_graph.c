@@ -357,6 +357,8 @@ static const char variables[] = "graph train t (N = 64)\n"
                                 "  param  @huge : f32[1,4,1,3000000000] = constant(0.0)\n"
                                 "  param  @table : f32[7,5] = constant(0.0)\n"
                                 "  state  @s : i32[] = constant(0.0)\n"
+                                "  state  @r : i32[5] = constant(0.0)\n"
+                                "  state  @five : f32[5] = constant(0.0)\n"
                                 "  step   @step : i32[]\n"
                                 "  %b : bool[N,3] = lt %x, %x\n"
                                 "  %xt : f32[3,N] = transpose %x, perm = [1,0]\n"
@@ -484,6 +486,17 @@ static const struct refusal refusals[] = {
       "put_along needs an index of the gradient's shape [N,3], not [N]" },
     { "%y : f32[N,7] = one_hot %i, classes = 0", "one_hot needs at least one class, not 0" },
     { "%y : f32[N,3,7] = one_hot %x, classes = 7", "one_hot wants i32, not f32[N,3]: convert with i32(...)" },
+    { "%y : f32[7,3] = sparse_matmul %x, @v, @r, @r, out = 7",
+      "sparse_matmul cannot work along the batch axis 0 of [N,3]" },
+    { "%y : f32[7,N] = sparse_matmul %xt, @w, @r, @r, out = 7",
+      "sparse_matmul wants 1 dimensions, not the 2 of f32[3,4]" },
+    { "%y : f32[7,N] = sparse_matmul %xt, @v, @r, @r, out = 7",
+      "sparse_matmul needs a value for each entry: [3], and [5] rows" },
+    { "%y : f32[7,N] = sparse_matmul %xt, @v, @r, @s, out = 7",
+      "sparse_matmul wants 1 dimensions, not the 0 of i32[]" },
+    { "%y : f32[7,N] = sparse_matmul %xt, @v, @v, @v, out = 7", "sparse_matmul wants i32, not f32[3]" },
+    { "%y : f32[5] = dots @w, %xt, @r, @r", "dots needs rows of equal length: [3,4] and [3,N]" },
+    { "%y : f32[7,N] = sparse_matmul %xt, @five, @r, @r, out = 0", "sparse_matmul cannot have 0 rows" },
     { "bound %x, low = 0, high = 3", "bound checks indices, not f32[N,3]" },
     { "bound %i, low = 4, high = 3", "bound needs low <= high, not 4 and 3" },
     /* scalars and effects */

@@ -103,6 +103,14 @@ static const struct gradient_case cases[] = {
       "f64[3,2]" },
     { "put_along", A34 "  frozen @i : i32[3,4] = constant(0.0)\n",
       "  %y : f64[3,5] = put_along @a, @i, axis = 1, size = 5\n", "f64[3,5]" },
+    { "sparse_matmul",
+      "  param @a : f64[3,4] = constant(0.0)\n  param @b : f64[7] = constant(0.0)\n"
+      "  frozen @i : i32[7] = constant(0.0)\n  frozen @j : i32[7] = constant(0.0)\n",
+      "  %y : f64[5,4] = sparse_matmul @a, @b, @i, @j, out = 5\n", "f64[5,4]" },
+    { "dots",
+      "  param @a : f64[3,4] = constant(0.0)\n  param @b : f64[5,4] = constant(0.0)\n"
+      "  frozen @i : i32[7] = constant(0.0)\n  frozen @j : i32[7] = constant(0.0)\n",
+      "  %y : f64[7] = dots @a, @b, @i, @j\n", "f64[7]" },
     { "stopped", A34,
       "  %s : f64[3,4] = stop_gradient @a\n  %t : f64[3,4] = sub @a, %s\n"
       "  %y : f64[3,4] = exp %t\n",
