@@ -65,6 +65,13 @@ bool emit_graph(struct emit *e, struct graph *g);
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */
 void argument_names(struct emit *e, struct text *t, bool targets, bool outputs);
+bool has_evolve(const struct emit *e); /* c_sparse.c: parts of NET.c, nothing where the net has no sparse matrix */
+int64_t sparse_scratch(const struct emit *e);
+const char *sparse_check(struct emit *e);
+void emit_sparse_start(struct emit *e, struct text *t);
+void emit_sparse_places(struct emit *e, struct text *t);
+void emit_sparse_table(struct emit *e, struct text *t);
+void emit_evolve(struct emit *e, struct text *t);
 void emit_header(struct emit *e, struct text *t);
 void emit_model(struct emit *e, struct text *t);
 void emit_infer(struct emit *e, struct text *t);

@@ -135,6 +135,14 @@ static void declare_files(struct emit *e, struct text *t)
         text_add(
             t, "void %s_set_lr(%s *m, double lr);                      /* from now on; negative: the model's own */\n",
             s, s);
+    if (has_evolve(e))
+        text_add(
+            t,
+            "/* For the end of an epoch: rewires the sparse layers. Of each, the fraction zeta of the smallest positive and\n"
+            " * of the largest negative weights goes, and as many grow at random in free places, as new ones start and\n"
+            " * with the optimizer's state 0. Not between accumulate and apply (NN_ESTATE). */\n"
+            "int %s_evolve(%s *m);\n",
+            s, s);
     text_add(t, "const nn_tensor *%s_tensors(%s *m, size_t *count);     /* every parameter and state */\n", s, s);
     text_add(t, "void %s_changed(%s *m);                                /* after writing parameters through it */\n", s,
              s);
@@ -160,8 +168,8 @@ static void internal(struct emit *e, struct text *t)
     const char *s = e->name;
     text_add(
         t,
-        "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n#include <nn_core.h>\n#include <nn_schedule.h>\n\nstruct %s {\n",
-        e->upper, s);
+        "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n#include <nn_core.h>\n#include <nn_schedule.h>\n%s\nstruct %s {\n",
+        e->upper, e->m->sparse ? "#include <nn_sparse.h>\n" : "", s);
     text_puts(
         t,
         "    unsigned char *param, *state, *prepared, *grad, *optimizer, *arena;   /* NULL: not in this instance */\n"

@@ -260,6 +260,8 @@ static void measure(struct emit *e)
     e->infer_arena = larger(arena_of(e, GRAPH_INFER), arena_of(e, GRAPH_PREPARE));
     e->train_arena = larger(larger(arena_of(e, GRAPH_TRAIN), arena_of(e, GRAPH_APPLY)),
                             larger(arena_of(e, GRAPH_EVAL), e->infer_arena));
+    if (e->has_loss)
+        e->train_arena = larger(e->train_arena, aligned(sparse_scratch(e)));
     e->infer_bytes = e->header_bytes + kept + e->infer_arena;
     e->train_bytes = e->header_bytes + kept + e->segment[SEGMENT_GRAD] + e->segment[SEGMENT_OPTIMIZER] + e->train_arena;
 }

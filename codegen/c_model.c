@@ -88,7 +88,8 @@ static void tensor_table(struct emit *e, struct text *t)
 /* How each starts; the stream is the variable's number, kept apart from those of random operations. */
 static void init_table(struct emit *e, struct text *t)
 {
-    static const char *const rule[] = { "NN_INIT_CONSTANT", "NN_INIT_UNIFORM", "NN_INIT_NORMAL" };
+    static const char *const rule[] = { "NN_INIT_CONSTANT", "NN_INIT_UNIFORM", "NN_INIT_NORMAL",
+                                        "NN_INIT_CONSTANT" /* places: sparse_matrices */ };
     text_puts(t, "\nstatic const nn_init inits[] = {\n");
     for (int i = 0; i < e->m->vars; i++) {
         const struct var *v = e->m->var[i];
@@ -106,6 +107,7 @@ static void init_table(struct emit *e, struct text *t)
 
 static void fill_tensors(struct emit *e, struct text *t)
 {
+    emit_sparse_start(e, t);
     text_add(
         t,
         "\n/* The instance's tensors, and their first values. */\nstatic void start_tensors(%s *m, uint64_t seed)\n{\n",
@@ -119,8 +121,10 @@ static void fill_tensors(struct emit *e, struct text *t)
         "                                    tensor_rows[i].rank, tensor_rows[i].shape, at, grad };\n"
         "        if (tensor_rows[i].dtype == %s)\n"
         "            nn_initialise((nn_real *)(void *)at, &inits[i], seed);\n"
-        "    }\n}\n",
+        "    }\n",
         e->tensors, nn_dtype(e, DT_REAL));
+    emit_sparse_places(e, t);
+    text_puts(t, "}\n");
 }
 
 static void segment_lines(struct emit *e, struct text *t)
@@ -282,27 +286,28 @@ static void checkpoint_files(struct emit *e, struct text *t)
     text_add(
         t,
         "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-        "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n%s"
+        "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n%s%s"
         "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, %s, &m->progress, m->error, NN_ERROR_BYTES);\n"
         "    if (code)\n        return code;\n"
         "    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    nn_zero(m->grad, %lld);\n    return 0;\n}\n",
-        s, s, made, e->tensors, given, (long long)e->segment[SEGMENT_GRAD]);
+        s, s, sparse_check(e), made, e->tensors, given, (long long)e->segment[SEGMENT_GRAD]);
 }
 
 static void files(struct emit *e, struct text *t)
 {
     const char *s = e->name;
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
+    emit_sparse_table(e, t);
     text_add(t,
              "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
              "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
              "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n",
              s, s, s, e->tensors);
     text_add(t,
-             "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+             "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n%s"
              "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
              "    if (!code)\n        m->stale = 1;\n    return code;\n}\n",
-             s, s, e->tensors);
+             s, s, sparse_check(e), e->tensors);
     if (e->has_loss)
         checkpoint_files(e, t);
 }
@@ -382,6 +387,8 @@ static void generic_rest(struct emit *e, struct text *t)
             "\nstatic void *generic_gradients(void *m, size_t *count)\n{\n    return %s_gradients((%s *)m, count);\n}\n",
             s, s);
     }
+    if (has_evolve(e))
+        text_add(t, "\nstatic int generic_evolve(void *m)\n{\n    return %s_evolve((%s *)m);\n}\n", s, s);
     if (e->has_step) {
         text_add(t, "\nstatic int generic_apply(void *m)\n{\n    return %s_apply((%s *)m);\n}\n", s, s);
         text_add(t, "\nstatic void generic_set_lr(void *m, double lr)\n{\n    %s_set_lr((%s *)m, lr);\n}\n", s, s);
@@ -427,6 +434,8 @@ static void model_table(struct emit *e, struct text *t, int inputs, int targets)
             t,
             "    .accumulate = generic_accumulate,\n    .eval = generic_eval,\n    .checkpoint = generic_checkpoint,\n"
             "    .resume = generic_resume,\n    .gradients = generic_gradients,\n");
+    if (has_evolve(e))
+        text_puts(t, "    .evolve = generic_evolve,\n");
     if (e->has_step)
         text_puts(
             t, "    .train_step = generic_train_step,\n    .apply = generic_apply,\n    .set_lr = generic_set_lr,\n");
@@ -443,6 +452,7 @@ void emit_model(struct emit *e, struct text *t)
     life(e, t);
     prepare(e, t);
     accessors(e, t);
+    emit_evolve(e, t);
     files(e, t);
     int inputs = ports(e, t, ROLE_INPUT, "input"), targets = ports(e, t, ROLE_TARGET, "target");
     output_ports(e, t);

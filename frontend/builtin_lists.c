@@ -1,5 +1,6 @@
 /* frontend/builtin_lists.c: functions of the library over compile-time values: lists of sizes and axes, paddings,
  * conditions with their messages. */
+#include <math.h>
 #include <string.h>
 
 #include "frontend/builtin.h"
@@ -206,4 +207,22 @@ struct val builtin_first(struct elab *e, struct builtin_args *g)
 {
     (void)e;
     return g->more[0];
+}
+
+/* How many entries a layer has: p * in * out with p = epsilon * (in + out) / (in * out), at most 1 (Mocanu et al. 2018). */
+struct val builtin_erdos_renyi(struct elab *e, struct builtin_args *g)
+{
+    int64_t in, out;
+    double epsilon;
+    if (!arg_int(e, g, 0, &in) || !arg_int(e, g, 1, &out) || !arg_real(e, g, 2, &epsilon))
+        return v_poison();
+    if (out < 1 || out > INT32_MAX || in > INT32_MAX) {
+        error_at(e, e->at, "sparse_linear from %lld to %lld features: there are 1 to 2147483647", (long long)in,
+                 (long long)out);
+        e->returned = true; /* as in require */
+        e->result = v_poison();
+        return v_poison();
+    }
+    double most = (double)in * (double)out, count = round(epsilon * ((double)in + (double)out));
+    return v_int((int64_t)(count < 1 ? 1 : count > most ? most : count));
 }

@@ -654,3 +654,40 @@ struct val builtin_pool(struct elab *e, struct builtin_args *g)
     bool most = g->f->name[0] == 'm';
     return made(build_node(&b, most ? OP_maxpool : OP_avgpool, &x, 1, attrs, most ? 3 : 4));
 }
+
+/* ---- sparse matrices ---- */
+
+static void keep_sparse(struct elab *e, const struct sparse *s)
+{
+    for (const struct sparse *known = e->m->sparse; known; known = known->next)
+        if (known->values == s->values)
+            return;
+    module_add_sparse(e->m, s);
+}
+
+/* W x of samples side by side; what W's entries are is said once, where the layer is met first. */
+struct val builtin_sparse_product(struct elab *e, struct builtin_args *g)
+{
+    struct value *x[4];
+    struct sparse s = { .at = e->at };
+    for (int i = 0; i < 4; i++)
+        if (!(x[i] = arg_tensor(e, g, i, i < 2 ? DT_REAL : DT_I32)))
+            return v_poison();
+    if (!arg_int(e, g, 4, &s.out) || !arg_real(e, g, 5, &s.zeta))
+        return v_poison();
+    s.values = x[1]->var;
+    s.rows = x[2]->var;
+    s.columns = x[3]->var;
+    if (!s.values || !s.rows || !s.columns || s.rows->init.rule != INIT_PLACES || s.columns->init.rule != INIT_PLACES) {
+        error_at(e, e->at, "sparse_product belongs to layer sparse_linear: its entries are a parameter and two states");
+        return v_poison();
+    }
+    struct build b = builder(e);
+    struct attr out = at_int("out", s.out);
+    struct val y = made(build_node(&b, OP_sparse_matmul, x, 4, &out, 1));
+    if (y.kind == V_POISON)
+        return y;
+    s.in = x[0]->type.dim[0].k;
+    keep_sparse(e, &s);
+    return y;
+}

@@ -31,6 +31,12 @@ static bool gain_of(const char *nonlinearity, double slope, double *gain)
 static const char *const rules[] = { "zeros",          "ones",          "constant",        "uniform",       "normal",
                                      "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal" };
 
+/* Those of the library alone: the places of a sparse matrix. */
+static bool is_library_rule(const struct elab *e, const char *word)
+{
+    return e->in_library && !strcmp(word, "places");
+}
+
 static bool is_rule(const char *word)
 {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -177,7 +183,7 @@ struct val eval_init(struct elab *e, const struct ast *x)
         const struct val *v = x->kind == A_NAME ? look_up(e, f->text, false) : NULL;
         if (v && (v->kind == V_INIT || (v->kind == V_POISON && !is_rule(f->text))))
             return *v;
-        if (is_rule(f->text))
+        if (is_rule(f->text) || is_library_rule(e, f->text))
             return make_init(e, x, f->text);
         const char *near = diag_nearest(f->text, rules, sizeof rules / sizeof *rules);
         error_hint(e, place_of(e, f), NULL, f->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
@@ -217,6 +223,7 @@ bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, stru
     if (!fanned) {
         *out = (struct init){ *s->rule == 'u'   ? INIT_UNIFORM
                               : *s->rule == 'n' ? INIT_NORMAL
+                              : *s->rule == 'p' ? INIT_PLACES
                                                 : INIT_CONSTANT,
                               s->a, s->b };
         return true;

@@ -157,7 +157,8 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
         error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
         return;
     }
-    if (t.dtype != DT_REAL) {
+    bool places = e->in_library && role == ROLE_STATE && t.dtype == DT_I32;
+    if (t.dtype != DT_REAL && !places) {
         error_at(e, place_of(e, s), "'%s' must be f32", s->text);
         return;
     }

@@ -176,6 +176,37 @@ double element_random(enum op op, const struct attr *attr, int attrs, bool f64, 
     }
 }
 
+/* The finalizer of MurmurHash3 (Appleby). */
+static uint32_t scramble(uint32_t h)
+{
+    h = (h ^ h >> 16) * 0x85EBCA6Bu;
+    h = (h ^ h >> 13) * 0xC2B2AE35u;
+    return h ^ h >> 16;
+}
+
+/* A Feistel network over the least even number of bits; what falls outside goes through again (Black and Rogaway: Ciphers
+ * with arbitrary finite domains; CT-RSA 2002). */
+uint64_t element_permuted(uint64_t size, uint64_t seed, uint64_t step, uint32_t stream, uint64_t i)
+{
+    uint32_t key[8] = { 0, 0, (uint32_t)step, stream, 1, 0, (uint32_t)step, stream };
+    int half = 0;
+
+    philox(key, (uint32_t)seed, (uint32_t)(seed >> 32));
+    philox(key + 4, (uint32_t)seed, (uint32_t)(seed >> 32));
+    while ((uint64_t)1 << 2 * half < size)
+        half++;
+    do {
+        uint32_t left = (uint32_t)(i >> half), right = (uint32_t)(i & (((uint64_t)1 << half) - 1));
+        for (int round = 0; round < 8; round++) {
+            uint32_t next = left ^ (scramble(right + key[round]) & (uint32_t)(((uint64_t)1 << half) - 1));
+            left = right;
+            right = next;
+        }
+        i = (uint64_t)left << half | right;
+    } while (i >= size);
+    return i;
+}
+
 /* --- scalars of the step ------------------------------------------------------------------------------------------ */
 
 static double learning_rate(const struct attr *attr, int attrs, double t)

@@ -15,6 +15,9 @@ double element_fold(enum op op, const double *x); /* 16 of them, in nn_vec.h's t
 double element_random(enum op op, const struct attr *attr, int attrs, bool f64, uint64_t seed, uint64_t step,
                       uint64_t element);
 
+/* Element i of a permutation of 0..size - 1 drawn at random (nn_sparse.h). */
+uint64_t element_permuted(uint64_t size, uint64_t seed, uint64_t step, uint32_t stream, uint64_t i);
+
 /* learning_rate, bias_correction, first_step after `step` steps (nn_schedule.h). lr_override: negative for none. */
 double element_hyper(enum op op, const struct attr *attr, int attrs, int64_t step, double lr_override);
 

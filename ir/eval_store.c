@@ -5,6 +5,7 @@
  * of the variables that it spans, padding included. */
 #include "ir/eval.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/build.h"
@@ -129,10 +130,35 @@ static void initialise(const struct store *s, const struct var *v)
         at_int("stream", INIT_STREAM + v->index),
     };
 
+    if (v->init.rule == INIT_PLACES)
+        return;
     for (int64_t i = 0; i < t->count; i++)
         t->data[i] = v->init.rule == INIT_CONSTANT ? v->init.a
                                                    : element_random(uniform ? OP_uniform : OP_normal, attrs, 3,
                                                                     s->module->f64, s->seed, 0, (uint64_t)i);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Different places, in order: the first images of a permutation of all. */
+static void draw_places(const struct store *s, const struct sparse *m)
+{
+    struct tensor *rows = &s->var[m->rows->index], *columns = &s->var[m->columns->index];
+    uint64_t *at = NEW_ARRAY(s->arena, rows->count + 1, uint64_t), in = (uint64_t)m->in;
+
+    for (int64_t i = 0; i < rows->count; i++)
+        at[i] =
+            element_permuted((uint64_t)m->out * in, s->seed, 0, (uint32_t)(INIT_STREAM + m->rows->index), (uint64_t)i);
+    qsort(at, (size_t)rows->count, sizeof *at, ascending);
+    for (int64_t i = 0; i < rows->count; i++) {
+        rows->data[i] = (double)(at[i] / in);
+        columns->data[i] = (double)(at[i] % in);
+    }
 }
 
 struct store *store_new(struct arena *a, struct module *m, int64_t n, uint64_t seed)
@@ -152,5 +178,7 @@ struct store *store_new(struct arena *a, struct module *m, int64_t n, uint64_t s
         else if (is_parameter(m->var[i]) || m->var[i]->role == ROLE_STATE)
             initialise(s, m->var[i]);
     }
+    for (const struct sparse *sparse = m->sparse; sparse; sparse = sparse->next)
+        draw_places(s, sparse);
     return s;
 }

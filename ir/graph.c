@@ -22,6 +22,16 @@ struct module *module_new(struct arena *a, struct names *names, struct diag *d, 
     return m;
 }
 
+void module_add_sparse(struct module *m, const struct sparse *s)
+{
+    struct sparse **at = &m->sparse;
+
+    while (*at)
+        at = &(*at)->next;
+    *at = arena_copy(m->arena, s, sizeof *s);
+    (*at)->next = NULL;
+}
+
 /* The variable's place in the table, or the free one where it belongs. Interned names are told apart by address; the
  * order of the table shows nowhere. */
 static struct var **var_slot(const struct module *m, const char *interned)

@@ -94,8 +94,9 @@ enum role {
     ROLE_RANGE      /* neighbouring variables seen as one flat tensor: from `of` to `last` */
 };
 
-/* How a variable starts: every element `a` (constant), or drawn from uniform(a, b) or normal(a, b). */
-enum init_rule { INIT_CONSTANT, INIT_UNIFORM, INIT_NORMAL };
+/* How a variable starts: every element `a` (constant), or drawn from uniform(a, b) or normal(a, b); the rows and the
+ * columns of a sparse matrix: places drawn for both at once. */
+enum init_rule { INIT_CONSTANT, INIT_UNIFORM, INIT_NORMAL, INIT_PLACES };
 
 struct init {
     enum init_rule rule;
@@ -141,6 +142,17 @@ struct optimizer {
     struct optimizer *next;
 };
 
+/* A sparse matrix of out x in whose entries are variables: entry e is values[e] in row rows[e] and column columns[e].
+ * Places ascend, by row and then by column, and no two are alike. At first they are drawn at random; NET_evolve moves the
+ * fraction zeta of them. */
+struct sparse {
+    struct var *values, *rows, *columns;
+    int64_t out, in;
+    double zeta;
+    struct place at;
+    struct sparse *next;
+};
+
 /* Which graphs a module has. accumulate: forward, loss, backward, gradients added, states updated (the train graph);
  * apply: the optimizer's step. A graph that a model does not have is NULL. */
 enum graph_kind {
@@ -183,6 +195,7 @@ struct module {
     struct var **table; /* of module_find, by name; kept by graph.c */
     size_t table_size;
     struct optimizer *optimizer; /* in order; NULL: none */
+    struct sparse *sparse;       /* in order; NULL: none */
     struct graph *graph[GRAPH_KINDS];
     int streams;         /* random streams handed out so far */
     const char *speaker; /* whom messages name: a function or layer of the language, "" for none of them, and operations
@@ -191,6 +204,7 @@ struct module {
 
 struct module *module_new(struct arena *a, struct names *names, struct diag *d, const char *name, int64_t batch);
 struct var *module_var(struct module *m, const char *name, enum role role, struct type type); /* adds; NULL if taken */
+void module_add_sparse(struct module *m, const struct sparse *s);                             /* a copy, at the end */
 struct var *module_find(const struct module *m, const char *name);
 const char *graph_name(enum graph_kind kind); /* "train", "apply", "eval", "infer", "prepare" */
 const char *role_name(enum role role);        /* "input", "target", "param", "frozen", "state", ... */

@@ -29,7 +29,7 @@ bool want_axis(const struct inference *f, int64_t axis, int rank);
 bool want_fixed(const struct inference *f, struct type t, int64_t axis); /* that axis is no multiple of N */
 
 infer_rule infer_matmul, infer_conv, infer_conv_dx, infer_conv_dw, infer_maxpool, infer_maxpool_dx, infer_avgpool,
-    infer_avgpool_dx, infer_gather, infer_scatter_add, infer_take_along, infer_put_along, infer_one_hot, infer_sparse_matmul, infer_dots, infer_scan,
-    infer_bodied;
+    infer_avgpool_dx, infer_gather, infer_scatter_add, infer_take_along, infer_put_along, infer_one_hot,
+    infer_sparse_matmul, infer_dots, infer_scan, infer_bodied;
 
 #endif

@@ -144,6 +144,8 @@ static bool parse_line(struct parser *p, struct scope *s)
         return parse_var(p, (enum role)role, s);
     if (reader_is(&p->r, "optimizer") && s->graph->kind != GRAPH_BODY)
         return parse_optimizer(p);
+    if (reader_is(&p->r, "sparse") && s->graph->kind != GRAPH_BODY)
+        return parse_sparse(p);
     return parse_operation(p, s);
 }
 

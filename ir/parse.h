@@ -39,6 +39,7 @@ bool parse_offset(struct parser *p, int64_t *offset); /* " at 4096", where memor
 
 bool parse_var(struct parser *p, enum role role, struct scope *s);
 bool parse_optimizer(struct parser *p);
+bool parse_sparse(struct parser *p);
 bool parse_operation(struct parser *p, struct scope *s);
 
 /* Lines of a graph or body, up to something that is none of its own. False when errors are too many to go on. */

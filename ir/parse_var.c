@@ -1,4 +1,4 @@
-/* ir/parse_var.c: variables and optimizers of a dump. */
+/* ir/parse_var.c: variables, optimizers and sparse matrices of a dump. */
 #include "ir/parse.h"
 
 #include <string.h>
@@ -7,17 +7,19 @@
 
 static bool parse_init(struct parser *p, struct init *i)
 {
-    static const char *const rules[] = { "constant", "uniform", "normal" };
+    static const char *const rules[] = { "constant", "uniform", "normal", "places" };
     int rule = -1;
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < 4; k++)
         if (reader_is(&p->r, rules[k]))
             rule = k;
     if (rule < 0) {
-        reader_expected(&p->r, "constant, uniform or normal");
+        reader_expected(&p->r, "constant, uniform, normal or places");
         return false;
     }
     i->rule = (enum init_rule)rule;
     reader_next(&p->r);
+    if (i->rule == INIT_PLACES)
+        return true;
     if (!reader_expect(&p->r, "(") || !reader_real(&p->r, &i->a))
         return false;
     if (i->rule != INIT_CONSTANT && (!reader_expect(&p->r, ",") || !reader_real(&p->r, &i->b)))
@@ -186,5 +188,26 @@ bool parse_optimizer(struct parser *p)
     while (*at)
         at = &(*at)->next;
     *at = o;
+    return true;
+}
+
+/* ---- sparse matrices ---- */
+
+/* sparse @values, @rows, @columns, out = 4, in = 3, zeta = 0.3 */
+bool parse_sparse(struct parser *p)
+{
+    struct sparse s = { .at = p->r.token.at };
+    reader_next(&p->r);
+    if (!(s.values = parse_var_name(p)) || !reader_expect(&p->r, ",") || !(s.rows = parse_var_name(p)) ||
+        !reader_expect(&p->r, ",") || !(s.columns = parse_var_name(p)))
+        return false;
+    if (!reader_expect(&p->r, ",") || !reader_expect(&p->r, "out") || !reader_expect(&p->r, "=") ||
+        !reader_int(&p->r, &s.out) || !reader_expect(&p->r, ",") || !reader_expect(&p->r, "in") ||
+        !reader_expect(&p->r, "=") || !reader_int(&p->r, &s.in))
+        return false;
+    if (!reader_expect(&p->r, ",") || !reader_expect(&p->r, "zeta") || !reader_expect(&p->r, "=") ||
+        !reader_real(&p->r, &s.zeta))
+        return false;
+    module_add_sparse(p->m, &s);
     return true;
 }

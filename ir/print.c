@@ -285,6 +285,10 @@ static void print_nodes(struct printer *p, const struct graph *g)
 static void print_init(struct text *t, const struct init *i)
 {
     static const char *const rule[] = { "constant", "uniform", "normal" };
+    if (i->rule == INIT_PLACES) {
+        text_puts(t, " = places");
+        return;
+    }
     text_add(t, " = %s(", rule[i->rule]);
     text_real(t, i->a);
     if (i->rule != INIT_CONSTANT) {
@@ -348,6 +352,19 @@ static void print_optimizer(struct text *t, const struct optimizer *o)
     text_putc(t, '\n');
 }
 
+static void print_sparse(struct text *t, const struct sparse *s)
+{
+    const struct var *const var[] = { s->values, s->rows, s->columns };
+    text_puts(t, "  sparse ");
+    for (int i = 0; i < 3; i++) {
+        text_puts(t, i ? ", " : "");
+        print_sigil(t, '@', var[i]->name);
+    }
+    text_add(t, ", out = %lld, in = %lld", (long long)s->out, (long long)s->in);
+    print_named(t, "zeta", s->zeta, false);
+    text_putc(t, '\n');
+}
+
 /* A range needs the variables it spans, and a gradient or optimizer state its parameter: they are declared with it. */
 static void mark(struct var *v, bool *used)
 {
@@ -372,6 +389,8 @@ static void print_variables(struct printer *p, const struct graph *g, bool all)
         }
     for (const struct optimizer *o = p->m->optimizer; o && all; o = o->next)
         print_optimizer(p->t, o);
+    for (const struct sparse *s = p->m->sparse; s && all; s = s->next)
+        print_sparse(p->t, s);
 }
 
 static void print_head(struct text *t, const struct graph *g)

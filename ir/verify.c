@@ -279,6 +279,39 @@ static void check_variable(struct verifier *v, const struct var *x)
         complain(v, x->at, "gradient '%s' is not of its parameter's type", x->name);
 }
 
+static bool is_places(const struct var *x)
+{
+    return x->role == ROLE_STATE && x->init.rule == INIT_PLACES && x->type.dtype == DT_I32 && x->type.rank == 1;
+}
+
+static void check_sparse(struct verifier *v, const struct sparse *s)
+{
+    bool parameter = s->values->role == ROLE_PARAM || s->values->role == ROLE_FROZEN;
+
+    if (!parameter || s->values->type.dtype != DT_REAL || s->values->type.rank != 1 || !is_places(s->rows) ||
+        !is_places(s->columns) || s->rows == s->columns || !shape_equal(s->values->type, s->rows->type) ||
+        !shape_equal(s->values->type, s->columns->type))
+        complain(v, s->at, "sparse: '%s', '%s' and '%s' are no parameter and two states of places, all of one length",
+                 s->values->name, s->rows->name, s->columns->name);
+    else if (s->out < 1 || s->in < 1 || s->out > INT32_MAX || s->in > INT32_MAX ||
+             s->values->type.dim[0].k > s->out * s->in)
+        complain(v, s->at, "sparse: %lld entries do not fit into %lld x %lld", (long long)s->values->type.dim[0].k,
+                 (long long)s->out, (long long)s->in);
+    else if (!(s->zeta >= 0 && s->zeta <= 1))
+        complain(v, s->at, "sparse: zeta is a fraction, not %g", s->zeta);
+}
+
+/* Places are those of one matrix. */
+static void check_places(struct verifier *v, const struct var *x)
+{
+    int matrices = 0;
+
+    for (const struct sparse *s = v->m->sparse; s; s = s->next)
+        matrices += (s->rows == x) + (s->columns == x);
+    if (x->init.rule == INIT_PLACES && matrices != 1)
+        complain(v, x->at, "the places '%s' are those of %d sparse matrices, not of one", x->name, matrices);
+}
+
 bool verify_module(struct module *m)
 {
     struct verifier v = { .m = m };
@@ -287,7 +320,10 @@ bool verify_module(struct module *m)
         if (m->var[i]->index != i)
             complain(&v, m->var[i]->at, "variable '%s' is out of place", m->var[i]->name);
         check_variable(&v, m->var[i]);
+        check_places(&v, m->var[i]);
     }
+    for (const struct sparse *s = m->sparse; s; s = s->next)
+        check_sparse(&v, s);
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (m->graph[k])
             check_graph(&v, m->graph[k], 0);

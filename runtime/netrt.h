@@ -73,6 +73,16 @@ int nn_tensors_save(const char *path, const nn_tensor *t, size_t count, const ch
  * error the tensors are as they were. */
 int nn_tensors_load(const char *path, const nn_tensor *t, size_t count, char *error, size_t error_size);
 
+/* Two tensors, by their numbers, that hold the rows and the columns of a sparse matrix of out x in. */
+typedef struct nn_places {
+    int rows, columns;
+    int64_t out, in;
+} nn_places;
+
+/* Whether the places in a file are those of matrices: within them, ascending by row and then by column, no two alike. */
+int nn_places_check(const char *path, const nn_tensor *t, const nn_places *places, size_t count, char *error,
+                    size_t error_size);
+
 /* What a checkpoint holds beside tensors: training goes on bit for bit from these. */
 typedef struct nn_progress {
     uint64_t seed;   /* of the random stream */

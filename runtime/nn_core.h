@@ -108,18 +108,21 @@ typedef struct nn_init {
     uint32_t stream;
 } nn_init;
 
+NN_INLINE nn_real nn_initial_value(const nn_init *init, uint64_t seed, uint64_t step, int64_t i)
+{
+    const nn_real a = (nn_real)init->a, b = (nn_real)init->b;
+    if (init->rule == NN_INIT_UNIFORM)
+        return a + (b - a) * nn_uniform01(seed, step, init->stream, (uint64_t)i);
+    if (init->rule == NN_INIT_NORMAL)
+        return a + b * nn_normal(seed, step, init->stream, (uint64_t)i);
+    return a;
+}
+
 /* Gives the tensor its first values: a pure function of the seed. */
 NN_INLINE void nn_initialise(nn_real *to, const nn_init *init, uint64_t seed)
 {
-    const nn_real a = (nn_real)init->a, b = (nn_real)init->b;
-    for (int64_t i = 0; i < init->count; i++) {
-        if (init->rule == NN_INIT_UNIFORM)
-            to[i] = a + (b - a) * nn_uniform01(seed, 0, init->stream, (uint64_t)i);
-        else if (init->rule == NN_INIT_NORMAL)
-            to[i] = a + b * nn_normal(seed, 0, init->stream, (uint64_t)i);
-        else
-            to[i] = a;
-    }
+    for (int64_t i = 0; i < init->count; i++)
+        to[i] = nn_initial_value(init, seed, 0, i);
 }
 
 /* Time per kernel: NN_TIMING opens a graph's function (NN_UNTIMED one that is not timed), NN_TIMED(i) stands behind

@@ -489,3 +489,48 @@ int nn_tensors_load(const char *path, const nn_tensor *t, size_t count, char *er
     nn_st_close(&f);
     return status;
 }
+
+static int check_matrix(const struct nn_st_file *f, const nn_tensor *rows, const nn_tensor *columns, const nn_places *p,
+                        const struct nn_message *m)
+{
+    const struct nn_st_entry *r = nn_st_find(f, rows->name), *c = nn_st_find(f, columns->name);
+    int64_t count = element_count(rows), row_before = -1, column_before = -1;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t row = integer_at(r, f->payload + r->begin + (size_t)i * types[r->type].size);
+        int64_t column = integer_at(c, f->payload + c->begin + (size_t)i * types[c->type].size);
+        if (row < 0 || row >= p->out || column < 0 || column >= p->in)
+            return nn_report(m, NN_EMISMATCH,
+                             "%s: '%s' and '%s', element %lld: row %lld, column %lld, outside a matrix of %lld x %lld",
+                             f->path, rows->name, columns->name, (long long)i, (long long)row, (long long)column,
+                             (long long)p->out, (long long)p->in);
+        if (row < row_before || (row == row_before && column <= column_before))
+            return nn_report(m, NN_EMISMATCH,
+                             "%s: '%s' and '%s', element %lld: places ascend by row and then by column, no two alike",
+                             f->path, rows->name, columns->name, (long long)i);
+        row_before = row;
+        column_before = column;
+    }
+    return 0;
+}
+
+int nn_places_check(const char *path, const nn_tensor *t, const nn_places *places, size_t count, char *error,
+                    size_t error_size)
+{
+    struct nn_message m = { error, error_size };
+    struct nn_st_file f;
+    if (error && error_size)
+        *error = 0;
+    if (!path || ((!t || !places) && count))
+        return nn_report(&m, NN_ENULL, "a null pointer where a path or tensors are needed");
+    int status = nn_st_open(&f, path, &m);
+    if (status)
+        return status;
+    for (size_t i = 0; i < count && !status; i++) {
+        const nn_tensor *rows = &t[places[i].rows], *columns = &t[places[i].columns];
+        status = nn_st_check(&f, rows, 1, 0, &m);
+        status = status ? status : nn_st_check(&f, columns, 1, 0, &m);
+        status = status ? status : check_matrix(&f, rows, columns, &places[i], &m);
+    }
+    nn_st_close(&f);
+    return status;
+}
