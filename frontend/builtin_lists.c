@@ -209,20 +209,33 @@ struct val builtin_first(struct elab *e, struct builtin_args *g)
     return g->more[0];
 }
 
+/* As require: the rest of the layer would only complain of the same. */
+static struct val refused(struct elab *e)
+{
+    e->returned = true;
+    e->result = v_poison();
+    return v_poison();
+}
+
+static bool is_feature_count(struct elab *e, const struct val *v, const char *what)
+{
+    if (v->kind == V_INT && v->i >= 1 && v->i <= INT32_MAX)
+        return true;
+    if (v->kind == V_INT)
+        error_at(e, e->at, "sparse_linear: %s is 1 to 2147483647, not %lld", what, (long long)v->i);
+    else if (v->kind != V_POISON)
+        error_at(e, e->at, "sparse_linear: %s is an integer, not %s", what, describe(e, v));
+    return false;
+}
+
 /* How many entries a layer has: p * in * out with p = epsilon * (in + out) / (in * out), at most 1 (Mocanu et al. 2018). */
 struct val builtin_erdos_renyi(struct elab *e, struct builtin_args *g)
 {
-    int64_t in, out;
     double epsilon;
-    if (!arg_int(e, g, 0, &in) || !arg_int(e, g, 1, &out) || !arg_real(e, g, 2, &epsilon))
-        return v_poison();
-    if (out < 1 || out > INT32_MAX || in > INT32_MAX) {
-        error_at(e, e->at, "sparse_linear from %lld to %lld features: there are 1 to 2147483647", (long long)in,
-                 (long long)out);
-        e->returned = true; /* as in require */
-        e->result = v_poison();
-        return v_poison();
-    }
-    double most = (double)in * (double)out, count = round(epsilon * ((double)in + (double)out));
+    if (!is_feature_count(e, &g->arg[0], "the feature axis") || !is_feature_count(e, &g->arg[1], "out") ||
+        !arg_real(e, g, 2, &epsilon))
+        return refused(e);
+    double in = (double)g->arg[0].i, out = (double)g->arg[1].i;
+    double most = in * out, count = round(epsilon * (in + out));
     return v_int((int64_t)(count < 1 ? 1 : count > most ? most : count));
 }
