@@ -148,14 +148,49 @@ static int compare(const struct entries *was, const struct entries *is, int in, 
     return 0;
 }
 
+/* What the optimizer keeps for the first layer's values, as a checkpoint holds it. */
+static int optimizer_state(const sparse *m, REAL *first, REAL *second)
+{
+    static const int64_t shape[] = { 64 };
+    const nn_dtype real = sizeof(REAL) == 8 ? NN_F64 : NN_F32;
+    const nn_tensor t[] = {
+        { "adam.m/sparse_linear_1.weight_values", real, NN_STATE, 1, shape, first, NULL },
+        { "adam.v/sparse_linear_1.weight_values", real, NN_STATE, 1, shape, second, NULL },
+    };
+    CHECK(!sparse_checkpoint(m, FOLDER "/state") && !nn_tensors_load(FOLDER "/state", t, 2, NULL, 0));
+    return 0;
+}
+
+/* It goes with the entries that stay; that of new ones is 0. */
+static int state_follows(const struct entries *was, const REAL *before, const struct entries *is, const REAL *after)
+{
+    int moved = 0;
+    for (int64_t k = 0; k < is->count; k++) {
+        REAL want = 0;
+        for (int64_t i = 0; i < was->count; i++)
+            if (is->row[k] == was->row[i] && is->column[k] == was->column[i] && is->value[k] == was->value[i])
+                want = before[i];
+        CHECK(after[k] == want);
+        moved += want != 0;
+    }
+    CHECK(moved > 0 && moved < is->count);
+    return 0;
+}
+
 static int evolution(sparse *m)
 {
+    REAL before[2][MOST], then[2][MOST];
+    CHECK(!steps(m, 50, 53));
     for (int round = 0; round < 20; round++) {
         struct entries first = entries_of(m, "sparse_linear_1"), second = entries_of(m, "sparse_linear_2");
+        CHECK(!optimizer_state(m, before[0], before[1]));
         CHECK(!sparse_evolve(m));
+        CHECK(!optimizer_state(m, then[0], then[1]));
         struct entries after = entries_of(m, "sparse_linear_1"), other = entries_of(m, "sparse_linear_2");
         CHECK(!well_formed(&after, HIDDEN, IN) && !well_formed(&other, SECOND, PART));
         CHECK(!compare(&first, &after, IN, 0.3, 100) && !compare(&second, &other, PART, 0.5, 100));
+        for (int k = 0; k < 2; k++)
+            CHECK(!state_follows(&first, before[k], &after, then[k]));
         CHECK(!values(m, 5));
         CHECK(!steps(m, round, round + 1));
     }

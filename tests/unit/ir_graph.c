@@ -654,6 +654,39 @@ static void test_verifier_finds_variables(void **state)
     expect_found(&t, "param 'w' cannot depend on N");
 }
 
+/* The lines of a sparse matrix of 5 entries, with one of them changed. */
+static void check_sparse(const char *values, const char *rows, const char *matrix, const char *expected)
+{
+    struct bench t = bench_new();
+
+    bench_open(&t);
+    struct module *m = parse_module(t.a, names_new(t.a), diag_new(t.a, t.out), "x.ir",
+                                    arena_printf(t.a,
+                                                 "graph infer t (N = 2)\n  input %%x : f32[N,3]\n  %s\n  %s\n"
+                                                 "  state @c : i32[5] = places\n  %s\n  output %%x, name = y\n",
+                                                 values, rows, matrix));
+    assert_non_null(m);
+    assert_int_equal(verify_module(m), !expected);
+    if (expected)
+        assert_non_null(strstr(said(&t), expected));
+    bench_close(&t);
+}
+
+static void test_verifier_finds_sparse(void **state)
+{
+    const char *w = "param @w : f32[5] = constant(0.0)", *r = "state @r : i32[5] = places";
+
+    (void)state;
+    check_sparse(w, r, "sparse @w, @r, @c, out = 4, in = 3, zeta = 0.3", NULL);
+    check_sparse(w, r, "sparse @w, @r, @c, out = 1, in = 4, zeta = 0.3", "5 entries do not fit into 1 x 4");
+    check_sparse(w, r, "sparse @w, @r, @c, out = 0, in = 4, zeta = 0.3", "do not fit into 0 x 4");
+    check_sparse(w, r, "sparse @w, @r, @c, out = 4, in = 3, zeta = 1.5", "zeta is a fraction, not 1.5");
+    check_sparse(w, r, "sparse @w, @c, @c, out = 4, in = 3, zeta = 0.3", "two states of places");
+    check_sparse(w, "state @r : i32[4] = places", "sparse @w, @r, @c, out = 4, in = 3, zeta = 0.3",
+                 "all of one length");
+    check_sparse(w, r, "", "the places 'r' are those of 0 sparse matrices");
+}
+
 static void test_verifier_limits_depth(void **state)
 {
     struct bench t = bench_new();
@@ -697,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_verifier_finds_attributes),
         cmocka_unit_test(test_verifier_finds_effects),
         cmocka_unit_test(test_verifier_finds_variables),
+        cmocka_unit_test(test_verifier_finds_sparse),
         cmocka_unit_test(test_verifier_limits_depth),
     };
 

@@ -24,12 +24,16 @@ static const char sample[] =
     "  state  @bn.mean : f32[4] = normal(0.0, 0.00001) at 16\n"
     "  grad   @grad/conv2d_1.weight : f32[4,1,3,3] of @conv2d_1.weight\n"
     "  optimizer @adam.m/conv2d_1.weight : f32[4,1,3,3] of @conv2d_1.weight at 0\n"
+    "  param  @w : f32[5] = uniform(-0.2, 0.2)\n"
+    "  state  @w.rows : i32[5] = places at 32\n"
+    "  state  @w.columns : i32[5] = places\n"
     "  step   @step : i32[]\n"
     "  prepared @prepared/0 : f32[4]\n"
     "  range  @range/a : f32[48] of @conv2d_1.weight to @fc.bias\n"
     "  optimizer adam(lr = cosine(rate = 0.001, every = 1.0, gamma = 1.0, steps = 100.0, warmup = 10.0, low = 0.0), "
     "beta1 = 0.9, eps = 1e-8) for \"conv*\", \"a \\\"b\\\"\"\n"
     "  optimizer sgd(lr = constant(rate = 0.1, every = 1.0, gamma = 1.0, steps = 1.0, warmup = 0.0, low = 0.0), momentum = 0.0)\n"
+    "  sparse @w, @w.rows, @w.columns, out = 4, in = 3, zeta = 0.3\n"
     "  bound %label, low = 0, high = 4, except = -100                                # net.net:3\n"
     "  %0 : f32[N,1,6,6] = cast %image, to = f32                                     # net.net:4 conv2d_1\n"
     "  %h : f32[N,4,2,2] at 4096, %1 : f32[N,4,4,4] = fused %0, @conv2d_1.weight, @bn.mean { # net.net:5 conv2d_1\n"
@@ -197,6 +201,8 @@ static void test_errors(void **state)
     check_error(HEAD "  state @s : f32[1099511627776,2] = constant(1.0)\n", "2^40");
     check_error(HEAD "  %y : f32[N,3] = fused %x {\n    yield %x\n", "expected '}'");
     check_error(HEAD "  %y : f32[N,3] = fused %x, %x {\n    yield %x\n  }\n", "given twice");
+    check_error(HEAD "  sparse @w, @r, @c, out = 4, in = 3, zeta = 0.3\n", "no variable @w");
+    check_error(HEAD "  param @w : f32[5] = places(1.0)\n", "expected the end of the line");
     check_error(HEAD "graph infer n (N = 2)\n", "stands there twice");
     check_error(HEAD "graph eval n (N = 3)\n", "one net, one N");
     check_error("graph infer n (N = 99999999999999999999)\n", "integer out of range");

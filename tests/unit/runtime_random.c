@@ -6,7 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "nn_random.h"
+#include "ir/element.h"
+#include "nn_sparse.h"
 
 static void test_known_answers(void **state)
 {
@@ -44,8 +45,27 @@ static void test_packing(void **state)
     }
 }
 
+/* Every number once, and those that the evaluator draws. */
+static void test_permutations(void **state)
+{
+    enum { MOST = 300 };
+    (void)state;
+    for (uint64_t size = 1; size <= MOST; size++) {
+        nn_permutation p = nn_draw_permutation(size, 7 + size, 3, 5);
+        uint8_t seen[MOST] = { 0 };
+        for (uint64_t i = 0; i < size; i++) {
+            uint64_t at = nn_permuted(&p, i);
+            assert_true(at < size && !seen[at]++);
+            assert_int_equal(at, element_permuted(size, 7 + size, 3, 5, i));
+        }
+    }
+    nn_permutation far = nn_draw_permutation((uint64_t)1 << 61, 1, 2, 3);
+    assert_int_equal(nn_permuted(&far, 4), element_permuted((uint64_t)1 << 61, 1, 2, 3, 4));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_known_answers), cmocka_unit_test(test_packing) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_known_answers), cmocka_unit_test(test_packing),
+                                        cmocka_unit_test(test_permutations) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
