@@ -196,18 +196,27 @@ static int after_step(struct training *t, int n)
     int whole = t->step % t->steps_an_epoch == 0;
     if ((whole || t->step == t->last) && end_epoch(t, (t->step - 1) / t->steps_an_epoch, n))
         return 1;
-    if (whole) {
+    if (whole)
         t->loss_sum = t->loss_weight = 0;
-        if (t->model->evolve && t->model->evolve(t->m))
-            return nn_app_fail(t->model, 1, "%s", t->model->error(t->m));
-    }
     int due = t->o->every > 0 ? t->step % t->o->every == 0 : whole;
     return due && t->step < t->last ? keep(t) : 0; /* the last one is written in any case */
+}
+
+/* Sparse layers are rewired after every epoch but the last (Mocanu et al. 2018, algorithm 1): before the next one begins,
+ * so that what is saved has been trained, and a run that ends here and is resumed is the run that went on. */
+static int before_step(struct training *t)
+{
+    int next = t->step > 0 && t->step % t->steps_an_epoch == 0;
+    if (next && t->model->evolve && t->model->evolve(t->m))
+        return nn_app_fail(t->model, 1, "%s", t->model->error(t->m));
+    return 0;
 }
 
 static int loop(struct training *t)
 {
     while (t->step < t->last && !interrupted) {
+        if (before_step(t))
+            return 1;
         int n = take_batch(t, t->step);
         if (one_step(t, n) || after_step(t, n))
             return 1;

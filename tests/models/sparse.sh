@@ -20,3 +20,23 @@ try "-O0" float 1e-5
 try "-O2" float 1e-5
 try "-O0 --dtype=f64" double 1e-13
 try "-O2 --dtype=f64" double 1e-13
+
+# The program rewires between epochs: three epochs are one and then, resumed, two more; and not what one long epoch gives.
+runs() {
+    local data="--in x=$out/data.csv:0-11 --in l=$out/data.csv:12 --quiet --batch 8"
+    awk 'BEGIN { for (i = 0; i < 40; i++) { for (k = 0; k < 12; k++) printf "%g,", sin(i * 7 + k * k); print i % 3 } }' >"$out/data.csv"
+    "$out/app" train $data --seed 3 --epochs 3 --checkpoint "$out/whole" --save "$out/trained" &&
+        "$out/app" train $data --seed 3 --epochs 1 --checkpoint "$out/part" --save "$out/one" &&
+        "$out/app" train $data --resume "$out/part" --epochs 3 --checkpoint "$out/resumed" &&
+        cmp "$out/whole" "$out/resumed" && places "$out/trained" >"$out/a" && places "$out/one" >"$out/b" && ! cmp -s "$out/a" "$out/b"
+}
+places() { # the bytes of a file's rows
+    python3 - "$1" <<'P'
+import json, struct, sys
+b = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+at = json.loads(b[8:8 + n])["sparse_linear_1.weight_rows"]["data_offsets"]
+print(b[8 + n + at[0]:8 + n + at[1]].hex())
+P
+}
+if runs; then echo "ok sparse program"; else echo "FAILED sparse program"; fi
