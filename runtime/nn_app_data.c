@@ -59,7 +59,7 @@ static int no_such_port(const nn_model *model, const char *name, int n)
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
-static int convert(struct nn_set *s, struct nn_column *c, const struct nn_array *a)
+static int convert_column(struct nn_set *s, struct nn_column *c, const struct nn_array *a)
 {
     char text[512] = "";
     struct nn_message message = { text, sizeof text };
@@ -90,7 +90,7 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
         return nn_app_fail(s->model, 1, "%s", text);
     for (size_t k = known; k < words->count; k++)
         fprintf(stderr, "%s: %s %zu is '%s'\n", s->model->name, c->port->name, k, words->word[k]);
-    int status = convert(s, c, &a);
+    int status = convert_column(s, c, &a);
     nn_array_free(&a);
     return status;
 }
@@ -247,7 +247,7 @@ void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *co
 
 /* --- failures ----------------------------------------------------------------------------------------------------- */
 
-static double value_at(nn_dtype t, const void *data, int64_t i)
+static double element_of(nn_dtype t, const void *data, int64_t i)
 {
     switch (t) {
     case NN_F32: return (double)((const float *)data)[i];
@@ -270,7 +270,7 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
         if (element >= 0 && k < n)
             return nn_app_fail(s->model, 1, "%s: %s %lld: the %s %.9g%s", c->file,
                                s->stream ? "window at byte" : "sample", (long long)index[k], c->port->name,
-                               value_at(c->port->dtype, batch[i], element), rest);
+                               element_of(c->port->dtype, batch[i], element), rest);
     }
     return nn_app_fail(s->model, 1, "%s", *text ? text : nn_strerror(code));
 }

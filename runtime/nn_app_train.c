@@ -314,7 +314,7 @@ static int make_instance(struct training *t)
     return t->batch && t->index && t->metric && t->reals ? 0 : nn_app_fail(t->model, 1, "no memory");
 }
 
-static int prepare(struct training *t)
+static int start(struct training *t)
 {
     if (!t->model->train_step)
         return nn_app_fail(t->model, 1, "this model has no optimizer: it cannot be trained");
@@ -344,7 +344,7 @@ int nn_app_train(const nn_model *model, const struct nn_options *o)
 {
     struct training t = { .model = model, .o = o };
     struct sigaction action, before;
-    int status = prepare(&t);
+    int status = start(&t);
     if (!status) {
         memset(&action, 0, sizeof action);
         action.sa_handler = on_interrupt;

@@ -1,13 +1,5 @@
-/* nn_error.c: codes in words, how the library was built, and memory for instances. */
-#define _POSIX_C_SOURCE 200809L
-
+/* nn_error.c: codes and types in words, and how the library was built. Needs nothing of libc. */
 #include "netrt.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "nn_file.h"
 #include "nn_vec.h"
 
 const char *nn_strerror(int code)
@@ -57,26 +49,4 @@ size_t nn_dtype_size(nn_dtype t)
 {
     static const unsigned char sizes[] = { 4, 8, 4, 1, 1 };
     return (unsigned)t < 5 ? sizes[t] : 0;
-}
-
-void *nn_alloc(size_t bytes)
-{
-    void *p = NULL;
-    return posix_memalign(&p, 64, bytes ? bytes : 64) ? NULL : p;
-}
-
-void nn_free(void *p)
-{
-    free(p);
-}
-
-int nn_report(const struct nn_message *message, int code, const char *format, ...)
-{
-    if (message && message->text && message->size) {
-        va_list args;
-        va_start(args, format);
-        vsnprintf(message->text, message->size, format, args);
-        va_end(args);
-    }
-    return code;
 }

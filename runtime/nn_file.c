@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,17 @@
 #if !defined NN_NO_ZLIB
 #include <zlib.h>
 #endif
+
+int nn_report(const struct nn_message *message, int code, const char *format, ...)
+{
+    if (message && message->text && message->size) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(message->text, message->size, format, args);
+        va_end(args);
+    }
+    return code;
+}
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 

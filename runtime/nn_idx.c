@@ -11,7 +11,7 @@ static const struct {
 } known[] = { { 0x08, NN_KIND_U8 },  { 0x09, NN_KIND_I8 },  { 0x0B, NN_KIND_I16 },
               { 0x0C, NN_KIND_I32 }, { 0x0D, NN_KIND_F32 }, { 0x0E, NN_KIND_F64 } };
 
-static void unpack(const unsigned char *from, struct nn_array *a)
+static void unpack_idx(const unsigned char *from, struct nn_array *a)
 {
     size_t size = nn_kind_size(a->kind), bytes = (size_t)a->count * size;
     const uint16_t probe = 1;
@@ -47,6 +47,6 @@ int nn_idx_parse(const char *name, const struct nn_buffer *b, struct nn_array *o
                          left);
     int status = nn_array_make(name, out, known[which].kind, rank, shape, m);
     if (!status)
-        unpack(p + 4 + 4 * rank, out);
+        unpack_idx(p + 4 + 4 * rank, out);
     return status;
 }

@@ -70,7 +70,7 @@ static int read_shape(const char *name, const char *header, int *rank, int64_t s
 }
 
 /* From little-endian to the machine's order. */
-static void unpack(const unsigned char *from, struct nn_array *a)
+static void unpack_npy(const unsigned char *from, struct nn_array *a)
 {
     size_t size = nn_kind_size(a->kind), bytes = (size_t)a->count * size;
     const uint16_t probe = 1;
@@ -106,7 +106,7 @@ static int parse_header(const char *name, const char *header, const unsigned cha
         return nn_report(m, NN_EFORMAT, "%s: has %zu bytes of values, not what its shape and type need", name, size);
     status = nn_array_make(name, out, kind, rank, shape, m);
     if (!status)
-        unpack(data, out);
+        unpack_npy(data, out);
     return status;
 }
 
