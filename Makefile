@@ -31,9 +31,9 @@ CHECK_PACKAGES = $(BUILD_PACKAGES) clang g++ libcmocka-dev libjansson-dev libope
 BENCH_PACKAGES = python3-torch npm
 
 COMPILER = $(wildcard frontend/*.c ir/*.c ir/base/*.c passes/*.c codegen/*.c)
-GENERATED = frontend/lexer frontend/grammar frontend/prelude
+GENERATED = frontend/lexer frontend/grammar frontend/prelude codegen/runtime
 COMPILER_O = $(COMPILER:%.c=$B/%.o) $(GENERATED:%=$B/%.o)
-RUNTIME = $(wildcard runtime/*.c)
+RUNTIME = $(sort $(wildcard runtime/*.c))
 UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c))
 RUNTIME_H = $(sort $(wildcard runtime/*.h))
 
@@ -76,6 +76,14 @@ $B/frontend/grammar.c $B/frontend/grammar.h &: frontend/grammar.y | $B/packages
 $B/frontend/prelude.c: frontend/prelude.net frontend/embed.sh
 	@mkdir -p $(@D)
 	sh frontend/embed.sh frontend_prelude $< > $@
+
+# The runtime's texts, which --standalone writes into a module's files.
+$B/codegen/runtime.c: codegen/runtime.sh frontend/embed.sh $(RUNTIME_H) $(RUNTIME)
+	@mkdir -p $(@D)
+	sh codegen/runtime.sh $(RUNTIME_H) $(RUNTIME) > $@
+
+$B/codegen/%.o: $B/codegen/%.c
+	$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) -I. -MMD -MP -c -o $@ $<
 
 $B/frontend/lexer.o $B/frontend/grammar.o: $B/frontend/grammar.h $B/frontend/lexer.h
 $(patsubst %.c,$B/%.o,$(wildcard frontend/*.c)): | $B/frontend/grammar.h $B/frontend/lexer.h

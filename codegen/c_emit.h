@@ -41,6 +41,7 @@ struct emit {
     bool has_loss, has_step; /* accumulate and eval; train_step and apply */
     struct graph_c graph[GRAPH_KINDS];
     int kernel_number;
+    uint64_t runtime_there; /* files of the runtime whose text NET.h holds, a bit each (--standalone) */
     struct file_out *files;
     size_t file_count, file_capacity;
 };
@@ -61,6 +62,18 @@ int profile_rows(const struct emit *e, enum graph_kind kind);
 
 /* c_graph.c: kernels and calls of one graph. False after an error. */
 bool emit_graph(struct emit *e, struct graph *g);
+
+/* c_runtime.c: what stands in the runtime, included, or copied under --standalone. */
+enum runtime_part {
+    RUNTIME_CORE,
+    RUNTIME_LIBRARY,
+    RUNTIME_APP
+}; /* sources: for bare metal; with files and heap; the app's */
+void runtime_include(struct emit *e, struct text *t, const char *name);        /* a header */
+void runtime_names(struct emit *e, struct text *t);                            /* before netrt.h */
+void runtime_features(struct emit *e, struct text *t, enum runtime_part part); /* before the first #include */
+void runtime_library(struct emit *e, struct text *t);                          /* the sources behind NET.c */
+void runtime_app(struct emit *e, struct text *t);                              /* and behind NET_app.c */
 
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */

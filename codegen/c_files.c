@@ -59,10 +59,6 @@ static bool check_options(struct emit *e)
         diag_error(e->m->diag, nowhere, "--embed-weights is not available");
         return false;
     }
-    if (e->o->standalone) {
-        diag_error(e->m->diag, nowhere, "--standalone is not available");
-        return false;
-    }
     if (!e->o->infer && !e->m->graph[GRAPH_TRAIN]) {
         diag_error(e->m->diag, nowhere, "net '%s' has no loss: there is nothing to train (--mode train)", e->m->name);
         return false;

@@ -166,10 +166,12 @@ static void offsets(struct emit *e, struct text *t)
 static void internal(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(
-        t,
-        "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n#include <nn_core.h>\n#include <nn_schedule.h>\n%s\nstruct %s {\n",
-        e->upper, e->m->sparse ? "#include <nn_sparse.h>\n" : "", s);
+    text_add(t, "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n", e->upper);
+    runtime_include(e, t, "nn_core.h");
+    runtime_include(e, t, "nn_schedule.h");
+    if (e->m->sparse)
+        runtime_include(e, t, "nn_sparse.h");
+    text_add(t, "\nstruct %s {\n", s);
     text_puts(
         t,
         "    unsigned char *param, *state, *prepared, *grad, *optimizer, *arena;   /* NULL: not in this instance */\n"
@@ -200,9 +202,11 @@ static void internal(struct emit *e, struct text *t)
 
 void emit_header(struct emit *e, struct text *t)
 {
-    text_add(t, "/* %s.h: the model `%s`, compiled by netc. */\n#ifndef %s_H\n#define %s_H\n\n#include <netrt.h>\n\n",
-             e->name, e->name, e->upper, e->upper);
-    text_puts(t, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+    text_add(t, "/* %s.h: the model `%s`, compiled by netc. */\n#ifndef %s_H\n#define %s_H\n\n", e->name, e->name,
+             e->upper, e->upper);
+    runtime_names(e, t);
+    runtime_include(e, t, "netrt.h");
+    text_puts(t, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     text_add(t, "typedef struct %s %s;\n\n", e->name, e->name);
     sizes(e, t);
     text_putc(t, '\n');
@@ -219,15 +223,19 @@ void emit_header(struct emit *e, struct text *t)
 
 void emit_app(struct emit *e, struct text *t)
 {
-    text_add(t, "/* %s_app.c: the program of the model `%s`; its body is the runtime's. */\n#include \"%s.h\"\n\n",
-             e->name, e->name, e->name);
+    text_add(t, "/* %s_app.c: the program of the model `%s`; its body is the runtime's. */\n", e->name, e->name);
+    runtime_features(e, t, RUNTIME_APP);
+    text_add(t, "#include \"%s.h\"\n\n", e->name);
     text_add(t, "int main(int argc, char **argv)\n{\n    return nn_app_main(&%s_model, argc, argv);\n}\n", e->name);
+    runtime_app(e, t);
 }
 
 /* The head of a generated .c file. */
 void emit_prologue(struct emit *e, struct text *t, const char *suffix, const char *what)
 {
     text_add(t, "/* %s%s.c: %s. Compiled by netc from the model `%s`. */\n", e->name, suffix, what, e->name);
+    if (!*suffix)
+        runtime_features(e, t, RUNTIME_LIBRARY);
     if (e->m->f64)
         text_puts(t, "#define NN_DOUBLE\n");
     if (e->o->portable)

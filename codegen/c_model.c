@@ -459,4 +459,5 @@ void emit_model(struct emit *e, struct text *t)
     generic_runs(e, t);
     generic_rest(e, t);
     model_table(e, t, inputs, targets);
+    runtime_library(e, t);
 }
