@@ -43,8 +43,8 @@ RUNTIME_H = $(sort $(wildcard runtime/*.h))
 
 all: $B/netc $B/libnetrt.a $B/netrt.pc $B/netrt-openblas.pc
 
-$B/netc: $B/netc.o $B/libnetc.a
-	$(CC) $(SAN) -o $@ $^ $(LDFLAGS) -lm
+$B/netc: $B/netc.o $B/libnetc.a $B/libnetrt.a
+	$(CC) $(SAN) -o $@ $^ $(LDFLAGS) -lz -lm
 
 $B/libnetc.a: $(COMPILER_O)
 	rm -f $@ && ar rcs $@ $^

@@ -10,6 +10,7 @@
 #include "frontend/frontend.h"
 #include "ir/ir.h"
 #include "passes/passes.h"
+#include "runtime/netrt.h"
 
 /* What the command line says. Exit statuses are those of the manual: 0 done, 1 the model has errors, 2 wrong usage, 3 a
  * file could not be read or written. */
@@ -17,7 +18,7 @@ struct options {
     struct frontend_options front;
     struct pipeline_options passes;
     struct emit_options emit;
-    const char *model, *from_ir, *dump;
+    const char *model, *from_ir, *dump, *weights;
     bool emit_asked, json, verbose;
     const char *color;
 };
@@ -47,7 +48,7 @@ static const char usage[] = "usage: netc [options] model.net\n"
                             "  --passes=PASS,...      runs only these passes\n"
                             "  --print-passes         the passes in their order\n"
                             "  --print-ops            the operations with their signatures\n"
-                            "  --embed-weights FILE   inference code with these weights inside\n"
+                            "  --embed-weights FILE   inference code with these weights (safetensors) inside\n"
                             "  --diagnostics FORM     text or json (text)\n"
                             "  --color WHEN           auto, always or never (auto)\n"
                             "  --standalone           the files compile alone, without the runtime library\n"
@@ -203,7 +204,7 @@ static int option(struct run *r, int c, const char *value)
     case OPT_DUMP: o->dump = value ? value : ""; return 0;
     case OPT_FROM: o->from_ir = value; return 0;
     case OPT_PASSES: o->passes.only = value; return 0;
-    case OPT_WEIGHTS: o->emit.weights = value; return 0;
+    case OPT_WEIGHTS: o->weights = value; return 0;
     case OPT_DIAGNOSTICS:
         status = choice("--diagnostics", value, forms, &which);
         o->json = which == 1;
@@ -250,6 +251,18 @@ static int check_names(struct run *r, const char *option_name, const char *list)
     return 2;
 }
 
+/* Embedded weights are for inference alone. */
+static int embeds(struct run *r)
+{
+    if (!r->o.weights)
+        return -1;
+    if (!r->o.emit.infer)
+        return wrong("--embed-weights gives inference code: there is none in --mode %s", "train");
+    r->o.emit.train = false;
+    r->o.front.infer_only = r->o.passes.infer_only = true;
+    return -1;
+}
+
 /* Reads the command line: -1 to go on, or the status to exit with. */
 static int read_options(struct run *r, int argc, char **argv)
 {
@@ -272,7 +285,7 @@ static int read_options(struct run *r, int argc, char **argv)
     if ((status = check_names(r, "--disable", r->o.passes.disable)) ||
         (status = check_names(r, "--dump-ir", r->o.dump)) || (status = check_names(r, "--passes", r->o.passes.only)))
         return status;
-    return -1;
+    return embeds(r);
 }
 
 static void set_up(struct run *r)
@@ -333,6 +346,54 @@ static struct module *load(struct run *r, int *status)
     return *status ? NULL : m;
 }
 
+/* The runtime's record of a variable that a weight file holds. */
+static nn_tensor weight_tensor(struct run *r, const struct module *m, const struct var *v)
+{
+    nn_dtype type = v->type.dtype == DT_REAL ? (m->f64 ? NN_F64 : NN_F32) : v->type.dtype == DT_I32 ? NN_I32 : NN_U8;
+    int64_t *shape = NEW_ARRAY(r->arena, v->type.rank + 1, int64_t);
+    for (int i = 0; i < v->type.rank; i++)
+        shape[i] = v->type.dim[i].k;
+    return (nn_tensor){ .name = v->name,
+                        .dtype = v->type.dtype == DT_BOOL ? NN_BOOL : type,
+                        .rank = v->type.rank,
+                        .shape = shape,
+                        .data = NEW_ARRAY(r->arena, type_count(v->type, 1), double) };
+}
+
+static double *elements(struct run *r, const nn_tensor *t, int64_t count)
+{
+    double *x = NEW_ARRAY(r->arena, count, double);
+    for (int64_t i = 0; i < count; i++)
+        x[i] = t->dtype == NN_F32   ? (double)((const float *)t->data)[i]
+               : t->dtype == NN_F64 ? ((const double *)t->data)[i]
+               : t->dtype == NN_I32 ? (double)((const int32_t *)t->data)[i]
+                                    : (double)((const uint8_t *)t->data)[i];
+    return x;
+}
+
+/* The weights to embed, read by what NET_load reads them with: the same elements, and the same complaints. */
+static int read_weights(struct run *r, const struct module *m)
+{
+    nn_tensor *t = NEW_ARRAY(r->arena, m->vars + 1, nn_tensor);
+    double **weights = NEW_ARRAY(r->arena, m->vars + 1, double *);
+    char error[512];
+    size_t count = 0;
+    for (int i = 0; i < m->vars; i++)
+        if (m->var[i]->role == ROLE_PARAM || m->var[i]->role == ROLE_FROZEN || m->var[i]->role == ROLE_STATE)
+            t[count++] = weight_tensor(r, m, m->var[i]);
+    int code = nn_tensors_load(r->o.weights, t, count, error, sizeof error);
+    if (code) {
+        diag_error(r->diag, (struct place){ NULL, 0, 0, 0 }, "--embed-weights: %s", error);
+        return code == NN_EMISMATCH ? 1 : 3;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct var *v = module_find(m, t[i].name);
+        weights[v->index] = elements(r, &t[i], type_count(v->type, 1));
+    }
+    r->o.emit.weights = weights;
+    return 0;
+}
+
 static int write_files(struct run *r, const struct file_out *files, size_t count)
 {
     const char *why, *which;
@@ -360,6 +421,8 @@ static int compile(struct run *r)
     bool dump_only = r->o.dump && !r->o.emit_asked;
     if (dump_only && !loops_wanted(r->o.dump))
         return 0;
+    if (r->o.weights && (status = read_weights(r, m)))
+        return status;
     struct file_out *files;
     size_t count;
     if (!emit_module(m, &r->o.emit, &files, &count))

@@ -40,6 +40,9 @@ struct emit {
     int tensors;             /* parameters, frozen parameters and states */
     bool has_loss, has_step; /* accumulate and eval; train_step and apply */
     struct graph_c graph[GRAPH_KINDS];
+    double **constant; /* --embed-weights: elements of what is a const array, by var->index; else NULL */
+    bool *read;        /* by var->index: an array that the emitted C reads */
+    bool prepares;     /* something of graph prepare is left for run time */
     int kernel_number;
     uint64_t runtime_there; /* files of the runtime whose text NET.h holds, a bit each (--standalone) */
     struct file_out *files;
@@ -74,6 +77,13 @@ void runtime_names(struct emit *e, struct text *t);                            /
 void runtime_features(struct emit *e, struct text *t, enum runtime_part part); /* before the first #include */
 void runtime_library(struct emit *e, struct text *t);                          /* the sources behind NET.c */
 void runtime_app(struct emit *e, struct text *t);                              /* and behind NET_app.c */
+
+/* c_weights.c: --embed-weights. */
+void embed_weights(struct emit *e);                              /* decides what is constant, before layout */
+bool computed_ahead(const struct emit *e, const struct node *n); /* an operation of prepare that is done with */
+const char *weight_name(struct emit *e, const struct var *v); /* of its const array, which is then emitted; or NULL */
+void declare_weights(struct emit *e, struct text *t);
+void emit_weights(struct emit *e, struct text *t);
 
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */

@@ -50,19 +50,23 @@ static void real_digits(char *to, size_t size, double x, bool f64)
     }
 }
 
-static void print_real(struct c_kernel *c, double x)
+void c_real(struct text *t, double x, bool f64)
 {
-    bool f64 = c->k->f64;
     char digits[40];
 
     if (!f64)
         x = (double)(float)x;
     if (isnan(x) || isinf(x)) {
-        text_puts(c->t, isnan(x) ? "NN_NAN" : x < 0 ? "-NN_INF" : "NN_INF");
+        text_puts(t, isnan(x) ? "NN_NAN" : x < 0 ? "-NN_INF" : "NN_INF");
         return;
     }
     real_digits(digits, sizeof digits, x, f64);
-    text_add(c->t, "%s%s%s", digits, strpbrk(digits, ".e") ? "" : ".0", f64 ? "" : "f");
+    text_add(t, "%s%s%s", digits, strpbrk(digits, ".e") ? "" : ".0", f64 ? "" : "f");
+}
+
+static void print_real(struct c_kernel *c, double x)
+{
+    c_real(c->t, x, c->k->f64);
 }
 
 static void print_int(struct c_kernel *c, int64_t i)

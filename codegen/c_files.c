@@ -55,8 +55,8 @@ static bool check_options(struct emit *e)
             diag_error(e->m->diag, nowhere, "--emit=%s is not available", later[i]);
             return false;
         }
-    if (e->o->weights) {
-        diag_error(e->m->diag, nowhere, "--embed-weights is not available");
+    if (e->o->weights && wanted(e, "app")) {
+        diag_error(e->m->diag, nowhere, "a program reads its weights: --embed-weights is for --emit=c alone");
         return false;
     }
     if (!e->o->infer && !e->m->graph[GRAPH_TRAIN]) {

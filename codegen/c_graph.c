@@ -132,10 +132,22 @@ static void check(struct graph_out *o, const struct node *group)
     }
 }
 
+/* Weights that are constants (--embed-weights) cannot be written: no model asks for it, a dump may. */
+static bool leaves_constants(struct graph_out *o, const struct lkernel *k, const struct node *from)
+{
+    for (const struct lbuf *b = k->buffers; b; b = b->next)
+        if (b->written && b->value && b->value->var && o->e->constant && o->e->constant[b->value->var->index]) {
+            diag_error(o->e->m->diag, from->at, "'%s' is written here, and a constant under --embed-weights",
+                       b->value->var->name);
+            return false;
+        }
+    return true;
+}
+
 static bool emit_group(struct graph_out *o, struct node *n)
 {
     struct lkernel *k = lower_group(n, kernel_name(o->e, n), o->e->o->level);
-    if (!k || !finish_kernel(o, k))
+    if (!k || !leaves_constants(o, k, n) || !finish_kernel(o, k))
         return false;
     call(o, k, n, NULL);
     add_row(o, k, step_count(o, n));
@@ -222,7 +234,7 @@ static bool emit_nodes(struct graph_out *o, struct graph *g)
     for (struct node *n = g->first; n; n = n->next) {
         switch (n->op) {
         case OP_fused:
-            if (!emit_group(o, n))
+            if (!computed_ahead(o->e, n) && !emit_group(o, n))
                 return false;
             break;
         case OP_scan:

@@ -78,10 +78,12 @@ static void sizes(struct emit *e, struct text *t)
 static void declare_life(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(t,
-             "%s *%s_new(uint64_t seed);             /* one allocation; parameters initialised; NULL: no memory */\n",
-             s, s);
-    text_add(t, "void %s_free(%s *m);\n", s, s);
+    if (!e->constant) {
+        text_add(
+            t, "%s *%s_new(uint64_t seed);             /* one allocation; parameters initialised; NULL: no memory */\n",
+            s, s);
+        text_add(t, "void %s_free(%s *m);\n", s, s);
+    }
     text_add(t, "size_t %s_bytes(int train);            /* the size of that allocation */\n", s);
     text_add(
         t,
@@ -118,6 +120,10 @@ static void declare_runs(struct emit *e, struct text *t)
 static void declare_files(struct emit *e, struct text *t)
 {
     const char *s = e->name;
+    if (e->constant) {
+        text_add(t, "const char *%s_error(const %s *m);                     /* the last failure in words */\n", s, s);
+        return;
+    }
     text_add(t, "int %s_save(const %s *m, const char *path);            /* safetensors: parameters and states */\n", s,
              s);
     text_add(t, "int %s_load(%s *m, const char *path);                  /* by name and shape */\n", s, s);
@@ -159,6 +165,8 @@ static void offsets(struct emit *e, struct text *t)
         const struct var *v = e->m->var[i];
         if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP)
             continue;
+        if (e->constant && (v->role != ROLE_PREPARED || e->constant[v->index]))
+            continue;
         text_add(t, "    %s = %lld,\n", e->var_id[v->index], (long long)(v->role == ROLE_RANGE ? v->of : v)->offset);
     }
 }
@@ -180,7 +188,8 @@ static void internal(struct emit *e, struct text *t)
         "    int32_t step, bad;          /* steps applied; the first element out of range, from 1, or 0 */\n"
         "    int accumulated, stale;     /* calls since apply; prepared values are to be made again */\n"
         "    char error[NN_ERROR_BYTES];\n");
-    text_add(t, "    nn_tensor tensor[%d];\n", e->tensors > 0 ? e->tensors : 1);
+    if (!e->constant)
+        text_add(t, "    nn_tensor tensor[%d];\n", e->tensors > 0 ? e->tensors : 1);
     text_puts(t, "#ifdef NN_PROFILE\n");
     text_add(t, "    nn_kernel_time infer_time[%d], train_time[%d];\n", profile_rows(e, GRAPH_INFER) + 1,
              profile_rows(e, GRAPH_TRAIN) + 1);
@@ -191,6 +200,7 @@ static void internal(struct emit *e, struct text *t)
     offsets(e, &o);
     if (o.length)
         text_add(t, "enum {      /* bytes from the start of a segment */\n%s};\n", text_string(&o));
+    declare_weights(e, t);
     text_puts(t, "#define NN_AT(type, offset) ((type *)(void *)(m->arena + (offset)))\n");
     text_add(t, "void %s_prepare(%s *m);\n", s, s);
     if (e->o->infer)

@@ -23,6 +23,8 @@ void c_expr(struct c_kernel *c, struct lx *x, enum c_precedence precedence);
 void c_lanes(struct c_kernel *c, struct lx *x);                                    /* as a vector: a scalar is spread */
 void c_element(struct c_kernel *c, const struct lbuf *b, struct lx *const *index); /* "x[i * 3 + j]", "acc" */
 
+void c_real(struct text *t, double x, bool f64); /* a constant: the shortest digits that read back as this */
+
 const char *c_value_type(const struct lkernel *k, enum dtype t, bool lanes); /* of a let or a scalar */
 const char *c_element_type(const struct lkernel *k, enum dtype t);           /* of an array's element */
 

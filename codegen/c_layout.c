@@ -234,6 +234,8 @@ static void measure_segments(struct emit *e)
         struct var *v = e->m->var[i];
         if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP || v->role == ROLE_RANGE)
             continue;
+        if (e->constant && (v->role != ROLE_PREPARED || e->constant[v->index]))
+            continue;
         enum segment s = var_segment(v);
         int64_t end = v->offset + aligned(type_count(v->type, e->m->batch) * dtype_bytes(e, v->type.dtype));
         if (end > e->segment[s])
@@ -257,7 +259,8 @@ static void measure(struct emit *e)
 {
     int64_t kept = e->segment[SEGMENT_PARAM] + e->segment[SEGMENT_STATE] + e->segment[SEGMENT_PREPARED];
     e->header_bytes = aligned(768 + 56 * (int64_t)e->tensors);
-    e->infer_arena = larger(arena_of(e, GRAPH_INFER), arena_of(e, GRAPH_PREPARE));
+    bool prepares = !e->constant || e->prepares;
+    e->infer_arena = larger(arena_of(e, GRAPH_INFER), prepares ? arena_of(e, GRAPH_PREPARE) : 0);
     e->train_arena = larger(larger(arena_of(e, GRAPH_TRAIN), arena_of(e, GRAPH_APPLY)),
                             larger(arena_of(e, GRAPH_EVAL), e->infer_arena));
     if (e->has_loss)
@@ -296,6 +299,8 @@ void layout_module(struct emit *e)
         *p = (char)toupper((unsigned char)*p);
     e->upper = upper;
     name_variables(e);
+    if (e->o->weights)
+        embed_weights(e);
     measure_segments(e);
     find_effects(e, m->graph[GRAPH_INFER], OP_output, &e->output, &e->outputs);
     e->output_id = NEW_ARRAY(e->arena, e->outputs + 1, const char *);
@@ -314,6 +319,9 @@ const char *var_pointer(struct emit *e, const struct var *v)
         return e->var_id[v->index];
     if (v->role == ROLE_STEP)
         return "&m->step";
+    const char *array = weight_name(e, v);
+    if (array)
+        return array;
     const char *place = arena_printf(e->arena, "m->%s + %s", member[var_segment(v)], e->var_id[v->index]);
     return arena_printf(e->arena, "(%s *)(%s)", c_type(e, v->type.dtype), place);
 }

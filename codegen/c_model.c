@@ -132,7 +132,7 @@ static void segment_lines(struct emit *e, struct text *t)
     static const char *const member[] = { "param", "state", "prepared", "grad", "optimizer" };
     for (int s = 0; s < SEGMENTS; s++) {
         bool training = s == SEGMENT_GRAD || s == SEGMENT_OPTIMIZER;
-        if (training && !e->has_loss)
+        if ((training && !e->has_loss) || (e->constant && s != SEGMENT_PREPARED))
             continue;
         if (s == SEGMENT_GRAD)
             text_puts(t, "    if (train) {\n");
@@ -146,7 +146,7 @@ static void segment_lines(struct emit *e, struct text *t)
     text_puts(t, "    m->arena = at;\n");
 }
 
-static void life(struct emit *e, struct text *t)
+static void place(struct emit *e, struct text *t)
 {
     const char *s = e->name, *u = e->upper;
     text_add(t, "\nsize_t %s_bytes(int train)\n{\n", s);
@@ -162,10 +162,15 @@ static void life(struct emit *e, struct text *t)
              "    nn_zero(memory, %s_HEADER_BYTES);\n",
              s, s, s, u, s, s, s, u, u);
     segment_lines(e, t);
-    text_puts(t, "    nn_zero(m->param, (size_t)(at - m->param));     /* the arena needs no first values */\n");
-    text_puts(
-        t,
-        "    m->progress.seed = seed;\n    m->progress.lr = -1;\n    m->stale = 1;\n    start_tensors(m, seed);\n    return m;\n}\n");
+    if (!e->constant)
+        text_puts(t, "    nn_zero(m->param, (size_t)(at - m->param));     /* the arena needs no first values */\n");
+    text_puts(t, "    m->progress.seed = seed;\n    m->progress.lr = -1;\n    m->stale = 1;\n");
+    text_add(t, "%s    return m;\n}\n", e->constant ? "" : "    start_tensors(m, seed);\n");
+}
+
+static void heap(struct emit *e, struct text *t)
+{
+    const char *s = e->name;
     text_add(
         t,
         "\n#ifndef NN_CORE_ONLY\n%s *%s_new(uint64_t seed)\n{\n    void *memory = nn_alloc(%s_bytes(%d));\n"
@@ -181,8 +186,8 @@ static void prepare(struct emit *e, struct text *t)
         text_puts(t, text_string(&c->kernels));
     text_add(
         t,
-        "\n/* What %s compute from parameters and states alone; again only after those changed. */\nvoid %s_prepare(%s *m)\n{\n",
-        e->has_loss ? "inference and evaluation" : "inference", e->name, e->name);
+        "\n/* What %s from parameters and states alone; again only after those changed. */\nvoid %s_prepare(%s *m)\n{\n",
+        e->has_loss ? "inference and evaluation compute" : "inference computes", e->name, e->name);
     text_puts(t, "    if (!m->stale)\n        return;\n");
     if (any) {
         text_puts(
@@ -193,10 +198,15 @@ static void prepare(struct emit *e, struct text *t)
     text_puts(t, "    m->stale = 0;\n}\n");
 }
 
+static void error(struct emit *e, struct text *t)
+{
+    text_add(t, "\nconst char *%s_error(const %s *m)\n{\n    return m ? m->error : \"a null pointer\";\n}\n", e->name,
+             e->name);
+}
+
 static void accessors(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(t, "\nconst char *%s_error(const %s *m)\n{\n    return m ? m->error : \"a null pointer\";\n}\n", s, s);
     text_add(
         t,
         "\nconst nn_tensor *%s_tensors(%s *m, size_t *count)\n{\n    if (count)\n        *count = m ? %d : 0;\n    return m ? m->tensor : NULL;\n}\n",
@@ -442,15 +452,32 @@ static void model_table(struct emit *e, struct text *t, int inputs, int targets)
     text_puts(t, "};\n#endif\n");
 }
 
+/* The model whose weights are constants: no heap, no files, nothing to change. */
+static void emit_constant_model(struct emit *e, struct text *t)
+{
+    emit_prologue(e, t, "", "memory and weights");
+    place(e, t);
+    prepare(e, t);
+    error(e, t);
+    emit_weights(e, t);
+    runtime_library(e, t);
+}
+
 void emit_model(struct emit *e, struct text *t)
 {
+    if (e->constant) {
+        emit_constant_model(e, t);
+        return;
+    }
     emit_prologue(e, t, "", "memory, tensors, files");
     text_putc(t, '\n');
     tensor_table(e, t);
     init_table(e, t);
     fill_tensors(e, t);
-    life(e, t);
+    place(e, t);
+    heap(e, t);
     prepare(e, t);
+    error(e, t);
     accessors(e, t);
     emit_evolve(e, t);
     files(e, t);

@@ -35,7 +35,7 @@ static const struct library_row *library_row(const char *name)
 
 static bool row_wanted(const struct emit *e, const struct library_row *r)
 {
-    return !r->loss || e->has_loss;
+    return (!r->loss || e->has_loss) && (!r->heap || !e->constant);
 }
 
 static int file_number(const char *name, size_t length)
@@ -195,6 +195,8 @@ void runtime_library(struct emit *e, struct text *t)
     put_aside(e, t);
     text_puts(t, "\n#ifndef NN_ZLIB      /* with it, and -lz, the program reads .gz */\n#define NN_NO_ZLIB\n#endif\n");
     put_sources(e, t, RUNTIME_CORE, &there);
+    if (e->constant)
+        return;
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
     put_sources(e, t, RUNTIME_LIBRARY, &there);
     text_puts(t, "#endif\n");

@@ -38,8 +38,8 @@ struct emit_options {
     bool standalone;
     int level;
     const char *disable;
-    const char *weights; /* --embed-weights, or NULL */
-    const char *dump;    /* --dump-ir: kernels are printed where it names `lower`, a loop pass or `loops` */
+    double *const *weights; /* --embed-weights: each parameter's and state's elements, by var->index; or NULL */
+    const char *dump;       /* --dump-ir: kernels are printed where it names `lower`, a loop pass or `loops` */
     struct text *dump_to;
     struct text *log; /* -v, or NULL */
 };

@@ -197,7 +197,8 @@ struct loop_run {
     uint64_t seed, step;
     double lr_override;   /* negative: the model's own */
     const int64_t *param; /* of lkernel.param */
-    double **argument;    /* one array an argument, in order; reals of an f32 kernel are not rounded */
+    double **argument;    /* one array an argument, in order */
+    bool rounded; /* every real to the kernel's type after each operation; else an f32 kernel's are doubles too */
 };
 /* An access out of bounds is a bug(). */
 void eval_kernel(struct arena *a, const struct lkernel *k, const struct loop_run *r);

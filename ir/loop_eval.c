@@ -1,6 +1,8 @@
-/* ir/loop_eval.c: runs a kernel, statement by statement, in double: the reference for what c_print.c writes. Loops run
- * in the order given, whatever their way. Every access is checked: one out of bounds, and every index beyond 32 bits,
- * is a bug of what made the kernel. */
+/* ir/loop_eval.c: runs a kernel, statement by statement, in double: the reference for what c_print.c writes. Asked to
+ * round, it computes as an f32 machine without multiply-adds does. Loops run in the order given, whatever their way.
+ * Every access is checked: one out of bounds, and every index beyond 32 bits, is a bug of what made the kernel. */
+#include <math.h>
+
 #include "ir/element.h"
 #include "ir/loop.h"
 
@@ -91,15 +93,31 @@ static double index_value(struct eval *e, const struct lx *x)
     return (double)y;
 }
 
+static double rounded(const struct eval *e, double x)
+{
+    return e->run->rounded && !e->k->f64 ? (double)(float)x : x;
+}
+
+static double multiply_add(struct eval *e, const struct lx *x)
+{
+    double product = rounded(e, value(e, x->arg[0]) * value(e, x->arg[1]));
+    return rounded(e, product + value(e, x->arg[2]));
+}
+
 static double elementwise(struct eval *e, const struct lx *x)
 {
     double a[4];
 
     for (int i = 0; i < x->args; i++)
         a[i] = value(e, x->arg[i]);
-    if (x->op == OP_cast)
-        return element_cast(a[0], x->arg[0]->dtype, x->dtype);
-    return element_map(x->op, x->op == OP_select ? x->dtype : x->arg[0]->dtype, a);
+    if (x->op == OP_rsqrt)
+        return rounded(e, 1 / rounded(e, sqrt(a[0])));
+    if (x->op == OP_cast) {
+        a[0] = element_cast(a[0], x->arg[0]->dtype, x->dtype);
+        return x->dtype == DT_REAL ? rounded(e, a[0]) : a[0];
+    }
+    double y = element_map(x->op, x->op == OP_select ? x->dtype : x->arg[0]->dtype, a);
+    return x->dtype == DT_REAL ? rounded(e, y) : y;
 }
 
 static double value(struct eval *e, const struct lx *x)
@@ -107,7 +125,7 @@ static double value(struct eval *e, const struct lx *x)
     switch (x->kind) {
     case LX_INT:
     case LX_FLAG: return (double)x->i;
-    case LX_REAL: return x->real;
+    case LX_REAL: return rounded(e, x->real);
     case LX_BATCH: return (double)e->run->n;
     case LX_VAR:
         for (int i = 0; !x->var->loop && i < e->k->params; i++) {
@@ -117,7 +135,7 @@ static double value(struct eval *e, const struct lx *x)
         return *slot(x->var->loop->data);
     case LX_LET: return *slot(x->let->data);
     case LX_ELEM: return elementwise(e, x);
-    case LX_FMA: return value(e, x->arg[0]) * value(e, x->arg[1]) + value(e, x->arg[2]);
+    case LX_FMA: return multiply_add(e, x);
     case LX_LOAD: return *element_at(e, x->buf, x->arg);
     case LX_GUARD: return value(e, x->arg[value(e, x->arg[0]) != 0 ? 1 : 2]);
     case LX_FOLD: return element_fold(x->op, memory_of(e, x->buf)->data);

@@ -110,7 +110,7 @@ static void evaluate(struct bench *b)
     b->results = 0;
     for (int i = 0; i < b->kernels; i++) {
         double *argument[MAX_ARGUMENTS];
-        struct loop_run run = { SAMPLES, SEED, STEP, -1, param, argument };
+        struct loop_run run = { SAMPLES, SEED, STEP, -1, param, argument, false };
         uint32_t count = 0;
         for (const struct lbuf *a = b->kernel[i]->buffers; a && a->space == SPACE_ARGUMENT; a = a->next, count++)
             argument[count] = data_of(b->arena, a, count + 1);
