@@ -78,6 +78,9 @@ void runtime_features(struct emit *e, struct text *t, enum runtime_part part); /
 void runtime_library(struct emit *e, struct text *t);                          /* the sources behind NET.c */
 void runtime_app(struct emit *e, struct text *t);                              /* and behind NET_app.c */
 
+/* c_product.c: the condition under which OpenBLAS has done a group's work, or NULL. */
+const char *product_call(struct emit *e, const struct node *group);
+
 /* c_weights.c: --embed-weights. */
 void embed_weights(struct emit *e);                              /* decides what is constant, before layout */
 bool computed_ahead(const struct emit *e, const struct node *n); /* an operation of prepare that is done with */

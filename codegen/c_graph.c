@@ -144,11 +144,23 @@ static bool leaves_constants(struct graph_out *o, const struct lkernel *k, const
     return true;
 }
 
+/* Before the call of a kernel that OpenBLAS may spare. */
+static void unless_product(struct graph_out *o, const struct node *n)
+{
+    const char *product = product_call(o->e, n);
+    if (!product)
+        return;
+    text_puts(&o->c->calls, "#ifdef NN_OPENBLAS\n");
+    line(o, arena_printf(o->e->arena, "if (!%s)", product), NULL);
+    text_puts(&o->c->calls, "#endif\n");
+}
+
 static bool emit_group(struct graph_out *o, struct node *n)
 {
     struct lkernel *k = lower_group(n, kernel_name(o->e, n), o->e->o->level);
     if (!k || !leaves_constants(o, k, n) || !finish_kernel(o, k))
         return false;
+    unless_product(o, n);
     call(o, k, n, NULL);
     add_row(o, k, step_count(o, n));
     check(o, n);

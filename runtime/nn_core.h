@@ -125,6 +125,29 @@ NN_INLINE void nn_initialise(nn_real *to, const nn_init *init, uint64_t seed)
         to[i] = nn_initial_value(init, seed, 0, i);
 }
 
+#ifdef NN_OPENBLAS
+#include <cblas.h>
+/* z = x y for each of `batches` pairs of matrices, row-major; ta, tb: transposed in memory. 0, and nothing is done, where
+ * they are so small that netc's own kernel is as fast. Its bits depend on the library, its threads and the machine. */
+NN_INLINE int nn_product(const nn_real *x, const nn_real *y, nn_real *z, size_t batches, int m, int n, int k, int ta,
+                         int tb)
+{
+    if ((int64_t)m * n * k <= 64 * 64 * 64)
+        return 0;
+    for (size_t i = 0; i < batches; i++) {
+        const size_t a = (size_t)m * (size_t)k, b = (size_t)k * (size_t)n, c = (size_t)m * (size_t)n;
+#ifdef NN_DOUBLE
+        cblas_dgemm(
+#else
+        cblas_sgemm(
+#endif
+            CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k, 1, x + i * a,
+            ta ? m : k, y + i * b, tb ? k : n, 0, z + i * c, n);
+    }
+    return 1;
+}
+#endif
+
 /* Time per kernel: NN_TIMING opens a graph's function (NN_UNTIMED one that is not timed), NN_TIMED(i) stands behind
  * the call of its kernel i. Nothing unless built with -DNN_PROFILE. */
 #ifdef NN_PROFILE

@@ -1,0 +1,64 @@
+/* codegen/c_product.c: a group that is one product and nothing else may be left to OpenBLAS, by -DNN_OPENBLAS when the C
+ * is compiled. The kernel stands beside it, for other builds and for small sizes.
+ *
+ *     #ifdef NN_OPENBLAS
+ *         if (!nn_product(x, y, z, 1, n * 64, 256, 128, 0, 0))
+ *     #endif
+ *         k32_matmul(n, x, y, z);
+ */
+#include "codegen/c_emit.h"
+
+enum { SMALL = 64 * 64 * 64 }; /* nn_product's bound: below it nothing is gained */
+
+/* x without the reshapes that made it: the elements lie in the same order. */
+static const struct value *unshaped(const struct value *x)
+{
+    while (x->def && x->def->op == OP_reshape)
+        x = operand(x->def, 0);
+    return x;
+}
+
+/* The group's product where it does nothing else, or NULL. */
+static const struct node *only_product(const struct node *group)
+{
+    const struct graph *body = group->body[0];
+    const struct node *product = NULL;
+    for (const struct node *n = body->first; n; n = n->next) {
+        if (n->op == OP_matmul && !product)
+            product = n;
+        else if (n->op != OP_reshape)
+            return NULL;
+    }
+    if (!product || body->yields != 1 || unshaped(body->yield[0])->def != product)
+        return NULL;
+    return unshaped(operand(product, 0))->def || unshaped(operand(product, 1))->def ? NULL : product;
+}
+
+static const char *dim_text(struct emit *e, struct dim d)
+{
+    return arena_printf(e->arena, !d.n ? "%lld" : d.k == 1 ? "n" : "n * %lld", (long long)d.k);
+}
+
+/* Where a body's parameter lies. */
+static const char *where(struct emit *e, const struct node *group, const struct value *x)
+{
+    return value_pointer(e, operand(group, unshaped(x)->index));
+}
+
+const char *product_call(struct emit *e, const struct node *group)
+{
+    const struct node *p = only_product(group);
+    if (!p)
+        return NULL;
+    struct type z = p->result[0]->type, x = operand(p, 0)->type;
+    bool ta = attr_bool(p, "ta"), tb = attr_bool(p, "tb");
+    struct dim m = z.dim[z.rank - 2], n = z.dim[z.rank - 1], k = x.dim[x.rank - 1 - ta];
+    int64_t batch = e->m->batch;
+    double size = (double)dim_size(m, batch) * (double)dim_size(n, batch) * (double)dim_size(k, batch);
+    if (size <= SMALL)
+        return NULL;
+    struct type lead = type_make(DT_REAL, z.rank - 2, z.dim);
+    return arena_printf(e->arena, "nn_product(%s, %s, %s, %s, %s, %s, %s, %d, %d)", where(e, group, operand(p, 0)),
+                        where(e, group, operand(p, 1)), value_pointer(e, group->result[0]), count_text(e, lead),
+                        dim_text(e, m), dim_text(e, n), dim_text(e, k), ta, tb);
+}
