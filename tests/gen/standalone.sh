@@ -39,7 +39,7 @@ data="--in image=$out/data.csv:0-63 --in label=$out/data.csv:64"
 gzip -dc examples/digits/digits.csv.gz | head -n 200 >"$out/data.csv"
 "$NETC" --standalone --emit=c,app -o "$out/alone" examples/digits/digits.net && "$NETC" --emit=c,app -o "$out/with" examples/digits/digits.net &&
     (cd "$out/alone" && gcc -std=c11 -O2 -march=native -o ../digits_alone ./*.c -lm) >"$out/log" 2>&1 &&
-    gcc -std=c11 -O2 -march=native -Iruntime -o "$out/digits_with" "$out"/with/*.c "$B/libnetrt.a" -lz -lm >>"$out/log" 2>&1
+    gcc -std=c11 -O2 -march=native -Iruntime -o "$out/digits_with" "$out"/with/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1
 result $? "a program without the library"
 for program in alone with; do
     "$out/digits_$program" train $data --steps 12 --seed 3 --quiet --checkpoint "$out/$program.point" --save "$out/$program.w" 2>"$out/log"
