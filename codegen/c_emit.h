@@ -37,9 +37,11 @@ struct emit {
     struct node **output, **metric; /* of the infer and the eval graph, in order of declaration */
     const char **output_id;
     int outputs, metrics;
-    int tensors;             /* parameters, frozen parameters and states */
-    bool has_loss, has_step; /* accumulate and eval; train_step and apply */
-    struct graph_c graph[GRAPH_KINDS];
+    int tensors;                        /* parameters, frozen parameters and states */
+    bool has_loss, has_step;            /* accumulate and eval; train_step and apply */
+    struct graph *emitted[GRAPH_KINDS]; /* the graphs of this mode */
+    int graphs;
+    struct graph_c graph[GRAPH_KINDS]; /* by kind */
     int kernel_number;
     struct file_out *files;
     size_t file_count, file_capacity;
@@ -68,5 +70,8 @@ void emit_train(struct emit *e, struct text *t);
 void emit_app(struct emit *e, struct text *t);
 void emit_prologue(struct emit *e, struct text *t, const char *suffix,
                    const char *what); /* comment, defines, includes */
+
+/* out_dot.c: the planned graphs for people and programs that look at them. */
+void emit_dot(struct emit *e, struct text *t);
 
 #endif

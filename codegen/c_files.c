@@ -30,8 +30,8 @@ static void emit_ir(struct emit *e, struct text *t)
     print_module(t, e->m);
 }
 
-/* What a graph's functions need: each of the graphs that this mode has. */
-static bool emit_graphs(struct emit *e)
+/* The graphs that this mode has, in order of their kinds. */
+static void find_graphs(struct emit *e)
 {
     bool train = e->o->train && e->m->graph[GRAPH_TRAIN];
     const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer,
@@ -40,7 +40,14 @@ static bool emit_graphs(struct emit *e)
                                       [GRAPH_APPLY] = train,
                                       [GRAPH_EVAL] = train };
     for (int k = 0; k < GRAPH_KINDS; k++)
-        if (asked[k] && e->m->graph[k] && !emit_graph(e, e->m->graph[k]))
+        if (asked[k] && e->m->graph[k])
+            e->emitted[e->graphs++] = e->m->graph[k];
+}
+
+static bool emit_graphs(struct emit *e)
+{
+    for (int i = 0; i < e->graphs; i++)
+        if (!emit_graph(e, e->emitted[i]))
             return false;
     return true;
 }
@@ -48,7 +55,7 @@ static bool emit_graphs(struct emit *e)
 /* Options that say something this model or this compiler cannot do. */
 static bool check_options(struct emit *e)
 {
-    static const char *const later[] = { "dot", "html", "json", NULL };
+    static const char *const later[] = { "html", "json", NULL };
     struct place nowhere = { e->m->name, 0, 0, 0 };
     for (int i = 0; later[i]; i++)
         if (wanted(e, later[i])) {
@@ -103,6 +110,7 @@ bool emit_module(struct module *m, const struct emit_options *o, struct file_out
     if (!check_options(e))
         return false;
     layout_module(e);
+    find_graphs(e);
     if (!emit_graphs(e))
         return false;
     if (o->log)
@@ -119,6 +127,8 @@ bool emit_module(struct module *m, const struct emit_options *o, struct file_out
         add_file(e, "_app.c", emit_app);
     if (wanted(e, "ir"))
         add_file(e, ".ir", emit_ir);
+    if (wanted(e, "dot"))
+        add_file(e, ".dot", emit_dot);
     *files = e->files;
     *count = e->file_count;
     return true;

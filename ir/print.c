@@ -395,6 +395,15 @@ void print_graph(struct text *t, const struct graph *g, bool all_variables)
     print_nodes(&p, g);
 }
 
+void spell_values(const struct graph *g)
+{
+    struct text t = text_make(g->module->arena);
+    struct printer p = { .t = &t, .m = g->module };
+    print_graph(&t, g, false);
+    for (int i = 0; i < g->var_values; i++)
+        g->var_value[i]->data = (void *)(uintptr_t)spelled(&p, g->var_value[i]);
+}
+
 /* The first graph declares every variable of the module, the others those they use. */
 void print_module(struct text *t, const struct module *m)
 {
