@@ -33,7 +33,7 @@ struct run {
 static const char usage[] = "usage: netc [options] model.net\n"
                             "  -o DIR                 where the files go (the current directory)\n"
                             "  --mode MODE            train, infer or both (both)\n"
-                            "  --emit LIST            of c, app, ir, dot (c)\n"
+                            "  --emit LIST            of c, app, ir, dot, json (c)\n"
                             "  --net NAME             which net of the file\n"
                             "  --batch N              the batch capacity\n"
                             "  -D NAME=VALUE          sets a constant of the file\n"

@@ -55,7 +55,7 @@ static bool emit_graphs(struct emit *e)
 /* Options that say something this model or this compiler cannot do. */
 static bool check_options(struct emit *e)
 {
-    static const char *const later[] = { "html", "json", NULL };
+    static const char *const later[] = { "html", NULL };
     struct place nowhere = { e->m->name, 0, 0, 0 };
     for (int i = 0; later[i]; i++)
         if (wanted(e, later[i])) {
@@ -129,6 +129,8 @@ bool emit_module(struct module *m, const struct emit_options *o, struct file_out
         add_file(e, ".ir", emit_ir);
     if (wanted(e, "dot"))
         add_file(e, ".dot", emit_dot);
+    if (wanted(e, "json"))
+        add_file(e, ".json", emit_json);
     *files = e->files;
     *count = e->file_count;
     return true;

@@ -92,12 +92,17 @@ static void give_name(struct printer *p, struct value *v)
     v->data = (void *)(uintptr_t)text_string(&t);
 }
 
+void text_var(struct text *t, const struct var *v)
+{
+    print_sigil(t, is_argument(v) ? '%' : '@', v->name);
+}
+
 static const char *spelled(struct printer *p, const struct value *v)
 {
     if (!v->var)
         return v->data ? v->data : "%?";
     struct text t = text_make(p->m->arena);
-    print_sigil(&t, is_argument(v->var) ? '%' : '@', v->var->name);
+    text_var(&t, v->var);
     return text_string(&t);
 }
 
@@ -298,7 +303,7 @@ static void print_var(struct printer *p, const struct var *v)
 {
     struct text *t = p->t;
     text_add(t, "  %-6s ", role_name(v->role));
-    print_sigil(t, is_argument(v) ? '%' : '@', v->name);
+    text_var(t, v);
     text_puts(t, " : ");
     text_type(t, v->type, p->m->f64);
     if (v->role == ROLE_PARAM || v->role == ROLE_FROZEN || v->role == ROLE_STATE)
