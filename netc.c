@@ -34,7 +34,7 @@ struct run {
 static const char usage[] = "usage: netc [options] model.net\n"
                             "  -o DIR                 where the files go (the current directory)\n"
                             "  --mode MODE            train, infer or both (both)\n"
-                            "  --emit LIST            of c, app, ir, dot, json (c)\n"
+                            "  --emit LIST            of c, app, ir, dot, html, json (c)\n"
                             "  --net NAME             which net of the file\n"
                             "  --batch N              the batch capacity\n"
                             "  -D NAME=VALUE          sets a constant of the file\n"
@@ -304,6 +304,10 @@ static void set_up(struct run *r)
     if (r->o.explain) {
         r->explain = explain_new(r->arena, r->o.explain, &r->dump);
         watch(r, explain_pass, r->explain);
+    }
+    if (emit_wanted(r->o.emit.emit, "html")) {
+        r->o.emit.history = history_new(r->arena);
+        watch(r, history_add, r->o.emit.history);
     }
     if (r->o.verbose)
         r->o.passes.log = r->o.emit.log = &r->log;

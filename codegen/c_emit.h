@@ -74,8 +74,9 @@ void emit_app(struct emit *e, struct text *t);
 void emit_prologue(struct emit *e, struct text *t, const char *suffix,
                    const char *what); /* comment, defines, includes */
 
-/* out_dot.c, out_json.c: the planned graphs for people and programs that look at them. */
+/* out_dot.c, out_json.c, out_html.c: the planned graphs for people and programs that look at them. */
 void emit_dot(struct emit *e, struct text *t);
 void emit_json(struct emit *e, struct text *t);
+void emit_html(struct emit *e, struct text *t); /* shows the files that are there so far */
 
 #endif

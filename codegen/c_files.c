@@ -3,17 +3,21 @@
 
 #include "codegen/c_emit.h"
 
-static bool wanted(const struct emit *e, const char *what)
+bool emit_wanted(const char *list, const char *word)
 {
-    const char *at = e->o->emit;
-    size_t length = strlen(what);
-    while (*at) {
-        size_t word = strcspn(at, ",");
-        if (word == length && !strncmp(at, what, word))
+    size_t length = strlen(word);
+    while (*list) {
+        size_t next = strcspn(list, ",");
+        if (next == length && !strncmp(list, word, next))
             return true;
-        at += word + (at[word] == ',');
+        list += next + (list[next] == ',');
     }
     return false;
+}
+
+static bool wanted(const struct emit *e, const char *what)
+{
+    return emit_wanted(e->o->emit, what);
 }
 
 static void add_file(struct emit *e, const char *suffix, void (*write)(struct emit *, struct text *))
@@ -55,13 +59,7 @@ static bool emit_graphs(struct emit *e)
 /* Options that say something this model or this compiler cannot do. */
 static bool check_options(struct emit *e)
 {
-    static const char *const later[] = { "html", NULL };
     struct place nowhere = { e->m->name, 0, 0, 0 };
-    for (int i = 0; later[i]; i++)
-        if (wanted(e, later[i])) {
-            diag_error(e->m->diag, nowhere, "--emit=%s is not available", later[i]);
-            return false;
-        }
     if (e->o->weights) {
         diag_error(e->m->diag, nowhere, "--embed-weights is not available");
         return false;
@@ -101,11 +99,31 @@ static void log_graphs(struct emit *e)
     }
 }
 
+static void add_c(struct emit *e)
+{
+    add_file(e, ".h", emit_header);
+    add_file(e, ".c", emit_model);
+    if (e->o->infer)
+        add_file(e, "_infer.c", emit_infer);
+    if (e->has_loss)
+        add_file(e, "_train.c", emit_train);
+}
+
+/* The page shows the C, which is written itself only where that was asked for. */
+static void add_page(struct emit *e, bool keep_c)
+{
+    add_file(e, ".html", emit_html);
+    if (!keep_c) {
+        e->files[0] = e->files[e->file_count - 1];
+        e->file_count = 1;
+    }
+}
+
 bool emit_module(struct module *m, const struct emit_options *o, struct file_out **files, size_t *count)
 {
     struct emit *e = NEW(m->arena, struct emit);
     *e = (struct emit){ .m = m, .o = o, .arena = m->arena };
-    e->files = NEW_ARRAY(m->arena, 8, struct file_out);
+    e->files = NEW_ARRAY(m->arena, 12, struct file_out);
     e->name = m->name;
     if (!check_options(e))
         return false;
@@ -115,14 +133,11 @@ bool emit_module(struct module *m, const struct emit_options *o, struct file_out
         return false;
     if (o->log)
         log_graphs(e);
-    if (wanted(e, "c") || wanted(e, "app")) {
-        add_file(e, ".h", emit_header);
-        add_file(e, ".c", emit_model);
-        if (o->infer)
-            add_file(e, "_infer.c", emit_infer);
-        if (e->has_loss)
-            add_file(e, "_train.c", emit_train);
-    }
+    bool c = wanted(e, "c") || wanted(e, "app"), html = wanted(e, "html");
+    if (c || html)
+        add_c(e);
+    if (html)
+        add_page(e, c);
     if (wanted(e, "app"))
         add_file(e, "_app.c", emit_app);
     if (wanted(e, "ir"))

@@ -75,6 +75,18 @@ void diag_source(struct diag *d, const char *file, const char *text, size_t leng
     d->sources = s;
 }
 
+const char *diag_text(const struct diag *d, int which, const char **file)
+{
+    const struct source_text *s = d->sources;
+
+    for (; s && which > 0; which--)
+        s = s->next;
+    if (!s)
+        return NULL;
+    *file = s->file;
+    return s->text;
+}
+
 /* Line `line` of a file that was given to diag_source, or NULL. */
 static const char *source_line(const struct diag *d, struct place at, size_t *length)
 {
