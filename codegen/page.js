@@ -43,31 +43,52 @@ function parse(text) {
     return ops;
 }
 
-// ---- layout: layers by the longest way from the start, boxes side by side in the order of what they read ----
+// ---- layout: layers by the longest way from the start, boxes side by side near what they read and what reads them ----
 const ROW = 16, WIDTH = 220, GAP = 26;
 function flatten(op, depth, rows) { for (const o of op.inner) { rows.push({ op: o, depth }); flatten(o, depth + 1, rows); } return rows; }
-function layout(ops) {
-    const from = new Map(), boxes = ops.filter(o => !o.parent).map(op => ({ op, rows: op.inner.length ? flatten(op, 0, []) : [{ op, depth: 0 }], ins: new Set(), outs: new Set(), layer: 0 }));
+function connect(boxes) {
+    const from = new Map();
     for (const b of boxes) {
-        const names = [b.op, ...b.rows.map(r => r.op)];
-        for (const o of names) for (const n of o.operands) if (from.has(n) && from.get(n) !== b) { b.ins.add(from.get(n)); from.get(n).outs.add(b); }
-        for (const o of names) for (const r of o.results) from.set(r.name, b);
+        const all = [b.op, ...b.rows.map(r => r.op)];
+        for (const o of all) for (const n of o.operands) { const s = from.get(n); if (s && s !== b) { b.ins.add(s); s.outs.add(b); } else if (!s) b.free = false; }
+        for (const o of all) for (const r of o.results) from.set(r.name, b);
     }
+}
+// Constants, and what is made of constants alone, stand in the boxes of those that read them.
+function absorb(boxes) {
+    return boxes.filter(b => {
+        if (!b.free || b.op.inner.length || !b.outs.size || [...b.ins].length) return true;
+        for (const o of b.outs) {
+            o.ins.delete(b);
+            if (!o.op.inner.length) o.rows = [...b.rows.filter(r => !o.rows.includes(r)), ...o.rows];
+        }
+        return [...b.outs].some(o => o.op.inner.length);
+    });
+}
+function place(layer, near) {
+    for (const b of layer) { const n = near(b); b.want = n.size ? [...n].reduce((s, i) => s + i.x, 0) / n.size : b.x; }
+    layer.sort((a, b) => a.want - b.want);
+    let at = -Infinity;
+    for (const b of layer) { b.x = Math.max(b.want, at); at = b.x + WIDTH + GAP; }
+    const shift = layer.reduce((s, b) => s + b.x - b.want, 0) / layer.length;
+    for (const b of layer) b.x -= shift;
+}
+function layout(ops) {
+    let boxes = ops.filter(o => !o.parent).map(op => ({ op, rows: op.inner.length ? flatten(op, 0, []) : [{ op, depth: 0 }], ins: new Set(), outs: new Set(), layer: 0, x: 0, free: true }));
+    connect(boxes);
+    boxes = absorb(boxes);
     for (const b of boxes) for (const i of b.ins) b.layer = Math.max(b.layer, i.layer + 1);
     for (const b of [...boxes].reverse()) if (!b.ins.size && b.outs.size) b.layer = Math.min(...[...b.outs].map(o => o.layer)) - 1;
-    const layers = [];
-    for (const b of boxes) (layers[b.layer] = layers[b.layer] || []).push(b);
-    let y = 14, low = 0, high = 0;
-    for (const layer of layers) {
-        if (!layer) continue;
-        for (const b of layer) { b.want = b.ins.size ? [...b.ins].reduce((s, i) => s + i.x, 0) / b.ins.size : 0; b.height = (b.rows.length + (b.op.inner.length ? 1 : 0)) * ROW + 8; }
-        layer.sort((a, b) => a.want - b.want);
-        let at = -Infinity;
-        for (const b of layer) { b.x = Math.max(b.want, at); at = b.x + WIDTH + GAP; b.y = y; }
-        const shift = layer.reduce((s, b) => s + b.x - b.want, 0) / layer.length;
-        for (const b of layer) { b.x -= shift; low = Math.min(low, b.x); high = Math.max(high, b.x + WIDTH); }
-        y += Math.max(...layer.map(b => b.height)) + 26;
+    const sorted = [];
+    for (const b of boxes) (sorted[b.layer] = sorted[b.layer] || []).push(b);
+    const layers = sorted.filter(l => l);
+    for (let sweep = 0; sweep < 8; sweep++) for (const l of sweep % 2 ? [...layers].reverse() : layers) place(l, b => sweep % 2 ? b.outs : b.ins);
+    let y = 14;
+    for (const l of layers) {
+        for (const b of l) { b.y = y; b.height = (b.rows.length + (b.op.inner.length ? 1 : 0)) * ROW + 8; }
+        y += Math.max(...l.map(b => b.height)) + 26;
     }
+    const low = Math.min(0, ...boxes.map(b => b.x)), high = Math.max(0, ...boxes.map(b => b.x + WIDTH));
     for (const b of boxes) b.x += 14 - low;
     return { boxes, width: high - low + 28, height: y };
 }
