@@ -79,6 +79,8 @@ $B/codegen/page_%.c: codegen/page.% frontend/embed.sh
 	@mkdir -p $(@D)
 	sh frontend/embed.sh codegen_page_$* $< > $@
 
+.SECONDARY: $B/codegen/page_css.c $B/codegen/page_js.c
+
 $B/codegen/page_%.o: $B/codegen/page_%.c
 	$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) -c -o $@ $<
 
