@@ -1,4 +1,4 @@
-// codegen/page.js: draws the data of NET.html. Left the model, in the middle a graph after a pass, right the C; below, the
+// codegen/page.js: draws the data of NET.html. Left the model, then a graph after a pass, right the C; below, the
 // memory plan and the kernels. What is pointed at is marked everywhere else: operations know their line, kernels their
 // operation. Text of the model reaches the page through textContent alone.
 "use strict";

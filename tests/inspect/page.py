@@ -1,4 +1,4 @@
-# Drives a page in headless Chromium over the pipe of its DevTools: page.py PAGE [SCREENSHOT]. Real mouse and keys; every
+# Drives a page in headless Chromium over the pipe of its DevTools: page.py PAGE [SCREENSHOT]. Real mouse and keys; an
 # error of the page is a failure.
 import base64
 import json
@@ -38,7 +38,8 @@ class Browser:
         one, self.buffer = self.buffer.split(b"\0", 1)
         m = json.loads(one)
         method, p = m.get("method"), m.get("params", {})
-        if method == "Runtime.exceptionThrown" or (method == "Runtime.consoleAPICalled" and p["type"] in ("error", "warning", "assert")):
+        said = method == "Runtime.consoleAPICalled" and p["type"] in ("error", "warning", "assert")
+        if said or method == "Runtime.exceptionThrown":
             self.errors.append(json.dumps(p)[:400])
         if method == "Log.entryAdded" and p["entry"]["level"] in ("error", "warning"):
             self.errors.append(p["entry"]["text"])
@@ -67,14 +68,16 @@ class Browser:
 
     def point(self, selector, click=False):
         x, y = self.value("(() => { const e = document.querySelector(%s); e.scrollIntoView({block: 'center'});"
-                          " const b = e.getBoundingClientRect(); return [b.left + Math.min(b.width / 2, 60), b.top + b.height / 2]; })()" % json.dumps(selector, ensure_ascii=False))
+                          " const b = e.getBoundingClientRect();"
+                          " return [b.left + Math.min(b.width / 2, 60), b.top + b.height / 2]; })()" % json.dumps(selector, ensure_ascii=False))
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         for kind in ("mousePressed", "mouseReleased") if click else ():
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def key(self, name):
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode={"ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Escape": 27}[name])
+            code = {"ArrowLeft": 37, "ArrowDown": 40, "Escape": 27}[name]
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code)
 
     def shot(self, path):
         with open(path, "wb") as f:
@@ -109,7 +112,9 @@ def drive(b, path):
     for where in (graph, c, "table"):
         check(marked(b, where) > 0, "a line marks nothing in", where)
     b.point("tbody tr")
-    check(marked(b, "table") == 1 and marked(b, graph) > 0 and marked(b, c) > 0 and marked(b, source) > 0, "a kernel marks too little")
+    check(marked(b, "table") == 1, "one kernel is marked:", marked(b, "table"))
+    for where in (graph, c, source):
+        check(marked(b, where) > 0, "a kernel marks nothing in", where)
     check("static" in b.value("document.querySelector('%s .on').textContent" % c), "a kernel's function is not marked")
     b.point(graph + " .row")
     check(marked(b, graph) > 0 and marked(b, source) > 0 and marked(b, c) > 0, "an operation marks too little")
