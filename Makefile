@@ -23,15 +23,17 @@ CFLAGS = -O1 -g
 endif
 VERSION = 0.1.0
 
-# The one list of Debian packages: what the build needs, and what the tests and the demonstrations need besides.
+# The one list of Debian packages: what the build needs, and what the tests and the demonstrations need besides,
+# and what the tests of the page do.
 BUILD_PACKAGES = gcc flex bison zlib1g-dev
 CHECK_PACKAGES = $(BUILD_PACKAGES) clang g++ libcmocka-dev libjansson-dev libopenblas-dev python3-numpy pkg-config \
                  graphviz clang-format
+PAGE_PACKAGES = chromium
 
 BENCH_PACKAGES = python3-torch npm
 
 COMPILER = $(wildcard frontend/*.c ir/*.c ir/base/*.c passes/*.c codegen/*.c)
-GENERATED = frontend/lexer frontend/grammar frontend/prelude codegen/runtime
+GENERATED = frontend/lexer frontend/grammar frontend/prelude codegen/runtime codegen/page_css codegen/page_js
 COMPILER_O = $(COMPILER:%.c=$B/%.o) $(GENERATED:%=$B/%.o)
 RUNTIME = $(sort $(wildcard runtime/*.c))
 UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c))
@@ -82,6 +84,12 @@ $B/codegen/runtime.c: codegen/runtime.sh frontend/embed.sh $(RUNTIME_H) $(RUNTIM
 	@mkdir -p $(@D)
 	sh codegen/runtime.sh $(RUNTIME_H) $(RUNTIME) > $@
 
+$B/codegen/page_%.c: codegen/page.% frontend/embed.sh
+	@mkdir -p $(@D)
+	sh frontend/embed.sh codegen_page_$* $< > $@
+
+.SECONDARY: $B/codegen/page_css.c $B/codegen/page_js.c
+
 $B/codegen/%.o: $B/codegen/%.c
 	$(CC) $(STD) $(WARN) $(CFLAGS) $(SAN) -I. -MMD -MP -c -o $@ $<
 
@@ -112,13 +120,19 @@ $B/check-packages:
 	@sh tests/packages.sh $(CHECK_PACKAGES)
 	@touch $@
 
+# A browser is large: only the tests ask for it.
+$B/page-packages:
+	@mkdir -p $(@D)
+	@sh tests/packages.sh $(PAGE_PACKAGES)
+	@touch $@
+
 $B/tests/unit/%: tests/unit/%.c $B/libnetc.a $B/libnetrt.a | $B/check-packages
 	@mkdir -p $(@D)
 	$(CC) $(STD) -Wall -Wextra $(CFLAGS) $(SAN) -I. -I$B -Iruntime -MMD -MP -MF $@.d -o $@ $< $B/libnetc.a $B/libnetrt.a -lcmocka -lz -lm
 
 unit: $(UNIT)
 
-check: $B/check-packages all $(UNIT)
+check: $B/check-packages $B/page-packages all $(UNIT)
 	B=$B CC="$(CC)" SANITIZE="$(SANITIZE)" bash tests/run.sh
 
 bless: all

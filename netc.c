@@ -18,7 +18,7 @@ struct options {
     struct frontend_options front;
     struct pipeline_options passes;
     struct emit_options emit;
-    const char *model, *from_ir, *dump, *weights;
+    const char *model, *from_ir, *dump, *explain, *weights;
     bool emit_asked, json, verbose;
     const char *color;
 };
@@ -29,12 +29,13 @@ struct run {
     struct diag *diag;
     struct options o;
     struct text dump, log;
+    struct explain *explain;
 };
 
 static const char usage[] = "usage: netc [options] model.net\n"
                             "  -o DIR                 where the files go (the current directory)\n"
                             "  --mode MODE            train, infer or both (both)\n"
-                            "  --emit LIST            of c, app, ir (c)\n"
+                            "  --emit LIST            of c, app, ir, dot, html, json (c)\n"
                             "  --net NAME             which net of the file\n"
                             "  --batch N              the batch capacity\n"
                             "  -D NAME=VALUE          sets a constant of the file\n"
@@ -44,6 +45,7 @@ static const char usage[] = "usage: netc [options] model.net\n"
                             "  -O0 -O1 -O2            how much is optimised (-O2)\n"
                             "  --disable=PASS,...     all passes but these\n"
                             "  --dump-ir[=PASS,...]   the IR after these passes, or after all\n"
+                            "  --explain PASS,...     what these passes change, in lines of the model\n"
                             "  --from-ir FILE         starts from a dump\n"
                             "  --passes=PASS,...      runs only these passes\n"
                             "  --print-passes         the passes in their order\n"
@@ -65,6 +67,7 @@ enum {
     OPT_FP,
     OPT_DISABLE,
     OPT_DUMP,
+    OPT_EXPLAIN,
     OPT_FROM,
     OPT_PASSES,
     OPT_PRINT_PASSES,
@@ -87,6 +90,7 @@ static const struct option long_options[] = {
     { "fp", required_argument, NULL, OPT_FP },
     { "disable", required_argument, NULL, OPT_DISABLE },
     { "dump-ir", optional_argument, NULL, OPT_DUMP },
+    { "explain", required_argument, NULL, OPT_EXPLAIN },
     { "from-ir", required_argument, NULL, OPT_FROM },
     { "passes", required_argument, NULL, OPT_PASSES },
     { "print-passes", no_argument, NULL, OPT_PRINT_PASSES },
@@ -202,6 +206,7 @@ static int option(struct run *r, int c, const char *value)
         return status;
     case OPT_DISABLE: o->passes.disable = o->emit.disable = value; return 0;
     case OPT_DUMP: o->dump = value ? value : ""; return 0;
+    case OPT_EXPLAIN: o->explain = o->explain ? arena_printf(r->arena, "%s,%s", o->explain, value) : value; return 0;
     case OPT_FROM: o->from_ir = value; return 0;
     case OPT_PASSES: o->passes.only = value; return 0;
     case OPT_WEIGHTS: o->weights = value; return 0;
@@ -237,11 +242,11 @@ static bool answer(struct run *r, int c)
     return true;
 }
 
-static int check_names(struct run *r, const char *option_name, const char *list)
+static int check_names(struct run *r, const char *option_name, const char *list, const char *const *others)
 {
     if (!list || !*list)
         return 0;
-    const char *near = NULL, *unknown = pipeline_unknown(r->arena, list, loops_names(), &near);
+    const char *near = NULL, *unknown = pipeline_unknown(r->arena, list, others, &near);
     if (!unknown)
         return 0;
     fprintf(stderr, "netc: %s: there is no pass '%s'", option_name, unknown);
@@ -282,10 +287,22 @@ static int read_options(struct run *r, int argc, char **argv)
         return wrong("one model at a time: what is '%s' for?", argv[optind]);
     if (!r->o.model == !r->o.from_ir)
         return wrong(r->o.model ? "either a model or --from-ir, not both%s" : "which model?%s", "");
-    if ((status = check_names(r, "--disable", r->o.passes.disable)) ||
-        (status = check_names(r, "--dump-ir", r->o.dump)) || (status = check_names(r, "--passes", r->o.passes.only)))
+    const char *const *loops = loops_names();
+    if (r->o.explain && loops_wanted(r->o.explain))
+        return wrong("--explain tells of passes over graphs; those over loops show with --dump-ir=%s", r->o.explain);
+    if ((status = check_names(r, "--disable", r->o.passes.disable, loops)) ||
+        (status = check_names(r, "--dump-ir", r->o.dump, loops)) ||
+        (status = check_names(r, "--passes", r->o.passes.only, loops)) ||
+        (status = check_names(r, "--explain", r->o.explain, NULL)))
         return status;
     return embeds(r);
+}
+
+static void watch(struct run *r, void (*see)(void *, struct module *, const char *, const char *), void *context)
+{
+    struct watcher *w = NEW(r->arena, struct watcher);
+    *w = (struct watcher){ see, context, r->o.passes.watchers };
+    r->o.passes.watchers = w;
 }
 
 static void set_up(struct run *r)
@@ -297,6 +314,14 @@ static void set_up(struct run *r)
     r->log = text_make(r->arena);
     r->o.passes.dump = r->o.emit.dump = r->o.dump;
     r->o.passes.dump_to = r->o.emit.dump_to = &r->dump;
+    if (r->o.explain) {
+        r->explain = explain_new(r->arena, r->o.explain, &r->dump);
+        watch(r, explain_pass, r->explain);
+    }
+    if (emit_wanted(r->o.emit.emit, "html")) {
+        r->o.emit.history = history_new(r->arena);
+        watch(r, history_add, r->o.emit.history);
+    }
     if (r->o.verbose)
         r->o.passes.log = r->o.emit.log = &r->log;
 }
@@ -416,10 +441,12 @@ static int compile(struct run *r)
         return status;
     if (!pipeline_run(m, &r->o.passes))
         return 1;
+    if (r->explain)
+        explain_end(r->explain);
     if (r->o.passes.only && !loops_wanted(r->o.passes.only))
         return 0;
-    bool dump_only = r->o.dump && !r->o.emit_asked;
-    if (dump_only && !loops_wanted(r->o.dump))
+    bool dump_only = (r->o.dump || r->explain) && !r->o.emit_asked;
+    if (dump_only && !(r->o.dump && loops_wanted(r->o.dump)))
         return 0;
     if (r->o.weights && (status = read_weights(r, m)))
         return status;

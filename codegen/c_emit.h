@@ -8,10 +8,11 @@
  * train. */
 enum segment { SEGMENT_PARAM, SEGMENT_STATE, SEGMENT_PREPARED, SEGMENT_GRAD, SEGMENT_OPTIMIZER, SEGMENTS };
 
-/* A kernel of a graph, for the table that `bench --kernels` shows. */
+/* A kernel of a graph, for the table that `bench --kernels` shows. macs and bytes are those of all its calls together. */
 struct kernel_row {
     const char *name, *origin;
-    double macs, bytes;
+    const struct node *of; /* the group, or the scan that it copies a step of */
+    double calls, macs, bytes;
     struct kernel_row *next;
 };
 
@@ -37,9 +38,11 @@ struct emit {
     struct node **output, **metric; /* of the infer and the eval graph, in order of declaration */
     const char **output_id;
     int outputs, metrics;
-    int tensors;             /* parameters, frozen parameters and states */
-    bool has_loss, has_step; /* accumulate and eval; train_step and apply */
-    struct graph_c graph[GRAPH_KINDS];
+    int tensors;                        /* parameters, frozen parameters and states */
+    bool has_loss, has_step;            /* accumulate and eval; train_step and apply */
+    struct graph *emitted[GRAPH_KINDS]; /* the graphs of this mode */
+    int graphs;
+    struct graph_c graph[GRAPH_KINDS]; /* by kind */
     double **constant; /* --embed-weights: elements of what is a const array, by var->index; else NULL */
     bool *read;        /* by var->index: an array that the emitted C reads */
     bool prepares;     /* something of graph prepare is left for run time */
@@ -52,9 +55,11 @@ struct emit {
 /* c_layout.c */
 void layout_module(struct emit *e);
 enum segment var_segment(const struct var *v);
+const char *segment_name(enum segment s);                         /* as struct NET's member */
 const char *var_pointer(struct emit *e, const struct var *v);     /* C expression */
 const char *value_pointer(struct emit *e, const struct value *v); /* C expression */
 const char *c_type(const struct emit *e, enum dtype d);
+int64_t type_bytes(const struct emit *e, struct type t);    /* at n = N */
 const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
 const char *count_text(struct emit *e, struct type t);      /* elements at n samples, a size_t expression */
 bool is_tensor(const struct var *v);                        /* shown by NET_tensors */
@@ -105,5 +110,10 @@ void emit_train(struct emit *e, struct text *t);
 void emit_app(struct emit *e, struct text *t);
 void emit_prologue(struct emit *e, struct text *t, const char *suffix,
                    const char *what); /* comment, defines, includes */
+
+/* out_dot.c, out_json.c, out_html.c: the planned graphs for people and programs that look at them. */
+void emit_dot(struct emit *e, struct text *t);
+void emit_json(struct emit *e, struct text *t);
+void emit_html(struct emit *e, struct text *t); /* shows the files that are there so far */
 
 #endif

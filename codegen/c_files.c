@@ -3,17 +3,21 @@
 
 #include "codegen/c_emit.h"
 
-static bool wanted(const struct emit *e, const char *what)
+bool emit_wanted(const char *list, const char *word)
 {
-    const char *at = e->o->emit;
-    size_t length = strlen(what);
-    while (*at) {
-        size_t word = strcspn(at, ",");
-        if (word == length && !strncmp(at, what, word))
+    size_t length = strlen(word);
+    while (*list) {
+        size_t next = strcspn(list, ",");
+        if (next == length && !strncmp(list, word, next))
             return true;
-        at += word + (at[word] == ',');
+        list += next + (list[next] == ',');
     }
     return false;
+}
+
+static bool wanted(const struct emit *e, const char *what)
+{
+    return emit_wanted(e->o->emit, what);
 }
 
 static void add_file(struct emit *e, const char *suffix, void (*write)(struct emit *, struct text *))
@@ -30,8 +34,8 @@ static void emit_ir(struct emit *e, struct text *t)
     print_module(t, e->m);
 }
 
-/* What a graph's functions need: each of the graphs that this mode has. */
-static bool emit_graphs(struct emit *e)
+/* The graphs that this mode has, in order of their kinds. */
+static void find_graphs(struct emit *e)
 {
     bool train = e->o->train && e->m->graph[GRAPH_TRAIN];
     const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer,
@@ -40,7 +44,14 @@ static bool emit_graphs(struct emit *e)
                                       [GRAPH_APPLY] = train,
                                       [GRAPH_EVAL] = train };
     for (int k = 0; k < GRAPH_KINDS; k++)
-        if (asked[k] && e->m->graph[k] && !emit_graph(e, e->m->graph[k]))
+        if (asked[k] && e->m->graph[k])
+            e->emitted[e->graphs++] = e->m->graph[k];
+}
+
+static bool emit_graphs(struct emit *e)
+{
+    for (int i = 0; i < e->graphs; i++)
+        if (!emit_graph(e, e->emitted[i]))
             return false;
     return true;
 }
@@ -48,13 +59,7 @@ static bool emit_graphs(struct emit *e)
 /* Options that say something this model or this compiler cannot do. */
 static bool check_options(struct emit *e)
 {
-    static const char *const later[] = { "dot", "html", "json", NULL };
     struct place nowhere = { e->m->name, 0, 0, 0 };
-    for (int i = 0; later[i]; i++)
-        if (wanted(e, later[i])) {
-            diag_error(e->m->diag, nowhere, "--emit=%s is not available", later[i]);
-            return false;
-        }
     if (e->o->weights && wanted(e, "app")) {
         diag_error(e->m->diag, nowhere, "a program reads its weights: --embed-weights is for --emit=c alone");
         return false;
@@ -90,31 +95,53 @@ static void log_graphs(struct emit *e)
     }
 }
 
+static void add_c(struct emit *e)
+{
+    add_file(e, ".h", emit_header);
+    add_file(e, ".c", emit_model);
+    if (e->o->infer)
+        add_file(e, "_infer.c", emit_infer);
+    if (e->has_loss)
+        add_file(e, "_train.c", emit_train);
+}
+
+/* The page shows the C, which is written itself only where that was asked for. */
+static void add_page(struct emit *e, bool keep_c)
+{
+    add_file(e, ".html", emit_html);
+    if (!keep_c) {
+        e->files[0] = e->files[e->file_count - 1];
+        e->file_count = 1;
+    }
+}
+
 bool emit_module(struct module *m, const struct emit_options *o, struct file_out **files, size_t *count)
 {
     struct emit *e = NEW(m->arena, struct emit);
     *e = (struct emit){ .m = m, .o = o, .arena = m->arena };
-    e->files = NEW_ARRAY(m->arena, 8, struct file_out);
+    e->files = NEW_ARRAY(m->arena, 12, struct file_out);
     e->name = m->name;
     if (!check_options(e))
         return false;
     layout_module(e);
+    find_graphs(e);
     if (!emit_graphs(e))
         return false;
     if (o->log)
         log_graphs(e);
-    if (wanted(e, "c") || wanted(e, "app")) {
-        add_file(e, ".h", emit_header);
-        add_file(e, ".c", emit_model);
-        if (o->infer)
-            add_file(e, "_infer.c", emit_infer);
-        if (e->has_loss)
-            add_file(e, "_train.c", emit_train);
-    }
+    bool c = wanted(e, "c") || wanted(e, "app"), html = wanted(e, "html");
+    if (c || html)
+        add_c(e);
+    if (html)
+        add_page(e, c);
     if (wanted(e, "app"))
         add_file(e, "_app.c", emit_app);
     if (wanted(e, "ir"))
         add_file(e, ".ir", emit_ir);
+    if (wanted(e, "dot"))
+        add_file(e, ".dot", emit_dot);
+    if (wanted(e, "json"))
+        add_file(e, ".json", emit_json);
     *files = e->files;
     *count = e->file_count;
     return true;

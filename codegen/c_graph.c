@@ -51,10 +51,11 @@ static const char *kernel_name(struct emit *e, const struct node *n)
     return text_string(&t);
 }
 
-static void add_row(struct graph_out *o, const struct lkernel *k, double times)
+static void add_row(struct graph_out *o, const struct lkernel *k, const struct node *of, double times)
 {
     struct kernel_row *row = NEW(o->e->arena, struct kernel_row);
-    *row = (struct kernel_row){ k->name, k->origin ? k->origin : "", k->macs * times, k->bytes * times, NULL };
+    *row =
+        (struct kernel_row){ k->name, k->origin ? k->origin : "", of, times, k->macs * times, k->bytes * times, NULL };
     *o->c->last = row;
     o->c->last = &row->next;
     o->c->macs += row->macs;
@@ -162,7 +163,7 @@ static bool emit_group(struct graph_out *o, struct node *n)
         return false;
     unless_product(o, n);
     call(o, k, n, NULL);
-    add_row(o, k, step_count(o, n));
+    add_row(o, k, n, step_count(o, n));
     check(o, n);
     return true;
 }
@@ -185,7 +186,7 @@ static bool scan_copy(struct graph_out *o, struct node *scan, bool in, int which
     if (!k || !finish_kernel(o, k))
         return false;
     call(o, k, NULL, &o->step[o->steps - 1]);
-    add_row(o, k, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
+    add_row(o, k, scan, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
     return true;
 }
 

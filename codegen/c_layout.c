@@ -29,6 +29,12 @@ enum segment var_segment(const struct var *v)
     }
 }
 
+const char *segment_name(enum segment s)
+{
+    static const char *const name[SEGMENTS] = { "param", "state", "prepared", "grad", "optimizer" };
+    return name[s];
+}
+
 bool is_tensor(const struct var *v)
 {
     return v->role == ROLE_PARAM || v->role == ROLE_FROZEN || v->role == ROLE_STATE;
@@ -48,6 +54,11 @@ const char *c_type(const struct emit *e, enum dtype d)
 static int64_t dtype_bytes(const struct emit *e, enum dtype d)
 {
     return d == DT_REAL ? e->real_bytes : d == DT_I32 ? 4 : 1;
+}
+
+int64_t type_bytes(const struct emit *e, struct type t)
+{
+    return type_count(t, e->m->batch) * dtype_bytes(e, t.dtype);
 }
 
 static bool reserved(const char *id)
@@ -237,7 +248,7 @@ static void measure_segments(struct emit *e)
         if (e->constant && (v->role != ROLE_PREPARED || e->constant[v->index]))
             continue;
         enum segment s = var_segment(v);
-        int64_t end = v->offset + aligned(type_count(v->type, e->m->batch) * dtype_bytes(e, v->type.dtype));
+        int64_t end = v->offset + aligned(type_bytes(e, v->type));
         if (end > e->segment[s])
             e->segment[s] = end;
         e->tensors += is_tensor(v);
@@ -314,7 +325,6 @@ void layout_module(struct emit *e)
 
 const char *var_pointer(struct emit *e, const struct var *v)
 {
-    static const char *const member[] = { "param", "state", "prepared", "grad", "optimizer" };
     if (v->role == ROLE_INPUT || v->role == ROLE_TARGET)
         return e->var_id[v->index];
     if (v->role == ROLE_STEP)
@@ -322,7 +332,7 @@ const char *var_pointer(struct emit *e, const struct var *v)
     const char *array = weight_name(e, v);
     if (array)
         return array;
-    const char *place = arena_printf(e->arena, "m->%s + %s", member[var_segment(v)], e->var_id[v->index]);
+    const char *place = arena_printf(e->arena, "m->%s + %s", segment_name(var_segment(v)), e->var_id[v->index]);
     return arena_printf(e->arena, "(%s *)(%s)", c_type(e, v->type.dtype), place);
 }
 

@@ -129,7 +129,6 @@ static void fill_tensors(struct emit *e, struct text *t)
 
 static void segment_lines(struct emit *e, struct text *t)
 {
-    static const char *const member[] = { "param", "state", "prepared", "grad", "optimizer" };
     for (int s = 0; s < SEGMENTS; s++) {
         bool training = s == SEGMENT_GRAD || s == SEGMENT_OPTIMIZER;
         if ((training && !e->has_loss) || (e->constant && s != SEGMENT_PREPARED))
@@ -137,7 +136,7 @@ static void segment_lines(struct emit *e, struct text *t)
         if (s == SEGMENT_GRAD)
             text_puts(t, "    if (train) {\n");
         const char *indent = training ? "        " : "    ";
-        text_add(t, "%sm->%s = at;\n", indent, member[s]);
+        text_add(t, "%sm->%s = at;\n", indent, segment_name(s));
         if (e->segment[s])
             text_add(t, "%sat += %lld;\n", indent, (long long)e->segment[s]);
         if (s == SEGMENT_OPTIMIZER)

@@ -30,6 +30,11 @@ void c_kernel(struct text *t, struct lkernel *k); /* the function, with its comm
 void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
                    void *context, const char *const *param); /* name(n, pointers..., params...); */
 
+/* out_html.c: the graphs after each pass, for --emit=html. history_add is given to the pipeline as a watcher. */
+struct history;
+struct history *history_new(struct arena *a);
+void history_add(void *history, struct module *m, const char *pass, const char *what);
+
 struct emit_options {
     const char *folder;
     const char *emit;  /* --emit: c, app, ir, dot, html, json, separated by commas */
@@ -41,10 +46,14 @@ struct emit_options {
     double *const *weights; /* --embed-weights: each parameter's and state's elements, by var->index; or NULL */
     const char *dump;       /* --dump-ir: kernels are printed where it names `lower`, a loop pass or `loops` */
     struct text *dump_to;
-    struct text *log; /* -v, or NULL */
+    struct text *log;        /* -v, or NULL */
+    struct history *history; /* of --emit=html */
 };
 
-/* c_files.c: all files of the module, as a list to be written at once. False after an error. */
+/* c_files.c: whether a list of --emit has this word. */
+bool emit_wanted(const char *list, const char *word);
+
+/* All files of the module, as a list to be written at once. False after an error. */
 bool emit_module(struct module *m, const struct emit_options *o, struct file_out **files, size_t *count);
 
 #endif

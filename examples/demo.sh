@@ -8,7 +8,7 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
 
 say "1. examples/digits/digits.net to C"
-"$B/netc" --emit=c,app,ir -o "$out" examples/digits/digits.net
+"$B/netc" --emit=c,app,ir,html -o "$out" examples/digits/digits.net
 wc -l "$out"/digits*.[ch] | sed 's/^/   /'
 
 say "2. the C to a program"
@@ -37,5 +37,6 @@ say "Where to look"
 cat <<T
    the generated C   $out/digits_infer.c, $out/digits_train.c, $out/digits.h
    the dump          $out/digits.ir
+   the report page   $out/digits.html: model, graphs after each pass, C, memory; open it in a browser
    Fashion-MNIST     make data-fashion, then examples/lenet/README.md
 T

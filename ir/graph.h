@@ -46,6 +46,7 @@ struct value {
     const char *name; /* the source's name for it, interned, or NULL; need not be unique */
     struct use *uses;
     int64_t offset; /* where it lies in the arena, in bytes; -1: not planned, or it lies elsewhere */
+    int born, dies; /* of what is planned: the place is its own between these operations of the whole graph, from 0 */
     int id;         /* scratch numbering of whoever walks the graph */
     void *data;     /* scratch of the pass at work; nobody relies on its contents at entry */
 };

@@ -92,12 +92,17 @@ static void give_name(struct printer *p, struct value *v)
     v->data = (void *)(uintptr_t)text_string(&t);
 }
 
+void text_var(struct text *t, const struct var *v)
+{
+    print_sigil(t, is_argument(v) ? '%' : '@', v->name);
+}
+
 static const char *spelled(struct printer *p, const struct value *v)
 {
     if (!v->var)
         return v->data ? v->data : "%?";
     struct text t = text_make(p->m->arena);
-    print_sigil(&t, is_argument(v->var) ? '%' : '@', v->var->name);
+    text_var(&t, v->var);
     return text_string(&t);
 }
 
@@ -302,7 +307,7 @@ static void print_var(struct printer *p, const struct var *v)
 {
     struct text *t = p->t;
     text_add(t, "  %-6s ", role_name(v->role));
-    print_sigil(t, is_argument(v) ? '%' : '@', v->name);
+    text_var(t, v);
     text_puts(t, " : ");
     text_type(t, v->type, p->m->f64);
     if (v->role == ROLE_PARAM || v->role == ROLE_FROZEN || v->role == ROLE_STATE)
@@ -412,6 +417,15 @@ void print_graph(struct text *t, const struct graph *g, bool all_variables)
     if (p.names)
         qsort(p.seen, p.names, sizeof *p.seen, by_pointer);
     print_nodes(&p, g);
+}
+
+void spell_values(const struct graph *g)
+{
+    struct text t = text_make(g->module->arena);
+    struct printer p = { .t = &t, .m = g->module };
+    print_graph(&t, g, false);
+    for (int i = 0; i < g->var_values; i++)
+        g->var_value[i]->data = (void *)(uintptr_t)spelled(&p, g->var_value[i]);
 }
 
 /* The first graph declares every variable of the module, the others those they use. */

@@ -16,7 +16,7 @@
 
 static bool graph_has_effect(const struct graph *g);
 
-static bool node_has_effect(const struct node *n)
+bool node_has_effect(const struct node *n)
 {
     bool found = op_is(n->op, EFFECT);
 

@@ -20,6 +20,13 @@ typedef bool pass_fn(struct module *m, struct pass_context *c);
 #undef PASS
 #undef BEFORE
 
+/* Sees the module before the first pass (pass NULL) and after each: its name, and what it does. */
+struct watcher {
+    void (*see)(void *context, struct module *m, const char *pass, const char *what);
+    void *context;
+    const struct watcher *next;
+};
+
 struct pipeline_options {
     int level;
     bool infer_only;
@@ -29,6 +36,7 @@ struct pipeline_options {
     const char *dump;    /* names after which to dump, "" for after all of them, or NULL */
     struct text *dump_to;
     struct text *log; /* -v: a line a pass with time and memory, or NULL */
+    const struct watcher *watchers;
 };
 
 /* Runs the passes; false after an error. */
@@ -37,5 +45,12 @@ void pipeline_print(struct text *t); /* --print-passes */
 /* The first name of a list that is neither a pass nor among `others` (ended by NULL), or NULL; for checking options.
  * *near: the nearest pass, or NULL. */
 const char *pipeline_unknown(struct arena *a, const char *list, const char *const *others, const char **near);
+
+/* explain.c: what passes (names separated by commas) changed, in lines of the model. explain_pass is a watcher's;
+ * explain_end names those of the passes that did not run. */
+struct explain;
+struct explain *explain_new(struct arena *a, const char *passes, struct text *to);
+void explain_pass(void *explain, struct module *m, const char *pass, const char *what);
+void explain_end(struct explain *x);
 
 #endif

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "ir/ir.h"
-#include "passes/passes.h"
+#include "passes/shared.h"
 
 enum when { ALWAYS, OPTIMISING, FULL }; /* the level from which on a pass runs */
 
@@ -67,8 +67,7 @@ static void check_order(const struct order *o)
 
 /* ---- lists of names, separated by commas ---- */
 
-/* The next name of *list, which moves behind it; NULL at the end. */
-static const char *next_name(const char **list, size_t *length)
+const char *next_name(const char **list, size_t *length)
 {
     const char *at = *list;
 
@@ -79,7 +78,7 @@ static const char *next_name(const char **list, size_t *length)
     return at;
 }
 
-static bool list_has(const char *list, const char *name)
+bool list_has(const char *list, const char *name)
 {
     size_t length;
 
@@ -151,6 +150,12 @@ static void dump(struct module *m, const struct pipeline_options *o, const char 
     print_module(o->dump_to, m);
 }
 
+static void show(struct module *m, const struct pipeline_options *o, const char *pass, const char *what)
+{
+    for (const struct watcher *w = o->watchers; w; w = w->next)
+        w->see(w->context, m, pass, what);
+}
+
 static int64_t microseconds(void)
 {
     struct timespec t;
@@ -197,6 +202,7 @@ static bool run_pass(struct module *m, const struct pipeline_options *o, struct 
     if (o->verify)
         check(m, p->name);
     dump(m, o, p->name);
+    show(m, o, p->name, p->what);
     return true;
 }
 
@@ -230,6 +236,7 @@ bool pipeline_run(struct module *m, const struct pipeline_options *o)
 
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
         check_order(&orders[i]);
+    show(m, o, NULL, NULL);
     bool done = o->only ? run_named(m, o, &c) : run_all(m, o, &c);
     arena_free(c.scratch);
     return done;

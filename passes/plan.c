@@ -156,6 +156,8 @@ static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
         struct buffer *b = &p.buffer[order[i]];
         b->offset = place(&p, b, placed, i);
         b->value->offset = b->offset;
+        b->value->born = b->born;
+        b->value->dies = b->dies;
         insert(placed, i, b);
         end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
     }

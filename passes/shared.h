@@ -6,6 +6,12 @@
 
 /* dce.c: removes what nothing reads from one graph and its bodies. True where something went. */
 bool dce_graph(struct graph *g);
+bool node_has_effect(const struct node *n); /* it, or something in its bodies */
+
+/* pipeline.c: lists of names, separated by commas. next_name: the next one of *list, which moves behind it; NULL at the
+ * end. */
+const char *next_name(const char **list, size_t *length);
+bool list_has(const char *list, const char *name);
 
 /* cse.c: a table of operations. node_table_add gives the operation equal to n that was added before, or n itself after
  * adding it. Operations that are RANDOM, have bodies or an effect (but for `bound`) equal no other. */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/run.sh: all tests. One line a group, and at the end "N passed, N failed". What failed is shown above its group's
 # line. With --bless the expected outputs of the text pairs are rewritten instead. ONLY="errors unit" runs these groups
-# alone (passes loops lower errors layers format unit gen models programs bench).
+# alone (passes loops lower errors layers format unit gen inspect models programs bench).
 #
 # Environment: B the build folder, CC the compiler, SANITIZE not empty where everything is built with sanitizers.
 set -u
@@ -166,6 +166,7 @@ wanted layers && layers
 wanted format && format
 wanted unit && units
 wanted gen && scripts gen
+wanted inspect && scripts inspect
 wanted models && scripts models
 wanted programs && scripts programs
 wanted bench && bench_nets

@@ -75,6 +75,18 @@ void diag_source(struct diag *d, const char *file, const char *text, size_t leng
     d->sources = s;
 }
 
+const char *diag_text(const struct diag *d, int which, const char **file)
+{
+    const struct source_text *s = d->sources;
+
+    for (; s && which > 0; which--)
+        s = s->next;
+    if (!s)
+        return NULL;
+    *file = s->file;
+    return s->text;
+}
+
 /* Line `line` of a file that was given to diag_source, or NULL. */
 static const char *source_line(const struct diag *d, struct place at, size_t *length)
 {
@@ -96,25 +108,12 @@ static const char *source_line(const struct diag *d, struct place at, size_t *le
     return p;
 }
 
-/* ---- UTF-8 ---- */
-
-/* The bytes of the character at s, of which n are there; 0 where they are not UTF-8. */
-static size_t utf8_length(const unsigned char *s, size_t n)
-{
-    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-
-    if (length == 0 || length > n)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
+/* ---- characters ---- */
 
 /* Adds the character at s as it may stand on a terminal; returns its bytes. */
 static size_t put_character(struct text *t, const char *s, size_t n)
 {
-    size_t length = utf8_length((const unsigned char *)s, n);
+    size_t length = utf8_length(s, n);
 
     if (length == 0)
         text_putc(t, '?');
@@ -174,7 +173,7 @@ static void put_line(const struct diag *d, struct text *t, struct place at)
     struct text caret = text_make(d->arena);
 
     for (int c = 1; c < first && from < length; c++) {
-        size_t n = utf8_length((const unsigned char *)line + from, length - from);
+        size_t n = utf8_length(line + from, length - from);
         from += n ? n : 1;
     }
     text_add(t, "%5d | %s", at.line, first > 1 ? "..." : "");
@@ -217,38 +216,18 @@ static void put_text(const struct diag *d, struct text *t, const struct finding 
 
 /* ---- as JSON ---- */
 
-static void put_json_string(struct text *t, const char *s)
-{
-    size_t n = strlen(s);
-
-    text_putc(t, '"');
-    for (size_t i = 0; i < n;) {
-        size_t length = utf8_length((const unsigned char *)s + i, n - i);
-        if (length == 0)
-            text_puts(t, "\\ufffd");
-        else if (length == 1 && (unsigned char)s[i] < 0x20)
-            text_add(t, "\\u%04x", (unsigned)(unsigned char)s[i]);
-        else if (s[i] == '"' || s[i] == '\\')
-            text_add(t, "\\%c", s[i]);
-        else
-            text_putn(t, s + i, length);
-        i += length ? length : 1;
-    }
-    text_putc(t, '"');
-}
-
 static void put_json_field(struct text *t, const char *key, const char *value)
 {
     if (!value)
         return;
     text_add(t, ",\"%s\":", key);
-    put_json_string(t, value);
+    text_json(t, value);
 }
 
 static void put_json(struct text *t, const struct finding *f)
 {
     text_puts(t, "{\"file\":");
-    put_json_string(t, f->at.file ? f->at.file : "");
+    text_json(t, f->at.file ? f->at.file : "");
     text_add(t, ",\"line\":%d,\"column\":%d", f->at.line, f->at.column);
     put_json_field(t, "severity", f->severity);
     put_json_field(t, "message", f->message);

@@ -32,6 +32,9 @@ void diag_color(struct diag *d, bool color);
 void diag_limit(struct diag *d, int errors);                                         /* 20 unless told */
 void diag_source(struct diag *d, const char *file, const char *text, size_t length); /* for the lines shown */
 
+/* The texts given to diag_source, from which = 0 on, the last first; NULL behind the end. */
+const char *diag_text(const struct diag *d, int which, const char **file);
+
 /* Reports an error; `expected`, `found` and `hint` (any may be NULL) are shown behind it and are fields of their own
  * in JSON. */
 void diag_error(struct diag *d, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -142,3 +142,36 @@ void text_quoted(struct text *t, const char *s)
     }
     text_putc(t, '"');
 }
+
+size_t utf8_length(const char *text, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+    if (length == 0 || length > n)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+void text_json(struct text *t, const char *s)
+{
+    size_t n = strlen(s);
+
+    text_putc(t, '"');
+    for (size_t i = 0; i < n;) {
+        size_t length = utf8_length(s + i, n - i);
+        if (length == 0)
+            text_puts(t, "\\ufffd");
+        else if (length == 1 && (unsigned char)s[i] < 0x20)
+            text_add(t, "\\u%04x", (unsigned)(unsigned char)s[i]);
+        else if (s[i] == '"' || s[i] == '\\')
+            text_add(t, "\\%c", s[i]);
+        else
+            text_putn(t, s + i, length);
+        i += length ? length : 1;
+    }
+    text_putc(t, '"');
+}

@@ -32,4 +32,10 @@ void text_real(struct text *t, double x);
 /* A double-quoted string with the escapes \" \\ \n \t and \xHH for other control characters. */
 void text_quoted(struct text *t, const char *s);
 
+/* A JSON string; a byte that is not UTF-8 becomes U+FFFD. */
+void text_json(struct text *t, const char *s);
+
+/* The bytes of the character at s, of which n are there; 0 where they are not UTF-8. */
+size_t utf8_length(const char *s, size_t n);
+
 #endif
