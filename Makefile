@@ -4,6 +4,7 @@
 #   make demo           compiles, trains and evaluates examples/digits, with a progress bar
 #   make check          all tests; SANITIZE=1 builds everything with the address and undefined-behaviour sanitizers
 #   make bless          rewrites the expected outputs of the text tests: read the diff before committing it
+#   make fuzz           more graphs made at random: COUNT=5000 SEED=1
 #   make check-layers   who may include whom; make format-check: clang-format's opinion
 #   make bench          every workload of tests/bench beside PyTorch and ONNX Runtime; ONLY=w3,w9_conv THREADS=2 PASSES=3
 #   make bench-deps     installs these two (python3-torch, and npm's onnxruntime-node under build/bench)
@@ -36,10 +37,13 @@ COMPILER = $(wildcard frontend/*.c ir/*.c ir/base/*.c passes/*.c codegen/*.c)
 GENERATED = frontend/lexer frontend/grammar frontend/prelude codegen/runtime codegen/page_css codegen/page_js
 COMPILER_O = $(COMPILER:%.c=$B/%.o) $(GENERATED:%=$B/%.o)
 RUNTIME = $(sort $(wildcard runtime/*.c))
+FUZZ = $(wildcard tests/fuzz/*.c)
+COUNT = 5000
+SEED = 1
 UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c))
 RUNTIME_H = $(sort $(wildcard runtime/*.h))
 
-.PHONY: all demo check unit bless bench bench-deps check-layers format-check install clean packages check-packages \
+.PHONY: all demo check fuzz unit bless bench bench-deps check-layers format-check install clean packages check-packages \
         data-fashion data-mnist data-text
 .DELETE_ON_ERROR:
 
@@ -130,9 +134,15 @@ $B/tests/unit/%: tests/unit/%.c $B/libnetc.a $B/libnetrt.a | $B/check-packages
 	@mkdir -p $(@D)
 	$(CC) $(STD) -Wall -Wextra $(CFLAGS) $(SAN) -I. -I$B -Iruntime -MMD -MP -MF $@.d -o $@ $< $B/libnetc.a $B/libnetrt.a -lcmocka -lz -lm
 
+$B/tests/fuzz/fuzz: $(FUZZ:%.c=$B/%.o) $B/libnetc.a
+	$(CC) $(SAN) -o $@ $^ -lcmocka -lm
+
+fuzz: $B/tests/fuzz/fuzz
+	$B/tests/fuzz/fuzz $(SEED) $(COUNT) && $B/tests/fuzz/fuzz -k $(SEED) $(COUNT)
+
 unit: $(UNIT)
 
-check: $B/check-packages $B/page-packages all $(UNIT)
+check: $B/check-packages $B/page-packages all $(UNIT) $B/tests/fuzz/fuzz
 	B=$B CC="$(CC)" SANITIZE="$(SANITIZE)" bash tests/run.sh
 
 bless: all
@@ -172,4 +182,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(COMPILER_O:.o=.d) $(RUNTIME:%.c=$B/%.d) $B/netc.d $(UNIT:=.d)
+-include $(COMPILER_O:.o=.d) $(FUZZ:%.c=$B/%.d) $(RUNTIME:%.c=$B/%.d) $B/netc.d $(UNIT:=.d)

@@ -51,7 +51,9 @@ static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
     text_add(t, "\nconst nn_kernel_info %s_%s_kernels[] = {\n", e->name, graph_name(kind));
     kernel_rows(t, e->graph[kind].rows);
     if (kind == GRAPH_TRAIN && e->has_step) {
-        const struct kernel_row clear = { "nn_zero", "gradients", 0, (double)e->segment[SEGMENT_GRAD], NULL };
+        const struct kernel_row clear = { .name = "nn_zero",
+                                          .origin = "gradients",
+                                          .bytes = (double)e->segment[SEGMENT_GRAD] };
         kernel_rows(t, e->graph[GRAPH_APPLY].rows);
         kernel_rows(t, &clear);
     }

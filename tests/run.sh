@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/run.sh: all tests. One line a group, and at the end "N passed, N failed". What failed is shown above its group's
 # line. With --bless the expected outputs of the text pairs are rewritten instead. ONLY="errors unit" runs these groups
-# alone (passes loops lower errors layers format unit gen inspect models programs bench).
+# alone (passes loops lower errors layers format unit fuzz gen inspect models programs bench).
 #
 # Environment: B the build folder, CC the compiler, SANITIZE not empty where everything is built with sanitizers.
 set -u
@@ -155,6 +155,20 @@ format() {
     group format
 }
 
+# Graphs made at random: one line and a status for all.
+fuzz() {
+    local what
+    for what in "1 200" "-k 1 40"; do
+        if timeout 300 "$B/tests/fuzz/fuzz" $what >"$work/lines" 2>&1; then
+            pass
+        else
+            head -n 60 "$work/lines"
+            fail "fuzz $what"
+        fi
+    done
+    group fuzz
+}
+
 wanted() { [ -z "${ONLY:-}" ] || [[ " $ONLY " == *" $1 "* ]]; }
 
 wanted passes && text_pairs passes ir
@@ -165,6 +179,7 @@ wanted errors && error_pairs
 wanted layers && layers
 wanted format && format
 wanted unit && units
+wanted fuzz && fuzz
 wanted gen && scripts gen
 wanted inspect && scripts inspect
 wanted models && scripts models

@@ -15,7 +15,7 @@
 #include "ir/ir.h"
 #include "passes/passes.h"
 
-static struct module *read_module(struct arena *a, const char *text)
+static inline struct module *read_module(struct arena *a, const char *text)
 {
     struct diag *d = diag_new(a, stderr);
     struct module *m;

@@ -1,0 +1,316 @@
+/* tests/fuzz/random_linear.c: products, convolutions, pools and what is indexed by data, at random. */
+#include "tests/fuzz/gen.h"
+
+static bool is_matrix(struct type t)
+{
+    return t.rank >= 2;
+}
+
+/* Elements of the result times the length of each one's sum, at full batch. */
+static bool affordable(const struct gen *g, struct type result, double sum)
+{
+    return fits(result) && (double)type_count(result, g->m->batch) * sum <= MAX_WORK;
+}
+
+/* By a matrix of parameters, or by another value of the pool whose inner axis agrees. */
+void make_matmul(struct gen *g)
+{
+    const struct item *x = pick_where(g, DT_REAL, is_matrix);
+    bool ta = chance(g->r, 30), tb = chance(g->r, 50);
+
+    if (!x)
+        return;
+    struct type t = x->v->type, result = t, w = type_scalar(DT_REAL);
+    struct dim inner = t.dim[t.rank - 1 - ta], columns = dim_of(size_at_random(g));
+    double sum = (double)dim_size(inner, g->m->batch), most = x->most;
+    result.dim[t.rank - 2] = t.dim[t.rank - 2 + ta];
+    result.dim[t.rank - 1] = columns;
+    struct item y = { NULL, 1 };
+    for (int i = 0; i < 10 && !y.v; i++) {
+        const struct item *z = pick_where(g, DT_REAL, is_matrix);
+        struct type u = z->v->type, lead = t, other = u;
+        lead.rank -= 2;
+        other.rank -= 2;
+        if (dim_equal(u.dim[u.rank - 2 + tb], inner) && shape_equal(lead, other)) {
+            y = *z;
+            result.dim[t.rank - 1] = u.dim[u.rank - 1 - tb];
+        }
+    }
+    if (!affordable(g, result, sum))
+        return;
+    if (!y.v) {
+        if (inner.n)
+            return;
+        for (int i = 0; i < t.rank - 2 && chance(g->r, 30); i++)
+            w.dim[w.rank++] = t.dim[i].n ? dim_of(1) : t.dim[i];
+        if (w.rank != t.rank - 2)
+            w.rank = 0;
+        w.dim[w.rank++] = tb ? columns : inner;
+        w.dim[w.rank++] = tb ? inner : columns;
+        y = parameter(g, w);
+    }
+    keep(g, build_matmul(&g->b, x->v, y.v, ta, tb), most * y.most * sum);
+}
+
+/* x x' or x' x, as attention has it. */
+void make_self_product(struct gen *g)
+{
+    const struct item *x = pick_where(g, DT_REAL, is_matrix);
+    bool rows = chance(g->r, 70);
+
+    if (!x)
+        return;
+    struct type t = x->v->type, result = t;
+    double sum = (double)dim_size(t.dim[t.rank - 1 - !rows], g->m->batch);
+    result.dim[t.rank - 1] = result.dim[t.rank - 2] = t.dim[t.rank - 1 - rows];
+    if (affordable(g, result, sum) && shape_batches(result) < 3)
+        keep(g, build_matmul(&g->b, x->v, x->v, !rows, rows), x->most * x->most * sum);
+}
+
+/* ---- windows ---- */
+
+static bool is_image(struct type t)
+{
+    if (t.rank < 3 || t.rank > 5)
+        return false;
+    for (int i = 1; i < t.rank; i++)
+        if (t.dim[i].n)
+            return false;
+    return true;
+}
+
+/* An image of the pool, or one made from something flatter. */
+static bool image(struct gen *g, struct item *x)
+{
+    const struct item *p = pick_where(g, DT_REAL, is_image);
+
+    if (p) {
+        *x = *p;
+        return true;
+    }
+    *x = *pick(g, DT_REAL);
+    struct type t = x->v->type;
+    if (t.rank != 2 || t.dim[1].n)
+        return false;
+    bool channels = chance(g->r, 50);
+    const struct dim shape[] = { t.dim[0], channels ? t.dim[1] : dim_of(1), channels ? dim_of(1) : t.dim[1] };
+    x->v = build_reshape(&g->b, x->v, shape, 3);
+    keep(g, x->v, x->most);
+    return true;
+}
+
+/* A window over the spatial axes of t. */
+struct window {
+    int spatial;
+    int64_t kernel[3], stride[3], pad[6], dilation[3], size[3]; /* size: of the result */
+};
+
+static int64_t reach(const struct window *w, int i)
+{
+    return w->dilation[i] * (w->kernel[i] - 1) + 1;
+}
+
+static bool window(struct gen *g, struct type t, bool pools, struct window *w)
+{
+    w->spatial = t.rank - 2;
+    bool plain = chance(g->r, 30);
+    for (int i = 0; i < w->spatial; i++) {
+        w->kernel[i] = 1 + below(g->r, 4);
+        w->stride[i] = plain ? 1 : 1 + below(g->r, 3);
+        w->dilation[i] = plain || pools ? 1 : 1 + below(g->r, 2);
+        for (int side = 0; side < 2; side++)
+            w->pad[2 * i + side] = chance(g->r, 50) ? 0 : below(g->r, pools ? w->kernel[i] : 3);
+        int64_t room = t.dim[2 + i].k + w->pad[2 * i] + w->pad[2 * i + 1] - reach(w, i);
+        if (room < 0)
+            return false;
+        w->size[i] = room / w->stride[i] + 1;
+    }
+    return true;
+}
+
+/* Groups that part c channels; and outputs, a multiple of them. */
+static int64_t parted(struct gen *g, int64_t channels, int64_t *outputs)
+{
+    int64_t groups = chance(g->r, 60) ? 1 : chance(g->r, 50) ? channels : 1 + below(g->r, channels);
+
+    if (channels % groups)
+        groups = 1;
+    *outputs = groups * (1 + below(g->r, groups > 4 ? 2 : 5));
+    return groups;
+}
+
+static struct item weight(struct gen *g, int64_t outputs, int64_t inputs, const struct window *w)
+{
+    struct type t = type_scalar(DT_REAL);
+
+    t.dim[t.rank++] = dim_of(outputs);
+    t.dim[t.rank++] = dim_of(inputs);
+    for (int i = 0; i < w->spatial; i++)
+        t.dim[t.rank++] = dim_of(w->kernel[i]);
+    return parameter(g, t);
+}
+
+void make_conv(struct gen *g)
+{
+    struct item x;
+    struct window w;
+    int64_t outputs;
+
+    if (!image(g, &x) || !window(g, x.v->type, false, &w))
+        return;
+    struct type t = x.v->type;
+    int64_t channels = t.dim[1].k, groups = parted(g, channels, &outputs);
+    double sum = (double)(channels / groups);
+    t.dim[1] = dim_of(outputs);
+    for (int i = 0; i < w.spatial; i++) {
+        t.dim[2 + i] = dim_of(w.size[i]);
+        sum *= (double)w.kernel[i];
+    }
+    if (!affordable(g, t, sum))
+        return;
+    struct item k = weight(g, outputs, channels / groups, &w);
+    const struct attr attrs[] = { at_ints("stride", w.stride, w.spatial), at_ints("pad", w.pad, 2 * w.spatial),
+                                  at_ints("dilation", w.dilation, w.spatial), at_int("groups", groups) };
+    keep(g, build_node(&g->b, OP_conv, (struct value *[]){ x.v, k.v }, 2, attrs, 4)->result[0], x.most * k.most * sum);
+}
+
+/* The transposed convolution: sizes of which the forward one makes the operand's. */
+void make_conv_dx(struct gen *g)
+{
+    struct item x;
+    struct window w;
+    int64_t inputs;
+
+    if (!image(g, &x) || !window(g, x.v->type, false, &w))
+        return;
+    struct type t = x.v->type;
+    int64_t channels = t.dim[1].k, groups = parted(g, channels, &inputs);
+    double sum = (double)(channels / groups);
+    t.dim[1] = dim_of(inputs);
+    for (int i = 0; i < w.spatial; i++) {
+        w.size[i] = (x.v->type.dim[2 + i].k - 1) * w.stride[i] + reach(&w, i) - w.pad[2 * i] - w.pad[2 * i + 1] +
+                    below(g->r, w.stride[i]);
+        if (w.size[i] < 1)
+            return;
+        t.dim[2 + i] = dim_of(w.size[i]);
+        sum *= (double)w.kernel[i];
+    }
+    if (!affordable(g, t, sum))
+        return;
+    struct item k = weight(g, channels, inputs / groups, &w);
+    const struct attr attrs[] = { at_ints("stride", w.stride, w.spatial), at_ints("pad", w.pad, 2 * w.spatial),
+                                  at_ints("dilation", w.dilation, w.spatial), at_int("groups", groups),
+                                  at_ints("size", w.size, w.spatial) };
+    keep(g, build_node(&g->b, OP_conv_dx, (struct value *[]){ x.v, k.v }, 2, attrs, 5)->result[0],
+         x.most * k.most * sum);
+}
+
+void make_maxpool(struct gen *g)
+{
+    struct item x;
+    struct window w;
+
+    if (!image(g, &x) || !window(g, x.v->type, true, &w))
+        return;
+    const struct attr attrs[] = { at_ints("kernel", w.kernel, w.spatial), at_ints("stride", w.stride, w.spatial),
+                                  at_ints("pad", w.pad, 2 * w.spatial) };
+    struct node *n = build_node(&g->b, OP_maxpool, &x.v, 1, attrs, 3);
+    keep(g, n->result[0], x.most);
+    if (chance(g->r, 20))
+        keep(g, n->result[1], 64);
+}
+
+void make_avgpool(struct gen *g)
+{
+    struct item x;
+    struct window w;
+
+    if (!image(g, &x) || !window(g, x.v->type, true, &w))
+        return;
+    const struct attr attrs[] = { at_ints("kernel", w.kernel, w.spatial), at_ints("stride", w.stride, w.spatial),
+                                  at_ints("pad", w.pad, 2 * w.spatial),
+                                  at_bool("count_include_pad", chance(g->r, 50)) };
+    keep(g, build_node(&g->b, OP_avgpool, &x.v, 1, attrs, 4)->result[0], x.most);
+}
+
+/* ---- indexed by data ---- */
+
+void make_gather(struct gen *g)
+{
+    const struct item *index = pick(g, DT_I32), *x = pick(g, chance(g->r, 85) ? DT_REAL : DT_I32);
+
+    if (!index || !x || index->v->type.rank > 3)
+        return;
+    int64_t axis = axis_at_random(g, x->v->type, true);
+    struct item table = *x;
+    if (chance(g->r, 50) || axis < 0 || x->v->type.rank > 3 || shape_batches(x->v->type) > 1) {
+        const struct dim shape[] = { dim_of(1 + below(g->r, 8)), dim_of(size_at_random(g)) };
+        table = parameter(g, type_make(DT_REAL, 2, shape));
+        axis = below(g->r, 2);
+    }
+    struct type t = type_scalar(DT_REAL);
+    for (int i = 0; i < table.v->type.rank; i++)
+        if (i != axis)
+            t.dim[t.rank++] = table.v->type.dim[i];
+    for (int i = 0; i < index->v->type.rank; i++)
+        t.dim[t.rank++] = index->v->type.dim[i];
+    const struct attr attr = at_int("axis", axis);
+    if (fits(t) && shape_batches(t) < 3)
+        keep(g, build_node(&g->b, OP_gather, (struct value *[]){ table.v, index->v }, 2, &attr, 1)->result[0],
+             table.most);
+}
+
+/* dy, with an index over its first axes. */
+void make_scatter_add(struct gen *g)
+{
+    struct item x = *pick(g, DT_REAL);
+    int64_t axes[MAX_RANK];
+    int lead = x.v->type.rank ? 1 + below(g->r, x.v->type.rank) : 0, count = 0;
+
+    for (int i = lead; i < x.v->type.rank; i++)
+        axes[count++] = i;
+    double many = (double)type_count(x.v->type, g->m->batch);
+    struct value *index = whole_of(g, build_reduce(&g->b, OP_reduce_max, x.v, axes, count, false));
+    const struct attr attrs[] = { at_int("axis", 0), at_int("size", 1 + below(g->r, 5)) };
+    if (lead)
+        keep(g, build_node(&g->b, OP_scatter_add, (struct value *[]){ x.v, index }, 2, attrs, 2)->result[0],
+             x.most * many);
+}
+
+void make_take_along(struct gen *g)
+{
+    struct item x = *pick(g, DT_REAL);
+    int64_t axis = axis_at_random(g, x.v->type, true);
+
+    if (axis < 0)
+        return;
+    int64_t length = x.v->type.dim[axis].k, end = 1 + below(g->r, length);
+    struct value *index = whole_of(g, build_slice(&g->b, x.v, (int)axis, 0, end, 1));
+    const struct attr attr = at_int("axis", axis);
+    keep(g, build_node(&g->b, OP_take_along, (struct value *[]){ x.v, index }, 2, &attr, 1)->result[0], x.most);
+}
+
+void make_put_along(struct gen *g)
+{
+    struct item x = *pick(g, DT_REAL);
+    int64_t axis = axis_at_random(g, x.v->type, true);
+
+    if (axis < 0)
+        return;
+    const struct attr attrs[] = { at_int("axis", axis), at_int("size", 1 + below(g->r, 5)) };
+    double most = x.most * (double)x.v->type.dim[axis].k;
+    keep(g, build_node(&g->b, OP_put_along, (struct value *[]){ x.v, whole_of(g, x.v) }, 2, attrs, 2)->result[0], most);
+}
+
+void make_one_hot(struct gen *g)
+{
+    const struct item *x = pick(g, DT_I32);
+    const struct attr attr = at_int("classes", 2 + below(g->r, 5));
+
+    if (!x || x->v->type.rank > 4)
+        return;
+    struct type t = x->v->type;
+    t.dim[t.rank++] = dim_of(attr.i);
+    if (fits(t))
+        keep(g, build_node(&g->b, OP_one_hot, (struct value *[]){ x->v }, 1, &attr, 1)->result[0], 1);
+}
