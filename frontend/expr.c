@@ -449,12 +449,35 @@ static struct val eval_chain(struct elab *e, const struct ast *x, const char *to
     return call(e, f, NULL, &v, to);
 }
 
+/* `{name}` in a string stands for what the name is bound to; any other brace for itself. */
+static struct val eval_string(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    const char *from = x->text;
+    for (const char *open; (open = strchr(from, '{'));) {
+        size_t length = strspn(open + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+        bool named = length && open[length + 1] == '}';
+        text_add(&t, "%.*s", (int)(open - from) + !named, from);
+        from = open + 1;
+        if (!named)
+            continue;
+        struct ast held = { .kind = A_NAME, .at = x->at, .text = name_printf(e->names, "%.*s", (int)length, open + 1) };
+        struct val v = eval_name(e, &held);
+        if (v.kind == V_POISON)
+            return v;
+        text_add(&t, "%s", val_text(e, &v));
+        from = open + length + 2;
+    }
+    text_add(&t, "%s", from);
+    return v_string(name(e->names, text_string(&t)));
+}
+
 static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
 {
     switch (x->kind) {
     case A_INT: return v_int(x->i);
     case A_REAL: return v_real(x->real);
-    case A_STRING: return v_string(x->text);
+    case A_STRING: return eval_string(e, x);
     case A_TRUE: return v_bool(true);
     case A_FALSE: return v_bool(false);
     case A_NONE: return v_none();

@@ -1,4 +1,5 @@
 /* frontend/stmt.c: statements of blocks, bodies and nets. */
+#include <ctype.h>
 #include <string.h>
 
 #include "frontend/elab.h"
@@ -106,10 +107,28 @@ static const char *variable_path(struct elab *e, const char *own)
     return *e->instance->path ? name_printf(e->names, "%s.%s", e->instance->path, own) : own;
 }
 
-/* The variable of that path: made by the first evaluation, found by later ones and by further applications. */
-static struct var *variable(struct elab *e, const struct ast *s, enum role role, struct type t, const struct init *init)
+/* A parameter's name in weight files: its own, or what the string behind it says. NULL after an error. */
+static const char *saved_name(struct elab *e, const struct ast *s)
 {
-    const char *path = variable_path(e, s->text);
+    if (!s->c)
+        return s->text;
+    struct val v = eval(e, s->c);
+    if (v.kind != V_STRING)
+        return NULL;
+    const char *c = v.text;
+    while (isalnum((unsigned char)*c) || *c == '_')
+        c++;
+    if (!*c && *v.text && !isdigit((unsigned char)*v.text))
+        return v.text;
+    error_at(e, place_of(e, s->c), "a parameter's name has letters, digits and '_', as any name: not \"%.40s\"",
+             v.text);
+    return NULL;
+}
+
+/* The variable of that path: made by the first evaluation, found by later ones and by further applications. */
+static struct var *variable(struct elab *e, const struct ast *s, const char *path, enum role role, struct type t,
+                            const struct init *init)
+{
     struct var *v = module_find(e->m, path);
     if (!v) {
         v = module_var(e->m, path, role, t);
@@ -134,17 +153,29 @@ static struct var *variable(struct elab *e, const struct ast *s, enum role role,
     return v;
 }
 
+/* Whether this application of the block has bound the variable of that path already, under any name. */
+static bool declared_here(const struct elab *e, const char *path)
+{
+    const struct var *v = module_find(e->m, path);
+    for (const struct env *env = e->env; v && v->data == e->instance && env; env = env->parent)
+        for (const struct binding *b = env->first; b; b = b->next)
+            if (b->v.kind == V_TENSOR && b->v.tensor->var == v)
+                return true;
+    return false;
+}
+
 static void run_variable(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
     struct init init;
-    const struct val *before = look_up(e, s->text, false);
-    const struct var *known = before && before->kind == V_TENSOR ? before->tensor->var : NULL;
-    if (known && known->data == e->instance && known == module_find(e->m, variable_path(e, s->text))) {
-        error_at(e, place_of(e, s), "'%s' is declared twice", s->text);
+    const char *own = saved_name(e, s), *path = own ? variable_path(e, own) : NULL;
+    if (path && declared_here(e, path)) {
+        error_at(e, place_of(e, s), "'%s' is declared twice", own);
         return;
     }
     bind(e, s->text, v_poison());
+    if (!path)
+        return;
     if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
         return;
     if (shape_batches(t)) {
@@ -166,7 +197,7 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
     struct val i = eval_init(e, s->a);
     if (i.kind != V_INIT || !resolve_init(e, i.init, t, place_of(e, s->a), &init))
         return;
-    struct var *v = variable(e, s, role, t, &init);
+    struct var *v = variable(e, s, path, role, t, &init);
     if (v)
         bind(e, s->text, v_tensor(graph_var(top_graph(e), v)));
 }
