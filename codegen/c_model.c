@@ -254,33 +254,34 @@ static void checkpoint_files(struct emit *e, struct text *t)
     int extras = 0;
     extra_table(e, t, &extras);
     text_add(t, "\nstatic const char fingerprint[] = \"%s-%016llx\";\n", s, (unsigned long long)fingerprint(e->m));
-    text_add(t, "\nstatic void extra_tensors(const %s *m, nn_tensor *to)\n{\n", s);
     if (extras)
         text_add(
             t,
+            "\nstatic void extra_tensors(const %s *m, nn_tensor *to)\n{\n"
             "    for (int i = 0; i < %d; i++)\n"
             "        to[i] = (nn_tensor){ extra_rows[i].name, %s, NN_STATE, extra_rows[i].rank, extra_rows[i].shape,\n"
             "                             m->optimizer + extra_rows[i].data, NULL };\n}\n",
-            extras, nn_dtype(e, DT_REAL));
-    else
-        text_puts(t, "    (void)m;\n    (void)to;\n}\n");
+            s, extras, nn_dtype(e, DT_REAL));
+    const char *made =
+        extras ? arena_printf(e->arena, "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n", extras) : "";
+    const char *list = extras ? "extra" : "NULL";
     text_add(
         t,
         "\nint %s_checkpoint(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
         "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
         "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n"
-        "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n"
-        "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, extra, %d, &m->progress, error, NN_ERROR_BYTES);\n}\n",
-        s, s, s, extras > 0 ? extras : 1, e->tensors, extras);
+        "%s"
+        "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, %s, %d, &m->progress, error, NN_ERROR_BYTES);\n}\n",
+        s, s, s, made, e->tensors, list, extras);
     text_add(
         t,
         "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
         "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n"
-        "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n"
-        "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, extra, %d, &m->progress, m->error, NN_ERROR_BYTES);\n"
+        "%s"
+        "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, %s, %d, &m->progress, m->error, NN_ERROR_BYTES);\n"
         "    if (code)\n        return code;\n"
         "    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    nn_zero(m->grad, %lld);\n    return 0;\n}\n",
-        s, s, extras > 0 ? extras : 1, e->tensors, extras, (long long)e->segment[SEGMENT_GRAD]);
+        s, s, made, e->tensors, list, extras, (long long)e->segment[SEGMENT_GRAD]);
 }
 
 static void files(struct emit *e, struct text *t)
