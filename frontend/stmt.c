@@ -153,14 +153,13 @@ static struct var *variable(struct elab *e, const struct ast *s, const char *pat
     return v;
 }
 
-/* Whether this application of the block has bound the variable of that path already, under any name. */
-static bool declared_here(const struct elab *e, const char *path)
+/* Whether this application of the block has declared that path already; from now on it has. */
+static bool declared_here(struct elab *e, const char *path)
 {
-    const struct var *v = module_find(e->m, path);
-    for (const struct env *env = e->env; v && v->data == e->instance && env; env = env->parent)
-        for (const struct binding *b = env->first; b; b = b->next)
-            if (b->v.kind == V_TENSOR && b->v.tensor->var == v)
-                return true;
+    const char *mark = name_printf(e->names, "@%s", path); /* no name of the language */
+    if (look_up(e, mark, false))
+        return true;
+    bind(e, mark, v_none());
     return false;
 }
 
@@ -169,17 +168,16 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
     struct type t;
     struct init init;
     const char *own = saved_name(e, s), *path = own ? variable_path(e, own) : NULL;
-    if (path && declared_here(e, path)) {
-        error_at(e, place_of(e, s), "'%s' is declared twice", own);
-        return;
-    }
+    bool twice = path && declared_here(e, path);
     bind(e, s->text, v_poison());
-    if (!path)
+    if (twice)
+        error_at(e, place_of(e, s), "'%s' is declared twice", own);
+    if (twice || !path)
         return;
     if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
         return;
     if (shape_batches(t)) {
-        error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
+        error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", own);
         if (e->in_library) { /* the rest of the layer would only complain of the same */
             e->returned = true;
             e->result = v_poison();
@@ -187,7 +185,7 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
         return;
     }
     if (t.dtype != DT_REAL) {
-        error_at(e, place_of(e, s), "'%s' must be f32", s->text);
+        error_at(e, place_of(e, s), "'%s' must be f32", own);
         return;
     }
     if (!s->a) {
@@ -262,7 +260,7 @@ static bool condition(struct elab *e, const struct ast *s, bool *holds)
     if (c.kind == V_POISON)
         return false;
     if (c.kind != V_BOOL) {
-        error_at(e, s->a->at, "a condition is true or false, known at compile time, not %s%s", describe(e, &c),
+        error_at(e, place_of(e, s->a), "a condition is true or false, known at compile time, not %s%s", describe(e, &c),
                  c.kind == V_TENSOR ? ": where(cond, a, b) chooses by tensors" : "");
         return false;
     }
@@ -287,12 +285,12 @@ static void run_for(struct elab *e, const struct ast *s)
     if (over.kind == V_POISON)
         return;
     if (over.kind != V_LIST) {
-        error_at(e, s->a->at, "`for` walks a range or a list, not %s", describe(e, &over));
+        error_at(e, place_of(e, s->a), "`for` walks a range or a list, not %s", describe(e, &over));
         return;
     }
     for (int i = 0; i < over.items && !e->returned && !diag_errors(e->diag) && !e->too_large; i++) {
         if (++e->iterations > MAX_ITERATIONS) {
-            error_at(e, s->at, "the loops of the model run more than %d times", MAX_ITERATIONS);
+            error_at(e, place_of(e, s), "the loops of the model run more than %d times", MAX_ITERATIONS);
             e->too_large = true;
             return;
         }

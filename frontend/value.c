@@ -140,10 +140,15 @@ struct env *env_new(struct elab *e, struct env *parent)
     return env;
 }
 
-/* Rebinding a name shadows it. */
+/* Rebinding a name shadows it; what can be called still shows in call position behind what cannot. So a scope holds at
+ * most two of a name, and unrolled loops do not make it longer. */
 void bind(struct elab *e, const char *to, struct val v)
 {
-    struct binding *b = NEW(e->arena, struct binding);
+    struct binding *b = NEW(e->arena, struct binding), **old = &e->env->first;
+    while (*old && ((*old)->name != to || is_callable(&(*old)->v) != is_callable(&v)))
+        old = &(*old)->next;
+    if (*old)
+        *old = (*old)->next;
     *b = (struct binding){ to, v, e->env->first };
     e->env->first = b;
 }
