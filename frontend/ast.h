@@ -40,7 +40,7 @@ enum ast_kind {
     A_BLOCK_OF, /* items: statements in braces */
     A_BIND,     /* items: targets (A_NAME, A_INDEX); a: the value */
     A_PARAM,
-    A_FROZEN, /* text : b = a */
+    A_FROZEN, /* text : b = a; c: A_STRING, its name among the layer's parameters (NULL: text) */
     A_STATE,
     A_UPDATE, /* text = a */
     A_IF,     /* a; b; c (NULL: none) */

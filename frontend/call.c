@@ -19,6 +19,12 @@ static struct instance *instance_new(struct elab *e, const char *path, const cha
     return i;
 }
 
+/* A layer bound to `_` adds no component: its parameters are its owner's. */
+static const char *child_path(struct elab *e, const char *path, const char *own)
+{
+    return strcmp(own, "_") ? path_join_names(e, path, own) : path;
+}
+
 /* The child of that name: the same one in every application of the parent. A second layer of one name in one
  * application is another layer of the same path, which is wrong once both have parameters. */
 struct instance *child_of(struct elab *e, struct instance *parent, const char *own, struct place at)
@@ -35,7 +41,7 @@ struct instance *child_of(struct elab *e, struct instance *parent, const char *o
         return other;
     }
     struct child *c = NEW(e->arena, struct child);
-    *c = (struct child){ own, instance_new(e, path_join_names(e, parent->path, own), own, at), parent->run,
+    *c = (struct child){ own, instance_new(e, child_path(e, parent->path, own), own, at), parent->run,
                          parent->children };
     parent->children = c;
     return c->instance;
@@ -168,6 +174,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         g->ok = false;
         return;
     }
+    if (v.kind == V_NONE && formal(b, i)->a && !constant)
+        return; /* a tensor that may be left out is left out */
     if (constant == (v.kind == V_TENSOR)) {
         error_at(e, arg->at,
                  constant ? "argument '%s' is a compile-time value, not %s" : "argument '%s' is a tensor, not %s",
@@ -325,11 +333,15 @@ static bool spread(struct elab *e, struct layer *l, const struct val *v, struct 
                 return false;
         return true;
     }
+    *next = next_formal(b, *next, false);
+    if (v->kind == V_NONE && *next < b->tree->items && formal(b, *next)->a) {
+        (*next)++; /* it may be left out, and is */
+        return true;
+    }
     if (v->kind != V_TENSOR) {
         error_at(e, at, "a layer takes tensors, not %s", describe(e, v));
         return false;
     }
-    *next = next_formal(b, *next, false);
     if (*next >= b->tree->items) {
         error_at(e, at, "'%s' is given too many tensors", b->tree->text);
         return false;

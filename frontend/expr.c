@@ -321,11 +321,11 @@ static struct val eval_range(struct elab *e, const struct ast *x)
     if (from.kind == V_POISON || to.kind == V_POISON)
         return v_poison();
     if (from.kind != V_INT || to.kind != V_INT) {
-        error_at(e, x->at, "'..' needs integers, not %s and %s", describe(e, &from), describe(e, &to));
+        error_at(e, place_of(e, x), "'..' needs integers, not %s and %s", describe(e, &from), describe(e, &to));
         return v_poison();
     }
     if (to.i > from.i && (uint64_t)to.i - (uint64_t)from.i > MAX_ITEMS) {
-        error_at(e, x->at, "a range of more than %d", MAX_ITEMS);
+        error_at(e, place_of(e, x), "a range of more than %d", MAX_ITEMS);
         return v_poison();
     }
     struct val v = v_list(e, to.i > from.i ? (int)(to.i - from.i) : 0);
@@ -343,7 +343,7 @@ static struct val eval_unary(struct elab *e, const struct ast *x)
         if (v.kind == V_BOOL)
             return v_bool(!v.i);
     } else if (v.kind == V_INT) {
-        return v.i == INT64_MIN ? overflow(e, x->at) : v_int(-v.i);
+        return v.i == INT64_MIN ? overflow(e, place_of(e, x)) : v_int(-v.i);
     } else if (v.kind == V_REAL) {
         return v_real(-v.real);
     } else if (v.kind == V_TENSOR) {
@@ -351,7 +351,7 @@ static struct val eval_unary(struct elab *e, const struct ast *x)
         struct build b = builder(e);
         return v_tensor(build_unary(&b, OP_neg, t));
     }
-    error_at(e, x->at, "'%s' cannot be used on %s", x->text, describe(e, &v));
+    error_at(e, place_of(e, x), "'%s' cannot be used on %s", x->text, describe(e, &v));
     return v_poison();
 }
 
@@ -361,7 +361,7 @@ static struct val eval_choice(struct elab *e, const struct ast *x, const char *t
     if (c.kind == V_POISON)
         return c;
     if (c.kind != V_BOOL) {
-        error_at(e, x->at, "'?' chooses by true or false, known at compile time, not by %s%s", describe(e, &c),
+        error_at(e, place_of(e, x), "'?' chooses by true or false, known at compile time, not by %s%s", describe(e, &c),
                  c.kind == V_TENSOR ? ": where(cond, a, b) chooses by tensors" : "");
         return v_poison();
     }
@@ -386,11 +386,11 @@ static struct val eval_member(struct elab *e, const struct ast *x)
     if (v.kind == V_TENSOR && !strcmp(x->text, "rank"))
         return v_int(v.tensor->type.rank);
     if (v.kind == V_LAYER)
-        return layer_member(e, v.layer, x->text, x->at);
+        return layer_member(e, v.layer, x->text, place_of(e, x));
     if (v.kind == V_TENSOR)
-        error_at(e, x->at, "a tensor has .shape and .rank, not '.%s'", x->text);
+        error_at(e, place_of(e, x), "a tensor has .shape and .rank, not '.%s'", x->text);
     else
-        error_at(e, x->at, "%s has no '.%s'", describe(e, &v), x->text);
+        error_at(e, place_of(e, x), "%s has no '.%s'", describe(e, &v), x->text);
     return v_poison();
 }
 
@@ -418,17 +418,17 @@ static struct val eval_index(struct elab *e, const struct ast *x)
     if (v.kind == V_POISON || i.kind == V_POISON)
         return v_poison();
     if (v.kind != V_LIST && v.kind != V_TUPLE) {
-        error_at(e, x->at, "%s has no elements to index%s", describe(e, &v),
+        error_at(e, place_of(e, x), "%s has no elements to index%s", describe(e, &v),
                  v.kind == V_TENSOR ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
         return v_poison();
     }
     if (i.kind != V_INT) {
-        error_at(e, x->b->at, "an index is an integer, not %s", describe(e, &i));
+        error_at(e, place_of(e, x->b), "an index is an integer, not %s", describe(e, &i));
         return v_poison();
     }
     int64_t at = i.i < 0 ? i.i + v.items : i.i;
     if (at < 0 || at >= v.items) {
-        error_at(e, x->b->at, "index %lld is outside a list of %d", (long long)i.i, v.items);
+        error_at(e, place_of(e, x->b), "index %lld is outside a list of %d", (long long)i.i, v.items);
         return v_poison();
     }
     return v.item[at];
@@ -439,7 +439,7 @@ static struct val eval_swap(struct elab *e, const struct ast *x)
     struct val v = eval(e, x->a);
     if (v.kind == V_POISON)
         return v;
-    struct value *t = tensor_of(e, &v, x->at, "'", DT_REAL);
+    struct value *t = tensor_of(e, &v, place_of(e, x), "'", DT_REAL);
     if (!t)
         return v_poison();
     if (t->type.rank < 2) {
@@ -484,12 +484,35 @@ static struct val eval_chain(struct elab *e, const struct ast *x, const char *to
     return call(e, f, NULL, &v, to);
 }
 
+/* `{name}` in a string stands for what the name is bound to; any other brace for itself. */
+static struct val eval_string(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    const char *from = x->text;
+    for (const char *open; (open = strchr(from, '{'));) {
+        size_t length = strspn(open + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+        bool named = length && open[length + 1] == '}';
+        text_add(&t, "%.*s", (int)(open - from) + !named, from);
+        from = open + 1;
+        if (!named)
+            continue;
+        struct ast held = { .kind = A_NAME, .at = x->at, .text = name_printf(e->names, "%.*s", (int)length, open + 1) };
+        struct val v = eval_name(e, &held);
+        if (v.kind == V_POISON)
+            return v;
+        text_add(&t, "%s", val_text(e, &v));
+        from = open + length + 2;
+    }
+    text_add(&t, "%s", from);
+    return v_string(name(e->names, text_string(&t)));
+}
+
 static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
 {
     switch (x->kind) {
     case A_INT: return v_int(x->i);
     case A_REAL: return v_real(x->real);
-    case A_STRING: return v_string(x->text);
+    case A_STRING: return eval_string(e, x);
     case A_TRUE: return v_bool(true);
     case A_FALSE: return v_bool(false);
     case A_NONE: return v_none();

@@ -43,7 +43,7 @@ static void slip(struct parse *p, struct place at, const char *text);
 
 %type <ast> file top imports formals with_constants formal_list constants formal constant body statements statement binding targets target
 %type <ast> type dims expression chain choice or and comparison range sum product unary postfix primary arguments argument
-%type <ast> items scan scan_heads scan_head scan_options option_list option initial globs glob dotted else_part statement_body names items_or_none
+%type <ast> items scan scan_heads scan_head scan_options option_list option saved_as initial globs glob dotted else_part statement_body names items_or_none
 %type <text> any_name
 
 %%
@@ -102,8 +102,10 @@ statements: %empty                      { $$ = ast_new(p, A_BLOCK_OF, @$); }
     | statements statement              { $$ = $2 ? ast_add(p, $1, $2) : $1; }
 
 statement: binding ';'                  { $$ = $1; }
-    | PARAM any_name ':' type initial ';'       { $$ = ast_text(p, A_PARAM, @2, $2); $$->b = $4; $$->a = $5; }
-    | FROZEN PARAM any_name ':' type initial ';' { $$ = ast_text(p, A_FROZEN, @3, $3); $$->b = $5; $$->a = $6; }
+    | PARAM any_name saved_as ':' type initial ';'
+                                        { $$ = ast_text(p, A_PARAM, @2, $2); $$->c = $3; $$->b = $5; $$->a = $6; }
+    | FROZEN PARAM any_name saved_as ':' type initial ';'
+                                        { $$ = ast_text(p, A_FROZEN, @3, $3); $$->c = $4; $$->b = $6; $$->a = $7; }
     | STATE any_name ':' type initial ';'       { $$ = ast_text(p, A_STATE, @2, $2); $$->b = $4; $$->a = $5; }
     | UPDATE any_name '=' expression ';'        { $$ = ast_text(p, A_UPDATE, @2, $2); $$->a = $4; }
     | IF '(' expression ')' statement_body else_part
@@ -134,6 +136,9 @@ else_part: %empty                       { $$ = NULL; }
     | ELSE IF '(' expression ')' statement_body else_part
                                         { struct ast *i = ast_two(p, A_IF, @2, $4, $6); i->c = $7;
                                           $$ = ast_add(p, ast_new(p, A_BLOCK_OF, @1), i); }
+
+saved_as: %empty                        { $$ = NULL; }
+    | STRING                            { $$ = ast_text(p, A_STRING, @1, $1); }
 
 initial: %empty                         { $$ = NULL; }
     | '=' expression                    { $$ = $2; }

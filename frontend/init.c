@@ -181,7 +181,7 @@ struct val eval_init(struct elab *e, const struct ast *x)
         return v_none();
     if (f->kind == A_NAME) {
         const struct val *v = x->kind == A_NAME ? look_up(e, f->text, false) : NULL;
-        if (v && (v->kind == V_INIT || (v->kind == V_POISON && !is_rule(f->text))))
+        if (v && (v->kind == V_INIT || v->kind == V_NONE || (v->kind == V_POISON && !is_rule(f->text))))
             return *v;
         if (is_rule(f->text) || is_library_rule(e, f->text))
             return make_init(e, x, f->text);

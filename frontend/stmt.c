@@ -1,4 +1,5 @@
 /* frontend/stmt.c: statements of blocks, bodies and nets. */
+#include <ctype.h>
 #include <string.h>
 
 #include "frontend/elab.h"
@@ -113,10 +114,28 @@ static const char *variable_path(struct elab *e, const char *own)
     return *e->instance->path ? name_printf(e->names, "%s.%s", e->instance->path, own) : own;
 }
 
-/* The variable of that path: made by the first evaluation, found by later ones and by further applications. */
-static struct var *variable(struct elab *e, const struct ast *s, enum role role, struct type t, const struct init *init)
+/* A parameter's name in weight files: its own, or what the string behind it says. NULL after an error. */
+static const char *saved_name(struct elab *e, const struct ast *s)
 {
-    const char *path = variable_path(e, s->text);
+    if (!s->c)
+        return s->text;
+    struct val v = eval(e, s->c);
+    if (v.kind != V_STRING)
+        return NULL;
+    const char *c = v.text;
+    while (isalnum((unsigned char)*c) || *c == '_')
+        c++;
+    if (!*c && *v.text && !isdigit((unsigned char)*v.text))
+        return v.text;
+    error_at(e, place_of(e, s->c), "a parameter's name has letters, digits and '_', as any name: not \"%.40s\"",
+             v.text);
+    return NULL;
+}
+
+/* The variable of that path: made by the first evaluation, found by later ones and by further applications. */
+static struct var *variable(struct elab *e, const struct ast *s, const char *path, enum role role, struct type t,
+                            const struct init *init)
+{
     struct var *v = module_find(e->m, path);
     if (!v) {
         v = module_var(e->m, path, role, t);
@@ -140,26 +159,40 @@ static struct var *variable(struct elab *e, const struct ast *s, enum role role,
     return v;
 }
 
+/* Whether this application of the block has declared that path already; from now on it has. */
+static bool declared_here(struct elab *e, const char *path)
+{
+    const char *mark = name_printf(e->names, "@%s", path); /* no name of the language */
+    if (look_up(e, mark, false))
+        return true;
+    bind(e, mark, v_none());
+    return false;
+}
+
 static void run_variable(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
     struct init init;
-    const struct val *before = look_up(e, s->text, false);
-    const struct var *known = before && before->kind == V_TENSOR ? before->tensor->var : NULL;
-    if (known && known->data == e->instance && known == module_find(e->m, variable_path(e, s->text))) {
-        error_at(e, place_of(e, s), "'%s' is declared twice", s->text);
-        return;
-    }
+    const char *own = saved_name(e, s), *path = own ? variable_path(e, own) : NULL;
+    bool twice = path && declared_here(e, path);
     bind(e, s->text, v_poison());
+    if (twice)
+        error_at(e, place_of(e, s), "'%s' is declared twice", own);
+    if (twice || !path)
+        return;
     if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
         return;
     if (shape_batches(t)) {
-        error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", s->text);
+        error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", own);
+        if (e->in_library) { /* the rest of the layer would only complain of the same */
+            e->returned = true;
+            e->result = v_poison();
+        }
         return;
     }
     bool places = e->in_library && role == ROLE_STATE && t.dtype == DT_I32;
     if (t.dtype != DT_REAL && !places) {
-        error_at(e, place_of(e, s), "'%s' must be f32", s->text);
+        error_at(e, place_of(e, s), "'%s' must be f32", own);
         return;
     }
     if (!s->a) {
@@ -169,7 +202,7 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
     struct val i = eval_init(e, s->a);
     if (i.kind != V_INIT || !resolve_init(e, i.init, t, place_of(e, s->a), &init))
         return;
-    struct var *v = variable(e, s, role, t, &init);
+    struct var *v = variable(e, s, path, role, t, &init);
     if (v)
         bind(e, s->text, v_tensor(graph_var(top_graph(e), v)));
 }
@@ -234,7 +267,7 @@ static bool condition(struct elab *e, const struct ast *s, bool *holds)
     if (c.kind == V_POISON)
         return false;
     if (c.kind != V_BOOL) {
-        error_at(e, s->a->at, "a condition is true or false, known at compile time, not %s%s", describe(e, &c),
+        error_at(e, place_of(e, s->a), "a condition is true or false, known at compile time, not %s%s", describe(e, &c),
                  c.kind == V_TENSOR ? ": where(cond, a, b) chooses by tensors" : "");
         return false;
     }
@@ -259,7 +292,7 @@ static void run_for(struct elab *e, const struct ast *s)
     if (over.kind == V_POISON)
         return;
     if (over.kind != V_LIST) {
-        error_at(e, s->a->at, "`for` walks a range or a list, not %s", describe(e, &over));
+        error_at(e, place_of(e, s->a), "`for` walks a range or a list, not %s", describe(e, &over));
         return;
     }
     for (int i = 0; i < over.items && !e->returned && !diag_errors(e->diag) && !e->too_large; i++) {

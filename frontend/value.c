@@ -85,6 +85,27 @@ const char *describe(struct elab *e, const struct val *v)
     return "?";
 }
 
+static const char *list_text(struct elab *e, const struct val *v)
+{
+    struct text t = text_make(e->arena);
+    for (int i = 0; i < v->items; i++)
+        text_add(&t, "%s%s", i ? "," : "[", val_text(e, &v->item[i]));
+    text_add(&t, v->items ? "]" : "[]");
+    return text_string(&t);
+}
+
+const char *val_text(struct elab *e, const struct val *v)
+{
+    switch (v->kind) {
+    case V_INT: return arena_printf(e->arena, "%lld", (long long)v->i);
+    case V_REAL: return arena_printf(e->arena, "%g", v->real);
+    case V_STRING: return v->text;
+    case V_DIM: return v->dim.k == 1 ? "N" : arena_printf(e->arena, "%lldN", (long long)v->dim.k);
+    case V_LIST: return list_text(e, v);
+    default: return describe(e, v);
+    }
+}
+
 static bool lists_equal(const struct val *a, const struct val *b)
 {
     if (a->items != b->items)
@@ -119,15 +140,15 @@ struct env *env_new(struct elab *e, struct env *parent)
     return env;
 }
 
-/* Rebinding a name shadows it; what stood in its place while its value was made goes. */
+/* Rebinding a name shadows it; what can be called still shows in call position behind what cannot. So a scope holds at
+ * most two of a name, and unrolled loops do not make it longer. */
 void bind(struct elab *e, const char *to, struct val v)
 {
-    struct binding *last = e->env->first;
-    if (last && last->name == to && last->v.kind == V_POISON) {
-        last->v = v;
-        return;
-    }
-    struct binding *b = NEW(e->arena, struct binding);
+    struct binding *b = NEW(e->arena, struct binding), **old = &e->env->first;
+    while (*old && ((*old)->name != to || is_callable(&(*old)->v) != is_callable(&v)))
+        old = &(*old)->next;
+    if (*old)
+        *old = (*old)->next;
     *b = (struct binding){ to, v, e->env->first };
     e->env->first = b;
 }

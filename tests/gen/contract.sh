@@ -19,6 +19,23 @@ for net in digits lenet mlp_layernorm charlm embed; do
         result $status "$net $options"
     done
 done
+cat >"$out/plain.net" <<'END'
+net plain {
+    batch N = 4;
+    input x : f32[N, 3];
+    target y : f32[N, 2];
+    z = x |> linear(2);
+    output z;
+    loss mse(z, y);
+    optimizer sgd(lr = 0.1);
+}
+END
+printf '1,2,3,1,0\n2,3,1,0,1\n3,1,1,1,1\n4,1,1,0,0\n' >"$out/plain.csv"
+"$NETC" --emit=c,app -o "$out/p" "$out/plain.net" >"$out/log" 2>&1 &&
+    gcc -std=c11 -O2 $warn -Iruntime -I"$out/p" -o "$out/plain" "$out"/p/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >"$out/log" 2>&1 &&
+    "$out/plain" train --in x="$out/plain.csv":0-2 --in y="$out/plain.csv":3-4 --steps 3 --checkpoint "$out/plain.ck" >"$out/log" 2>&1 &&
+    "$out/plain" train --in x="$out/plain.csv":0-2 --in y="$out/plain.csv":3-4 --steps 5 --resume "$out/plain.ck" >"$out/log" 2>&1
+result $? "an optimizer without a state: no warning, stopped and resumed"
 "$NETC" -o "$out/c" examples/embed/embed.net
 printf '#include "embed.h"\nint main() { embed *m = embed_new(1); embed_free(m); return m == nullptr; }\n' >"$out/main.cc"
 g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iruntime -I"$out/c" -fsyntax-only "$out/main.cc" >"$out/log" 2>&1
