@@ -132,7 +132,7 @@ $B/page-packages:
 
 $B/tests/unit/%: tests/unit/%.c $B/libnetc.a $B/libnetrt.a | $B/check-packages
 	@mkdir -p $(@D)
-	$(CC) $(STD) -Wall -Wextra $(CFLAGS) $(SAN) -I. -I$B -Iruntime -MMD -MP -MF $@.d -o $@ $< $B/libnetc.a $B/libnetrt.a -lcmocka -lz -lm
+	$(CC) $(STD) -Wall -Wextra $(CFLAGS) $(SAN) -I. -I$B -Iruntime -MMD -MP -MF $@.d -o $@ $< $B/libnetc.a $B/libnetrt.a -lcmocka -ljansson -lz -lm
 
 $B/tests/fuzz/fuzz: $(FUZZ:%.c=$B/%.o) $B/libnetc.a
 	$(CC) $(SAN) -o $@ $^ -lcmocka -lm

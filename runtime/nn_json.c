@@ -100,6 +100,25 @@ static int read_escape(struct nn_json *j, char **to)
     return 1;
 }
 
+/* One character of a string that is no escape: UTF-8 in its shortest form, no half of a pair (RFC 3629, section 4). */
+static int read_character(struct nn_json *j, char **to)
+{
+    static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+    unsigned char first = *j->at++;
+    int more = first < 0x80 ? 0 : first < 0xC2 ? -1 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : -1;
+    if (first < 0x20 || more < 0 || j->end - j->at < more)
+        return 0;
+    uint32_t code = more ? first & (0x3Fu >> more) : first;
+    *(*to)++ = (char)first;
+    for (int i = 0; i < more; i++) {
+        if ((*j->at & 0xC0) != 0x80)
+            return 0;
+        code = code << 6 | (*j->at & 0x3F);
+        *(*to)++ = (char)*j->at++;
+    }
+    return code >= least[more] && code <= 0x10FFFF && (code < 0xD800 || code >= 0xE000);
+}
+
 int nn_json_string(struct nn_json *j, char **out)
 {
     *out = NULL;
@@ -112,10 +131,11 @@ int nn_json_string(struct nn_json *j, char **out)
         return 0;
     char *text = malloc((size_t)(close - j->at) + 1), *to = text; /* an escape is never shorter than what it means */
     while (text && j->at < close) {
-        unsigned char c = *j->at++;
-        if (c == '\\' ? read_escape(j, &to) : c >= 0x20) {
-            if (c != '\\')
-                *to++ = (char)c;
+        if (*j->at == '\\') {
+            j->at++;
+            if (read_escape(j, &to))
+                continue;
+        } else if (read_character(j, &to)) {
             continue;
         }
         free(text);
@@ -134,7 +154,7 @@ int nn_json_string(struct nn_json *j, char **out)
 int nn_json_size(struct nn_json *j, int64_t *out)
 {
     int c = nn_json_peek(j);
-    if (c < '0' || c > '9')
+    if (c < '0' || c > '9' || (c == '0' && j->at + 1 < j->end && j->at[1] >= '0' && j->at[1] <= '9'))
         return 0;
     *out = 0;
     while (j->at < j->end && *j->at >= '0' && *j->at <= '9') {
@@ -144,6 +164,49 @@ int nn_json_size(struct nn_json *j, int64_t *out)
         *out = *out * 10 + digit;
     }
     return j->at >= j->end || (*j->at != '.' && *j->at != 'e' && *j->at != 'E');
+}
+
+static int skip_word(struct nn_json *j)
+{
+    static const char *const words[] = { "true", "false", "null" };
+    for (size_t i = 0; i < 3; i++) {
+        size_t length = strlen(words[i]);
+        if ((size_t)(j->end - j->at) >= length && !memcmp(j->at, words[i], length)) {
+            j->at += length;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int skip_digits(struct nn_json *j)
+{
+    const unsigned char *start = j->at;
+    while (j->at < j->end && *j->at >= '0' && *j->at <= '9')
+        j->at++;
+    return j->at > start;
+}
+
+static int accept_sign(struct nn_json *j, const char *signs)
+{
+    if (j->at >= j->end || !*j->at || !strchr(signs, *j->at))
+        return 0;
+    j->at++;
+    return 1;
+}
+
+/* -? (0 | 1-9 digits) (. digits)? ((e | E) (+ | -)? digits)?        RFC 8259, section 6 */
+static int skip_number(struct nn_json *j)
+{
+    accept_sign(j, "-");
+    if (!accept_sign(j, "0") && !skip_digits(j))
+        return 0;
+    if (accept_sign(j, ".") && !skip_digits(j))
+        return 0;
+    if (!accept_sign(j, "eE"))
+        return 1;
+    accept_sign(j, "+-");
+    return skip_digits(j);
 }
 
 static int skip_members(struct nn_json *j, int depth, char open, char close)
@@ -182,11 +245,5 @@ int nn_json_skip(struct nn_json *j, int depth)
         free(text);
         return 1;
     }
-    const unsigned char *start = j->at; /* a number, true, false or null */
-    while (j->at < j->end &&
-           (strchr("+-.", *j->at) || (*j->at >= '0' && *j->at <= '9') || (*j->at >= 'a' && *j->at <= 'z') ||
-            *j->at == 'E') &&
-           *j->at)
-        j->at++;
-    return j->at > start;
+    return (c >= 'a' && c <= 'z') ? skip_word(j) : skip_number(j);
 }
