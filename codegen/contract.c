@@ -5,14 +5,14 @@
 
 enum { ROWS = 8, CHANNELS = 4 };
 
-static struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc)
+struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc)
 {
     return lx_fma(l->k, a, b, acc);
 }
 
-static double count_macs(const struct lower *l, struct type t, double each)
+void count_macs(struct lower *l, struct type t, double each)
 {
-    return each * (double)type_count(t, l->k->batch);
+    l->k->macs = each * (double)type_count(t, l->k->batch);
 }
 
 /* ---- matmul ---- */
@@ -29,24 +29,6 @@ static struct lx *matrix_at(struct lower *l, struct value *x, bool swapped, stru
     return body_at(l, x, at);
 }
 
-/* A small loop over the elements of a tile. */
-static struct ls *tile_loop(struct lower *l, struct lblock *b, const char *name, int count)
-{
-    return ls_loop(l->k, b, name, lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_PAR);
-}
-
-/* Accumulators, all zero. */
-static struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
-{
-    struct dim size = dim_of(rows);
-    struct lbuf *acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size);
-    struct ls *loop = tile_loop(l, b, "r", rows);
-    struct lx *r = lx_var(l->k, loop->var);
-
-    ls_store(l->k, &loop->body, acc, &r, lx_real(l->k, 0));
-    return acc;
-}
-
 /* Rows from..from + rows, all columns. */
 static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows)
 {
@@ -60,11 +42,11 @@ static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, s
         ls_loop(l->k, in, "c", lx_int(l->k, 0), lx_dim(l->k, x->type.dim[x->type.rank - 1 - ta]), 1, LICENCE_RED);
     struct lx *k = lx_var(l->k, sum->var),
               *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
-    struct ls *add = tile_loop(l, &sum->body, "r", rows);
+    struct ls *add = tile_loop(l, &sum->body, rows);
     struct lx *r = lx_var(l->k, add->var), *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, r), k);
 
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    struct ls *out = tile_loop(l, in, "r", rows);
+    struct ls *out = tile_loop(l, in, rows);
     r = lx_var(l->k, out->var);
     at[t.rank - 2] = index_op(l, LX_IADD, from, r);
     l->result = lx_load(l->k, acc, &r);
@@ -97,63 +79,20 @@ void lower_matmul(struct lower *l)
         tiles_of_product(l, b, at, whole, end, 1);
     else if (rows.k % ROWS)
         tiles_of_product(l, b, at, whole, end, (int)(rows.k % ROWS));
-    l->k->macs = count_macs(
-        l, t, (double)type_count(type_make(DT_REAL, 1, &x.dim[x.rank - 1 - attr_bool(n, "ta")]), l->k->batch));
+    count_macs(l, t, (double)type_count(type_make(DT_REAL, 1, &x.dim[x.rank - 1 - attr_bool(n, "ta")]), l->k->batch));
 }
 
 /* ---- convolution ---- */
-
-struct window {
-    int n; /* spatial axes */
-    const int64_t *stride, *pad, *dilation;
-    int64_t groups, kernel[3];
-};
-
-static struct window read_window(const struct node *n, struct type weight)
-{
-    struct window w = { .n = weight.rank - 2,
-                        .stride = attr_ints(n, "stride", NULL),
-                        .pad = attr_ints(n, "pad", NULL),
-                        .dilation = attr_ints(n, "dilation", NULL),
-                        .groups = attr_int(n, "groups") };
-    for (int i = 0; i < w.n; i++)
-        w.kernel[i] = weight.dim[2 + i].k;
-    return w;
-}
 
 /* x at [sample, channel, o * stride + k * dilation - pad ...], zero where that lies outside. */
 static struct lx *padded_at(struct lower *l, struct value *x, const struct window *w, struct lx *sample,
                             struct lx *channel, struct lx *const *o, struct lx *const *k)
 {
     struct lx *at[MAX_RANK] = { sample, channel };
-    for (int i = 0; i < w->n; i++) {
-        struct lx *from = index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i]));
-        from = index_op(l, LX_IADD, from, index_op(l, LX_IMUL, k[i], lx_int(l->k, w->dilation[i])));
-        at[2 + i] = index_op(l, LX_ISUB, from, lx_int(l->k, w->pad[2 * i]));
-    }
-    struct lx *v = body_at(l, x, at);
-    for (int i = w->n - 1; i >= 0; i--) {
-        if (w->pad[2 * i + 1])
-            v = lx_guard(l->k, index_op(l, LX_ILT, at[2 + i], lx_dim(l->k, x->type.dim[2 + i])), v, lx_real(l->k, 0));
-        if (w->pad[2 * i])
-            v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), at[2 + i]), v, lx_real(l->k, 0));
-    }
-    return v;
-}
 
-static struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at)
-{
-    struct ls *loop = ls_loop(l->k, b, name, lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_RED);
-    *at = lx_var(l->k, loop->var);
-    return &loop->body;
-}
-
-static struct lblock *open_window(struct lower *l, struct lblock *b, const struct window *w, struct lx **k)
-{
-    static const char *const names[] = { "u", "v", "w" };
     for (int i = 0; i < w->n; i++)
-        b = open_red(l, b, names[i], w->kernel[i], &k[i]);
-    return b;
+        at[2 + i] = slid(l, w, i, o[i], k[i]);
+    return padded(l, w, x->type, at + 2, body_at(l, x, at));
 }
 
 static struct lx *weight_at(struct lower *l, struct value *weight, struct lx *o, struct lx *c, struct lx *const *k,
@@ -165,7 +104,7 @@ static struct lx *weight_at(struct lower *l, struct value *weight, struct lx *o,
     return body_at(l, weight, at);
 }
 
-void lower_conv(struct lower *l)
+static void plain_conv(struct lower *l)
 {
     struct node *n = l->anchor;
     struct value *x = operand(n, 0), *weight = operand(n, 1);
@@ -193,39 +132,10 @@ void lower_conv(struct lower *l)
         l->result = lx_load(l->k, acc[r], NULL);
         finish(l, b, at);
     }
-    l->k->macs = count_macs(l, t, (double)type_count(weight->type, 1) / (double)t.dim[1].k);
+    count_macs(l, t, (double)type_count(weight->type, 1) / (double)t.dim[1].k);
 }
 
-/* The output position that reads input position `at` through window element k, where there is one. */
-struct source {
-    struct lx *from[3];
-    struct lx *guard[9];
-    int guards;
-};
-
-static struct source source_of(struct lower *l, const struct window *w, struct type dy, struct lx *const *at,
-                               struct lx *const *k)
-{
-    struct source s = { .guards = 0 };
-    for (int i = 0; i < w->n; i++) {
-        struct lx *reach = w->dilation ? index_op(l, LX_IMUL, k[i], lx_int(l->k, w->dilation[i])) : k[i];
-        struct lx *t = index_op(l, LX_ISUB, index_op(l, LX_IADD, at[i], lx_int(l->k, w->pad[2 * i])), reach);
-        s.from[i] = index_op(l, LX_IDIV, t, lx_int(l->k, w->stride[i]));
-        s.guard[s.guards++] = index_op(l, LX_ILE, lx_int(l->k, 0), t);
-        s.guard[s.guards++] = index_op(l, LX_IEQ, index_op(l, LX_IMOD, t, lx_int(l->k, w->stride[i])), lx_int(l->k, 0));
-        s.guard[s.guards++] = index_op(l, LX_ILT, s.from[i], lx_dim(l->k, dy.dim[2 + i]));
-    }
-    return s;
-}
-
-static struct lx *guarded(struct lower *l, const struct source *s, struct lx *v)
-{
-    for (int i = s->guards - 1; i >= 0; i--)
-        v = lx_guard(l->k, s->guard[i], v, lx_real(l->k, 0));
-    return v;
-}
-
-void lower_conv_dx(struct lower *l)
+static void plain_conv_dx(struct lower *l)
 {
     struct node *n = l->anchor;
     struct value *dy = operand(n, 0), *weight = operand(n, 1);
@@ -245,8 +155,7 @@ void lower_conv_dx(struct lower *l)
     ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), guarded(l, &s, product)));
     l->result = lx_load(l->k, acc, NULL);
     finish(l, b, at);
-    l->k->macs = count_macs(
-        l, t, (double)outputs * (double)type_count(weight->type, 1) / (double)(weight->type.dim[0].k * inputs));
+    count_macs(l, t, (double)outputs * (double)type_count(weight->type, 1) / (double)(weight->type.dim[0].k * inputs));
 }
 
 struct weight_term {
@@ -265,7 +174,7 @@ static struct lx *weight_term(struct lower *l, struct lx *const *at, void *conte
     return element(l, OP_mul, DT_REAL, body_at(l, operand(t->n, 1), from), x);
 }
 
-void lower_conv_dw(struct lower *l)
+static void plain_conv_dw(struct lower *l)
 {
     struct node *n = l->anchor;
     struct type t = n->result[0]->type, dy = operand(n, 1)->type;
@@ -289,125 +198,25 @@ void lower_conv_dw(struct lower *l)
         s.extent[1 + i] = lx_dim(l->k, dy.dim[2 + i]);
     l->result = emit_sum(l, b, &s);
     finish(l, b, at);
-    l->k->macs = count_macs(l, t, (double)type_count(dy, l->k->batch) / (double)dy.dim[1].k);
+    count_macs(l, t, (double)type_count(dy, l->k->batch) / (double)dy.dim[1].k);
 }
 
-/* ---- pooling ---- */
-
-static struct window read_pool(const struct node *n)
+static void either(struct lower *l, void (*plain)(struct lower *l))
 {
-    struct window w = { .stride = attr_ints(n, "stride", NULL), .pad = attr_ints(n, "pad", NULL) };
-    const int64_t *kernel = attr_ints(n, "kernel", &w.n);
-    for (int i = 0; i < w.n; i++)
-        w.kernel[i] = kernel[i];
-    return w;
+    (attr_bool(l->anchor, "channels_last") ? lower_conv_last : plain)(l);
 }
 
-static struct lx *code_of(struct lower *l, const struct window *w, struct lx *const *k)
+void lower_conv(struct lower *l)
 {
-    struct lx *code = lx_int(l->k, 0);
-    for (int i = 0; i < w->n; i++)
-        code = index_op(l, LX_IADD, index_op(l, LX_IMUL, code, lx_int(l->k, w->kernel[i])), k[i]);
-    return code;
+    either(l, plain_conv);
 }
 
-/* Positions of window element k, and a block that runs where they lie inside. */
-static struct lblock *inside(struct lower *l, struct lblock *b, const struct window *w, struct type x,
-                             struct lx *const *o, struct lx *const *k, struct lx **at)
+void lower_conv_dx(struct lower *l)
 {
-    for (int i = 0; i < w->n; i++) {
-        struct lx *from = index_op(l, LX_IADD, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])), k[i]);
-        at[i] = index_op(l, LX_ISUB, from, lx_int(l->k, w->pad[2 * i]));
-        if (w->pad[2 * i])
-            b = &ls_if(l->k, b, index_op(l, LX_ILE, lx_int(l->k, 0), at[i]))->body;
-        if (w->pad[2 * i + 1])
-            b = &ls_if(l->k, b, index_op(l, LX_ILT, at[i], lx_dim(l->k, x.dim[2 + i])))->body;
-    }
-    return b;
+    either(l, plain_conv_dx);
 }
 
-static void max_pool(struct lower *l, struct lblock *b, const struct window *w, struct lx **at)
+void lower_conv_dw(struct lower *l)
 {
-    struct node *n = l->anchor;
-    struct value *x = operand(n, 0);
-    struct lx *k[3], *from[MAX_RANK] = { at[0], at[1] };
-    struct lbuf *most = lbuf_scalar(l->k, b, "most", DT_REAL, lx_real(l->k, -__builtin_inf()));
-    struct lbuf *y = result_buffer(l, n->result[0]), *codes = result_buffer(l, n->result[1]);
-    struct lbuf *code = codes ? lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0)) : NULL;
-    struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at + 2, k, from + 2);
-    struct lx *v = ls_let(l->k, in, "v", body_at(l, x, from));
-    struct ls *take = ls_if(l->k, in, exceeds(l, v, lx_load(l->k, most, NULL)));
-    ls_store(l->k, &take->body, most, NULL, v);
-    if (codes)
-        ls_store(l->k, &take->body, code, NULL, code_of(l, w, k));
-    if (y)
-        ls_store(l->k, b, y, at, lx_load(l->k, most, NULL));
-    if (codes)
-        ls_store(l->k, b, codes, at, element(l, OP_cast, DT_U8, lx_load(l->k, code, NULL), NULL));
-}
-
-/* Elements of the window at o that an average divides by. */
-static struct lx *window_count(struct lower *l, const struct node *n, const struct window *w, struct type x,
-                               struct lx *const *o)
-{
-    struct lx *count = lx_int(l->k, 1);
-    for (int i = 0; i < w->n; i++) {
-        struct lx *size = lx_int(l->k, w->kernel[i]);
-        if (!attr_bool(n, "count_include_pad")) {
-            struct lx *from = index_op(l, LX_ISUB, index_op(l, LX_IMUL, o[i], lx_int(l->k, w->stride[i])),
-                                       lx_int(l->k, w->pad[2 * i]));
-            struct lx *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, from, size), lx_dim(l->k, x.dim[2 + i]));
-            size = index_op(l, LX_ISUB, end, index_op(l, LX_IMAX, from, lx_int(l->k, 0)));
-        }
-        count = index_op(l, LX_IMUL, count, size);
-    }
-    return element(l, OP_cast, DT_REAL, count, NULL);
-}
-
-static void average_pool(struct lower *l, struct lblock *b, const struct window *w, struct lx **at)
-{
-    struct node *n = l->anchor;
-    struct value *x = operand(n, 0);
-    struct lx *k[3], *from[MAX_RANK] = { at[0], at[1] };
-    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, lx_real(l->k, 0));
-    struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at + 2, k, from + 2);
-    ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), body_at(l, x, from)));
-    l->result = element(l, OP_div, DT_REAL, lx_load(l->k, acc, NULL), window_count(l, n, w, x->type, at + 2));
-    finish(l, b, at);
-}
-
-void lower_pool(struct lower *l)
-{
-    struct type t = l->anchor->result[0]->type;
-    struct window w = read_pool(l->anchor);
-    struct lx *at[MAX_RANK];
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
-    if (l->anchor->op == OP_maxpool)
-        max_pool(l, b, &w, at);
-    else
-        average_pool(l, b, &w, at);
-}
-
-/* Every input element gathers from the windows that held it. */
-void lower_pool_dx(struct lower *l)
-{
-    struct node *n = l->anchor;
-    struct type t = n->result[0]->type;
-    struct value *dy = operand(n, 0);
-    struct window w = read_pool(n);
-    struct lx *at[MAX_RANK], *k[3];
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
-    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, lx_real(l->k, 0));
-    struct lblock *in = open_window(l, b, &w, k);
-    struct source s = source_of(l, &w, dy->type, at + 2, k);
-    struct lx *from[MAX_RANK] = { at[0], at[1], s.from[0], s.from[1], s.from[2] }, *v = body_at(l, dy, from);
-    if (n->op == OP_maxpool_dx) {
-        struct lx *won = element(l, OP_cast, DT_I32, body_at(l, operand(n, 1), from), NULL);
-        v = lx_guard(l->k, index_op(l, LX_IEQ, won, code_of(l, &w, k)), v, lx_real(l->k, 0));
-    } else {
-        v = element(l, OP_div, DT_REAL, v, window_count(l, n, &w, t, s.from));
-    }
-    ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), guarded(l, &s, v)));
-    l->result = lx_load(l->k, acc, NULL);
-    finish(l, b, at);
+    either(l, plain_conv_dw);
 }

@@ -50,7 +50,44 @@ struct sum {
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s);
 struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes the place of the largest so far */
 
-/* contract.c, scatter.c, sparse.c */
+/* tile.c */
+struct ls *tile_loop(struct lower *l, struct lblock *b, int rows);   /* over the rows of a tile */
+struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows); /* accumulators, all zero */
+int tile_rows(int64_t rows);                                         /* how many at a time, where all are known */
+typedef void tile_fn(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context);
+/* Calls body for tiles of rows, and for the rows that are left. */
+void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn *body, void *context);
+
+/* A window sliding over spatial axes, which begin at axis `axis` of images: 2, or 1 where channels are last. */
+struct window {
+    int n, axis;
+    const int64_t *stride, *pad, *dilation; /* dilation NULL: 1 */
+    int64_t groups, kernel[3];
+};
+
+struct window read_window(const struct node *n, struct type weight); /* of a convolution */
+/* Coordinates of an image: those of `at` with the spatial ones replaced. */
+void spatial_at(const struct window *w, int rank, struct lx *const *at, struct lx *const *spatial, struct lx **to);
+/* o * stride + k * dilation - pad along spatial axis i; and value v at such coordinates, 0 where they lie outside. */
+struct lx *slid(struct lower *l, const struct window *w, int i, struct lx *o, struct lx *k);
+struct lx *padded(struct lower *l, const struct window *w, struct type x, struct lx *const *spatial, struct lx *v);
+struct lblock *open_window(struct lower *l, struct lblock *b, const struct window *w, struct lx **k);
+struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at);
+struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc);
+void count_macs(struct lower *l, struct type t, double each); /* `each` for every element of t */
+
+/* The output position that reads input position `at` through window element k, where there is one. */
+struct source {
+    struct lx *from[3];
+    struct lx *guard[9];
+    int guards;
+};
+struct source source_of(struct lower *l, const struct window *w, struct type dy, struct lx *const *at,
+                        struct lx *const *k);
+struct lx *guarded(struct lower *l, const struct source *s, struct lx *v);
+
+/* contract.c, conv_last.c, window.c, scatter.c, sparse.c */
+void lower_conv_last(struct lower *l); /* conv, conv_dx, conv_dw with channels last */
 void lower_matmul(struct lower *l);
 void lower_conv(struct lower *l);
 void lower_conv_dx(struct lower *l);

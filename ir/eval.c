@@ -1,5 +1,6 @@
 /* ir/eval.c: runs graphs: operation by operation, each value a tensor in value->data, effects last. */
 #include "ir/eval.h"
+#include "ir/layout.h"
 
 #include <string.h>
 
@@ -196,6 +197,38 @@ static eval_fn *function_of(enum op op)
     return eval_map;
 }
 
+/* A tensor with its axes in another order: axis i is axis perm[i] of what it was. */
+static struct tensor turned(struct eval *e, const struct tensor *x, const int64_t *perm)
+{
+    struct tensor y = tensor_make(e->arena, layout_first(x->type, perm), e->n);
+
+    turn_axes(e, x, perm, &y);
+    return y;
+}
+
+/* Channels last: reckoned in the usual order of axes. */
+static void eval_turned(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
+{
+    struct tensor in[MAX_OPERAND_NAMES], out[2];
+    int64_t perm[MAX_RANK], back[MAX_RANK];
+
+    for (int i = 0; i < n->operands; i++) {
+        layout_perm(n->op, false, i, x[i].type.rank, perm);
+        in[i] = turned(e, &x[i], perm);
+    }
+    for (int i = 0; i < n->results; i++) {
+        layout_perm(n->op, true, i, y[i].type.rank, perm);
+        out[i] = tensor_make(e->arena, layout_first(y[i].type, perm), e->n);
+    }
+    function_of(n->op)(e, n, in, out);
+    for (int i = 0; i < n->results; i++) {
+        layout_perm(n->op, true, i, y[i].type.rank, perm);
+        for (int k = 0; k < y[i].type.rank; k++)
+            back[perm[k]] = k;
+        turn_axes(e, &out[i], back, &y[i]);
+    }
+}
+
 static void eval_node(struct eval *e, const struct node *n)
 {
     struct tensor *x = NEW_ARRAY(e->arena, n->operands + 1, struct tensor);
@@ -205,7 +238,7 @@ static void eval_node(struct eval *e, const struct node *n)
         x[i] = *tensor_of(operand(n, i));
     for (int i = 0; i < n->results; i++)
         y[i] = tensor_make(e->arena, n->result[i]->type, e->n);
-    function_of(n->op)(e, n, x, y);
+    (layout_channels_last(n) ? eval_turned : function_of(n->op))(e, n, x, y);
     for (int i = 0; i < n->results; i++)
         n->result[i]->data = &y[i];
 }

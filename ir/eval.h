@@ -58,6 +58,9 @@ struct walk walk_of(const struct eval *e, const struct tensor *t); /* row-major 
 void walk_both(const struct eval *e, struct type shape, struct walk from, struct walk to,
                void (*visit)(const double *from, double *to));
 
+/* Fills y with x, whose axis perm[i] is axis i of y. */
+void turn_axes(const struct eval *e, const struct tensor *x, const int64_t *perm, struct tensor *y);
+
 /* A window sliding over up to three spatial axes; those that are missing are in front, of length 1. */
 struct slide {
     int64_t x[3], k[3], y[3], stride[3], pad[3], dilation[3]; /* pad: before */

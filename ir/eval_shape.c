@@ -61,14 +61,18 @@ void eval_reshape(struct eval *e, const struct node *n, const struct tensor *x, 
     memcpy(y[0].data, x[0].data, (size_t)y[0].count * sizeof *y[0].data);
 }
 
+void turn_axes(const struct eval *e, const struct tensor *x, const int64_t *perm, struct tensor *y)
+{
+    struct walk whole = walk_of(e, x), from = whole;
+
+    for (int i = 0; i < x->type.rank; i++)
+        from.stride[i] = whole.stride[perm[i]];
+    walk_both(e, y->type, from, walk_of(e, y), visit_copy);
+}
+
 void eval_transpose(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
 {
-    struct walk whole = walk_of(e, &x[0]), from = whole;
-    const int64_t *perm = attr_ints(n, "perm", NULL);
-
-    for (int i = 0; i < x[0].type.rank; i++)
-        from.stride[i] = whole.stride[perm[i]];
-    walk_both(e, y[0].type, from, walk_of(e, &y[0]), visit_copy);
+    turn_axes(e, &x[0], attr_ints(n, "perm", NULL), &y[0]);
 }
 
 /* Axes of length 1, and those in front that x does not have, stand still. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/infer.h"
+#include "ir/layout.h"
 
 /* ---- what rules say ---- */
 
@@ -535,6 +536,25 @@ static bool within_limits(const struct inference *f)
     return true;
 }
 
+/* Types of images and weights with their channels last, seen in the usual order, and back. */
+static bool infer_turned(struct inference *f)
+{
+    int64_t perm[MAX_RANK];
+    for (int i = 0; i < f->n->operands && i < MAX_OPERAND_NAMES; i++) {
+        if (f->x[i].rank < 3)
+            return wrong(f, "wants images of 3 to 5 dimensions, not %s", shown(f, f->x[i]));
+        layout_perm(f->n->op, false, i, f->x[i].rank, perm);
+        f->x[i] = layout_first(f->x[i], perm);
+    }
+    if (!rules[f->n->op](f))
+        return false;
+    for (int i = 0; i < f->results; i++) {
+        layout_perm(f->n->op, true, i, f->type[i].rank, perm);
+        f->type[i] = layout_last(f->type[i], perm);
+    }
+    return true;
+}
+
 bool infer_types(const struct node *n, struct inference *f)
 {
     *f = (struct inference){ .n = n, .arena = n->graph->module->arena };
@@ -547,7 +567,7 @@ bool infer_types(const struct node *n, struct inference *f)
     }
     f->results = result_count(n);
     f->type = f->results <= 2 ? f->few : NEW_ARRAY(f->arena, f->results, struct type);
-    return rules[n->op](f) && within_limits(f);
+    return (layout_channels_last(n) ? infer_turned(f) : rules[n->op](f)) && within_limits(f);
 }
 
 bool infer(struct node *n)

@@ -17,6 +17,7 @@
 #include "passes/shared.h"
 
 #include "ir/build.h"
+#include "ir/layout.h"
 
 enum { LANES = 16, MIN_COLUMNS = 7, NARROW = 7 }; /* fewer do not fill a vector */
 
@@ -144,6 +145,12 @@ static bool has_padding(const struct node *n)
     return false;
 }
 
+/* The first axis that a window slides along. */
+static int first_spatial(const struct node *n)
+{
+    return layout_channels_last(n) ? 1 : 2;
+}
+
 /* The operation again over x that has the padding in it. */
 static bool pad_outside(struct node *n)
 {
@@ -157,7 +164,7 @@ static bool pad_outside(struct node *n)
     if (!has_padding(n))
         return false;
     for (int i = 0; i < count; i++)
-        pairs[4 + i] = pad[i];
+        pairs[2 * first_spatial(n) + i] = pad[i];
     for (int i = 0; i < n->attrs; i++)
         attrs[i] = &n->attr[i] == node_attr(n, "pad") ? at_ints("pad", zeros, count) : n->attr[i];
     struct value *operands[] = { relayout(&b, build_pad(&b, operand(n, 0), pairs, 0)), operand(n, 1) };
@@ -239,6 +246,95 @@ static bool choose_conv_dx(struct node *n)
     return replace(n, result(&b, OP_conv, operands, 2, attrs, 4));
 }
 
+/* With channels last ([k..., o, c] are the weights): stride 1 likewise. */
+static struct value *turned_last(struct build *b, struct value *w, int spatial, bool depthwise)
+{
+    for (int i = 0; i < spatial; i++) {
+        const struct attr axis = at_int("axis", i);
+        if (w->type.dim[i].k > 1)
+            w = result(b, OP_reverse, &w, 1, &axis, 1);
+    }
+    return depthwise ? build_swap(b, w) : w; /* the one channel stands first */
+}
+
+static bool choose_unstrided_dx(struct node *n)
+{
+    static const int64_t zeros[2 * MAX_RANK] = { 0 };
+    struct build b = build_at(n->graph, n);
+    struct value *dy = operand(n, 0), *w = operand(n, 1);
+    int spatial;
+    const int64_t *stride = attr_ints(n, "stride", &spatial), *pad = attr_ints(n, "pad", NULL);
+    const int64_t *dilation = attr_ints(n, "dilation", NULL), *size = attr_ints(n, "size", NULL);
+
+    for (int i = 0; i < spatial; i++) {
+        int64_t reach = (w->type.dim[i].k - 1) * dilation[i];
+        dy = spread_axis(&b, dy, 1 + i, 1, reach - pad[2 * i], size[i] + reach);
+    }
+    const struct attr attrs[] = { at_ints("stride", stride, spatial), at_ints("pad", zeros, 2 * spatial),
+                                  *node_attr(n, "dilation"), *node_attr(n, "groups"), at_bool("channels_last", true) };
+    w = relayout(&b, turned_last(&b, w, spatial, attr_int(n, "groups") > 1));
+    struct value *operands[] = { dy != operand(n, 0) ? relayout(&b, dy) : dy, w };
+    return replace(n, result(&b, OP_conv, operands, 2, attrs, 5));
+}
+
+/* How many elements of dy in front and behind the window reaches that are not there, along one axis. */
+struct border {
+    int64_t before, after;
+};
+
+static struct border border_of(const struct node *n, int i)
+{
+    int64_t stride = attr_ints(n, "stride", NULL)[i], pad = attr_ints(n, "pad", NULL)[2 * i];
+    int64_t size = attr_ints(n, "size", NULL)[i], length = operand(n, 0)->type.dim[1 + i].k;
+    int64_t reach = (operand(n, 1)->type.dim[i].k - 1) * attr_ints(n, "dilation", NULL)[i];
+    int64_t before = reach > pad ? (reach - pad) / stride : 0, last = (size - 1 + pad) / stride;
+
+    return (struct border){ before, last >= length ? last - length + 1 : 0 };
+}
+
+/* Other strides: a border of zeros around dy, so that no element asks whether it is there. */
+static bool choose_strided_dx(struct node *n)
+{
+    struct build b = build_at(n->graph, n);
+    struct attr attrs[MAX_ATTRS];
+    struct type dy = operand(n, 0)->type;
+    int64_t pairs[2 * MAX_RANK] = { 0 }, pad[2 * MAX_RANK];
+    int spatial;
+    bool bordered = false;
+    const int64_t *stride = attr_ints(n, "stride", &spatial), *has = attr_ints(n, "pad", NULL);
+
+    for (int i = 0; i < spatial; i++) {
+        struct border z = border_of(n, i);
+        int64_t reach = (operand(n, 1)->type.dim[i].k - 1) * attr_ints(n, "dilation", NULL)[i] + 1;
+        int64_t length = dy.dim[1 + i].k + z.before + z.after, size = attr_ints(n, "size", NULL)[i];
+        pairs[2 + 2 * i] = z.before;
+        pairs[3 + 2 * i] = z.after;
+        pad[2 * i] = has[2 * i] + z.before * stride[i];
+        pad[2 * i + 1] = (length - 1) * stride[i] + reach - size - pad[2 * i];
+        if (pad[2 * i + 1] < 0)
+            pad[2 * i + 1] = 0;
+        bordered |= z.before || z.after;
+    }
+    if (!bordered)
+        return false;
+    for (int i = 0; i < n->attrs; i++)
+        attrs[i] = &n->attr[i] == node_attr(n, "pad") ? at_ints("pad", pad, 2 * spatial) : n->attr[i];
+    struct value *operands[] = { relayout(&b, build_pad(&b, operand(n, 0), pairs, 0)), operand(n, 1) };
+    return replace(n, result(&b, n->op, operands, 2, attrs, n->attrs));
+}
+
+static bool choose_last_dx(struct node *n)
+{
+    int spatial;
+    const int64_t *stride = attr_ints(n, "stride", &spatial);
+
+    for (int i = 0; i < spatial; i++) {
+        if (stride[i] != 1)
+            return choose_strided_dx(n);
+    }
+    return choose_unstrided_dx(n);
+}
+
 /* ---- rows of whole lanes ---- */
 
 /* x with zeros behind its last axis, stored; a stored padding already there is stored once, with both. */
@@ -291,8 +387,25 @@ static bool widen_conv_dw(struct node *n)
     return replace(n, result(&b, OP_conv_dw, operands, 2, n->attr, n->attrs));
 }
 
+/* With channels last it is the channels of the result that are filled up; depthwise they are x's too, and stay. */
+static bool widen_last(struct node *n)
+{
+    struct type t = n->result[0]->type;
+    int last = t.rank - 1;
+    int64_t channels = t.dim[last].k, extra = LANES - channels % LANES;
+    struct build b = build_at(n->graph, n);
+
+    if (channels % LANES == 0 || attr_int(n, "groups") > 1)
+        return false;
+    struct value *operands[] = { operand(n, 0), lengthened(&b, operand(n, 1), extra) };
+    struct value *y = result(&b, n->op, operands, 2, n->attr, n->attrs);
+    return replace(n, build_slice(&b, y, last, 0, channels, 1));
+}
+
 static bool widen_node(struct node *n)
 {
+    if (layout_channels_last(n))
+        return (n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw) && widen_last(n);
     switch (n->op) {
     case OP_conv: return widen_conv(n);
     case OP_conv_dw: return widen_conv_dw(n);
@@ -317,6 +430,8 @@ static bool widen_graph(struct graph *g)
 
 static bool choose_node(struct node *n)
 {
+    if (layout_channels_last(n) && n->op == OP_conv_dx)
+        return choose_last_dx(n);
     switch (n->op) {
     case OP_matmul: return choose_matmul(n);
     case OP_sparse_matmul: return choose_sparse(n, 1);

@@ -11,6 +11,7 @@
  * that one group, so nothing is computed twice and no cycle can arise. A group holds at most one anchor (a contraction, a
  * window, a reduction, ...). Behind the anchor stand elementwise operations alone, which see its result at their own
  * coordinates; before it elementwise and index operations. */
+#include "ir/layout.h"
 #include "passes/group.h"
 
 enum { MAX_GROUP = 48 };
@@ -105,6 +106,12 @@ static bool reads_what_is_written(const struct node *n, const struct cluster *c)
     return false;
 }
 
+/* Its result holds the sums while they grow. */
+static bool adds_up_in_place(const struct node *n)
+{
+    return n->op == OP_conv_dw && layout_channels_last(n);
+}
+
 static bool may_join(const struct node *n, const struct cluster *c)
 {
     if (c->members >= MAX_GROUP || op_is(n->op, EFFECT) || n->op == OP_relayout)
@@ -115,7 +122,8 @@ static bool may_join(const struct node *n, const struct cluster *c)
         return op_is_index(n->op) || n->op == OP_cast;
     if (is_anchor(n))
         return !c->anchor && n->results == 1 && n->op != OP_scatter_add && n->op != OP_put_along &&
-               !op_is(n->op, RANDOM) && op_info(n->op)->lowering[0] != 's' && sees_as_it_is(n, c);
+               !adds_up_in_place(n) && !op_is(n->op, RANDOM) && op_info(n->op)->lowering[0] != 's' &&
+               sees_as_it_is(n, c);
     if (!op_is(n->op, CHEAP) && is_repeated(n))
         return false;
     return before_anchor(n, c);

@@ -13,6 +13,7 @@
  * those of them that the loss depends on. Rules are ops.def's column: text over the operands' names, or a function of
  * grad_rules.c or grad_scan.c. Every trained parameter gets a variable "grad/PATH"; one that the loss does not depend
  * on is never added to. */
+#include "ir/layout.h"
 #include "passes/grad.h"
 
 enum rule_kind { RULE_BY, RULE_FN, RULE_ZERO, RULE_NONE };
@@ -162,12 +163,14 @@ static void run_text(struct grad *g, const char *text)
 static void run_rule(struct grad *g)
 {
     const struct rule *r = &rules[g->node->op];
+    bool turned = layout_channels_last(g->node); /* the pass layout comes later */
 
-    switch (r->kind) {
+    switch (turned ? RULE_NONE : r->kind) {
     case RULE_BY: run_text(g, r->text); break;
     case RULE_FN: r->run(g); break;
     case RULE_NONE:
-        diag_error(g->b.graph->module->diag, g->node->at, "no gradient through %s", op_info(g->node->op)->name);
+        diag_error(g->b.graph->module->diag, g->node->at, "no gradient through %s%s", op_info(g->node->op)->name,
+                   turned ? " with channels last" : "");
         break;
     case RULE_ZERO: break;
     }

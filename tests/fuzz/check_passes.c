@@ -17,7 +17,7 @@ static const char *const order[] = {
 /* All others change no bit. */
 static bool reorders_sums(const char *pass)
 {
-    return strcmp(pass, "choose") == 0;
+    return strcmp(pass, "choose") == 0 || strcmp(pass, "layout") == 0;
 }
 
 static void run_pass(struct module *m, const char *pass)

@@ -341,7 +341,8 @@ static void test_print_ops(void **state)
     for (const char *s = text_string(&t); *s; s++)
         lines += *s == '\n';
     assert_int_equal(lines, OP_COUNT);
-    assert_non_null(strstr(text_string(&t), "conv(x, w; stride: ints, pad: ints, dilation: ints, groups: int = 1)"));
+    assert_non_null(strstr(text_string(&t), "conv(x, w; stride: ints, pad: ints, dilation: ints, groups: int = 1, "
+                                            "channels_last: bool = false)"));
     arena_free(a);
 }
 

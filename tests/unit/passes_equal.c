@@ -237,12 +237,16 @@ static void test_conv_dx(void **state)
                                         transposed[i]);
         compare_passes(text, "", "choose");
         compare_passes(text, "", "choose,simplify,cse,hoist,dce");
+        compare_passes(text, "", "layout,simplify,dce,choose,cse,hoist,dce");
         arena_free(a);
     }
 }
 
-static const char *const each[] = { "simplify",  "cse",         "dce",          "choose",
-                                    "hoist,dce", "inline_eval", "inline_train", "simplify,choose,cse,dce,hoist,dce" };
+static const char *const each[] = { "simplify",     "cse",
+                                    "dce",          "choose",
+                                    "hoist,dce",    "inline_eval",
+                                    "inline_train", "simplify,choose,cse,dce,hoist,dce",
+                                    "layout",       "layout,simplify,dce,choose" };
 
 static void test_single_passes(void **state)
 {
@@ -260,8 +264,8 @@ static void test_training(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         compare_passes(texts[i], "differentiate,optimize_step", "differentiate,inline_train,optimize_step,dce");
         compare_passes(texts[i], "differentiate,optimize_step",
-                       "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,cse,dce,choose,"
-                       "cse,hoist,dce");
+                       "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,cse,dce,layout,"
+                       "simplify,dce,choose,cse,hoist,dce");
     }
 }
 

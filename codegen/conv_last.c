@@ -1,0 +1,352 @@
+/* codegen/conv_last.c: convolutions with their channels last (ir/layout.h). Lanes run along the channels of the result;
+ * a register tile holds some neighbouring pixels of a row. What a pixel has in common for all channels of the result is
+ * one number that all lanes share, a weight one vector that all pixels share.
+ *
+ *     y[n, h, w + r, o]     += x[n, h stride + u, (w + r) stride + v, c] * weight[u, v, c, o]
+ *     dx[n, h, w + r, c]    += dy[n, (h + pad - u) / stride, ...,   o] * weight[u, v, o, c]
+ *     dw[u, v, c + r, o]    += x[n, h stride + u, w stride + v, c + r] * dy[n, h, w, o]
+ *
+ * Each element adds up in one order, whatever the tile. Depthwise, a group's one channel goes along with the lanes. */
+#include "codegen/lower.h"
+
+struct conv {
+    struct window w;
+    struct value *x, *weight; /* operands 0 and 1 */
+    bool depthwise;
+    struct lx **at; /* of the result */
+};
+
+static struct conv read_conv(struct lower *l, struct type weight, struct lx **at)
+{
+    struct node *n = l->anchor;
+    struct conv c = { .w = read_window(n, weight), .x = operand(n, 0), .weight = operand(n, 1), .at = at };
+
+    c.depthwise = c.w.groups > 1;
+    return c;
+}
+
+/* Weight element [k..., in, out]; where every channel has its own there is one `in` or one `out`. */
+static struct lx *weight_last(struct lower *l, const struct conv *c, struct lx *const *k, struct lx *in, struct lx *out)
+{
+    struct lx *at[MAX_RANK], *zero = lx_int(l->k, 0);
+    int n = c->w.n;
+    bool first = dim_is_one(c->weight->type.dim[n]);
+
+    for (int i = 0; i < n; i++)
+        at[i] = k[i];
+    at[n] = c->depthwise && first ? zero : in;
+    at[n + 1] = c->depthwise && !first ? zero : out;
+    return body_at(l, c->weight, at);
+}
+
+/* ---- forward ---- */
+
+static struct lx *pixel(struct lower *l, const struct conv *c, struct lx *const *at, struct lx *const *k,
+                        struct lx *channel)
+{
+    struct lx *from[MAX_RANK], *spatial[3];
+    int rank = c->x->type.rank;
+
+    for (int i = 0; i < c->w.n; i++)
+        spatial[i] = slid(l, &c->w, i, at[1 + i], k[i]);
+    spatial_at(&c->w, rank, at, spatial, from);
+    from[rank - 1] = channel;
+    return padded(l, &c->w, c->x->type, spatial, body_at(l, c->x, from));
+}
+
+static void forward_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct conv *c = context;
+    struct type t = l->anchor->result[0]->type;
+    struct lx **at = c->at, *k[3], *channel;
+    struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
+    struct lbuf *acc = open_tile(l, in, rows);
+    struct lblock *sum = open_window(l, in, &c->w, k);
+
+    channel = at[t.rank - 1];
+    if (!c->depthwise)
+        sum = open_red(l, sum, "c", c->x->type.dim[t.rank - 1].k, &channel);
+    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, c, k, channel, at[t.rank - 1]));
+    struct ls *add = tile_loop(l, sum, rows);
+    struct lx *r = lx_var(l->k, add->var);
+    at[t.rank - 2] = index_op(l, LX_IADD, from, r);
+    struct lx *left = pixel(l, c, at, k, channel);
+    ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
+    struct ls *out = tile_loop(l, in, rows);
+    r = lx_var(l->k, out->var);
+    at[t.rank - 2] = index_op(l, LX_IADD, from, r);
+    l->result = lx_load(l->k, acc, &r);
+    finish(l, &out->body, at);
+}
+
+static void forward(struct lower *l)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct lx *at[MAX_RANK];
+    struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
+    int64_t pixels = t.dim[t.rank - 2].k;
+
+    in_tiles(l, b, pixels, l->level ? tile_rows(pixels) : 1, forward_tile, &c);
+    count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
+}
+
+/* ---- the gradient of the image ---- */
+
+/* Pixels of one class, phase[i] behind a multiple of the stride, see the same elements of the window: those from
+ * first[i] on, `step` apart, `count` of them. */
+struct class
+{
+    struct conv c;
+    int64_t phase[3], first[3], count[3], step[3];
+    struct lx *pixel[3]; /* which of the class, along each axis */
+};
+
+static int64_t common(int64_t a, int64_t b)
+{
+    return b ? common(b, a % b) : a;
+}
+
+static int64_t below(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+/* False where no element of the window reaches this class. */
+static bool reaches(struct class *s, int i)
+{
+    const struct window *w = &s->c.w;
+    int64_t stride = w->stride[i], at = s->phase[i] + w->pad[2 * i];
+
+    s->step[i] = stride / common(stride, w->dilation[i]);
+    s->count[i] = 0;
+    for (int64_t k = w->kernel[i] - 1; k >= 0; k--) {
+        if ((at - k * w->dilation[i]) % stride)
+            continue;
+        s->first[i] = k;
+        s->count[i]++;
+    }
+    return s->count[i] > 0;
+}
+
+/* dy's spatial coordinates for elements e of the window that this class sees; guarded where they may lie outside. */
+static struct lx *class_term(struct lower *l, struct class *s, struct lx *const *e, struct lx *channel)
+{
+    const struct window *w = &s->c.w;
+    struct type dy = s->c.x->type;
+    struct lx *spatial[3], *from[MAX_RANK];
+
+    for (int i = 0; i < w->n; i++) {
+        int64_t shift = below(s->phase[i] + w->pad[2 * i] - s->first[i] * w->dilation[i], w->stride[i]);
+        struct lx *back = index_op(l, LX_IMUL, e[i], lx_int(l->k, s->step[i] * w->dilation[i] / w->stride[i]));
+        spatial[i] = index_op(l, LX_ISUB, index_op(l, LX_IADD, s->pixel[i], lx_int(l->k, shift)), back);
+    }
+    spatial_at(w, dy.rank, s->c.at, spatial, from);
+    from[dy.rank - 1] = channel;
+    struct lx *v = body_at(l, s->c.x, from), *zero = lx_real(l->k, 0);
+    for (int i = w->n - 1; i >= 0; i--) {
+        v = lx_guard(l->k, index_op(l, LX_ILT, spatial[i], lx_dim(l->k, dy.dim[1 + i])), v, zero);
+        v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), spatial[i]), v, zero);
+    }
+    return v;
+}
+
+static void place_pixels(struct lower *l, struct class *s)
+{
+    for (int i = 0; i < s->c.w.n; i++)
+        s->c.at[1 + i] = index_op(l, LX_IADD, index_op(l, LX_IMUL, s->pixel[i], lx_int(l->k, s->c.w.stride[i])),
+                                  lx_int(l->k, s->phase[i]));
+}
+
+static struct lblock *open_class(struct lower *l, struct lblock *b, struct class *s, struct lx **e, struct lx **k)
+{
+    static const char *const names[] = { "u", "v", "w" };
+
+    for (int i = 0; i < s->c.w.n; i++) {
+        b = open_red(l, b, names[i], s->count[i], &e[i]);
+        k[i] = index_op(l, LX_IADD, index_op(l, LX_IMUL, e[i], lx_int(l->k, s->step[i])), lx_int(l->k, s->first[i]));
+    }
+    return b;
+}
+
+static void class_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct class *s = context;
+    struct type t = l->anchor->result[0]->type;
+    struct lx **at = s->c.at, *e[3], *k[3], *channel;
+    int last = s->c.w.n - 1;
+    struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
+    struct lbuf *acc = open_tile(l, in, rows);
+    struct lblock *sum = open_class(l, in, s, e, k);
+
+    channel = at[t.rank - 1];
+    if (!s->c.depthwise)
+        sum = open_red(l, sum, "o", s->c.x->type.dim[t.rank - 1].k, &channel);
+    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, &s->c, k, channel, at[t.rank - 1]));
+    struct ls *add = tile_loop(l, sum, rows);
+    struct lx *r = lx_var(l->k, add->var);
+    s->pixel[last] = index_op(l, LX_IADD, from, r);
+    struct lx *left = class_term(l, s, e, channel);
+    ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
+    struct ls *out = tile_loop(l, in, rows);
+    r = lx_var(l->k, out->var);
+    s->pixel[last] = index_op(l, LX_IADD, from, r);
+    place_pixels(l, s);
+    l->result = lx_load(l->k, acc, &r);
+    finish(l, &out->body, at);
+}
+
+/* Nothing reaches these pixels. */
+static void empty_class(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct class *s = context;
+    struct type t = l->anchor->result[0]->type;
+    struct ls *out = tile_loop(l, b, rows);
+
+    s->pixel[s->c.w.n - 1] = index_op(l, LX_IADD, from, lx_var(l->k, out->var));
+    struct lblock *in = open_loops(l, &out->body, t, t.rank - 1, t.rank, s->c.at);
+    place_pixels(l, s);
+    l->result = lx_real(l->k, 0);
+    finish(l, in, s->c.at);
+}
+
+static void one_class(struct lower *l, struct class *s)
+{
+    static const char *const names[] = { "j", "k", "m" };
+    struct type t = l->anchor->result[0]->type;
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, s->c.at);
+    int64_t pixels[3];
+    bool reached = true;
+    int last = s->c.w.n - 1;
+
+    for (int i = 0; i <= last; i++) {
+        reached &= reaches(s, i);
+        pixels[i] = (t.dim[1 + i].k - s->phase[i] + s->c.w.stride[i] - 1) / s->c.w.stride[i];
+        if (pixels[i] <= 0)
+            return;
+    }
+    for (int i = 0; i < last; i++) {
+        struct ls *loop = ls_loop(l->k, b, names[i], lx_int(l->k, 0), lx_int(l->k, pixels[i]), 1, LICENCE_PAR);
+        s->pixel[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
+    in_tiles(l, b, pixels[last], l->level ? tile_rows(pixels[last]) : 1, reached ? class_tile : empty_class, s);
+}
+
+static void gradient_of_image(struct lower *l)
+{
+    struct lx *at[MAX_RANK];
+    struct class s = { .c = read_conv(l, operand(l->anchor, 1)->type, at) };
+    int64_t classes = 1;
+
+    for (int i = 0; i < s.c.w.n; i++)
+        classes *= s.c.w.stride[i];
+    for (int64_t which = 0; which < classes; which++) {
+        int64_t rest = which;
+        for (int i = s.c.w.n - 1; i >= 0; i--) {
+            s.phase[i] = rest % s.c.w.stride[i];
+            rest /= s.c.w.stride[i];
+        }
+        one_class(l, &s);
+    }
+    struct type dy = s.c.x->type;
+    count_macs(l, dy, (double)type_count(s.c.weight->type, 1) / (double)dy.dim[dy.rank - 1].k);
+}
+
+/* ---- the gradient of the weights ---- */
+
+enum { FEW_CHANNELS = 6 }; /* then a tile takes in neighbouring elements of the window too */
+
+struct rows_of_weight {
+    struct conv c; /* weight: the gradient of the result */
+    struct lbuf *dw;
+    struct lx *k[3], *image[MAX_RANK]; /* which pixel of dy, but for the last axis */
+    bool flat;                         /* rows are (element of the window along the last axis, channel) */
+    int64_t channels;
+};
+
+/* Sums over one row of pixels, from what the result holds so far. */
+static void weight_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct rows_of_weight *s = context;
+    struct type t = l->anchor->result[0]->type, dy = s->c.weight->type;
+    struct lx *at[MAX_RANK], *k[3], *image[MAX_RANK], *channels = lx_int(l->k, s->channels);
+    int n = s->c.w.n, last = t.rank - 1;
+    struct lblock *in = open_loops(l, b, t, last, t.rank, at);
+    struct lbuf *acc = open_tile(l, in, rows);
+
+    for (int pass = 0; pass < 3; pass++) {
+        struct lblock *body = in;
+        struct lx *right = NULL;
+        if (pass == 1) {
+            for (int i = 0; i < dy.rank; i++)
+                image[i] = s->image[i];
+            body = open_red(l, in, "p", dy.dim[dy.rank - 2].k, &image[dy.rank - 2]);
+            image[dy.rank - 1] = at[last];
+            right = ls_let(l->k, body, "right", body_at(l, s->c.weight, image));
+        }
+        struct ls *loop = tile_loop(l, body, rows);
+        struct lx *r = lx_var(l->k, loop->var), *row = index_op(l, LX_IADD, from, r);
+        for (int i = 0; i < n; i++)
+            at[i] = k[i] = s->k[i];
+        if (s->flat)
+            at[n - 1] = k[n - 1] = index_op(l, LX_IDIV, row, channels);
+        at[n] = s->flat ? index_op(l, LX_IMOD, row, channels) : row;
+        if (pass == 0)
+            ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, s->dw, at));
+        else if (pass == 1)
+            ls_store(l->k, &loop->body, acc, &r,
+                     add_product(l, pixel(l, &s->c, image, k, s->c.depthwise ? at[last] : at[n]), right,
+                                 lx_load(l->k, acc, &r)));
+        else
+            ls_store(l->k, &loop->body, s->dw, at, lx_load(l->k, acc, &r));
+    }
+}
+
+static void clear(struct lower *l, struct lblock *b, struct rows_of_weight *s)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct lx *at[MAX_RANK];
+
+    for (int i = 0; i < s->c.w.n - 1; i++)
+        at[i] = s->k[i];
+    b = open_loops(l, b, t, s->c.w.n - 1, t.rank, at);
+    ls_store(l->k, b, s->dw, at, lx_real(l->k, 0));
+}
+
+/* A row of pixels at a time, for the whole window and all channels: it stays in the cache meanwhile. */
+static void gradient_of_weight(struct lower *l)
+{
+    struct type t = l->anchor->result[0]->type, dy = operand(l->anchor, 1)->type;
+    struct rows_of_weight s = { .c = read_conv(l, t, NULL), .dw = result_buffer(l, l->anchor->result[0]) };
+    int n = s.c.w.n;
+    struct lblock *outer = open_loops(l, &l->k->body, t, 0, n - 1, s.k), *b = outer;
+
+    if (!s.dw)
+        bug("the gradient of weights is no result of its group");
+    clear(l, outer, &s);
+    for (int i = 0; i < dy.rank - 2; i++) {
+        struct ls *loop = ls_loop(l->k, b, i ? "h" : "i", lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]), 1, LICENCE_SEQ);
+        s.image[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
+    s.channels = t.dim[n].k;
+    s.flat = s.channels < FEW_CHANNELS;
+    int64_t rows = s.channels * (s.flat ? t.dim[n - 1].k : 1);
+    if (!s.flat) {
+        struct ls *loop = ls_loop(l->k, b, "v", lx_int(l->k, 0), lx_dim(l->k, t.dim[n - 1]), 1, LICENCE_PAR);
+        s.k[n - 1] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
+    in_tiles(l, b, rows, l->level ? tile_rows(rows) : 1, weight_tile, &s);
+    count_macs(l, dy, (double)type_count(t, 1) / (double)dy.dim[dy.rank - 1].k);
+}
+
+void lower_conv_last(struct lower *l)
+{
+    switch (l->anchor->op) {
+    case OP_conv: forward(l); break;
+    case OP_conv_dx: gradient_of_image(l); break;
+    default: gradient_of_weight(l); break;
+    }
+}

@@ -1,0 +1,25 @@
+/* ir/layout.h: channels last. Convolutions and pools have an attribute `channels_last`; where it is set their tensors
+ * have these axes instead of the usual ones:
+ *
+ *     images                 [n, c, s...]     ->  [n, s..., c]
+ *     weights                [o, c, k...]     ->  [k..., c, o]
+ *     weights of conv_dx     [o, c, k...]     ->  [k..., o, c]
+ *
+ * so that the channels of the result run along neighbouring elements. Types are inferred, and values evaluated, in the
+ * usual order: what enters is turned, and what comes out turned back. */
+#ifndef IR_LAYOUT_H
+#define IR_LAYOUT_H
+
+#include "ir/graph.h"
+
+bool layout_known(enum op op);                   /* has the attribute */
+bool layout_channels_last(const struct node *n); /* has it, and it is set */
+
+/* The axes of operand or result `index` of op in the usual order: axis i of the usual is perm[i] of channels last. */
+void layout_perm(enum op op, bool result, int index, int rank, int64_t *perm);
+
+/* The same tensor's type in the other order. */
+struct type layout_first(struct type t, const int64_t *perm); /* from channels last */
+struct type layout_last(struct type t, const int64_t *perm);  /* from the usual one */
+
+#endif
