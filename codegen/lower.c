@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codegen/lower.h"
+#include "ir/loop_index.h"
 
 /* ---- arguments ---- */
 
@@ -125,10 +126,89 @@ static bool is_flat(const struct lower *l, struct type t)
     return true;
 }
 
+enum { BLOCK = 16 };
+
+/* The loop variable that moves to the next element of what is read, or -1: none, or several things are read. */
+static int reads_along(struct lower *l, const struct lx *x, struct lx *const *at, int rank)
+{
+    struct lsum s;
+    int found = -1;
+
+    if (x->kind == LX_LOAD) {
+        if (!lsum_of(&s, lx_flat(l->k, x->buf, x->arg)))
+            return -1;
+        for (int i = 0; i < s.terms; i++) {
+            for (int k = 0; k < rank; k++)
+                found = s.term[i].atom == at[k] && s.term[i].factor == 1 ? k : found;
+        }
+        return found;
+    }
+    for (int i = 0; i < x->args; i++) {
+        int axis = x->arg[i]->dtype == DT_REAL ? reads_along(l, x->arg[i], at, rank) : -1;
+        found = axis >= 0 ? axis : found;
+    }
+    return found;
+}
+
+/* for v in from..imin(from + BLOCK, end) */
+static struct lblock *open_block(struct lower *l, struct lblock *b, const char *name, struct lx *from, struct dim d,
+                                 struct lx **at)
+{
+    struct lx *end = lx_index(l->k, LX_IMIN, lx_index(l->k, LX_IADD, from, lx_int(l->k, BLOCK)), lx_dim(l->k, d));
+    struct ls *loop = ls_loop(l->k, b, name, from, end, 1, LICENCE_PAR);
+
+    *at = lx_var(l->k, loop->var);
+    return &loop->body;
+}
+
+/* What lies along another axis than the last is copied in squares, whose rows and columns stay in the cache. */
+static void copy_in_squares(struct lower *l, struct type t, int axis)
+{
+    struct lx *at[MAX_RANK], *from[2];
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
+    struct dim size[2] = { t.dim[axis], t.dim[t.rank - 1] };
+
+    for (int i = 0; i < 2; i++) {
+        struct ls *loop =
+            ls_loop(l->k, b, i ? "j_0" : "i_0", lx_int(l->k, 0), lx_dim(l->k, size[i]), BLOCK, LICENCE_PAR);
+        from[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+        if (!i)
+            b = open_loops(l, b, t, axis + 1, t.rank - 1, at);
+    }
+    b = open_block(l, b, "i", from[0], size[0], &at[axis]);
+    b = open_block(l, b, "j", from[1], size[1], &at[t.rank - 1]);
+    finish(l, b, at);
+}
+
+/* The axis that a group which only copies reads along, where it is not the last. */
+static int turned_axis(struct lower *l, struct type t)
+{
+    const struct node *root = l->body->last;
+    struct lx *at[MAX_RANK];
+    struct lblock nowhere = { NULL, NULL };
+    int axis;
+
+    if (!l->level || l->flat || t.rank < 2 || root->op != OP_relayout || l->body->yields != 1 || l->body->params != 1)
+        return -1;
+    open_loops(l, &nowhere, t, 0, t.rank, at);
+    axis = reads_along(l, body_at(l, l->body->yield[0], at), at, t.rank);
+    return axis < t.rank - 1 && dim_size(t.dim[t.rank - 1], l->k->batch) >= BLOCK && axis >= 0 &&
+                   dim_size(t.dim[axis], l->k->batch) >= BLOCK
+               ? axis
+               : -1;
+}
+
 static void lower_map(struct lower *l)
 {
     struct type t = root_type(l);
     struct lx *at[MAX_RANK];
+    int axis = turned_axis(l, t);
+
+    if (axis >= 0) {
+        copy_in_squares(l, t, axis);
+        return;
+    }
     if (l->flat)
         t = flattened(t);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
