@@ -99,6 +99,20 @@ struct val builtin_require(struct elab *e, struct builtin_args *g)
     return v_poison();
 }
 
+/* Warns of tensors that are compared element by element and have different shapes; a number goes with any. */
+struct val builtin_paired(struct elab *e, struct builtin_args *g)
+{
+    struct value *a = arg_tensor(e, g, 0, DT_REAL), *b = arg_tensor(e, g, 1, DT_REAL);
+    struct type wide;
+    if (!a || !b)
+        return v_poison();
+    if (shape_equal(a->type, b->type) || !a->type.rank || !b->type.rank || !shape_broadcast(a->type, b->type, &wide))
+        return v_none();
+    diag_warning(e->diag, e->at, "%s: %s and %s differ in shape: the mean is over %s", e->m->speaker,
+                 shape_text(e->arena, a->type), shape_text(e->arena, b->type), shape_text(e->arena, wide));
+    return v_none();
+}
+
 /* The axes of a tensor of `rank` that are not among `axes`. */
 struct val builtin_all_but(struct elab *e, struct builtin_args *g)
 {
