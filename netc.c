@@ -367,7 +367,7 @@ static struct module *load(struct run *r, int *status)
         return NULL;
     }
     struct module *m = parse_module(r->arena, r->names, r->diag, r->o.from_ir, text);
-    *status = m && verify_module(m) ? 0 : 1;
+    *status = m && verify_module(m) && verify_handed_over(m) ? 0 : 1;
     return *status ? NULL : m;
 }
 

@@ -78,8 +78,12 @@ static void log_graphs(struct emit *e)
     for (int i = 0; i < e->m->vars; i++)
         if (e->m->var[i]->role == ROLE_PARAM || e->m->var[i]->role == ROLE_FROZEN)
             parameters += type_count(e->m->var[i]->type, e->m->batch);
-    text_add(e->o->log, "%-10s %lld parameters, %lld bytes an instance that infers, %lld one that trains\n", e->name,
-             (long long)parameters, (long long)e->infer_bytes, (long long)e->train_bytes);
+    text_add(e->o->log, "%-10s %lld parameters", e->name, (long long)parameters);
+    if (e->o->infer)
+        text_add(e->o->log, ", %lld bytes an instance that infers", (long long)e->infer_bytes);
+    if (e->has_loss)
+        text_add(e->o->log, ", %lld bytes an instance that trains", (long long)e->train_bytes);
+    text_puts(e->o->log, "\n");
     for (int k = 0; k < GRAPH_KINDS; k++) {
         const struct graph *g = e->m->graph[k];
         if (!g || !e->graph[k].count)

@@ -13,18 +13,44 @@ struct val builtin_len(struct elab *e, struct builtin_args *g)
     return v_poison();
 }
 
+/* How many axes there are. */
+static bool arg_rank(struct elab *e, struct builtin_args *g, int i, int *rank)
+{
+    int64_t n;
+    if (!arg_int(e, g, i, &n))
+        return false;
+    *rank = (int)n;
+    if (n >= 0 && n <= MAX_RANK)
+        return true;
+    error_at(e, e->at, "'%s' of '%s' is a number of axes, from 0 to %d, not %lld", g->name[i], g->f->name, MAX_RANK,
+             (long long)n);
+    return false;
+}
+
+/* A number for each of n axes. */
+static bool arg_per_axis(struct elab *e, struct builtin_args *g, int i, int n, int64_t **list)
+{
+    int count;
+    if (!arg_ints(e, g, i, list, &count))
+        return false;
+    if (count == n)
+        return true;
+    error_at(e, e->at, "'%s' of '%s' has %d numbers for %d axes", g->name[i], g->f->name, count, n);
+    return false;
+}
+
 /* A number for each of n axes: one number stands for all. */
 struct val builtin_spread(struct elab *e, struct builtin_args *g)
 {
-    int64_t n, *list;
-    int count;
-    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 0, &list, &count))
+    int64_t *list;
+    int n, count;
+    if (!arg_rank(e, g, 1, &n) || !arg_ints(e, g, 0, &list, &count))
         return v_poison();
     if (count != n && count != 1) {
-        error_at(e, e->at, "%d numbers for %lld axes", count, (long long)n);
+        error_at(e, e->at, "%d numbers for %d axes", count, n);
         return v_poison();
     }
-    struct val v = v_list(e, (int)n);
+    struct val v = v_list(e, n);
     for (int i = 0; i < n; i++)
         v.item[i] = v_int(list[count == 1 ? 0 : i]);
     return v;
@@ -49,20 +75,20 @@ static bool one_padding(struct elab *e, const struct val *p, int64_t *before, in
 /* pad = 1, [1, 2], [[0, 1], 2] or "same": before and after for each of n axes. */
 struct val builtin_padding(struct elab *e, struct builtin_args *g)
 {
-    int64_t n, *kernel, *dilation, *stride;
-    int count;
+    int64_t *kernel, *dilation, *stride;
+    int n;
     const struct val *p = &g->arg[0];
-    if (!arg_int(e, g, 1, &n) || !arg_ints(e, g, 2, &kernel, &count) || !arg_ints(e, g, 3, &dilation, &count) ||
-        !arg_ints(e, g, 4, &stride, &count))
+    if (!arg_rank(e, g, 1, &n) || !arg_per_axis(e, g, 2, n, &kernel) || !arg_per_axis(e, g, 3, n, &dilation) ||
+        !arg_per_axis(e, g, 4, n, &stride))
         return v_poison();
-    struct val v = v_list(e, 2 * (int)n);
+    struct val v = v_list(e, 2 * n);
     bool same = p->kind == V_STRING;
     if (same && strcmp(p->text, "same")) {
         error_at(e, e->at, "pad is a number, a list or \"same\", not \"%.40s\"", p->text);
         return v_poison();
     }
     if (p->kind == V_LIST && p->items != n) {
-        error_at(e, e->at, "pad is given for %d axes, and there are %lld", p->items, (long long)n);
+        error_at(e, e->at, "pad is given for %d axes, and there are %d", p->items, n);
         return v_poison();
     }
     for (int i = 0; i < n; i++) {
@@ -99,20 +125,33 @@ struct val builtin_require(struct elab *e, struct builtin_args *g)
     return v_poison();
 }
 
+/* Warns of tensors that are compared element by element and have different shapes; a number goes with any. */
+struct val builtin_paired(struct elab *e, struct builtin_args *g)
+{
+    struct value *a = arg_tensor(e, g, 0, DT_REAL), *b = arg_tensor(e, g, 1, DT_REAL);
+    struct type wide;
+    if (!a || !b)
+        return v_poison();
+    if (shape_equal(a->type, b->type) || !a->type.rank || !b->type.rank || !shape_broadcast(a->type, b->type, &wide))
+        return v_none();
+    diag_warning(e->diag, e->at, "%s: %s and %s differ in shape: the mean is over %s", e->m->speaker,
+                 shape_text(e->arena, a->type), shape_text(e->arena, b->type), shape_text(e->arena, wide));
+    return v_none();
+}
+
 /* The axes of a tensor of `rank` that are not among `axes`. */
 struct val builtin_all_but(struct elab *e, struct builtin_args *g)
 {
-    int64_t rank, *axes;
-    int count, kept = 0;
-    if (!arg_int(e, g, 1, &rank) || !arg_ints(e, g, 0, &axes, &count))
+    int64_t *axes;
+    int rank, count, kept = 0;
+    if (!arg_rank(e, g, 1, &rank) || !arg_ints(e, g, 0, &axes, &count))
         return v_poison();
     for (int k = 0; k < count; k++)
         if (axes[k] < -rank || axes[k] >= rank) {
-            error_at(e, e->at, "there is no axis %lld in a tensor of %lld dimensions", (long long)axes[k],
-                     (long long)rank);
+            error_at(e, e->at, "there is no axis %lld in a tensor of %d dimensions", (long long)axes[k], rank);
             return v_poison();
         }
-    struct val v = v_list(e, (int)rank);
+    struct val v = v_list(e, rank);
     for (int i = 0; i < rank; i++) {
         bool out = false;
         for (int k = 0; k < count; k++)
@@ -146,13 +185,20 @@ struct val builtin_replace(struct elab *e, struct builtin_args *g)
     return v;
 }
 
+/* Argument 1 as places in a list of n elements, which may be longer than a tensor has axes. */
+static bool arg_elements(struct elab *e, struct builtin_args *g, int n, int64_t **at, int *count)
+{
+    *at = NEW_ARRAY(e->arena, n + 1, int64_t);
+    return arg_axes(e, g, 1, n, *at, count);
+}
+
 /* Those elements of the list. */
 struct val builtin_pick(struct elab *e, struct builtin_args *g)
 {
     struct val v;
-    int64_t at[MAX_RANK];
+    int64_t *at;
     int count;
-    if (!list_of(e, g, &v) || !arg_axes(e, g, 1, v.items, at, &count))
+    if (!list_of(e, g, &v) || !arg_elements(e, g, v.items, &at, &count))
         return v_poison();
     for (int i = 0; i < count; i++)
         v.item[i] = v.item[at[i]];
@@ -164,9 +210,9 @@ struct val builtin_pick(struct elab *e, struct builtin_args *g)
 struct val builtin_keep(struct elab *e, struct builtin_args *g)
 {
     struct val v;
-    int64_t at[MAX_RANK];
+    int64_t *at;
     int count;
-    if (!list_of(e, g, &v) || !arg_axes(e, g, 1, v.items, at, &count))
+    if (!list_of(e, g, &v) || !arg_elements(e, g, v.items, &at, &count))
         return v_poison();
     struct val kept = v_list(e, v.items);
     for (int i = 0; i < v.items; i++)
@@ -179,15 +225,16 @@ struct val builtin_keep(struct elab *e, struct builtin_args *g)
 /* The permutation that moves one axis to the end. */
 struct val builtin_move_last(struct elab *e, struct builtin_args *g)
 {
-    int64_t axis, rank;
-    if (!arg_int(e, g, 0, &axis) || !arg_int(e, g, 1, &rank))
+    int64_t axis;
+    int rank;
+    if (!arg_int(e, g, 0, &axis) || !arg_rank(e, g, 1, &rank))
         return v_poison();
-    struct val v = v_list(e, (int)rank);
+    struct val v = v_list(e, rank);
     for (int i = 0, k = 0; i < rank; i++)
         if (i != axis)
             v.item[k++] = v_int(i);
     if (axis < 0 || axis >= rank) {
-        error_at(e, e->at, "no axis %lld in a tensor of %lld dimensions", (long long)axis, (long long)rank);
+        error_at(e, e->at, "no axis %lld in a tensor of %d dimensions", (long long)axis, rank);
         return v_poison();
     }
     v.item[rank - 1] = v_int(axis);
@@ -205,8 +252,10 @@ struct val builtin_unbroadcast(struct elab *e, struct builtin_args *g)
 /* The first of several values. */
 struct val builtin_first(struct elab *e, struct builtin_args *g)
 {
-    (void)e;
-    return g->more[0];
+    if (g->mores)
+        return g->more[0];
+    error_at(e, e->at, "first takes tensors, not %s", describe(e, &g->arg[0]));
+    return v_poison();
 }
 
 /* As require: the rest of the layer would only complain of the same. */

@@ -599,58 +599,62 @@ struct val builtin_bernoulli(struct elab *e, struct builtin_args *g)
 
 /* ---- convolution and pooling: lists are already spread by the library ---- */
 
-struct windows {
-    int64_t *stride, *pad, *dilation, groups, *size;
-    int n;
-};
-
-static bool conv_arguments(struct elab *e, struct builtin_args *g, struct windows *w)
+/* Argument i as an attribute of the same name; how long the list must be is inference's to say. */
+static bool list_attr(struct elab *e, struct builtin_args *g, int i, struct attr *a)
 {
     int count;
-    return arg_ints(e, g, 2, &w->stride, &w->n) && arg_ints(e, g, 3, &w->pad, &count) &&
-           arg_ints(e, g, 4, &w->dilation, &count) && arg_int(e, g, 5, &w->groups);
+    int64_t *list;
+    if (!arg_ints(e, g, i, &list, &count))
+        return false;
+    *a = at_ints(g->name[i], list, count);
+    return true;
+}
+
+/* Stride, pad, dilation and groups. */
+static bool conv_arguments(struct elab *e, struct builtin_args *g, struct attr a[4])
+{
+    int64_t groups;
+    for (int i = 0; i < 3; i++)
+        if (!list_attr(e, g, 2 + i, &a[i]))
+            return false;
+    if (!arg_int(e, g, 5, &groups))
+        return false;
+    a[3] = at_int("groups", groups);
+    return true;
 }
 
 struct val builtin_conv(struct elab *e, struct builtin_args *g)
 {
-    struct windows w;
+    struct attr attrs[4];
     struct value *operands[] = { arg_tensor(e, g, 0, DT_REAL), arg_tensor(e, g, 1, DT_REAL) };
-    if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w))
+    if (!operands[0] || !operands[1] || !conv_arguments(e, g, attrs))
         return v_poison();
     struct build b = builder(e);
-    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n),
-                            at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups) };
     return made(build_node(&b, OP_conv, operands, 2, attrs, 4));
 }
 
 /* conv_dx and conv_dw: the gradients of a convolution, for blocks with a backward and for transposed convolutions. */
 struct val builtin_conv_grad(struct elab *e, struct builtin_args *g)
 {
-    struct windows w;
-    int count;
+    struct attr attrs[5];
     struct value *operands[] = { arg_tensor(e, g, 0, DT_REAL), arg_tensor(e, g, 1, DT_REAL) };
-    if (!operands[0] || !operands[1] || !conv_arguments(e, g, &w) || !arg_ints(e, g, 6, &w.size, &count))
+    if (!operands[0] || !operands[1] || !conv_arguments(e, g, attrs) || !list_attr(e, g, 6, &attrs[4]))
         return v_poison();
     struct build b = builder(e);
     bool data = g->f->name[6] == 'x';
-    struct attr attrs[] = { at_ints("stride", w.stride, w.n), at_ints("pad", w.pad, 2 * w.n),
-                            at_ints("dilation", w.dilation, w.n), at_int("groups", w.groups),
-                            at_ints(data ? "size" : "kernel", w.size, count) };
     return made(build_node(&b, data ? OP_conv_dx : OP_conv_dw, operands, 2, attrs, 5));
 }
 
 struct val builtin_pool(struct elab *e, struct builtin_args *g)
 {
-    int64_t *kernel, *stride, *pad;
-    int n, count;
+    struct attr attrs[4];
     bool include = true;
     struct value *x = arg_tensor(e, g, 0, DT_REAL);
-    if (!x || !arg_ints(e, g, 1, &kernel, &n) || !arg_ints(e, g, 2, &stride, &count) ||
-        !arg_ints(e, g, 3, &pad, &count) || (g->count > 4 && !arg_bool(e, g, 4, &include)))
+    if (!x || !list_attr(e, g, 1, &attrs[0]) || !list_attr(e, g, 2, &attrs[1]) || !list_attr(e, g, 3, &attrs[2]) ||
+        (g->count > 4 && !arg_bool(e, g, 4, &include)))
         return v_poison();
     struct build b = builder(e);
-    struct attr attrs[] = { at_ints("kernel", kernel, n), at_ints("stride", stride, n), at_ints("pad", pad, 2 * n),
-                            at_bool("count_include_pad", include) };
+    attrs[3] = at_bool("count_include_pad", include);
     bool most = g->f->name[0] == 'm';
     return made(build_node(&b, most ? OP_maxpool : OP_avgpool, &x, 1, attrs, most ? 3 : 4));
 }

@@ -19,6 +19,8 @@ struct module *parse_module(struct arena *a, struct names *names, struct diag *d
 /* verify.c: operand types, definition before use, attributes in range, use lists. Reports through the module's diag;
  * false where anything is wrong. */
 bool verify_module(struct module *m);
+/* A dump from without: outputs, losses and metrics stand in graphs whose calls hand such over to their callers. */
+bool verify_handed_over(struct module *m);
 
 /* eval.c: the reference. Every element is a double, whatever its dtype; written for clarity. */
 struct tensor {

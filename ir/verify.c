@@ -329,3 +329,26 @@ bool verify_module(struct module *m)
             check_graph(&v, m->graph[k], 0);
     return !v.errors;
 }
+
+/* ---- what calls hand over ---- */
+
+static bool graph_has(enum graph_kind kind, enum op op)
+{
+    switch (op) {
+    case OP_output: return kind == GRAPH_INFER;
+    case OP_metric: return kind == GRAPH_EVAL;
+    case OP_loss: return kind == GRAPH_TRAIN || kind == GRAPH_EVAL;
+    default: return true;
+    }
+}
+
+bool verify_handed_over(struct module *m)
+{
+    struct verifier v = { .m = m };
+
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        for (const struct node *n = m->graph[k] ? m->graph[k]->first : NULL; n; n = n->next)
+            if (!graph_has(k, n->op))
+                complain(&v, n->at, "%s: stands in graph %s, which has none", op_info(n->op)->name, graph_name(k));
+    return !v.errors;
+}

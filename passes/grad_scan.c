@@ -246,6 +246,31 @@ static struct graph *forward_body(struct sweep *s, const struct list *yields)
     return forward;
 }
 
+/* The shape in which all steps of a kept value can lie side by side: it needs the axes before the scan's, and room for
+ * one axis more. */
+static struct type stackable(const struct sweep *s, struct type t)
+{
+    int64_t axis = attr_int(s->scan, "axis");
+
+    while (t.rank < axis)
+        t.dim[t.rank++] = dim_of(1);
+    if (t.rank < MAX_RANK || (t.dim[MAX_RANK - 2].n && t.dim[MAX_RANK - 1].n))
+        return t;
+    t.rank--;
+    t.dim[MAX_RANK - 2].k *= t.dim[MAX_RANK - 1].k;
+    t.dim[MAX_RANK - 2].n |= t.dim[MAX_RANK - 1].n;
+    return t;
+}
+
+/* A value of the copy, as the forward body is to yield it. */
+static struct value *as_stackable(struct sweep *s, struct value *v)
+{
+    struct type t = stackable(s, v->type);
+    struct build b = build_end(s->body, s->scan->at, s->scan->layer);
+
+    return build_reshape(&b, v, t.dim, t.rank);
+}
+
 /* Replaces the scan's body by one that also yields what is kept, unless it does so already. */
 static void keep(struct sweep *s)
 {
@@ -259,7 +284,7 @@ static void keep(struct sweep *s)
         if (where[i] >= 0)
             continue;
         where[i] = yields.count;
-        push(s, &yields, s->kept.item[i]);
+        push(s, &yields, as_stackable(s, s->kept.item[i]));
         more++;
     }
     for (int i = 0; i < s->carries; i++)
@@ -281,12 +306,16 @@ static void keep(struct sweep *s)
 
 static void read_as_sequence(struct sweep *s, struct value *v, struct value *sequence)
 {
-    struct value *p = graph_param(s->body, v->type, v->name);
+    struct value *p = graph_param(s->body, stackable(s, v->type), v->name);
+    struct build b = build_at(s->body, s->body->first);
+    struct value *read = build_reshape(&b, p, v->type.dim, v->type.rank);
 
+    if (read->def)
+        read->def->id = 1;
     for (struct use *u = v->uses, *next; u; u = next) {
         next = u->next;
         if (is_backward(s, u))
-            node_set_operand(u->user, u->index, p);
+            node_set_operand(u->user, u->index, read);
     }
     push(s, &s->seq_param, p);
     push(s, &s->seq_operand, sequence);

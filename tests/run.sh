@@ -64,20 +64,22 @@ lower_pairs() {
     group lower
 }
 
-# Wrong models and what is said of them: exit status 1, these words, and no file written.
+# Wrong models and dumps, and what is said of them: exit status 1, these words, and no file written.
 error_pairs() {
-    local in name
-    for in in tests/errors/*.net; do
-        [ -e "${in%.net}.err" ] || { [ -n "$bless" ] || continue; }
+    local in name as
+    for in in tests/errors/*.net tests/errors/*.ir; do
+        [ -e "${in%.*}.err" ] || { [ -n "$bless" ] || continue; }
         name=$(basename "$in")
+        as=
+        [ "${in##*.}" = ir ] && as=--from-ir
         rm -rf "$work/out"
-        (cd tests/errors && timeout 20 "$NETC" --color=never -o "$work/out" "$name") >"$work/stdout" 2>"$work/got"
+        (cd tests/errors && timeout 20 "$NETC" --color=never -o "$work/out" $as "$name") >"$work/stdout" 2>"$work/got"
         local status=$?
         if [ $status != 1 ] || [ -s "$work/stdout" ] || [ -e "$work/out" ]; then
             cat "$work/got"
             fail "$in (status $status, or something was written)"
         else
-            compare "$in" "${in%.net}.err" "$work/got"
+            compare "$in" "${in%.*}.err" "$work/got"
         fi
     done
     group errors

@@ -294,6 +294,20 @@ def scan_reverse(x, a):
     return torch.stack(ys), h
 
 
+def scan_of_scalars(x, a):
+    h = x[1]
+    for t in range(x[0].shape[1]):
+        h = torch.tanh(x[0][:, t].sum() + h * h)
+    return h
+
+
+def scan_of_many_axes(x, a):
+    h = x[1]
+    for t in range(x[0].shape[5]):
+        h = torch.sin(h * x[0][..., t].reshape(1, 1, 2, 1, 1, 1, 1, 1))
+    return h
+
+
 def fused(x, a):
     y = torch.tanh(x[0] * x[1])
     return y, y.sum(1)
@@ -333,6 +347,7 @@ OPS = {
     "first_step": lambda x, a: torch.tensor(float(a["first"] if x[0].item() == 0 else a["later"])),
 }
 TEXTS = {"round_halves": lambda x, a: torch.round(x[0] * 0.5), "scan": scan, "scan_reverse": scan_reverse,
+         "scan_of_scalars": scan_of_scalars, "scan_of_many_axes": scan_of_many_axes,
          "custom": lambda x, a: torch.exp(x[0]), "fused": fused}
 
 

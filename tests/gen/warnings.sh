@@ -1,0 +1,35 @@
+#!/bin/bash
+# What compiles with a warning, and what without one.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log"; fi; }
+
+cat >"$out/shapes.net" <<'T'
+block own(x, t) { return mse(x, t); }
+net shapes {
+    batch N = 4;
+    input x : f32[N, 3];
+    target t : f32[N];
+    target same : f32[N, 1];
+    y = x |> linear(1);
+    loss mse(y, t)
+       + l1(t, y)
+       + huber(y, t, delta = 2)
+       + bce(y, t)
+       + own(y, t);
+    metric good = mse(y, same) + l1(y, mean(y)) + huber(squeeze(y, 1), t) + bce(y, same);
+    optimizer adam();
+}
+T
+(cd "$out" && "$NETC" --color=never -o c shapes.net) 2>&1 | grep warning >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+shapes.net:8:10: warning: mse: [N,1] and [N] differ in shape: the mean is over [N,N]
+shapes.net:9:10: warning: l1: [N] and [N,1] differ in shape: the mean is over [N,N]
+shapes.net:10:10: warning: huber: [N,1] and [N] differ in shape: the mean is over [N,N]
+shapes.net:11:10: warning: bce: [N,1] and [N] differ in shape: the mean is over [N,N]
+shapes.net:1:26: warning: mse: [N,1] and [N] differ in shape: the mean is over [N,N]
+T
+result $? "a loss of tensors of different shapes is a warning"
+[ -f "$out/c/shapes.h" ]
+result $? "and compiles"
