@@ -8,7 +8,7 @@
 #   make check-layers   who may include whom; make format-check: clang-format's opinion
 #   make bench          every workload of tests/bench beside PyTorch and ONNX Runtime; ONLY=w3,w9_conv THREADS=2 PASSES=3
 #   make bench-deps     installs these two (python3-torch, and npm's onnxruntime-node under build/bench)
-#   make data-fashion data-mnist data-text data-iris      real data under build/data
+#   make data-fashion data-mnist data-text data-iris   real data under build/data
 #   make install        PREFIX=/usr/local, DESTDIR=
 
 CC = gcc
