@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples/data.sh fashion|mnist|text FOLDER: real data, checked by sha256. Nothing of it is part of the project.
+# examples/data.sh fashion|mnist|text|iris FOLDER: real data, checked by sha256. Nothing of it is part of the project.
 set -eu
 what=$1 to=$2
 mkdir -p "$to"
@@ -51,7 +51,15 @@ text() {
     echo "text: $to/text/bible.txt"
 }
 
+iris() {
+    deb python3-sklearn
+    mkdir -p "$to/iris"
+    cp ./usr/lib/python3/dist-packages/sklearn/datasets/data/iris.csv "$to/iris/"
+    check f13ffa8fdd56fd8e6c8d16d4081a3fbd3114bcd0aae4256c43205169cd9d1449 "$to/iris/iris.csv"
+    echo "Iris: $to/iris/iris.csv"
+}
+
 case $what in
-fashion | mnist | text) "$what" ;;
-*) echo "usage: data.sh fashion|mnist|text FOLDER" >&2; exit 2 ;;
+fashion | mnist | text | iris) "$what" ;;
+*) echo "usage: data.sh fashion|mnist|text|iris FOLDER" >&2; exit 2 ;;
 esac

@@ -150,6 +150,21 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
         bind_constant(e, g, b, v, at);
 }
 
+/* What a chain passes: `none` in it leaves out a tensor, where that may be left out. */
+static void bind_piped(struct elab *e, struct bound *g, const struct block *b, const struct val *v, struct place at)
+{
+    if (v->kind == V_TUPLE) {
+        for (int i = 0; i < v->items; i++)
+            bind_piped(e, g, b, &v->item[i], at);
+        return;
+    }
+    int next = next_formal(b, g->next_input, false);
+    if (v->kind == V_NONE && next < b->tree->items && formal(b, next)->a)
+        g->next_input = next + 1;
+    else
+        bind_positional(e, g, b, *v, at);
+}
+
 static void bind_by_name(struct elab *e, struct bound *g, const struct block *b, const struct ast *arg)
 {
     int i = find_formal(b, arg->text);
@@ -196,7 +211,7 @@ static void bind_arguments(struct elab *e, struct bound *g, const struct block *
     for (int i = 0; i < b->tree->items; i++)
         g->inputs += !formal(b, i)->flag;
     if (piped)
-        bind_positional(e, g, b, *piped, at);
+        bind_piped(e, g, b, piped, at);
     for (int i = 0; arguments && i < arguments->items; i++) {
         const struct ast *a = arguments->item[i];
         if (a->kind == A_ARG)
