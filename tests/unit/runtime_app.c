@@ -412,6 +412,30 @@ static void test_log(void **state)
     expect("train --steps 3 --log /dev/full" DATA, 1, "/dev/full: cannot be written");
 }
 
+/* Batches of 8, 8, 8 and 6 samples: the line holds the means over all 30, the log those of each. */
+static void test_epoch_line_is_a_mean(void **state)
+{
+    (void)state;
+    double loss = 0, accuracy = 0, last = 0;
+    char line[128];
+    expect("train --epochs 1 --log m.csv --seed 3 --save m" DATA, 0, "epoch 1  step 4  ");
+    FILE *f = fopen("m.csv", "rb");
+    assert_non_null(fgets(line, sizeof line, f));
+    for (int i = 0; i < 4; i++) {
+        double l, n = i < 3 ? 8 : 6;
+        assert_int_equal(fscanf(f, "%*d,%lf,%lf,%*f", &l, &last), 2);
+        loss += l * n / 30;
+        accuracy += last * n / 30;
+    }
+    fclose(f);
+    assert_true(fabs(accuracy - last) > 1e-3);
+    snprintf(line, sizeof line, "loss %.6f  accuracy %.4f  ", loss, accuracy);
+    assert_non_null(strstr(printed, line));
+    expect("train --epochs 1 --seed 3 --save n" DATA, 0, line); /* without a log too */
+    expect("train --epochs 1 --seed 3 --save o --quiet" DATA, 0, "");
+    assert_true(same_files("m", "n") && same_files("m", "o"));
+}
+
 static void test_resume_is_exact(void **state)
 {
     (void)state;
@@ -516,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_train_eval_infer),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_epoch_line_is_a_mean),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_checkpoints_on_the_way),
         cmocka_unit_test(test_interrupt_saves),
