@@ -43,7 +43,8 @@ int nn_app_info(const nn_model *model, const struct nn_options *o)
     (void)o;
     if (!m)
         return 1;
-    printf("%s: N = %d, %s; %s\n", model->name, model->batch, nn_dtype_name(model->real), nn_build_info());
+    printf("%s: N = %d, %s, %s; library: %s\n", model->name, model->batch, nn_dtype_name(model->real),
+           model->build_info ? model->build_info : "lanes unknown", nn_build_info());
     print_ports("input", model->input, model->inputs);
     print_ports("target", model->target, model->targets);
     print_ports("output", model->output, model->outputs);

@@ -236,6 +236,7 @@ static const nn_model model = {
     .output = outputs,
     .metric = metrics,
     .parameters = WEIGHTS + CLASSES,
+    .build_info = "2 f32 lanes",
     .infer_graph = { WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels },
     .train_graph = { 3 * WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels },
     .create = toy_create,
@@ -391,6 +392,7 @@ static void test_train_eval_infer(void **state)
     assert_string_equal(printed, "");
     expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4" DATA, 0, "  val accuracy ");
     expect("info", 0, "param      weight : f64[3,4]");
+    expect("info", 0, "toy: N = 8, f64, 2 f32 lanes; library: netrt ");
     expect("info", 0, "parameters 15");
 }
 
