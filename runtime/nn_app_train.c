@@ -327,6 +327,15 @@ static int make_instance(struct training *t)
     return t->batch && t->index && t->metric && t->metric_sum && t->reals ? 0 : nn_app_fail(t->model, 1, "no memory");
 }
 
+/* What a user would rather know before the run than after it. */
+static void warn(const struct training *t)
+{
+    if (t->o->quiet)
+        return;
+    if (!t->o->save && !t->o->checkpoint)
+        fprintf(stderr, "%s: train: nothing is saved (--save FILE)\n", t->model->name);
+}
+
 static int start(struct training *t)
 {
     if (!t->model->train_step)
@@ -339,7 +348,10 @@ static int start(struct training *t)
     t->bar = isatty(STDOUT_FILENO) && !t->o->quiet;
     int shows = t->bar || (!t->o->quiet && !t->val.column);
     t->measures = t->model->metrics && t->model->eval && (t->o->log || shows);
-    return status ? status : open_log(t);
+    status = status ? status : open_log(t);
+    if (!status)
+        warn(t);
+    return status;
 }
 
 static void finish(struct training *t)

@@ -473,6 +473,21 @@ static void test_checkpoints_on_the_way(void **state)
     expect("train --steps 2 --checkpoint none/c" DATA, 1, "none/c: cannot be written");
 }
 
+static void test_warnings(void **state)
+{
+    (void)state;
+    static const char nothing[] = "toy: train: nothing is saved (--save FILE)\n";
+    static const char *const saving[] = { "--save s", "--checkpoint s", "--quiet" };
+    expect("train --steps 2" DATA, 0, nothing);
+    assert_ptr_equal(strstr(printed, nothing), printed); /* before the run */
+    for (int i = 0; i < 3; i++) {
+        char words[128];
+        snprintf(words, sizeof words, "train --steps 2 %s" DATA, saving[i]);
+        expect(words, 0, "");
+        assert_null(strstr(printed, "nothing is saved"));
+    }
+}
+
 static void test_interrupt_saves(void **state)
 {
     (void)state;
@@ -545,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_epoch_line_is_a_mean),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_checkpoints_on_the_way),
+        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_interrupt_saves),
         cmocka_unit_test(test_bad_data),
         cmocka_unit_test(test_words),
