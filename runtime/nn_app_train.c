@@ -334,6 +334,11 @@ static void warn(const struct training *t)
         return;
     if (!t->o->save && !t->o->checkpoint)
         fprintf(stderr, "%s: train: nothing is saved (--save FILE)\n", t->model->name);
+    if (t->o->resume && t->step >= t->last)
+        fprintf(stderr,
+                "%s: train: %s stands at step %lld (epoch %lld) already, and step %lld was asked for: nothing to do\n",
+                t->model->name, t->o->resume, (long long)t->step, (long long)(t->step / t->steps_an_epoch),
+                (long long)t->last);
 }
 
 static int start(struct training *t)

@@ -486,6 +486,11 @@ static void test_warnings(void **state)
         expect(words, 0, "");
         assert_null(strstr(printed, "nothing is saved"));
     }
+    expect("train --epochs 3 --checkpoint far --quiet" DATA, 0, "");
+    expect("train --epochs 2 --resume far --save s" DATA, 0,
+           "toy: train: far stands at step 12 (epoch 3) already, and step 8 was asked for: nothing to do\n");
+    expect("train --epochs 4 --resume far --save s" DATA, 0, "epoch 4  step 16");
+    assert_null(strstr(printed, "nothing to do"));
 }
 
 static void test_interrupt_saves(void **state)
