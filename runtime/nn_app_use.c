@@ -194,8 +194,9 @@ static int write_outputs(const struct inference *f, const struct nn_bindings *ou
         int64_t shape[NN_ARRAY_RANK];
         for (int d = 0; d < c->port->rank && d < NN_ARRAY_RANK; d++)
             shape[d] = c->port->shape[d] < 0 ? -c->port->shape[d] * f->set.samples : c->port->shape[d];
-        if (nn_npy_write(out->of[i].file, c->port->dtype, c->port->rank, shape, c->data ? c->data : f->out[which],
-                         &message))
+        int64_t rows = c->data ? f->set.samples : c->port->rank ? shape[0] : 1;
+        if (nn_array_write(out->of[i].file, c->port->dtype, c->port->rank, shape, rows,
+                           c->data ? c->data : f->out[which], &message))
             return nn_app_fail(f->model, 1, "%s", text);
     }
     return 0;

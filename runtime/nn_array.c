@@ -179,6 +179,17 @@ int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const st
     return status;
 }
 
+int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
+                   const struct nn_message *message)
+{
+    int64_t count = 1;
+    if (!ends_with(path, strlen(path), ".csv"))
+        return nn_npy_write(path, type, rank, shape, data, message);
+    for (int i = 0; i < rank; i++)
+        count *= shape[i];
+    return nn_csv_write(path, type, rows, count / rows, data, message);
+}
+
 void nn_words_free(struct nn_words *w)
 {
     for (size_t i = 0; i < w->count; i++)

@@ -1,6 +1,6 @@
 /* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over,
  * quotes may surround a field. Where an input holds integers and the first field read is no number, the fields are
- * words, numbered in order of appearance.
+ * words, numbered in order of appearance. Written are numbers alone.
  */
 #include "nn_data.h"
 
@@ -263,4 +263,30 @@ int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *column
     free(c.column);
     free(c.value);
     return status;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+static void put_number(FILE *to, nn_dtype type, const void *data, int64_t i)
+{
+    switch (type) {
+    case NN_F32: fprintf(to, "%.9g", (double)((const float *)data)[i]); break;
+    case NN_F64: fprintf(to, "%.17g", ((const double *)data)[i]); break;
+    case NN_I32: fprintf(to, "%ld", (long)((const int32_t *)data)[i]); break;
+    default: fprintf(to, "%d", ((const uint8_t *)data)[i]); break;
+    }
+}
+
+int nn_csv_write(const char *path, nn_dtype type, int64_t rows, int64_t columns, const void *data,
+                 const struct nn_message *message)
+{
+    struct nn_writer w;
+    int status = nn_file_begin(&w, path, message);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < rows * columns; i++) {
+        put_number(w.stream, type, data, i);
+        putc((i + 1) % columns ? ',' : '\n', w.stream);
+    }
+    return nn_file_commit(&w, message);
 }

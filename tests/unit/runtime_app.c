@@ -388,6 +388,9 @@ static void test_train_eval_infer(void **state)
     fseek(f, 0, SEEK_END);
     assert_int_equal(ftell(f), 128 + 30 * 3 * 8);
     fclose(f);
+    expect("infer --weights w --in x=d.csv:0-3 --out logits=y.csv", 0, "");
+    assert_int_equal(count_lines("y.csv"), 30);
+    expect("eval --weights w --in x=d.csv:0-3 --in label=y.csv:3", 1, "has 3 columns");
     expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4 --quiet" DATA, 0, "");
     assert_string_equal(printed, "");
     expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4" DATA, 0, "  val accuracy ");

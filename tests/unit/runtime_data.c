@@ -277,6 +277,47 @@ static void test_csv_malformed(void **state)
     expect_error(read_as("x.csv:99999999999999999999", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
 }
 
+/* What is written, read back as `columns` values a row, is the same bits. */
+static void write_and_read(nn_dtype type, int64_t rows, int64_t columns, const void *data, const char *expected)
+{
+    char path[256];
+    const int64_t shape[] = { rows, columns };
+    snprintf(path, sizeof path, "%s/y.csv", folder);
+    assert_int_equal(nn_array_write(path, type, 2, shape, rows, data, &message), 0);
+    struct nn_data_request r = { path, 0, 0, NULL };
+    struct nn_buffer b;
+    struct nn_array a;
+    void *back;
+    int64_t samples;
+    assert_int_equal(nn_file_read(path, &b, &message), 0);
+    if (expected)
+        assert_string_equal((const char *)b.data, expected);
+    free(b.data);
+    assert_int_equal(nn_data_read(&r, &a, &message), 0);
+    assert_int_equal(nn_array_column(path, &a, type, columns, &back, &samples, &message), 0);
+    assert_int_equal(samples, rows);
+    assert_memory_equal(back, data, (size_t)(rows * columns) * nn_dtype_size(type));
+    free(back);
+    nn_array_free(&a);
+    remove(path);
+}
+
+static void test_csv_written(void **state)
+{
+    (void)state;
+    static const float f[] = { 0.1f, -1e-45f, 3.4028235e38f, 16777217.f, 1.f / 3, -0.f };
+    static const double d[] = { 0.1, 1.0 / 3, 4.9e-324, 1.7976931348623157e308 };
+    static const int32_t n[] = { INT32_MIN, -1, 0, INT32_MAX };
+    static const uint8_t u[] = { 0, 1, 255 };
+    write_and_read(NN_F32, 2, 3, f, NULL);
+    write_and_read(NN_F64, 4, 1, d, NULL);
+    write_and_read(NN_I32, 2, 2, n, "-2147483648,-1\n0,2147483647\n");
+    write_and_read(NN_U8, 3, 1, u, "0\n1\n255\n");
+    static const int64_t shape[] = { 4 };
+    expect_error(nn_array_write("/nowhere/y.csv", NN_I32, 1, shape, 4, n, &message), NN_EFILE,
+                 "/nowhere/y.csv: cannot");
+}
+
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
 static void test_values_a_type_cannot_hold(void **state)
@@ -334,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_csv_words),
         cmocka_unit_test(test_csv_malformed),
+        cmocka_unit_test(test_csv_written),
         cmocka_unit_test(test_values_a_type_cannot_hold),
         cmocka_unit_test(test_shapes),
     };
