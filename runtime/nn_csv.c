@@ -4,6 +4,7 @@
  */
 #include "nn_data.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct csv {
     int columns;  /* 0: not known before the first row: all */
     char **field; /* the fields of a row, trimmed */
     int fields, field_room;
+    int width; /* fields of the first row; 0 before it */
     int words; /* -1 not known yet */
     double *value;
     int64_t values, value_room;
@@ -45,7 +47,7 @@ static int add_column(struct csv *c, int which)
 static int read_columns(struct csv *c, const char *text)
 {
     const char *at = text;
-    while (at && *at) {
+    while (at && (*at || at == text)) {
         char *next;
         long first = strtol(at, &next, 10), last = first;
         int good = next > at && *at != '-' && first >= 0 && first < MOST_COLUMNS;
@@ -55,7 +57,8 @@ static int read_columns(struct csv *c, const char *text)
             good = next > at && *at != '-' && last >= first && last < MOST_COLUMNS;
         }
         if (!good || (*next && (*next != ',' || !next[1])))
-            return nn_report(c->m, NN_EVALUE, "%s: the columns ':%s' are malformed; ':0-3' or ':0,2,5' was expected",
+            return nn_report(c->m, NN_EVALUE,
+                             "%s: the columns ':%s' are malformed: columns are numbers, as in ':0-3' or ':0,2,5'",
                              c->name, text);
         for (long i = first; i <= last; i++) {
             int status = add_column(c, (int)i);
@@ -148,6 +151,16 @@ static int read_row(struct csv *c)
     return status;
 }
 
+/* A row longer than the first has a comma too many somewhere: its columns are not where they seem to be. */
+static int check_width(struct csv *c)
+{
+    if (!c->width)
+        c->width = c->fields;
+    return c->fields <= c->width ? 0
+                                 : nn_report(c->m, NN_EFORMAT, "%s:%lld: has %d columns, and the first row has %d",
+                                             c->name, (long long)c->line, c->fields, c->width);
+}
+
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
 static int number(const char *text, double *out)
@@ -205,6 +218,9 @@ static int add_value(struct csv *c, int column)
         c->words = c->request->integers && c->request->words && (c->request->words->count > 0 || !is_number);
     if (c->words)
         return word(c, text, out);
+    if (is_number && !isfinite(*out))
+        return nn_report(c->m, NN_EVALUE, "%s:%lld: '%.40s' in column %d is no finite number", c->name,
+                         (long long)c->line, text, column);
     return is_number ? 0
                      : nn_report(c->m, NN_EFORMAT, "%s:%lld: '%.40s' in column %d is no number%s", c->name,
                                  (long long)c->line, text, column,
@@ -232,7 +248,8 @@ static int read_rows(struct csv *c, int64_t *rows)
         status = read_row(c);
         if (status || !c->fields)
             continue;
-        if (!c->columns)
+        status = check_width(c);
+        if (!status && !c->columns)
             status = all_columns(c);
         for (int i = 0; i < c->columns && !status; i++)
             status = add_value(c, c->column[i]);

@@ -1,4 +1,5 @@
 /* runtime_data.c: data files: each format as it should be, as it should not be, and packed. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -271,6 +272,18 @@ static void test_csv_malformed(void **state)
     bad_file("x.csv", "\n\n", 2, "no rows");
     bad_file("x.csv", "", 0, "no rows");
     bad_file("x.csv", "1,,3\n", 5, "is no number");
+    bad_file("x.csv", "1,2\n3,4,5\n", 10, "x.csv:2: has 3 columns, and the first row has 2");
+    bad_file("x.csv:0", "1,2\n\n3,4,\n", 10, "x.csv:3: has 3 columns, and the first row has 2");
+    static const char *const odd[] = { "nan", "-nan", "NaN", "inf", "-Infinity", "1e999" };
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        char file[64], words[64];
+        snprintf(file, sizeof file, "1,2\n3,%s\n", odd[i]);
+        snprintf(words, sizeof words, "x.csv:2: '%s' in column 1 is no finite number", odd[i]);
+        expect_error(read_as("x.csv", file, strlen(file), 0, NULL, &a), NN_EVALUE, words);
+    }
+    expect_error(read_as("x.csv:a", "1\n", 2, 0, NULL, &a), NN_EVALUE,
+                 "x.csv: the columns ':a' are malformed: columns are numbers");
+    expect_error(read_as("x.csv:", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:3-1", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:1,", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:-1", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
@@ -333,7 +346,6 @@ static void test_values_a_type_cannot_hold(void **state)
         { "1.5\n", NN_I32, "1.5, which i32" },
         { "2147483648\n", NN_I32, "2147483648, which" },
         { "2\n", NN_BOOL, "which bool" },
-        { "nan\n", NN_I32, "nan, which i32" },
         { "1e300\n", NN_F32, "which f32" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -346,6 +358,18 @@ static void test_values_a_type_cannot_hold(void **state)
         assert_null(out);
         nn_array_free(&a);
     }
+}
+
+/* As .npy may hold it. */
+static void test_nan_is_no_integer(void **state)
+{
+    (void)state;
+    double value[] = { 1, NAN };
+    struct nn_array a = { .kind = NN_KIND_F64, .rank = 1, .shape = { 2 }, .count = 2, .data = value };
+    void *out;
+    int64_t samples;
+    expect_error(nn_array_column("x.npy", &a, NN_I32, 1, &out, &samples, &message), NN_EVALUE,
+                 "sample 1 has the value nan, which i32 cannot hold");
 }
 
 static void test_shapes(void **state)
@@ -377,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_csv_malformed),
         cmocka_unit_test(test_csv_written),
         cmocka_unit_test(test_values_a_type_cannot_hold),
+        cmocka_unit_test(test_nan_is_no_integer),
         cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
