@@ -33,7 +33,15 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
 void nn_array_free(struct nn_array *a)
 {
     free(a->data);
+    free(a->line);
     a->data = NULL;
+    a->line = NULL;
+}
+
+const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample)
+{
+    snprintf(to, NN_LINE_TEXT, line ? " (line %lld)" : "", line ? (long long)line[sample] : 0);
+    return to;
 }
 
 /* --- conversion --------------------------------------------------------------------------------------------------- */
@@ -78,9 +86,10 @@ static int convert(const char *name, const struct nn_array *a, nn_dtype type, in
 {
     for (int64_t i = 0; i < a->count; i++) {
         double x = value_at(a, i);
+        char where[NN_LINE_TEXT];
         if (!holds(type, x))
-            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.10g, which %s cannot hold", name,
-                             (long long)(i / each), x, nn_dtype_name(type));
+            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.10g, which %s cannot hold%s", name,
+                             (long long)(i / each), x, nn_dtype_name(type), nn_line_text(where, a->line, i / each));
         put_value(type, out, i, x);
     }
     return 0;

@@ -24,6 +24,8 @@ struct csv {
     int words; /* -1 not known yet */
     double *value;
     int64_t values, value_room;
+    int64_t *row_line; /* of each row */
+    int64_t rows, row_room;
 };
 
 static int out_of_memory(const struct csv *c)
@@ -235,10 +237,24 @@ static int all_columns(struct csv *c)
     return status;
 }
 
-static int read_rows(struct csv *c, int64_t *rows)
+static int add_row(struct csv *c)
+{
+    if (c->rows == c->row_room) {
+        int64_t room = c->row_room ? 2 * c->row_room : 256;
+        int64_t *p = realloc(c->row_line, (size_t)room * sizeof *p);
+        if (!p)
+            return out_of_memory(c);
+        c->row_line = p;
+        c->row_room = room;
+    }
+    c->row_line[c->rows++] = c->line;
+    return 0;
+}
+
+static int read_rows(struct csv *c)
 {
     int status = 0;
-    for (*rows = 0; c->at < c->end && !status;) {
+    while (c->at < c->end && !status) {
         if (c->line < c->request->skip_lines) {
             const unsigned char *end = memchr(c->at, '\n', (size_t)(c->end - c->at));
             c->at = end ? end + 1 : c->end;
@@ -253,7 +269,7 @@ static int read_rows(struct csv *c, int64_t *rows)
             status = all_columns(c);
         for (int i = 0; i < c->columns && !status; i++)
             status = add_value(c, c->column[i]);
-        ++*rows;
+        status = status ? status : add_row(c);
     }
     return status;
 }
@@ -262,23 +278,26 @@ int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *column
                  struct nn_array *out, const struct nn_message *m)
 {
     struct csv c = { .name = name, .m = m, .request = r, .at = b->data, .end = b->data + b->size, .words = -1 };
-    int64_t rows = 0;
     if (b->size >= 3 && !memcmp(b->data, "\xEF\xBB\xBF", 3)) /* a byte order mark */
         c.at += 3;
     int status = read_columns(&c, columns);
-    status = status ? status : read_rows(&c, &rows);
-    if (!status && !rows)
+    status = status ? status : read_rows(&c);
+    if (!status && !c.rows)
         status = nn_report(m, NN_EFORMAT, "%s: holds no rows", name);
     if (!status) {
-        int64_t shape[2] = { rows, c.columns };
+        int64_t shape[2] = { c.rows, c.columns };
         status = nn_array_make(name, out, NN_KIND_F64, 2, shape, m);
-        if (!status)
+        if (!status) {
             memcpy(out->data, c.value, (size_t)c.values * sizeof *c.value);
+            out->line = c.row_line;
+            c.row_line = NULL;
+        }
     }
     drop_fields(&c);
     free(c.field);
     free(c.column);
     free(c.value);
+    free(c.row_line);
     return status;
 }
 

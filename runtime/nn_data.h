@@ -18,6 +18,7 @@ struct nn_array {
     int64_t count; /* the shape's product */
     void *data;
     int stream;
+    int64_t *line; /* of each sample, from 1, where the file has lines; else NULL */
 };
 
 /* Words of a label column in order of appearance. One list serves all files of an input. */
@@ -50,6 +51,10 @@ int nn_bytes_parse(const char *name, const struct nn_buffer *b, struct nn_array 
 int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int rank, const int64_t *shape,
                   const struct nn_message *message);
 size_t nn_kind_size(enum nn_kind k);
+
+/* " (line 18)" for the end of a message about a sample; "" where line is NULL. */
+enum { NN_LINE_TEXT = 32 };
+const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample);
 
 /* Samples for an input that takes `each` elements of type a sample, in the array's order whatever its shape. *samples
  * is how many there are; *out is malloc'ed. A value the type cannot hold is an error that names the file and the

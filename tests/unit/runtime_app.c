@@ -518,6 +518,11 @@ static void test_bad_data(void **state)
            "bad.csv:4: sample 17: the label 12 is outside 0..2");
     expect("eval --weights kept --in x=bad.csv:0-3 --in label=bad.csv:4", 1, "sample 17: the label 12 is outside 0..2");
     assert_true(same_files("kept", "before"));
+    assert_int_equal(system("(echo title; head -n 5 bad.csv; echo; tail -n 25 bad.csv) >lines.csv"), 0);
+    expect("eval --weights kept --skip-lines 1 --in x=lines.csv:0-3 --in label=lines.csv:4", 1,
+           "lines.csv:4: sample 17: the label 12 is outside 0..2 (line 20)\n");
+    expect("train --skip-lines 1 --in x=lines.csv:0-3 --in label=lines.csv:3", 1,
+           "which i32 cannot hold (line 3), for label");
     expect("train --in x=d.csv:0-2 --in label=d.csv:4", 1,
            "has 3 values a sample (30 samples), and 4 were expected, for x");
     expect("train --in x=none.npy --in label=d.csv:4", 1, "none.npy: No such file");
