@@ -52,7 +52,7 @@ static void shape_comment(struct emit *e, struct text *t)
     struct module *m = e->m;
     text_puts(t, "/* The arguments, in C order:\n");
     for (int i = 0; i < m->vars; i++)
-        if (m->var[i]->role == ROLE_INPUT || m->var[i]->role == ROLE_TARGET)
+        if (m->var[i]->role == ROLE_INPUT || (m->var[i]->role == ROLE_TARGET && e->has_loss))
             text_add(t, " *   %-7s %s : %s\n", role_name(m->var[i]->role), e->var_id[m->var[i]->index],
                      type_text(e->arena, m->var[i]->type, m->f64));
     for (int i = 0; i < e->outputs; i++)
@@ -84,7 +84,8 @@ static void declare_life(struct emit *e, struct text *t)
             s, s);
         text_add(t, "void %s_free(%s *m);\n", s, s);
     }
-    text_add(t, "size_t %s_bytes(int train);            /* the size of that allocation */\n", s);
+    text_add(t, "size_t %s_bytes(int train);            /* %s */\n", s,
+             e->constant ? "the memory of an instance, for place" : "the size of that allocation");
     text_add(
         t,
         "%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed); /* 64-byte aligned; NULL: too small */\n",

@@ -435,7 +435,7 @@ static void model_table(struct emit *e, struct text *t, int inputs, int targets)
         t,
         "    .create = generic_create,\n    .destroy = generic_destroy,\n    .save = generic_save,\n    .load = generic_load,\n"
         "    .error = generic_error,\n    .tensors = generic_tensors,\n    .changed = generic_changed,\n"
-        "    .progress = generic_progress,\n    .profile = generic_profile,\n");
+        "    .progress = generic_progress,\n    .profile = generic_profile,\n    .build_info = NN_ARITHMETIC,\n");
     if (e->o->infer)
         text_puts(t, "    .infer = generic_infer,\n");
     if (e->has_loss)

@@ -171,6 +171,7 @@ typedef struct nn_model {
     nn_progress *(*progress)(void *m); /* the instance's own; what was read may be written back: the same draws again */
     int (*evolve)(void *m);            /* sparse layers: rewire */
     nn_kernel_time *(*profile)(void *m, int train); /* one a kernel of that graph; NULL unless built with NN_PROFILE */
+    const char *build_info;                         /* what its C was compiled to compute with: lanes, fused or not */
 } nn_model;
 
 /* The body of a generated program: `return nn_app_main(&lenet_model, argc, argv);` */

@@ -61,6 +61,7 @@ struct nn_column {
     int64_t each;          /* values a sample */
     size_t sample_size;    /* bytes of them */
     int shift;             /* windows: bytes behind the window's start; else -1 */
+    int64_t *line;         /* of each sample in the file; NULL where it has none */
     struct nn_words words; /* what numbers in it stand for, where the file had words */
 };
 

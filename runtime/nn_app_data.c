@@ -91,6 +91,8 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
     for (size_t k = known; k < words->count; k++)
         fprintf(stderr, "%s: %s %zu is '%s'\n", s->model->name, c->port->name, k, words->word[k]);
     int status = convert_column(s, c, &a);
+    c->line = a.line;
+    a.line = NULL;
     nn_array_free(&a);
     return status;
 }
@@ -209,6 +211,7 @@ void nn_set_free(struct nn_set *s)
 {
     for (int i = 0; s->column && i < s->columns; i++) {
         free(s->column[i].data);
+        free(s->column[i].line);
         nn_words_free(&s->column[i].words);
     }
     free(s->column);
@@ -263,14 +266,15 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
     const char *text = s->model->error(m), *at = strstr(text, ": element ");
     for (int i = 0; code == NN_EINDEX && at && i < s->columns; i++) {
         const struct nn_column *c = &s->column[i];
-        char *rest;
+        char *rest, where[NN_LINE_TEXT];
         if (!is_called(c->port, text, (size_t)(at - text)))
             continue;
         int64_t element = strtoll(at + 10, &rest, 10), k = element / c->each;
         if (element >= 0 && k < n)
-            return nn_app_fail(s->model, 1, "%s: %s %lld: the %s %.9g%s", c->file,
+            return nn_app_fail(s->model, 1, "%s: %s %lld: the %s %.9g%s%s", c->file,
                                s->stream ? "window at byte" : "sample", (long long)index[k], c->port->name,
-                               element_of(c->port->dtype, batch[i], element), rest);
+                               element_of(c->port->dtype, batch[i], element), rest,
+                               nn_line_text(where, c->line, index[k]));
     }
     return nn_app_fail(s->model, 1, "%s", *text ? text : nn_strerror(code));
 }

@@ -31,18 +31,20 @@ struct training {
     int64_t steps_an_epoch, step, last;
     int64_t samples;              /* trained on by this process */
     double loss_sum, loss_weight; /* over the samples of this epoch */
-    double *metric;               /* of the last batch they were measured on, or of the validation samples */
+    double *metric;               /* of the batch at hand, or of the validation samples */
+    double *metric_sum;           /* as loss_sum */
     void *reals;                  /* room for what the model writes */
     double started, shown;        /* seconds */
-    int bar;
+    int bar, measures;            /* measures: the metrics of every batch */
     FILE *log;
 };
 
 /* --- what is shown ------------------------------------------------------------------------------------------------ */
 
-static double mean_loss(const struct training *t)
+/* Over the samples of the epoch so far. */
+static double mean(const struct training *t, double sum)
 {
-    return t->loss_weight > 0 ? t->loss_sum / t->loss_weight : 0;
+    return t->loss_weight > 0 ? sum / t->loss_weight : 0;
 }
 
 static double speed(const struct training *t)
@@ -54,58 +56,61 @@ static double speed(const struct training *t)
 /* Metrics of the batch at hand: an evaluation of it, which changes nothing of the training. */
 static int measure_batch(struct training *t, int n)
 {
-    if (!t->model->metrics || !t->model->eval)
-        return 0;
     int code = t->model->eval(t->m, n, (const void *const *)t->batch, NULL, t->reals);
     if (code)
         return nn_app_call_failed(&t->set, t->m, code, t->index, n, t->batch);
-    for (int i = 0; i < t->model->metrics; i++)
+    for (int i = 0; i < t->model->metrics; i++) {
         t->metric[i] = nn_app_real(t->model, t->reals, i);
+        t->metric_sum[i] += t->metric[i] * n;
+    }
     return 0;
 }
 
-static void print_metrics(const struct training *t, const char *before)
+static void print_means(const struct training *t)
 {
-    for (int i = 0; i < t->model->metrics; i++)
-        printf("  %s%s %.4f", before, t->model->metric[i], t->metric[i]);
+    for (int i = 0; t->measures && i < t->model->metrics; i++)
+        printf("  %s %.4f", t->model->metric[i], mean(t, t->metric_sum[i]));
 }
 
-static int show_bar(struct training *t, int n)
+static void show_bar(struct training *t)
 {
     double now = nn_app_now(), part = t->last ? (double)t->step / (double)t->last : 1;
     if (!t->bar || (now - t->shown < 0.2 && t->step < t->last))
-        return 0;
-    if (measure_batch(t, n))
-        return 1;
+        return;
     char bar[25];
     for (int i = 0; i < 24; i++)
         bar[i] = i < (int)(part * 24) ? '#' : '.';
     bar[24] = 0;
     int64_t left = (int64_t)(speed(t) > 0 ? (double)(t->last - t->step) * t->n / speed(t) : 0);
-    printf("\r\033[K[%s] %3d %%  loss %.4f", bar, (int)(part * 100), mean_loss(t));
-    print_metrics(t, "");
+    printf("\r\033[K[%s] %3d %%  loss %.4f", bar, (int)(part * 100), mean(t, t->loss_sum));
+    print_means(t);
     printf("  %.0f samples/s  %lld:%02lld left", speed(t), (long long)(left / 60), (long long)(left % 60));
     fflush(stdout);
     t->shown = now;
-    return 0;
 }
 
-/* One line an epoch. Without validation samples the metrics are those of its last batch. */
-static int end_epoch(struct training *t, int64_t epoch, int n)
+static void print_validation(const struct training *t, double loss)
+{
+    printf("  val loss %.6f", loss);
+    for (int i = 0; i < t->model->metrics; i++)
+        printf("  val %s %.4f", t->model->metric[i], t->metric[i]);
+}
+
+/* One line an epoch. With validation samples the metrics are theirs, else the means over the epoch's. */
+static int end_epoch(struct training *t, int64_t epoch)
 {
     double val_loss = 0;
     int validates = t->val.column != NULL;
-    if (t->o->quiet && !validates)
-        return 0;
-    if (validates ? nn_app_evaluate(&t->val, t->m, &val_loss, t->metric) : measure_batch(t, n))
+    if (validates && nn_app_evaluate(&t->val, t->m, &val_loss, t->metric))
         return 1;
     if (t->o->quiet)
         return 0;
     printf("%sepoch %lld  step %lld  loss %.6f", t->bar ? "\r\033[K" : "", (long long)epoch + 1, (long long)t->step,
-           mean_loss(t));
+           mean(t, t->loss_sum));
     if (validates)
-        printf("  val loss %.6f", val_loss);
-    print_metrics(t, validates ? "val " : "");
+        print_validation(t, val_loss);
+    else
+        print_means(t);
     printf("  %.0f samples/s\n", speed(t));
     fflush(stdout);
     return 0;
@@ -165,7 +170,7 @@ static int take_batch(struct training *t, int64_t step)
 
 static int one_step(struct training *t, int n)
 {
-    if (t->log && measure_batch(t, n)) /* before the step, as the loss */
+    if (t->measures && measure_batch(t, n)) /* before the step, as the loss */
         return 1;
     int code = t->model->train_step(t->m, n, (const void *const *)t->batch, t->reals);
     if (code)
@@ -180,7 +185,8 @@ static int one_step(struct training *t, int n)
     if (!isfinite(loss))
         return nn_app_fail(t->model, 1, "the loss is no longer a number at step %lld: is the learning rate too high?",
                            (long long)t->step);
-    return show_bar(t, n);
+    show_bar(t);
+    return 0;
 }
 
 static int keep(struct training *t)
@@ -190,14 +196,21 @@ static int keep(struct training *t)
     return 0;
 }
 
+static void begin_epoch(struct training *t)
+{
+    t->loss_sum = t->loss_weight = 0;
+    for (int i = 0; i < t->model->metrics; i++)
+        t->metric_sum[i] = 0;
+}
+
 /* What is due after a step: the epoch's line, a checkpoint. */
-static int after_step(struct training *t, int n)
+static int after_step(struct training *t)
 {
     int whole = t->step % t->steps_an_epoch == 0;
-    if ((whole || t->step == t->last) && end_epoch(t, (t->step - 1) / t->steps_an_epoch, n))
+    if ((whole || t->step == t->last) && end_epoch(t, (t->step - 1) / t->steps_an_epoch))
         return 1;
     if (whole)
-        t->loss_sum = t->loss_weight = 0;
+        begin_epoch(t);
     int due = t->o->every > 0 ? t->step % t->o->every == 0 : whole;
     return due && t->step < t->last ? keep(t) : 0; /* the last one is written in any case */
 }
@@ -217,8 +230,7 @@ static int loop(struct training *t)
     while (t->step < t->last && !interrupted) {
         if (before_step(t))
             return 1;
-        int n = take_batch(t, t->step);
-        if (one_step(t, n) || after_step(t, n))
+        if (one_step(t, take_batch(t, t->step)) || after_step(t))
             return 1;
     }
     if (interrupted)
@@ -310,8 +322,23 @@ static int make_instance(struct training *t)
     t->batch = nn_batch_new(t->model);
     t->index = malloc((size_t)t->model->batch * sizeof *t->index);
     t->metric = calloc(reals, sizeof *t->metric);
+    t->metric_sum = calloc(reals, sizeof *t->metric_sum);
     t->reals = calloc(reals, sizeof(double));
-    return t->batch && t->index && t->metric && t->reals ? 0 : nn_app_fail(t->model, 1, "no memory");
+    return t->batch && t->index && t->metric && t->metric_sum && t->reals ? 0 : nn_app_fail(t->model, 1, "no memory");
+}
+
+/* What a user would rather know before the run than after it. */
+static void warn(const struct training *t)
+{
+    if (t->o->quiet)
+        return;
+    if (!t->o->save && !t->o->checkpoint)
+        fprintf(stderr, "%s: train: nothing is saved (--save FILE)\n", t->model->name);
+    if (t->o->resume && t->step >= t->last)
+        fprintf(stderr,
+                "%s: train: %s stands at step %lld (epoch %lld) already, and step %lld was asked for: nothing to do\n",
+                t->model->name, t->o->resume, (long long)t->step, (long long)(t->step / t->steps_an_epoch),
+                (long long)t->last);
 }
 
 static int start(struct training *t)
@@ -324,7 +351,12 @@ static int start(struct training *t)
     status = status ? status : make_instance(t);
     status = status ? status : set_order(t);
     t->bar = isatty(STDOUT_FILENO) && !t->o->quiet;
-    return status ? status : open_log(t);
+    int shows = t->bar || (!t->o->quiet && !t->val.column);
+    t->measures = t->model->metrics && t->model->eval && (t->o->log || shows);
+    status = status ? status : open_log(t);
+    if (!status)
+        warn(t);
+    return status;
 }
 
 static void finish(struct training *t)
@@ -335,6 +367,7 @@ static void finish(struct training *t)
     nn_batch_free(t->model, t->batch);
     free(t->index);
     free(t->metric);
+    free(t->metric_sum);
     free(t->reals);
     if (t->m)
         t->model->destroy(t->m);

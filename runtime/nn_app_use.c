@@ -43,7 +43,8 @@ int nn_app_info(const nn_model *model, const struct nn_options *o)
     (void)o;
     if (!m)
         return 1;
-    printf("%s: N = %d, %s; %s\n", model->name, model->batch, nn_dtype_name(model->real), nn_build_info());
+    printf("%s: N = %d, %s, %s; library: %s\n", model->name, model->batch, nn_dtype_name(model->real),
+           model->build_info ? model->build_info : "lanes unknown", nn_build_info());
     print_ports("input", model->input, model->inputs);
     print_ports("target", model->target, model->targets);
     print_ports("output", model->output, model->outputs);
@@ -193,8 +194,9 @@ static int write_outputs(const struct inference *f, const struct nn_bindings *ou
         int64_t shape[NN_ARRAY_RANK];
         for (int d = 0; d < c->port->rank && d < NN_ARRAY_RANK; d++)
             shape[d] = c->port->shape[d] < 0 ? -c->port->shape[d] * f->set.samples : c->port->shape[d];
-        if (nn_npy_write(out->of[i].file, c->port->dtype, c->port->rank, shape, c->data ? c->data : f->out[which],
-                         &message))
+        int64_t rows = c->data ? f->set.samples : c->port->rank ? shape[0] : 1;
+        if (nn_array_write(out->of[i].file, c->port->dtype, c->port->rank, shape, rows,
+                           c->data ? c->data : f->out[which], &message))
             return nn_app_fail(f->model, 1, "%s", text);
     }
     return 0;

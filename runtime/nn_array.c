@@ -33,7 +33,15 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
 void nn_array_free(struct nn_array *a)
 {
     free(a->data);
+    free(a->line);
     a->data = NULL;
+    a->line = NULL;
+}
+
+const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample)
+{
+    snprintf(to, NN_LINE_TEXT, line ? " (line %lld)" : "", line ? (long long)line[sample] : 0);
+    return to;
 }
 
 /* --- conversion --------------------------------------------------------------------------------------------------- */
@@ -78,9 +86,10 @@ static int convert(const char *name, const struct nn_array *a, nn_dtype type, in
 {
     for (int64_t i = 0; i < a->count; i++) {
         double x = value_at(a, i);
+        char where[NN_LINE_TEXT];
         if (!holds(type, x))
-            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.10g, which %s cannot hold", name,
-                             (long long)(i / each), x, nn_dtype_name(type));
+            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.10g, which %s cannot hold%s", name,
+                             (long long)(i / each), x, nn_dtype_name(type), nn_line_text(where, a->line, i / each));
         put_value(type, out, i, x);
     }
     return 0;
@@ -132,11 +141,11 @@ static size_t without_gz(const char *path, size_t length)
     return ends_with(path, length, ".gz") ? length - 3 : length;
 }
 
-/* The columns behind "file.csv:", or NULL. */
+/* The columns behind "file.csv:", or NULL. Whether they are well formed is for the reader to say. */
 static const char *columns_of(const char *spec)
 {
     const char *colon = strrchr(spec, ':');
-    if (!colon || strspn(colon + 1, "0123456789-,") != strlen(colon + 1) || !colon[1])
+    if (!colon || strchr(colon, '/'))
         return NULL;
     return ends_with(spec, without_gz(spec, (size_t)(colon - spec)), ".csv") ? colon + 1 : NULL;
 }
@@ -177,6 +186,17 @@ int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const st
     }
     free(path);
     return status;
+}
+
+int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
+                   const struct nn_message *message)
+{
+    int64_t count = 1;
+    if (!ends_with(path, strlen(path), ".csv"))
+        return nn_npy_write(path, type, rank, shape, data, message);
+    for (int i = 0; i < rank; i++)
+        count *= shape[i];
+    return nn_csv_write(path, type, rows, count / rows, data, message);
 }
 
 void nn_words_free(struct nn_words *w)

@@ -1,9 +1,10 @@
 /* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over,
  * quotes may surround a field. Where an input holds integers and the first field read is no number, the fields are
- * words, numbered in order of appearance.
+ * words, numbered in order of appearance. Written are numbers alone.
  */
 #include "nn_data.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +20,12 @@ struct csv {
     int columns;  /* 0: not known before the first row: all */
     char **field; /* the fields of a row, trimmed */
     int fields, field_room;
+    int width; /* fields of the first row; 0 before it */
     int words; /* -1 not known yet */
     double *value;
     int64_t values, value_room;
+    int64_t *row_line; /* of each row */
+    int64_t rows, row_room;
 };
 
 static int out_of_memory(const struct csv *c)
@@ -45,7 +49,7 @@ static int add_column(struct csv *c, int which)
 static int read_columns(struct csv *c, const char *text)
 {
     const char *at = text;
-    while (at && *at) {
+    while (at && (*at || at == text)) {
         char *next;
         long first = strtol(at, &next, 10), last = first;
         int good = next > at && *at != '-' && first >= 0 && first < MOST_COLUMNS;
@@ -55,7 +59,8 @@ static int read_columns(struct csv *c, const char *text)
             good = next > at && *at != '-' && last >= first && last < MOST_COLUMNS;
         }
         if (!good || (*next && (*next != ',' || !next[1])))
-            return nn_report(c->m, NN_EVALUE, "%s: the columns ':%s' are malformed; ':0-3' or ':0,2,5' was expected",
+            return nn_report(c->m, NN_EVALUE,
+                             "%s: the columns ':%s' are malformed: columns are numbers, as in ':0-3' or ':0,2,5'",
                              c->name, text);
         for (long i = first; i <= last; i++) {
             int status = add_column(c, (int)i);
@@ -148,6 +153,16 @@ static int read_row(struct csv *c)
     return status;
 }
 
+/* A row longer than the first has a comma too many somewhere: its columns are not where they seem to be. */
+static int check_width(struct csv *c)
+{
+    if (!c->width)
+        c->width = c->fields;
+    return c->fields <= c->width ? 0
+                                 : nn_report(c->m, NN_EFORMAT, "%s:%lld: has %d columns, and the first row has %d",
+                                             c->name, (long long)c->line, c->fields, c->width);
+}
+
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
 static int number(const char *text, double *out)
@@ -205,6 +220,9 @@ static int add_value(struct csv *c, int column)
         c->words = c->request->integers && c->request->words && (c->request->words->count > 0 || !is_number);
     if (c->words)
         return word(c, text, out);
+    if (is_number && !isfinite(*out))
+        return nn_report(c->m, NN_EVALUE, "%s:%lld: '%.40s' in column %d is no finite number", c->name,
+                         (long long)c->line, text, column);
     return is_number ? 0
                      : nn_report(c->m, NN_EFORMAT, "%s:%lld: '%.40s' in column %d is no number%s", c->name,
                                  (long long)c->line, text, column,
@@ -219,10 +237,24 @@ static int all_columns(struct csv *c)
     return status;
 }
 
-static int read_rows(struct csv *c, int64_t *rows)
+static int add_row(struct csv *c)
+{
+    if (c->rows == c->row_room) {
+        int64_t room = c->row_room ? 2 * c->row_room : 256;
+        int64_t *p = realloc(c->row_line, (size_t)room * sizeof *p);
+        if (!p)
+            return out_of_memory(c);
+        c->row_line = p;
+        c->row_room = room;
+    }
+    c->row_line[c->rows++] = c->line;
+    return 0;
+}
+
+static int read_rows(struct csv *c)
 {
     int status = 0;
-    for (*rows = 0; c->at < c->end && !status;) {
+    while (c->at < c->end && !status) {
         if (c->line < c->request->skip_lines) {
             const unsigned char *end = memchr(c->at, '\n', (size_t)(c->end - c->at));
             c->at = end ? end + 1 : c->end;
@@ -232,11 +264,12 @@ static int read_rows(struct csv *c, int64_t *rows)
         status = read_row(c);
         if (status || !c->fields)
             continue;
-        if (!c->columns)
+        status = check_width(c);
+        if (!status && !c->columns)
             status = all_columns(c);
         for (int i = 0; i < c->columns && !status; i++)
             status = add_value(c, c->column[i]);
-        ++*rows;
+        status = status ? status : add_row(c);
     }
     return status;
 }
@@ -245,22 +278,51 @@ int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *column
                  struct nn_array *out, const struct nn_message *m)
 {
     struct csv c = { .name = name, .m = m, .request = r, .at = b->data, .end = b->data + b->size, .words = -1 };
-    int64_t rows = 0;
     if (b->size >= 3 && !memcmp(b->data, "\xEF\xBB\xBF", 3)) /* a byte order mark */
         c.at += 3;
     int status = read_columns(&c, columns);
-    status = status ? status : read_rows(&c, &rows);
-    if (!status && !rows)
+    status = status ? status : read_rows(&c);
+    if (!status && !c.rows)
         status = nn_report(m, NN_EFORMAT, "%s: holds no rows", name);
     if (!status) {
-        int64_t shape[2] = { rows, c.columns };
+        int64_t shape[2] = { c.rows, c.columns };
         status = nn_array_make(name, out, NN_KIND_F64, 2, shape, m);
-        if (!status)
+        if (!status) {
             memcpy(out->data, c.value, (size_t)c.values * sizeof *c.value);
+            out->line = c.row_line;
+            c.row_line = NULL;
+        }
     }
     drop_fields(&c);
     free(c.field);
     free(c.column);
     free(c.value);
+    free(c.row_line);
     return status;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+static void put_number(FILE *to, nn_dtype type, const void *data, int64_t i)
+{
+    switch (type) {
+    case NN_F32: fprintf(to, "%.9g", (double)((const float *)data)[i]); break;
+    case NN_F64: fprintf(to, "%.17g", ((const double *)data)[i]); break;
+    case NN_I32: fprintf(to, "%ld", (long)((const int32_t *)data)[i]); break;
+    default: fprintf(to, "%d", ((const uint8_t *)data)[i]); break;
+    }
+}
+
+int nn_csv_write(const char *path, nn_dtype type, int64_t rows, int64_t columns, const void *data,
+                 const struct nn_message *message)
+{
+    struct nn_writer w;
+    int status = nn_file_begin(&w, path, message);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < rows * columns; i++) {
+        put_number(w.stream, type, data, i);
+        putc((i + 1) % columns ? ',' : '\n', w.stream);
+    }
+    return nn_file_commit(&w, message);
 }

@@ -18,6 +18,7 @@ struct nn_array {
     int64_t count; /* the shape's product */
     void *data;
     int stream;
+    int64_t *line; /* of each sample, from 1, where the file has lines; else NULL */
 };
 
 /* Words of a label column in order of appearance. One list serves all files of an input. */
@@ -51,6 +52,10 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
                   const struct nn_message *message);
 size_t nn_kind_size(enum nn_kind k);
 
+/* " (line 18)" for the end of a message about a sample; "" where line is NULL. */
+enum { NN_LINE_TEXT = 32 };
+const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample);
+
 /* Samples for an input that takes `each` elements of type a sample, in the array's order whatever its shape. *samples
  * is how many there are; *out is malloc'ed. A value the type cannot hold is an error that names the file and the
  * sample. */
@@ -60,5 +65,13 @@ int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, i
 /* .npy, version 1.0. */
 int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape, const void *data,
                  const struct nn_message *message);
+
+/* A line a row; read back, the numbers are the same. */
+int nn_csv_write(const char *path, nn_dtype type, int64_t rows, int64_t columns, const void *data,
+                 const struct nn_message *message);
+
+/* As CSV, of so many rows, where the name ends in .csv, else as .npy. */
+int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
+                   const struct nn_message *message);
 
 #endif

@@ -20,14 +20,6 @@ const char *nn_strerror(int code)
     }
 }
 
-#define TEXT_OF(x) #x
-#define TEXT(x)    TEXT_OF(x)
-
-#if NN_FUSED
-#define FUSED_TEXT "fused multiply-add"
-#else
-#define FUSED_TEXT "no fused multiply-add"
-#endif
 #if defined NN_NO_ZLIB
 #define GZ_TEXT "no gz"
 #else
@@ -36,7 +28,7 @@ const char *nn_strerror(int code)
 
 const char *nn_build_info(void)
 {
-    return "netrt " TEXT(NN_RUNTIME_VERSION) ", " TEXT(NN_VL) " f32 lanes, " FUSED_TEXT ", " GZ_TEXT;
+    return "netrt " NN_TEXT(NN_RUNTIME_VERSION) ", " NN_ARITHMETIC ", " GZ_TEXT;
 }
 
 const char *nn_dtype_name(nn_dtype t)

@@ -183,6 +183,15 @@ NN_STATIC_ASSERT(FLT_EVAL_METHOD == 0, "portable results need arithmetic in the 
 #define NN_FUSED 0
 #endif
 
+/* What this compilation computes with, in words. */
+#define NN_TEXT_OF(x) #x
+#define NN_TEXT(x)    NN_TEXT_OF(x)
+#if NN_FUSED
+#define NN_ARITHMETIC NN_TEXT(NN_VL) " f32 lanes, fused multiply-add"
+#else
+#define NN_ARITHMETIC NN_TEXT(NN_VL) " f32 lanes, no fused multiply-add"
+#endif
+
 #define NN_FMA(a, b, c) nn_fma(a, b, c)
 #define NN_FMA_V(a, b, c) nn_fma_v(a, b, c)
 

@@ -108,6 +108,9 @@ result $? "digits: weights laid out for their kernels and folded scales are cons
 (cd "$out/has" && gcc -std=c11 -O2 -c ./*.c && ld -r -o all.o ./*.o && nm -u all.o) >"$out/log" 2>&1 &&
     ! grep -vE '^ *U (mem(cpy|set|move|cmp)|strlen|_GLOBAL_OFFSET_TABLE_)$' "$out/log"
 result $? "digits: neither heap nor files"
+grep -q 'input   image' "$out/has/digits.h" && grep -q 'digits_bytes' "$out/has/digits.h" && ! grep -E 'target  |allocation' "$out/has/digits.h" >"$out/log" &&
+    grep -q 'target  label' "$out/loads/digits.h" && grep -q 'digits_bytes.*allocation' "$out/loads/digits.h"
+result $? "digits: its header speaks of no target and of no allocation"
 same charlm examples/charlm/charlm.net 1 -march=native >"$out/log" 2>&1
 result $? "charlm: the same bits"
 

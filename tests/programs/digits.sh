@@ -24,6 +24,10 @@ result $? "digits: at least 94 % of what it has not seen"
 result $? "infer writes all samples"
 "$out/digits" info | grep -q 'conv2d_1.weight : f32\[16,1,3,3\]'
 result $? "info names the tensors"
+for lanes in 1 4; do
+    build narrow gcc -O1 -DNN_VL=$lanes && "$out/narrow" info | grep -q "f32, $lanes f32 lanes, no fused multiply-add; library: netrt"
+    result $? "info says what the model's own C computes with: $lanes lanes"
+done
 "$out/digits" bench --iters 3 --json | grep -q '"median_us"'
 result $? "bench"
 

@@ -236,6 +236,7 @@ static const nn_model model = {
     .output = outputs,
     .metric = metrics,
     .parameters = WEIGHTS + CLASSES,
+    .build_info = "2 f32 lanes",
     .infer_graph = { WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels },
     .train_graph = { 3 * WEIGHTS * BATCH, sizeof(struct toy), 0, 1, kernels },
     .create = toy_create,
@@ -387,10 +388,14 @@ static void test_train_eval_infer(void **state)
     fseek(f, 0, SEEK_END);
     assert_int_equal(ftell(f), 128 + 30 * 3 * 8);
     fclose(f);
+    expect("infer --weights w --in x=d.csv:0-3 --out logits=y.csv", 0, "");
+    assert_int_equal(count_lines("y.csv"), 30);
+    expect("eval --weights w --in x=d.csv:0-3 --in label=y.csv:3", 1, "has 3 columns");
     expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4 --quiet" DATA, 0, "");
     assert_string_equal(printed, "");
     expect("train --epochs 1 --val-in x=d.csv:0-3 --val-in label=d.csv:4" DATA, 0, "  val accuracy ");
     expect("info", 0, "param      weight : f64[3,4]");
+    expect("info", 0, "toy: N = 8, f64, 2 f32 lanes; library: netrt ");
     expect("info", 0, "parameters 15");
 }
 
@@ -410,6 +415,30 @@ static void test_log(void **state)
     fclose(f);
     expect("train --steps 3 --log none/l.csv" DATA, 1, "none/l.csv: cannot be written");
     expect("train --steps 3 --log /dev/full" DATA, 1, "/dev/full: cannot be written");
+}
+
+/* Batches of 8, 8, 8 and 6 samples: the line holds the means over all 30, the log those of each. */
+static void test_epoch_line_is_a_mean(void **state)
+{
+    (void)state;
+    double loss = 0, accuracy = 0, last = 0;
+    char line[128];
+    expect("train --epochs 1 --log m.csv --seed 3 --save m" DATA, 0, "epoch 1  step 4  ");
+    FILE *f = fopen("m.csv", "rb");
+    assert_non_null(fgets(line, sizeof line, f));
+    for (int i = 0; i < 4; i++) {
+        double l, n = i < 3 ? 8 : 6;
+        assert_int_equal(fscanf(f, "%*d,%lf,%lf,%*f", &l, &last), 2);
+        loss += l * n / 30;
+        accuracy += last * n / 30;
+    }
+    fclose(f);
+    assert_true(fabs(accuracy - last) > 1e-3);
+    snprintf(line, sizeof line, "loss %.6f  accuracy %.4f  ", loss, accuracy);
+    assert_non_null(strstr(printed, line));
+    expect("train --epochs 1 --seed 3 --save n" DATA, 0, line); /* without a log too */
+    expect("train --epochs 1 --seed 3 --save o --quiet" DATA, 0, "");
+    assert_true(same_files("m", "n") && same_files("m", "o"));
 }
 
 static void test_resume_is_exact(void **state)
@@ -447,6 +476,26 @@ static void test_checkpoints_on_the_way(void **state)
     expect("train --steps 2 --checkpoint none/c" DATA, 1, "none/c: cannot be written");
 }
 
+static void test_warnings(void **state)
+{
+    (void)state;
+    static const char nothing[] = "toy: train: nothing is saved (--save FILE)\n";
+    static const char *const saving[] = { "--save s", "--checkpoint s", "--quiet" };
+    expect("train --steps 2" DATA, 0, nothing);
+    assert_ptr_equal(strstr(printed, nothing), printed); /* before the run */
+    for (int i = 0; i < 3; i++) {
+        char words[128];
+        snprintf(words, sizeof words, "train --steps 2 %s" DATA, saving[i]);
+        expect(words, 0, "");
+        assert_null(strstr(printed, "nothing is saved"));
+    }
+    expect("train --epochs 3 --checkpoint far --quiet" DATA, 0, "");
+    expect("train --epochs 2 --resume far --save s" DATA, 0,
+           "toy: train: far stands at step 12 (epoch 3) already, and step 8 was asked for: nothing to do\n");
+    expect("train --epochs 4 --resume far --save s" DATA, 0, "epoch 4  step 16");
+    assert_null(strstr(printed, "nothing to do"));
+}
+
 static void test_interrupt_saves(void **state)
 {
     (void)state;
@@ -469,6 +518,11 @@ static void test_bad_data(void **state)
            "bad.csv:4: sample 17: the label 12 is outside 0..2");
     expect("eval --weights kept --in x=bad.csv:0-3 --in label=bad.csv:4", 1, "sample 17: the label 12 is outside 0..2");
     assert_true(same_files("kept", "before"));
+    assert_int_equal(system("(echo title; head -n 5 bad.csv; echo; tail -n 25 bad.csv) >lines.csv"), 0);
+    expect("eval --weights kept --skip-lines 1 --in x=lines.csv:0-3 --in label=lines.csv:4", 1,
+           "lines.csv:4: sample 17: the label 12 is outside 0..2 (line 20)\n");
+    expect("train --skip-lines 1 --in x=lines.csv:0-3 --in label=lines.csv:3", 1,
+           "which i32 cannot hold (line 3), for label");
     expect("train --in x=d.csv:0-2 --in label=d.csv:4", 1,
            "has 3 values a sample (30 samples), and 4 were expected, for x");
     expect("train --in x=none.npy --in label=d.csv:4", 1, "none.npy: No such file");
@@ -516,8 +570,10 @@ int main(void)
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_train_eval_infer),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_epoch_line_is_a_mean),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_checkpoints_on_the_way),
+        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_interrupt_saves),
         cmocka_unit_test(test_bad_data),
         cmocka_unit_test(test_words),

@@ -1,4 +1,5 @@
 /* runtime_data.c: data files: each format as it should be, as it should not be, and packed. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -271,10 +272,63 @@ static void test_csv_malformed(void **state)
     bad_file("x.csv", "\n\n", 2, "no rows");
     bad_file("x.csv", "", 0, "no rows");
     bad_file("x.csv", "1,,3\n", 5, "is no number");
+    bad_file("x.csv", "1,2\n3,4,5\n", 10, "x.csv:2: has 3 columns, and the first row has 2");
+    bad_file("x.csv:0", "1,2\n\n3,4,\n", 10, "x.csv:3: has 3 columns, and the first row has 2");
+    static const char *const odd[] = { "nan", "-nan", "NaN", "inf", "-Infinity", "1e999" };
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        char file[64], words[64];
+        snprintf(file, sizeof file, "1,2\n3,%s\n", odd[i]);
+        snprintf(words, sizeof words, "x.csv:2: '%s' in column 1 is no finite number", odd[i]);
+        expect_error(read_as("x.csv", file, strlen(file), 0, NULL, &a), NN_EVALUE, words);
+    }
+    expect_error(read_as("x.csv:a", "1\n", 2, 0, NULL, &a), NN_EVALUE,
+                 "x.csv: the columns ':a' are malformed: columns are numbers");
+    expect_error(read_as("x.csv:", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:3-1", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:1,", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:-1", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
     expect_error(read_as("x.csv:99999999999999999999", "1\n", 2, 0, NULL, &a), NN_EVALUE, "malformed");
+}
+
+/* What is written, read back as `columns` values a row, is the same bits. */
+static void write_and_read(nn_dtype type, int64_t rows, int64_t columns, const void *data, const char *expected)
+{
+    char path[256];
+    const int64_t shape[] = { rows, columns };
+    snprintf(path, sizeof path, "%s/y.csv", folder);
+    assert_int_equal(nn_array_write(path, type, 2, shape, rows, data, &message), 0);
+    struct nn_data_request r = { path, 0, 0, NULL };
+    struct nn_buffer b;
+    struct nn_array a;
+    void *back;
+    int64_t samples;
+    assert_int_equal(nn_file_read(path, &b, &message), 0);
+    if (expected)
+        assert_string_equal((const char *)b.data, expected);
+    free(b.data);
+    assert_int_equal(nn_data_read(&r, &a, &message), 0);
+    assert_int_equal(nn_array_column(path, &a, type, columns, &back, &samples, &message), 0);
+    assert_int_equal(samples, rows);
+    assert_memory_equal(back, data, (size_t)(rows * columns) * nn_dtype_size(type));
+    free(back);
+    nn_array_free(&a);
+    remove(path);
+}
+
+static void test_csv_written(void **state)
+{
+    (void)state;
+    static const float f[] = { 0.1f, -1e-45f, 3.4028235e38f, 16777217.f, 1.f / 3, -0.f };
+    static const double d[] = { 0.1, 1.0 / 3, 4.9e-324, 1.7976931348623157e308 };
+    static const int32_t n[] = { INT32_MIN, -1, 0, INT32_MAX };
+    static const uint8_t u[] = { 0, 1, 255 };
+    write_and_read(NN_F32, 2, 3, f, NULL);
+    write_and_read(NN_F64, 4, 1, d, NULL);
+    write_and_read(NN_I32, 2, 2, n, "-2147483648,-1\n0,2147483647\n");
+    write_and_read(NN_U8, 3, 1, u, "0\n1\n255\n");
+    static const int64_t shape[] = { 4 };
+    expect_error(nn_array_write("/nowhere/y.csv", NN_I32, 1, shape, 4, n, &message), NN_EFILE,
+                 "/nowhere/y.csv: cannot");
 }
 
 /* --- values ------------------------------------------------------------------------------------------------------- */
@@ -292,7 +346,6 @@ static void test_values_a_type_cannot_hold(void **state)
         { "1.5\n", NN_I32, "1.5, which i32" },
         { "2147483648\n", NN_I32, "2147483648, which" },
         { "2\n", NN_BOOL, "which bool" },
-        { "nan\n", NN_I32, "nan, which i32" },
         { "1e300\n", NN_F32, "which f32" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -305,6 +358,18 @@ static void test_values_a_type_cannot_hold(void **state)
         assert_null(out);
         nn_array_free(&a);
     }
+}
+
+/* As .npy may hold it. */
+static void test_nan_is_no_integer(void **state)
+{
+    (void)state;
+    double value[] = { 1, NAN };
+    struct nn_array a = { .kind = NN_KIND_F64, .rank = 1, .shape = { 2 }, .count = 2, .data = value };
+    void *out;
+    int64_t samples;
+    expect_error(nn_array_column("x.npy", &a, NN_I32, 1, &out, &samples, &message), NN_EVALUE,
+                 "sample 1 has the value nan, which i32 cannot hold");
 }
 
 static void test_shapes(void **state)
@@ -334,7 +399,9 @@ int main(void)
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_csv_words),
         cmocka_unit_test(test_csv_malformed),
+        cmocka_unit_test(test_csv_written),
         cmocka_unit_test(test_values_a_type_cannot_hold),
+        cmocka_unit_test(test_nan_is_no_integer),
         cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
