@@ -60,6 +60,11 @@ static bool emit_graphs(struct emit *e)
 static bool check_options(struct emit *e)
 {
     struct place nowhere = { e->m->name, 0, 0, 0 };
+    if (name_reserved(e->m->name)) {
+        diag_error(e->m->diag, nowhere,
+                   "a net cannot be called '%s': it is a word of C or C++, and names the C that comes out", e->m->name);
+        return false;
+    }
     if (e->o->weights && wanted(e, "app")) {
         diag_error(e->m->diag, nowhere, "a program reads its weights: --embed-weights is for --emit=c alone");
         return false;

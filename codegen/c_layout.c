@@ -61,7 +61,7 @@ int64_t type_bytes(const struct emit *e, struct type t)
     return type_count(t, e->m->batch) * dtype_bytes(e, t.dtype);
 }
 
-static bool reserved(const char *id)
+bool name_reserved(const char *id)
 {
     static const char *const words[] = { "auto",
                                          "break",
@@ -196,8 +196,9 @@ const char *c_identifier(struct emit *e, const char *text)
         if (!isalnum((unsigned char)*p))
             *p = '_';
     const char *given = isdigit((unsigned char)*id) ? arena_printf(e->arena, "_%s", id) : id;
-    for (int i = 2; reserved(given) || is_taken(e, given); i++)
-        given = reserved(id) && i == 2 ? arena_printf(e->arena, "%s_", id) : arena_printf(e->arena, "%s_%d", id, i);
+    for (int i = 2; name_reserved(given) || is_taken(e, given); i++)
+        given =
+            name_reserved(id) && i == 2 ? arena_printf(e->arena, "%s_", id) : arena_printf(e->arena, "%s_%d", id, i);
     e->taken[e->taken_count++] = given;
     return given;
 }
