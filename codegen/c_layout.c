@@ -61,6 +61,14 @@ int64_t type_bytes(const struct emit *e, struct type t)
     return type_count(t, e->m->batch) * dtype_bytes(e, t.dtype);
 }
 
+static bool is_one_of(const char *id, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(id, words[i]))
+            return true;
+    return false;
+}
+
 bool name_reserved(const char *id)
 {
     static const char *const words[] = { "auto",
@@ -122,22 +130,6 @@ bool name_reserved(const char *id)
                                          "not",
                                          "xor",
                                          "asm",
-                                         "main",
-                                         "n",
-                                         "m",
-                                         "c",
-                                         "train",
-                                         "memory",
-                                         "bytes",
-                                         "seed",
-                                         "path",
-                                         "loss",
-                                         "metrics",
-                                         "lr",
-                                         "count",
-                                         "code",
-                                         "NULL",
-                                         "t",
                                          "mutable",
                                          "explicit",
                                          "export",
@@ -174,11 +166,25 @@ bool name_reserved(const char *id)
                                          "INFINITY",
                                          "NAN",
                                          "EOF",
-                                         NULL };
-    for (int i = 0; words[i]; i++)
-        if (!strcmp(words[i], id))
-            return true;
-    return false;
+                                         "m",
+                                         "n",
+                                         "train",
+                                         "memory",
+                                         "bytes",
+                                         "path",
+                                         "seed",
+                                         "lr",
+                                         "count",
+                                         "error" };
+    return is_one_of(id, words, sizeof words / sizeof *words);
+}
+
+/* What the generated functions call their own. */
+static bool used_inside(const char *id)
+{
+    static const char *const words[] = { "main", "n",    "m",       "c",  "train", "memory", "bytes", "seed",
+                                         "path", "loss", "metrics", "lr", "count", "code",   "NULL",  "t" };
+    return name_reserved(id) || is_one_of(id, words, sizeof words / sizeof *words);
 }
 
 static bool is_taken(const struct emit *e, const char *id)
@@ -196,9 +202,8 @@ const char *c_identifier(struct emit *e, const char *text)
         if (!isalnum((unsigned char)*p))
             *p = '_';
     const char *given = isdigit((unsigned char)*id) ? arena_printf(e->arena, "_%s", id) : id;
-    for (int i = 2; name_reserved(given) || is_taken(e, given); i++)
-        given =
-            name_reserved(id) && i == 2 ? arena_printf(e->arena, "%s_", id) : arena_printf(e->arena, "%s_%d", id, i);
+    for (int i = 2; used_inside(given) || is_taken(e, given); i++)
+        given = used_inside(id) && i == 2 ? arena_printf(e->arena, "%s_", id) : arena_printf(e->arena, "%s_%d", id, i);
     e->taken[e->taken_count++] = given;
     return given;
 }
