@@ -61,10 +61,8 @@ static bool check_options(struct emit *e)
 {
     struct place nowhere = { e->m->name, 0, 0, 0 };
     if (name_reserved(e->m->name)) {
-        diag_error(
-            e->m->diag, nowhere,
-            "a net cannot be called '%s': it is a word of C or C++, or one that the C that comes out has a use for",
-            e->m->name);
+        diag_error(e->m->diag, nowhere,
+                   "a net cannot be called '%s': it is a word of C or C++, and names the C that comes out", e->m->name);
         return false;
     }
     if (e->o->weights && wanted(e, "app")) {

@@ -153,13 +153,14 @@ static void place(struct emit *e, struct text *t)
              e->has_loss ? "    return train ? (size_t)%s_TRAIN_BYTES : (size_t)%s_INFER_BYTES;\n}\n"
                          : "    (void)train;\n    return %s_INFER_BYTES;\n}\n",
              u, u);
-    text_add(t,
-             "\n%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed)\n{\n"
-             "    NN_STATIC_ASSERT(sizeof(%s) <= %s_HEADER_BYTES, \"the header is larger than was reserved\");\n"
-             "    if (!memory || (uintptr_t)memory %% 64 != 0 || bytes < %s_bytes(train))\n        return NULL;\n"
-             "    %s *m = (%s *)memory;\n    unsigned char *at = (unsigned char *)memory + %s_HEADER_BYTES;\n"
-             "    nn_zero(memory, %s_HEADER_BYTES);\n",
-             s, s, s, u, s, s, s, u, u);
+    text_add(
+        t,
+        "\n%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed)\n{\n"
+        "    NN_STATIC_ASSERT(sizeof(struct %s) <= %s_HEADER_BYTES, \"the header is larger than was reserved\");\n"
+        "    if (!memory || (uintptr_t)memory %% 64 != 0 || bytes < %s_bytes(train))\n        return NULL;\n"
+        "    struct %s *m = (struct %s *)memory;\n    unsigned char *at = (unsigned char *)memory + %s_HEADER_BYTES;\n"
+        "    nn_zero(memory, %s_HEADER_BYTES);\n",
+        s, s, s, u, s, s, s, u, u);
     segment_lines(e, t);
     if (!e->constant)
         text_puts(t, "    nn_zero(m->param, (size_t)(at - m->param));     /* the arena needs no first values */\n");
@@ -288,7 +289,7 @@ static void checkpoint_files(struct emit *e, struct text *t)
     text_add(
         t,
         "\nint %s_checkpoint(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-        "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
+        "    char *error = ((struct %s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
         "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n%s"
         "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, %s, &m->progress, error, NN_ERROR_BYTES);\n}\n",
         s, s, s, made, e->tensors, given);
@@ -307,11 +308,12 @@ static void files(struct emit *e, struct text *t)
     const char *s = e->name;
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
     emit_sparse_table(e, t);
-    text_add(t,
-             "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
-             "    char *error = ((%s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
-             "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n",
-             s, s, s, e->tensors);
+    text_add(
+        t,
+        "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+        "    char *error = ((struct %s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
+        "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n",
+        s, s, s, e->tensors);
     text_add(t,
              "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n%s"
              "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
@@ -332,7 +334,8 @@ static void pass_ports(struct emit *e, struct text *t, bool targets)
 
 static void generic_run(struct emit *e, struct text *t, const char *name, const char *rest, const char *given)
 {
-    text_add(t, "\nstatic int generic_%s(void *m, int n, const void *const *in%s)\n{\n    return %s_%s((%s *)m, n",
+    text_add(t,
+             "\nstatic int generic_%s(void *m, int n, const void *const *in%s)\n{\n    return %s_%s((struct %s *)m, n",
              name, rest, e->name, name, e->name);
     pass_ports(e, t, true);
     text_add(t, "%s);\n}\n", given);
@@ -344,7 +347,7 @@ static void generic_runs(struct emit *e, struct text *t)
     if (e->o->infer) {
         text_add(
             t,
-            "\nstatic int generic_infer(void *m, int n, const void *const *in, void *const *out)\n{\n    return %s_infer((%s *)m, n",
+            "\nstatic int generic_infer(void *m, int n, const void *const *in, void *const *out)\n{\n    return %s_infer((struct %s *)m, n",
             e->name, e->name);
         pass_ports(e, t, false);
         for (int i = 0; i < e->outputs; i++)
@@ -364,43 +367,47 @@ static void generic_rest(struct emit *e, struct text *t)
 {
     const char *s = e->name;
     text_add(t, "\nstatic void *generic_create(uint64_t seed)\n{\n    return %s_new(seed);\n}\n", s);
-    text_add(t, "\nstatic void generic_destroy(void *m)\n{\n    %s_free((%s *)m);\n}\n", s, s);
+    text_add(t, "\nstatic void generic_destroy(void *m)\n{\n    %s_free((struct %s *)m);\n}\n", s, s);
     text_add(
         t,
-        "\nstatic int generic_save(const void *m, const char *path)\n{\n    return %s_save((const %s *)m, path);\n}\n",
+        "\nstatic int generic_save(const void *m, const char *path)\n{\n    return %s_save((const struct %s *)m, path);\n}\n",
         s, s);
-    text_add(t, "\nstatic int generic_load(void *m, const char *path)\n{\n    return %s_load((%s *)m, path);\n}\n", s,
-             s);
-    text_add(t, "\nstatic const char *generic_error(const void *m)\n{\n    return %s_error((const %s *)m);\n}\n", s, s);
+    text_add(t,
+             "\nstatic int generic_load(void *m, const char *path)\n{\n    return %s_load((struct %s *)m, path);\n}\n",
+             s, s);
+    text_add(t, "\nstatic const char *generic_error(const void *m)\n{\n    return %s_error((const struct %s *)m);\n}\n",
+             s, s);
     text_add(
         t,
-        "\nstatic const nn_tensor *generic_tensors(void *m, size_t *count)\n{\n    return %s_tensors((%s *)m, count);\n}\n",
+        "\nstatic const nn_tensor *generic_tensors(void *m, size_t *count)\n{\n    return %s_tensors((struct %s *)m, count);\n}\n",
         s, s);
-    text_add(t, "\nstatic void generic_changed(void *m)\n{\n    %s_changed((%s *)m);\n}\n", s, s);
-    text_add(t, "\nstatic nn_progress *generic_progress(void *m)\n{\n    return &((%s *)m)->progress;\n}\n", s);
+    text_add(t, "\nstatic void generic_changed(void *m)\n{\n    %s_changed((struct %s *)m);\n}\n", s, s);
+    text_add(t, "\nstatic nn_progress *generic_progress(void *m)\n{\n    return &((struct %s *)m)->progress;\n}\n", s);
     text_add(
         t,
         "\nstatic nn_kernel_time *generic_profile(void *m, int train)\n{\n#ifdef NN_PROFILE\n"
-        "    return train ? ((%s *)m)->train_time : ((%s *)m)->infer_time;\n#else\n    (void)m;\n    (void)train;\n    return NULL;\n#endif\n}\n",
+        "    return train ? ((struct %s *)m)->train_time : ((struct %s *)m)->infer_time;\n#else\n    (void)m;\n    (void)train;\n    return NULL;\n#endif\n}\n",
         s, s);
     if (e->has_loss) {
         text_add(
             t,
-            "\nstatic int generic_checkpoint(const void *m, const char *path)\n{\n    return %s_checkpoint((const %s *)m, path);\n}\n",
+            "\nstatic int generic_checkpoint(const void *m, const char *path)\n{\n    return %s_checkpoint((const struct %s *)m, path);\n}\n",
             s, s);
-        text_add(t,
-                 "\nstatic int generic_resume(void *m, const char *path)\n{\n    return %s_resume((%s *)m, path);\n}\n",
-                 s, s);
         text_add(
             t,
-            "\nstatic void *generic_gradients(void *m, size_t *count)\n{\n    return %s_gradients((%s *)m, count);\n}\n",
+            "\nstatic int generic_resume(void *m, const char *path)\n{\n    return %s_resume((struct %s *)m, path);\n}\n",
+            s, s);
+        text_add(
+            t,
+            "\nstatic void *generic_gradients(void *m, size_t *count)\n{\n    return %s_gradients((struct %s *)m, count);\n}\n",
             s, s);
     }
     if (has_evolve(e))
-        text_add(t, "\nstatic int generic_evolve(void *m)\n{\n    return %s_evolve((%s *)m);\n}\n", s, s);
+        text_add(t, "\nstatic int generic_evolve(void *m)\n{\n    return %s_evolve((struct %s *)m);\n}\n", s, s);
     if (e->has_step) {
-        text_add(t, "\nstatic int generic_apply(void *m)\n{\n    return %s_apply((%s *)m);\n}\n", s, s);
-        text_add(t, "\nstatic void generic_set_lr(void *m, double lr)\n{\n    %s_set_lr((%s *)m, lr);\n}\n", s, s);
+        text_add(t, "\nstatic int generic_apply(void *m)\n{\n    return %s_apply((struct %s *)m);\n}\n", s, s);
+        text_add(t, "\nstatic void generic_set_lr(void *m, double lr)\n{\n    %s_set_lr((struct %s *)m, lr);\n}\n", s,
+                 s);
     }
 }
 

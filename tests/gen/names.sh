@@ -31,3 +31,15 @@ else
     cat "$out/log"
     echo "FAILED names"
 fi
+# Nets may be called what the generated functions call their own.
+for net in m n train memory path error count; do
+    rm -rf "$out/c"
+    printf 'net %s { batch N = 2; input x : f32[N, 3]; target y : i32[N]; l = x |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
+        $net >"$out/$net.net"
+    if "$NETC" --emit=c,app -o "$out/c" "$out/$net.net" &&
+        (cd "$out/c" && $CC -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$OLDPWD/runtime" -c "$net"*.c); then
+        echo "ok net $net"
+    else
+        echo "FAILED net $net"
+    fi
+done
