@@ -40,7 +40,9 @@ void nn_array_free(struct nn_array *a)
 
 const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample)
 {
-    snprintf(to, NN_LINE_TEXT, line ? " (line %lld)" : "", line ? (long long)line[sample] : 0);
+    to[0] = 0;
+    if (line)
+        snprintf(to, NN_LINE_TEXT, " (line %lld)", (long long)line[sample]);
     return to;
 }
 
