@@ -72,12 +72,10 @@ static void map_run(struct lower *l, struct type from, struct run f, struct type
     }
 }
 
-static struct lx *at_reshape(struct lower *l, struct node *n, struct lx *const *at)
+void reshape_at(struct lower *l, struct type from, struct type to, struct lx *const *at, struct lx **in)
 {
-    struct value *x = operand(n, 0);
-    struct type from = n->result[0]->type, to = x->type;
-    struct lx *in[MAX_RANK];
     struct run f = { 0, 0, 1, 0 }, t = { 0, 0, 1, 0 };
+
     while (f.to < from.rank || t.to < to.rank) {
         f = (struct run){ f.to, f.to, 1, 0 };
         t = (struct run){ t.to, t.to, 1, 0 };
@@ -90,6 +88,14 @@ static struct lx *at_reshape(struct lower *l, struct node *n, struct lx *const *
         } while ((f.k != t.k || f.n != t.n) && (f.to < from.rank || t.to < to.rank));
         map_run(l, from, f, to, t, at, in);
     }
+}
+
+static struct lx *at_reshape(struct lower *l, struct node *n, struct lx *const *at)
+{
+    struct value *x = operand(n, 0);
+    struct lx *in[MAX_RANK];
+
+    reshape_at(l, n->result[0]->type, x->type, at, in);
     return body_at(l, x, in);
 }
 
@@ -247,8 +253,28 @@ static struct lx *at_node(struct lower *l, struct node *n, struct lx *const *at)
     return at_map(l, n, at);
 }
 
+void know(struct lower *l, struct value *v, struct lx *x)
+{
+    struct known *k = NEW(l->k->arena, struct known);
+
+    *k = (struct known){ .value = v, .x = x, .next = l->known };
+    l->known = k;
+}
+
+static struct lx *known_at(struct lower *l, const struct value *v)
+{
+    for (const struct known *k = l->known; k; k = k->next)
+        if (k->value == v)
+            return k->staged ? lx_load(l->k, k->staged, &l->in_row) : k->x;
+    return NULL;
+}
+
 struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at)
 {
+    struct lx *known = known_at(l, v);
+
+    if (known)
+        return known;
     if (l->result && v->def && v->def == l->anchor)
         return l->result;
     if (v->def)

@@ -68,6 +68,16 @@ struct lblock *open_loops(struct lower *l, struct lblock *b, struct type t, int 
     return b;
 }
 
+static bool is_effect(const struct node *n)
+{
+    return n->op == OP_assign || n->op == OP_accumulate;
+}
+
+enum place_of value_place(const struct lower *l, const struct value *v)
+{
+    return v->def ? l->nest.place[v->def->id] : AT_FREE;
+}
+
 static void store_effect(struct lower *l, struct lblock *b, struct node *n, struct lx *const *at)
 {
     struct lbuf *to = l->param[operand(n, 0)->index];
@@ -77,33 +87,46 @@ static void store_effect(struct lower *l, struct lblock *b, struct node *n, stru
     ls_store(l->k, b, to, at, v);
 }
 
-void finish(struct lower *l, struct lblock *b, struct lx *const *at)
+/* Coordinates of v's elements, from those of shape t. */
+static void seen_from(struct lower *l, const struct value *v, struct type t, struct lx *const *at, struct lx **in)
 {
+    if (l->flat)
+        in[0] = at[0];
+    else
+        reshape_at(l, t, v->type, at, in);
+}
+
+void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at)
+{
+    struct lx *in[MAX_RANK];
+
     for (int i = 0; i < l->body->yields; i++) {
         struct value *v = l->body->yield[i];
-        ls_store(l->k, b, result_buffer(l, v), at, body_at(l, v, at));
+        if (value_place(l, v) != place)
+            continue;
+        seen_from(l, v, t, at, in);
+        ls_store(l->k, b, result_buffer(l, v), in, body_at(l, v, in));
     }
-    for (struct node *n = l->body->first; n; n = n->next)
-        if (n->op == OP_assign || n->op == OP_accumulate)
-            store_effect(l, b, n, at);
+    for (struct node *n = l->body->first; n; n = n->next) {
+        if (!is_effect(n) || l->nest.place[n->id] != place)
+            continue;
+        seen_from(l, operand(n, 1), t, at, in);
+        store_effect(l, b, n, in);
+    }
+}
+
+void finish(struct lower *l, struct lblock *b, struct lx *const *at)
+{
+    finish_place(l, b, AT_FREE, l->nest.domain, at);
+    finish_place(l, b, AT_EACH, l->nest.domain, at);
+    add_columns(l, b, at);
 }
 
 /* ---- maps ---- */
 
-/* The shape the group's last operation has. */
-static struct type root_type(const struct lower *l)
-{
-    if (l->body->yields)
-        return l->body->yield[0]->type;
-    for (const struct node *n = l->body->last; n; n = n->previous)
-        if (n->op == OP_assign || n->op == OP_accumulate)
-            return operand(n, 0)->type;
-    bug("a group without result or effect");
-}
-
 static bool flat_node(const struct node *n, struct type t)
 {
-    if (n->op == OP_assign || n->op == OP_accumulate)
+    if (is_effect(n))
         return true;
     if (n->op == OP_broadcast)
         return !operand(n, 0)->type.rank;
@@ -201,7 +224,7 @@ static int turned_axis(struct lower *l, struct type t)
 
 static void lower_map(struct lower *l)
 {
-    struct type t = root_type(l);
+    struct type t = l->nest.domain;
     struct lx *at[MAX_RANK];
     int axis = turned_axis(l, t);
 
@@ -263,25 +286,46 @@ static void add_arguments(struct lower *l)
     }
 }
 
+/* The group's operations in order have their nest; those with a generator of their own have none (scatter, bound). */
+static void find_nest(struct lower *l)
+{
+    int count = 0;
+    for (struct node *n = l->body->first; n; n = n->next)
+        count++;
+    struct node **member = NEW_ARRAY(l->k->arena, count, struct node *);
+    count = 0;
+    for (struct node *n = l->body->first; n; n = n->next) {
+        member[count++] = n;
+        if (generator(n))
+            l->anchor = n;
+    }
+    if (!nest_of(l->k->arena, member, count, &l->nest) && !(l->anchor && op_is(l->anchor->op, EFFECT)))
+        bug("the operations of group %s have no nest in common", l->k->name);
+    if (l->nest.anchor)
+        l->anchor = l->nest.anchor;
+    else if (l->nest.reductions)
+        l->anchor = NULL;
+}
+
 struct lkernel *lower_group(struct node *fused, const char *name, int level)
 {
     struct module *m = fused->graph->module;
     struct lower l = { .group = fused, .body = fused->body[0], .level = level };
+
     l.k = lkernel_new(m->arena, m->names, name, "", m->batch, m->f64);
     l.k->origin = origin(&l);
     l.param = NEW_ARRAY(m->arena, l.body->params + 1, struct lbuf *);
-    void (*run)(struct lower *) = NULL;
-    for (struct node *n = l.body->first; n; n = n->next)
-        if (generator(n)) {
-            l.anchor = n;
-            run = generator(n);
-        }
-    l.flat = !run && is_flat(&l, root_type(&l));
+    find_nest(&l);
+    l.flat = !l.anchor && !l.nest.reductions && is_flat(&l, l.nest.domain);
     add_arguments(&l);
-    if (run)
-        run(&l);
+    open_columns(&l);
+    if (l.anchor)
+        generator(l.anchor)(&l);
+    else if (l.nest.reductions)
+        lower_rows(&l);
     else
         lower_map(&l);
+    close_columns(&l);
     return l.failed ? NULL : l.k;
 }
 

@@ -3,8 +3,20 @@
 #define CODEGEN_LOWER_H
 
 #include "codegen/codegen.h"
+#include "ir/nest.h"
 
-/* A group holds at most one anchor; everything else of it is built by body_at at the coordinates that are asked for. */
+/* What a value of the group is where code is being made: an expression, or one row of it stored in an array. */
+struct known {
+    const struct value *value;
+    struct lx *x;
+    struct lbuf *staged;
+    struct known *next;
+};
+
+/* A reduction over rows on its way: see columns.c. */
+struct column;
+
+/* A group has one nest; what has no loops of its own is built by body_at at the coordinates that are asked for. */
 struct lower {
     struct lkernel *k;
     struct node *group;
@@ -13,12 +25,19 @@ struct lower {
     struct lbuf **param; /* by parameter of the body */
     struct node *anchor; /* or NULL */
     struct lx *result;   /* the anchor's value at the coordinates of the epilogue, or NULL */
-    bool flat;           /* buffers are seen with one dimension; coordinates are one index */
+    struct nest nest;
+    struct known *known;
+    struct lx *in_row; /* which element of its row is being computed */
+    struct column *column;
+    bool flat; /* buffers are seen with one dimension; coordinates are one index */
     bool failed;
 };
 
 /* body.c */
 struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at);
+void know(struct lower *l, struct value *v, struct lx *x); /* from here on v is x */
+/* The coordinates in shape `to` of the element that is at `at` in shape `from`, which has as many elements. */
+void reshape_at(struct lower *l, struct type from, struct type to, struct lx *const *at, struct lx **in);
 struct lx *flat_index(struct lower *l, struct type t, struct lx *const *at);
 struct lx *clamped(struct lower *l, struct lx *index, struct dim d); /* into 0..d - 1 */
 struct lx *index_op(struct lower *l, enum lx_kind kind, struct lx *a, struct lx *b);
@@ -26,11 +45,28 @@ struct lx *element(struct lower *l, enum op op, enum dtype d, struct lx *a, stru
 
 /* lower.c: opens `par` loops over the dimensions of t; at gets the coordinates; gives the innermost block. */
 struct lblock *open_loops(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at);
-/* Stores what the group gives at these coordinates: its result through the epilogue, or its effect. */
+/* Stores what the group gives at these coordinates of the domain: results through the epilogue, effects; and adds to the
+ * sums over rows. To be called once for each. */
 void finish(struct lower *l, struct lblock *b, struct lx *const *at);
+/* Stores what is known of this place in the nest, at these coordinates of shape t. */
+void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at);
+enum place_of value_place(const struct lower *l, const struct value *v);
 struct lbuf *result_buffer(struct lower *l, struct value *v); /* of a body's value that is yielded; NULL: it is not */
 
+/* columns.c: sums over rows that go along with whatever else a nest does. open_columns stands before its loops,
+ * add_columns where an element is known, close_columns behind all. */
+void open_columns(struct lower *l);
+void add_columns(struct lower *l, struct lblock *b, struct lx *const *at);
+void add_total(struct lower *l, struct lblock *b, const struct node *n, struct lx *v); /* of one row, to n's */
+void close_columns(struct lower *l);
+bool has_columns(const struct lower *l); /* sums over rows, other than totals */
+
+/* rows.c: nests without an anchor that hold reductions. */
+void lower_rows(struct lower *l);
+
 /* reduce.c */
+struct lx *identity(struct lower *l, enum op op, enum dtype d);
+enum op reduction_op(const struct node *n); /* the operation that combines two elements */
 void lower_reduce(struct lower *l);
 void lower_argmax(struct lower *l);
 void lower_moments(struct lower *l);

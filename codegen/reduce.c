@@ -5,7 +5,7 @@
 #include "codegen/lower.h"
 #include "ir/loop_lanes.h"
 
-static struct lx *identity(struct lower *l, enum op op, enum dtype d)
+struct lx *identity(struct lower *l, enum op op, enum dtype d)
 {
     if (d == DT_I32)
         return lx_int(l->k, op == OP_add ? 0 : op == OP_mul ? 1 : op == OP_max ? INT32_MIN : INT32_MAX);
@@ -162,6 +162,11 @@ static struct reduction read_axes(const struct node *n)
     return r;
 }
 
+enum op reduction_op(const struct node *n)
+{
+    return n->op == OP_prod ? OP_mul : n->op == OP_reduce_max ? OP_max : n->op == OP_reduce_min ? OP_min : OP_add;
+}
+
 void lower_reduce(struct lower *l)
 {
     struct node *n = l->anchor;
@@ -176,8 +181,7 @@ void lower_reduce(struct lower *l)
     struct reduction r = read_axes(n);
     struct lx *out[MAX_RANK];
     struct lblock *b = open_kept(l, &r, n, out);
-    enum op op = n->op == OP_sum ? OP_add : n->op == OP_prod ? OP_mul : n->op == OP_reduce_max ? OP_max : OP_min;
-    struct sum s = make_sum(l, &r, op);
+    struct sum s = make_sum(l, &r, reduction_op(n));
     l->result = emit_sum(l, b, &s);
     finish(l, b, out);
 }
@@ -201,11 +205,9 @@ void lower_moments(struct lower *l)
     struct lx *count = count_of(l, &s), *sum = emit_sum(l, b, &s);
     r.mean = ls_let(l->k, b, "mean", element(l, OP_div, DT_REAL, sum, count));
     struct lx *square = emit_sum(l, b, &s);
-    struct lbuf *mean = result_buffer(l, n->result[0]), *variance = result_buffer(l, n->result[1]);
-    if (mean)
-        ls_store(l->k, b, mean, out, r.mean);
-    if (variance)
-        ls_store(l->k, b, variance, out, element(l, OP_div, DT_REAL, square, count));
+    know(l, n->result[0], r.mean);
+    know(l, n->result[1], element(l, OP_div, DT_REAL, square, count));
+    finish(l, b, out);
 }
 
 /* The first of equals stays; a NaN is larger than all. */

@@ -142,7 +142,7 @@ static void max_pool(struct lower *l, struct lblock *b, const struct window *w, 
     struct value *x = operand(n, 0);
     struct lx *k[3] = { NULL, NULL, NULL }, *from[MAX_RANK];
     struct lbuf *most = lbuf_scalar(l->k, b, "most", DT_REAL, lx_real(l->k, -__builtin_inf()));
-    struct lbuf *y = result_buffer(l, n->result[0]), *codes = result_buffer(l, n->result[1]);
+    bool codes = value_used(n->result[1]);
     struct lbuf *code = codes ? lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0)) : NULL;
     struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at, k, from);
     struct lx *v = ls_let(l->k, in, "v", body_at(l, x, from)), *old = lx_load(l->k, most, NULL);
@@ -151,10 +151,10 @@ static void max_pool(struct lower *l, struct lblock *b, const struct window *w, 
     if (codes)
         ls_store(l->k, in, code, NULL, choose(l, DT_I32, wins, code_of(l, w, k), lx_load(l->k, code, NULL)));
     ls_store(l->k, in, most, NULL, choose(l, DT_REAL, wins, v, old));
-    if (y)
-        ls_store(l->k, b, y, at, lx_load(l->k, most, NULL));
+    know(l, n->result[0], lx_load(l->k, most, NULL));
     if (codes)
-        ls_store(l->k, b, codes, at, element(l, OP_cast, DT_U8, lx_load(l->k, code, NULL), NULL));
+        know(l, n->result[1], element(l, OP_cast, DT_U8, lx_load(l->k, code, NULL), NULL));
+    finish(l, b, at);
 }
 
 /* Elements of the window at o that an average divides by. */

@@ -12,6 +12,7 @@
  * window, a reduction, ...). Behind the anchor stand elementwise operations alone, which see its result at their own
  * coordinates; before it elementwise and index operations. */
 #include "ir/layout.h"
+#include "ir/nest.h"
 #include "passes/group.h"
 
 enum { MAX_GROUP = 48 };
@@ -22,17 +23,6 @@ struct cluster {
     struct node *root;   /* the last operation */
     int members;
 };
-
-static bool is_anchor(const struct node *n)
-{
-    return !op_is_map(n->op) && !op_is_index(n->op) && !op_is(n->op, EFFECT);
-}
-
-static bool is_contraction(const struct node *n)
-{
-    return n->op == OP_matmul || n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw ||
-           n->op == OP_sparse_matmul || n->op == OP_dots;
-}
 
 /* The one group that all readers of n's results are in, or NULL. */
 static struct cluster *readers(const struct node *n)
@@ -48,14 +38,15 @@ static struct cluster *readers(const struct node *n)
     return c;
 }
 
-/* Every reader of n within the group, and every reader of those: elementwise operations of n's own shape. */
+/* Every reader of n within the group, and every reader of those: elementwise operations of n's own elements. */
 static bool sees_as_it_is(const struct node *n, const struct cluster *c)
 {
     for (const struct use *u = n->result[0]->uses; u; u = u->next) {
         const struct node *r = u->user;
         if (r->data != c || r->op == OP_assign || r->op == OP_accumulate)
             continue;
-        if (!op_is_map(r->op) || r->op == OP_relayout || r->op == OP_one_hot || !sees_as_it_is(r, c))
+        bool same = r->op == OP_reshape || (op_is_map(r->op) && r->op != OP_relayout && r->op != OP_one_hot);
+        if (!same || !sees_as_it_is(r, c))
             return false;
     }
     return true;
@@ -68,19 +59,28 @@ static bool is_repeated(const struct node *n)
         const struct node *r = u->user;
         if (r->op == OP_broadcast || r->op == OP_gather || (op_is_index(r->op) && is_repeated(r)))
             return true;
-        if (is_contraction(r))
+        if (node_is_contraction(r))
             return true;
     }
     return false;
 }
 
+/* Whether the anchor reads n, or what is made of n. */
+static bool feeds(const struct node *n, const struct cluster *c)
+{
+    for (const struct use *u = n->result[0]->uses; u; u = u->next)
+        if (u->user->data == c && (u->user == c->anchor || (u->user->results && feeds(u->user, c))))
+            return true;
+    return false;
+}
+
 static bool before_anchor(const struct node *n, const struct cluster *c)
 {
-    if (!c->anchor)
+    if (!c->anchor || !feeds(n, c))
         return true;
     if (c->anchor->op == OP_cumsum || c->anchor->op == OP_argmax)
         return true;
-    return !is_contraction(c->anchor) || op_is_index(n->op) || n->op == OP_constant;
+    return !node_is_contraction(c->anchor) || op_is_index(n->op) || n->op == OP_constant;
 }
 
 static bool is_written(const struct value *v)
@@ -120,47 +120,12 @@ static bool may_join(const struct node *n, const struct cluster *c)
         return false;
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
-    if (is_anchor(n))
+    if (node_is_anchor(n))
         return !c->anchor && n->results == 1 && n->op != OP_scatter_add && n->op != OP_put_along &&
-               !adds_up_in_place(n) && !op_is(n->op, RANDOM) && op_info(n->op)->lowering[0] != 's' &&
-               sees_as_it_is(n, c);
+               !adds_up_in_place(n) && sees_as_it_is(n, c);
     if (!op_is(n->op, CHEAP) && is_repeated(n))
         return false;
     return before_anchor(n, c);
-}
-
-/* A constant, or one spread out: copied to each reader, it joins the group of each. */
-static bool is_free(const struct node *n)
-{
-    return n->op == OP_constant || n->op == OP_iota ||
-           (n->op == OP_broadcast && operand(n, 0)->def && operand(n, 0)->def->op == OP_constant);
-}
-
-static void copy_for_readers(struct node *n)
-{
-    while (value_use_count(n->result[0]) > 1) {
-        struct use *u = n->result[0]->uses;
-        struct value *operands[1] = { n->operands ? operand(n, 0) : NULL };
-        struct node *copy = node_new(n->graph, n, n->op, operands, n->operands, n->attr, n->attrs, 0);
-        copy->at = n->at;
-        copy->layer = n->layer;
-        node_set_operand(u->user, u->index, node_add_result(copy, n->result[0]->type));
-    }
-}
-
-static void copy_free(struct graph *g)
-{
-    for (struct node *n = g->last, *previous; n; n = previous) {
-        previous = n->previous;
-        if (!is_free(n) || !value_used(n->result[0]))
-            continue;
-        bool yielded = false;
-        for (const struct use *u = n->result[0]->uses; u; u = u->next)
-            yielded |= !u->user->graph || u->user == g->yield_node;
-        if (!yielded)
-            copy_for_readers(n);
-        previous = n->previous;
-    }
 }
 
 static void assign_clusters(struct graph *g, struct arena *scratch)
@@ -177,7 +142,7 @@ static void assign_clusters(struct graph *g, struct arena *scratch)
             c = NEW(scratch, struct cluster);
             c->root = n;
         }
-        if (is_anchor(n))
+        if (node_is_anchor(n))
             c->anchor = n;
         c->members++;
         n->data = c;
@@ -207,7 +172,6 @@ static void fuse(struct graph *g, struct arena *scratch)
     for (struct node *n = g->first; n; n = n->next)
         if (n->op == OP_scan)
             fuse(n->body[0], scratch);
-    copy_free(g);
     assign_clusters(g, scratch);
     make_groups(g, scratch);
 }

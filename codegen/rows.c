@@ -1,0 +1,253 @@
+/* codegen/rows.c: nests without an anchor that hold reductions: softmax, normalisations, losses and their gradients. One row
+ * after the other is gone through as often as it takes, while it is in the cache:
+ *
+ *     for i in 0..n par
+ *       largest = max over j of x[i, j]
+ *       for j: e[j] = exp(x[i, j] - largest)          what is costly and needed again is kept for the row
+ *       total = sum over j of e[j]
+ *       for j: y[i, j] = e[j] / total
+ *
+ * Sums over rows go along (columns.c); where a nest has nothing else, they are taken one column after the other, in
+ * registers. */
+#include "codegen/lower.h"
+
+struct rows {
+    struct lower *l;
+    struct lx *at[MAX_RANK]; /* of the domain */
+    unsigned *passes;        /* of each operation: in which passes over the row its elements are needed */
+    int last;                /* the pass that stores */
+};
+
+static struct lx *at_domain(struct rows *r, struct value *v)
+{
+    struct lower *l = r->l;
+    struct lx *in[MAX_RANK];
+
+    l->in_row = flat_index(l, nest_row(&l->nest), r->at + l->nest.split);
+    reshape_at(l, l->nest.domain, v->type, r->at, in);
+    return body_at(l, v, in);
+}
+
+static struct lx *at_row(struct rows *r, struct value *v)
+{
+    struct lx *in[MAX_RANK];
+
+    reshape_at(r->l, nest_rows(&r->l->nest), v->type, r->at, in);
+    return body_at(r->l, v, in);
+}
+
+/* ---- which elements are needed when ---- */
+
+static bool is_each(const struct lower *l, const struct value *v)
+{
+    return v->def && (value_place(l, v) == AT_EACH || value_place(l, v) == AT_FREE);
+}
+
+static void need(struct rows *r, struct value *v, unsigned pass)
+{
+    if (!is_each(r->l, v) || (r->passes[v->def->id] & pass) == pass)
+        return;
+    r->passes[v->def->id] |= pass;
+    for (int i = 0; i < v->def->operands; i++)
+        need(r, operand(v->def, i), pass);
+}
+
+static bool goes_along_rows(const struct lower *l, const struct node *n)
+{
+    const struct value *x = operand(n, 0);
+
+    return node_is_reduction(n) && l->nest.place[n->id] != AT_COLUMN && value_place(l, x) != AT_ROW &&
+           shape_same_size(x->type, l->nest.domain);
+}
+
+/* Moments go through a row twice. */
+static void find_passes(struct rows *r)
+{
+    struct lower *l = r->l;
+    int count = 0, at = 0;
+
+    for (struct node *n = l->body->first; n; n = n->next)
+        count++;
+    r->passes = NEW_ARRAY(l->k->arena, count, unsigned);
+    for (struct node *n = l->body->first; n; n = n->next) {
+        if (!goes_along_rows(l, n) || at > 28)
+            continue;
+        need(r, operand(n, 0), (n->op == OP_moments ? 3U : 1U) << at);
+        at += n->op == OP_moments ? 2 : 1;
+    }
+    r->last = at;
+    for (int i = 0; i < l->body->yields; i++)
+        need(r, l->body->yield[i], 1U << at);
+    for (struct node *n = l->body->first; n; n = n->next)
+        if (!n->results || l->nest.place[n->id] == AT_COLUMN)
+            for (int i = 0; i < n->operands; i++)
+                need(r, operand(n, i), 1U << at);
+}
+
+/* ---- what is kept for a row ---- */
+
+static bool read_in_order(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (op_is_index(u->user->op) && u->user->op != OP_reshape)
+            return false;
+    return true;
+}
+
+static bool worth_keeping(const struct rows *r, const struct node *n, int pass)
+{
+    struct type row = nest_row(&r->l->nest);
+    unsigned passes = r->passes[n->id];
+
+    if (!op_is_map(n->op) || op_is(n->op, CHEAP) || n->op == OP_relayout || !is_each(r->l, n->result[0]))
+        return false;
+    return (passes >> pass & 1) && passes >> (pass + 1) && !shape_batches(row) && type_count(row, 1) <= NEST_LOCAL &&
+           shape_same_size(n->result[0]->type, r->l->nest.domain) && read_in_order(n->result[0]);
+}
+
+static struct lblock *open_elements(struct rows *r, struct lblock *b)
+{
+    const struct nest *n = &r->l->nest;
+
+    return open_loops(r->l, b, n->domain, n->split, n->domain.rank, r->at);
+}
+
+static bool is_known(const struct lower *l, const struct value *v)
+{
+    for (const struct known *k = l->known; k; k = k->next)
+        if (k->value == v)
+            return true;
+    return false;
+}
+
+/* Before a pass: whatever costs much and is needed in later ones too. */
+static void keep_for_row(struct rows *r, struct lblock *b, int pass)
+{
+    struct lower *l = r->l;
+    struct dim size = dim_of(type_count(nest_row(&l->nest), 1));
+
+    for (struct node *n = l->body->first; n; n = n->next) {
+        if (!worth_keeping(r, n, pass) || is_known(l, n->result[0]))
+            continue;
+        struct lbuf *row = lbuf_local(l->k, b, op_info(n->op)->name, SPACE_ARRAY, n->result[0]->type.dtype, 1, &size);
+        struct lblock *in = open_elements(r, b);
+        struct lx *v = at_domain(r, n->result[0]);
+        ls_store(l->k, in, row, &l->in_row, v);
+        know(l, n->result[0], NULL);
+        l->known->staged = row;
+    }
+}
+
+/* ---- reductions ---- */
+
+struct along {
+    struct rows *r;
+    struct value *x;
+    struct lx *mean; /* moments' second pass */
+};
+
+static struct lx *along_term(struct lower *l, struct lx *const *at, void *context)
+{
+    struct along *a = context;
+
+    for (int i = l->nest.split; i < l->nest.domain.rank; i++)
+        a->r->at[i] = at[i - l->nest.split];
+    struct lx *v = at_domain(a->r, a->x);
+    if (!a->mean)
+        return v;
+    struct lx *d = element(l, OP_sub, DT_REAL, v, a->mean);
+    return element(l, OP_mul, DT_REAL, d, d);
+}
+
+static struct sum sum_along(struct along *a, enum op op)
+{
+    struct lower *l = a->r->l;
+    struct type row = nest_row(&l->nest);
+    struct sum s = {
+        .op = op, .dtype = a->x->type.dtype, .axes = row.rank, .term = along_term, .context = a, .last = 1
+    };
+
+    for (int i = 0; i < row.rank; i++)
+        s.extent[i] = lx_dim(l->k, row.dim[i]);
+    if (row.rank) {
+        struct dim last = row.dim[row.rank - 1];
+        s.last = last.n ? -1 : last.k;
+        s.contiguous = true;
+    }
+    return s;
+}
+
+static void moments_along(struct rows *r, struct lblock *b, struct node *n)
+{
+    struct lower *l = r->l;
+    struct along a = { .r = r, .x = operand(n, 0) };
+    struct sum s = sum_along(&a, OP_add);
+    struct lx *count = lx_int(l->k, 1);
+
+    for (int i = 0; i < s.axes; i++)
+        count = index_op(l, LX_IMUL, count, s.extent[i]);
+    count = element(l, OP_cast, DT_REAL, count, NULL);
+    a.mean = ls_let(l->k, b, "mean", element(l, OP_div, DT_REAL, emit_sum(l, b, &s), count));
+    know(l, n->result[0], a.mean);
+    know(l, n->result[1], ls_let(l->k, b, "variance", element(l, OP_div, DT_REAL, emit_sum(l, b, &s), count)));
+}
+
+static void reduce_along(struct rows *r, struct lblock *b, struct node *n)
+{
+    struct lower *l = r->l;
+    struct along a = { .r = r, .x = operand(n, 0) };
+    struct sum s = sum_along(&a, reduction_op(n));
+    struct lx *v;
+
+    if (n->op == OP_moments) {
+        moments_along(r, b, n);
+        return;
+    }
+    v = goes_along_rows(l, n) ? emit_sum(l, b, &s) : at_row(r, a.x);
+    if (l->nest.place[n->id] == AT_TOTAL)
+        add_total(l, b, n, v);
+    else
+        know(l, n->result[0], v);
+}
+
+/* ---- the nest ---- */
+
+static bool stores_each(const struct lower *l)
+{
+    for (int i = 0; i < l->body->yields; i++)
+        if (value_place(l, l->body->yield[i]) <= AT_EACH)
+            return true;
+    for (struct node *n = l->body->first; n; n = n->next)
+        if (!n->results && l->nest.place[n->id] <= AT_EACH)
+            return true;
+    return false;
+}
+
+static void go_along(struct rows *r, struct lblock *b)
+{
+    struct lower *l = r->l;
+    int pass = 0;
+
+    for (struct node *n = l->body->first; n; n = n->next) {
+        if (!node_is_reduction(n) || l->nest.place[n->id] == AT_COLUMN)
+            continue;
+        if (goes_along_rows(l, n))
+            keep_for_row(r, b, pass);
+        reduce_along(r, b, n);
+        pass += goes_along_rows(l, n) ? (n->op == OP_moments ? 2 : 1) : 0;
+    }
+    if (stores_each(l) || has_columns(l)) {
+        struct lblock *in = open_elements(r, b);
+        l->in_row = flat_index(l, nest_row(&l->nest), r->at + l->nest.split);
+        finish(l, in, r->at);
+    }
+    finish_place(l, b, AT_ROW, nest_rows(&l->nest), r->at);
+}
+
+void lower_rows(struct lower *l)
+{
+    struct rows r = { .l = l };
+
+    find_passes(&r);
+    go_along(&r, open_loops(l, &l->k->body, l->nest.domain, 0, l->nest.split, r.at));
+}

@@ -1,0 +1,378 @@
+/* ir/nest.c: see nest.h. Places are found operation by operation, from the first to the last. */
+#include "ir/nest.h"
+
+#include <string.h>
+
+/* ---- kinds of operations ---- */
+
+bool node_is_reduction(const struct node *n)
+{
+    switch (n->op) {
+    case OP_sum:
+    case OP_reduce_max:
+    case OP_reduce_min:
+    case OP_prod:
+    case OP_moments: return true;
+    default: return false;
+    }
+}
+
+bool node_is_contraction(const struct node *n)
+{
+    switch (n->op) {
+    case OP_matmul:
+    case OP_conv:
+    case OP_conv_dx:
+    case OP_conv_dw:
+    case OP_sparse_matmul:
+    case OP_dots: return true;
+    default: return false;
+    }
+}
+
+static bool is_effect(const struct node *n)
+{
+    return n->op == OP_assign || n->op == OP_accumulate;
+}
+
+/* Elements that depend on their own coordinates alone. */
+static bool is_elementwise(const struct node *n)
+{
+    return op_is_map(n->op) || op_is(n->op, RANDOM) || !strcmp(op_info(n->op)->lowering, "scalar");
+}
+
+static bool is_lookup(const struct node *n)
+{
+    return n->op == OP_gather || n->op == OP_take_along;
+}
+
+bool node_is_anchor(const struct node *n)
+{
+    return !is_elementwise(n) && !op_is_index(n->op) && !is_lookup(n) && !op_is(n->op, EFFECT);
+}
+
+/* ---- shapes ---- */
+
+static struct type part(struct type t, int from, int to)
+{
+    return type_make(t.dtype, to - from, t.dim + from);
+}
+
+struct type nest_rows(const struct nest *n)
+{
+    return part(n->domain, 0, n->split);
+}
+
+struct type nest_row(const struct nest *n)
+{
+    return part(n->domain, n->split, n->domain.rank);
+}
+
+static bool is_one(struct type t)
+{
+    return shape_same_size(t, type_scalar(t.dtype));
+}
+
+/* The axes of x that a reduction takes, as a range begin..end with all that lies between; axes of length 1 do not count.
+ * False where others lie between. */
+static bool reduced_range(const struct node *n, int *begin, int *end)
+{
+    struct type t = operand(n, 0)->type;
+    int count;
+    const int64_t *axes = attr_ints(n, "axes", &count);
+    bool gone[MAX_RANK] = { false };
+
+    for (int i = 0; i < count; i++)
+        gone[axes[i]] = true;
+    *begin = *end = 0;
+    for (int i = 0; i < t.rank; i++) {
+        if (!gone[i] || dim_is_one(t.dim[i]))
+            continue;
+        *begin = *end ? *begin : i;
+        *end = i + 1;
+    }
+    for (int i = *begin; i < *end; i++)
+        if (!gone[i] && !dim_is_one(t.dim[i]))
+            return false;
+    return true;
+}
+
+static bool reduces_all(const struct node *n)
+{
+    int begin, end;
+    struct type t = operand(n, 0)->type;
+
+    return reduced_range(n, &begin, &end) && is_one(part(t, 0, begin)) && is_one(part(t, end, t.rank));
+}
+
+/* ---- the domain ---- */
+
+static bool set_domain(struct nest *n, const struct node *reduction)
+{
+    struct type t = operand(reduction, 0)->type;
+    int begin, end;
+
+    if (!reduced_range(reduction, &begin, &end))
+        return false;
+    n->domain = t;
+    if (is_one(part(t, end, t.rank)))
+        n->split = begin; /* along rows */
+    else if (is_one(part(t, 0, begin)))
+        n->split = end; /* over rows */
+    else
+        return false;
+    return true;
+}
+
+/* An anchor's result; what the first reduction reads that leaves something; what is stored. Where all is summed a row is
+ * all there is. */
+static bool find_domain(struct node *const *member, int count, struct nest *n)
+{
+    const struct node *reduction = NULL;
+    bool open = true;
+
+    for (int i = 0; i < count; i++) {
+        if (!node_is_reduction(member[i]) || member[i] == n->anchor)
+            continue;
+        n->reductions++;
+        if (open && (!reduction || !reduces_all(member[i]))) {
+            reduction = member[i];
+            open = reduces_all(reduction);
+        }
+    }
+    if (reduction && !set_domain(n, reduction))
+        return false;
+    if (reduction && reduces_all(reduction))
+        n->split = 0;
+    if (n->anchor) {
+        struct type t = n->anchor->result[0]->type;
+        if (reduction && !shape_equal(type_with(t, n->domain.dtype), n->domain))
+            return false;
+        n->domain = t;
+        n->split = reduction ? n->split : t.rank;
+        return true;
+    }
+    if (reduction)
+        return true;
+    const struct node *last = member[count - 1];
+    n->domain = is_effect(last) ? operand(last, 1)->type : last->results ? last->result[0]->type : type_scalar(DT_REAL);
+    n->split = n->domain.rank;
+    return true;
+}
+
+/* ---- places ---- */
+
+struct finding {
+    struct nest *n;
+    struct node *const *member;
+    int count;
+    struct type rows, row;
+};
+
+static bool is_member(const struct finding *f, const struct node *n)
+{
+    return n && n->id >= 0 && n->id < f->count && f->member[n->id] == n;
+}
+
+static enum place_of place_at(const struct finding *f, const struct value *v)
+{
+    return is_member(f, v->def) ? f->n->place[v->def->id] : AT_FREE;
+}
+
+static bool has_size(const struct finding *f, enum place_of place, struct type t)
+{
+    switch (place) {
+    case AT_FREE: return true;
+    case AT_EACH: return shape_same_size(t, f->n->domain);
+    case AT_ROW: return shape_same_size(t, f->rows);
+    case AT_COLUMN: return shape_same_size(t, f->row);
+    default: return is_one(t);
+    }
+}
+
+/* Whatever waits longest decides; what is known for a row or later joins nothing that is known earlier, or the other way
+ * round, but through a broadcast. */
+static bool place_elementwise(const struct finding *f, const struct node *n, enum place_of *place)
+{
+    *place = AT_FREE;
+    for (int i = is_effect(n); i < n->operands; i++) {
+        enum place_of p = place_at(f, operand(n, i));
+        if (p == AT_FREE)
+            continue;
+        if (*place != AT_FREE && *place != p)
+            return false;
+        *place = p;
+    }
+    return true;
+}
+
+/* Whether x, as it is spread over t, gives each row its own: x has t's leading axes, and 1 in place of the others. */
+static bool spreads_rows(const struct finding *f, struct type x, struct type t)
+{
+    int extra = t.rank - x.rank, axis = 0;
+
+    if (!shape_same_size(t, f->n->domain))
+        return false;
+    while (axis < t.rank && !shape_same_size(part(t, 0, axis), f->rows))
+        axis++;
+    for (int i = 0; i < t.rank; i++) {
+        struct dim d = i < extra ? dim_of(1) : x.dim[i - extra];
+        if (i < axis ? !dim_equal(d, t.dim[i]) : !dim_is_one(d))
+            return false;
+    }
+    return axis <= t.rank && shape_same_size(part(t, 0, axis), f->rows);
+}
+
+static bool place_broadcast(const struct finding *f, const struct node *n, enum place_of *place)
+{
+    struct type x = operand(n, 0)->type, t = n->result[0]->type;
+
+    *place = place_at(f, operand(n, 0));
+    if (*place == AT_FREE || shape_same_size(x, t))
+        return true;
+    if (*place != AT_ROW || !spreads_rows(f, x, t))
+        return false;
+    *place = AT_EACH;
+    return true;
+}
+
+/* Whether the order of elements stays: a reshape, or a transpose that moves axes of length 1 alone. */
+static bool keeps_order(const struct node *n)
+{
+    int count, before = -1;
+    const int64_t *perm;
+    struct type t = n->operands ? operand(n, 0)->type : type_scalar(DT_REAL);
+
+    if (n->op == OP_reshape || n->op == OP_relayout)
+        return true;
+    if (n->op != OP_transpose)
+        return false;
+    perm = attr_ints(n, "perm", &count);
+    for (int i = 0; i < count; i++) {
+        if (dim_is_one(t.dim[perm[i]]))
+            continue;
+        if (perm[i] < before)
+            return false;
+        before = (int)perm[i];
+    }
+    return true;
+}
+
+static bool place_reduction(const struct finding *f, const struct node *n, enum place_of *place)
+{
+    struct value *x = operand(n, 0);
+    enum place_of p = place_at(f, x);
+    struct type t = x->type;
+    int begin, end;
+
+    if (p == AT_COLUMN || p == AT_TOTAL || !reduced_range(n, &begin, &end))
+        return false;
+    struct type gone = part(t, begin, end);
+    bool last = is_one(part(t, end, t.rank)), first = is_one(part(t, 0, begin));
+    if (p != AT_ROW && shape_same_size(t, f->n->domain)) {
+        if (last && shape_same_size(gone, f->row) && shape_same_size(part(t, 0, begin), f->rows) && !f->n->anchor)
+            *place = AT_ROW;
+        else if (first && shape_same_size(gone, f->rows) && f->n->split > 0)
+            *place = AT_COLUMN;
+        else if (first && last && !f->n->anchor && n->op != OP_moments)
+            *place = AT_TOTAL;
+        else
+            return false;
+    } else if (first && last && shape_same_size(t, f->rows) && !f->n->anchor && n->op != OP_moments) {
+        *place = AT_TOTAL;
+    } else {
+        return false;
+    }
+    /* moments over rows measure from their first one, which has to be at hand */
+    if (*place == AT_COLUMN && n->op == OP_moments && p != AT_FREE && !f->n->anchor)
+        return false;
+    return *place != AT_COLUMN || (!shape_batches(f->row) && type_count(f->row, 1) <= NEST_LOCAL);
+}
+
+static bool all_free(const struct finding *f, const struct node *n)
+{
+    for (int i = 0; i < n->operands; i++)
+        if (place_at(f, operand(n, i)) != AT_FREE)
+            return false;
+    return true;
+}
+
+static bool find_place(const struct finding *f, const struct node *n, enum place_of *place)
+{
+    *place = AT_FREE;
+    if (n == f->n->anchor) {
+        *place = AT_EACH;
+        return all_free(f, n);
+    }
+    if (node_is_reduction(n))
+        return place_reduction(f, n, place);
+    if (n->op == OP_broadcast)
+        return place_broadcast(f, n, place);
+    if (keeps_order(n)) {
+        *place = place_at(f, operand(n, 0));
+        return true;
+    }
+    if (is_effect(n) || is_elementwise(n))
+        return place_elementwise(f, n, place) && (n->op != OP_one_hot || *place == AT_FREE);
+    return (op_is_index(n->op) || is_lookup(n)) && all_free(f, n);
+}
+
+static bool read_outside(const struct finding *f, const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (!is_member(f, u->user))
+            return true;
+    return false;
+}
+
+/* What leaves the group, or is written, has to be as large as its place says; what is FREE leaves as one of EACH. */
+static bool can_leave(const struct finding *f, const struct node *n, enum place_of place)
+{
+    enum place_of as = place == AT_FREE ? AT_EACH : place;
+
+    if (is_effect(n))
+        return has_size(f, as, operand(n, 1)->type);
+    for (int i = 0; i < n->results; i++)
+        if (read_outside(f, n->result[i]) && !has_size(f, as, n->result[i]->type))
+            return false;
+    return true;
+}
+
+static struct node *only_anchor(struct node *const *member, int count, bool reductions)
+{
+    struct node *anchor = NULL;
+
+    for (int i = 0; i < count; i++) {
+        if (!node_is_anchor(member[i]) || (!reductions && node_is_reduction(member[i])))
+            continue;
+        if (anchor)
+            return NULL;
+        anchor = member[i];
+    }
+    return anchor;
+}
+
+static bool try_nest(struct node *const *member, int count, struct node *anchor, struct nest *n)
+{
+    enum place_of *place = n->place;
+
+    *n = (struct nest){ .anchor = anchor, .place = place };
+    if (!find_domain(member, count, n))
+        return false;
+    struct finding f = { .n = n, .member = member, .count = count, .rows = nest_rows(n), .row = nest_row(n) };
+    for (int i = 0; i < count; i++)
+        if (!find_place(&f, member[i], &place[i]) || !can_leave(&f, member[i], place[i]))
+            return false;
+    return true;
+}
+
+/* One reduction alone is an anchor: what stands behind it sees it at its own coordinates. */
+bool nest_of(struct arena *a, struct node *const *member, int count, struct nest *n)
+{
+    struct node *only = only_anchor(member, count, true), *other = only_anchor(member, count, false);
+
+    n->place = NEW_ARRAY(a, (size_t)count, enum place_of);
+    for (int i = 0; i < count; i++)
+        member[i]->id = i;
+    return (only && try_nest(member, count, only, n)) || try_nest(member, count, other, n);
+}

@@ -1,0 +1,46 @@
+/* ir/nest.h: how the operations of a group share one nest of loops. Said of a group that is made or may be made: passes
+ * ask whether there is such a nest, code generation which one it is.
+ *
+ * The nest goes over a *domain*, a shape: rows (the axes before `split`), and within each row the others. Values count
+ * by their elements in row-major order, so a reshape changes nothing. Each has its *place*:
+ *
+ *     FREE     made of what the group reads by elementwise and index operations: can be had at any coordinates, at once
+ *     EACH     one element for each of the domain, known only there
+ *     ROW      one for each row, known when the row was gone through: a sum along it, and what is made of that
+ *     COLUMN   one for each place in a row, known when all rows were gone through: a sum over rows, and what is made of it
+ *     TOTAL    one, known at the end
+ *
+ * An *anchor* (a product, a window, a reduction of its own, ...) gives the values at EACH of its result's coordinates; sums
+ * over its rows can go along with it. Without an anchor there may be several reductions: softmax, normalisations and their
+ * gradients, losses. */
+#ifndef IR_NEST_H
+#define IR_NEST_H
+
+#include "ir/graph.h"
+
+enum place_of { AT_FREE, AT_EACH, AT_ROW, AT_COLUMN, AT_TOTAL };
+
+struct nest {
+    struct type domain;
+    int split; /* how many axes of the domain are rows */
+    struct node *anchor;
+    enum place_of *place; /* of the results of member i, which has node->id = i */
+    int reductions;       /* besides an anchor */
+};
+
+/* The nest of these operations, given in an order in which they can run; sets their node->id, and memory comes from a.
+ * False where they have none in common. */
+bool nest_of(struct arena *a, struct node *const *member, int count, struct nest *n);
+
+/* Operations that need a nest of their own making, and reductions among them. */
+bool node_is_anchor(const struct node *n);
+bool node_is_contraction(const struct node *n);
+bool node_is_reduction(const struct node *n); /* sum, reduce_max, reduce_min, prod, moments */
+
+/* Shapes of one row of the domain, and of all its rows. */
+struct type nest_rows(const struct nest *n);
+struct type nest_row(const struct nest *n);
+
+enum { NEST_LOCAL = 8192 }; /* elements that a kernel may hold of its own: a row, sums over rows */
+
+#endif

@@ -1,0 +1,151 @@
+/* passes/keep.c: what is worth a place in memory. A value that several operations read is stored once and loaded by each;
+ * where computing it again takes no more loads than loading it, each reader has a copy of its own, and it is never stored.
+ *
+ *     %1 = broadcast %s, [N,8]             %1 = broadcast %s, [N,8]
+ *     %2 = sub %x, %1                      %2 = sub %x, %1
+ *     %3 = exp %2                    =>    %3 = exp %2
+ *     %4 = mul %2, %dy                     %5 = broadcast %s, [N,8]
+ *                                          %6 = sub %x, %5
+ *                                          %4 = mul %6, %dy
+ *
+ * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel. What is
+ * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
+#include "passes/shared.h"
+
+enum { MAX_DEPTH = 12, SMALL = 8 }; /* operations made again; a value SMALL times smaller costs no load */
+
+/* What a value is made of when it is made again: at most one large value. */
+struct recipe {
+    struct value *large; /* NULL: small values alone; the value itself: it is stored */
+    int depth;
+};
+
+static int64_t bytes_of(const struct value *v)
+{
+    return type_count(v->type, v->graph->module->batch) * (v->type.dtype == DT_REAL  ? 4
+                                                           : v->type.dtype == DT_I32 ? 4
+                                                                                     : 1);
+}
+
+static bool is_small(const struct value *v, const struct value *beside)
+{
+    return bytes_of(v) * SMALL <= bytes_of(beside);
+}
+
+/* Readers that load an element again and again, or need all of it in memory. */
+static bool needs_memory(const struct node *n)
+{
+    switch (n->op) {
+    case OP_matmul:
+    case OP_conv:
+    case OP_conv_dx:
+    case OP_conv_dw:
+    case OP_sparse_matmul:
+    case OP_dots:
+    case OP_scan:
+    case OP_output:
+    case OP_loss:
+    case OP_metric:
+    case OP_gather:
+    case OP_take_along:
+    case OP_cumsum:
+    case OP_argmax: return true;
+    default: return false;
+    }
+}
+
+static bool is_stored_anyway(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->graph != v->graph || u->user == v->graph->yield_node || needs_memory(u->user))
+            return true;
+    return false;
+}
+
+/* Whether an operation may be made again at all, given its operands. A transpose of much is made once: reading across
+ * rows is slow. */
+static bool is_cheap(const struct node *n)
+{
+    if (n->results != 1 || !op_is(n->op, CHEAP) || op_is(n->op, EFFECT))
+        return false;
+    return n->op != OP_transpose || bytes_of(n->result[0]) <= 1 << 16;
+}
+
+static const struct recipe *recipe_of(const struct value *v)
+{
+    return v->def ? v->data : NULL;
+}
+
+static struct recipe make_recipe(const struct node *n)
+{
+    struct value *v = n->result[0];
+    struct recipe r = { NULL, 0 }, stored = { v, 0 };
+
+    if (!is_cheap(n))
+        return stored;
+    for (int i = 0; i < n->operands; i++) {
+        struct value *x = operand(n, i);
+        const struct recipe *of = recipe_of(x);
+        struct value *large = of ? of->large : x;
+        if (large && is_small(large, v))
+            large = NULL;
+        if (large && ((r.large && r.large != large) || bytes_of(large) > bytes_of(v)))
+            return stored;
+        r.large = large ? large : r.large;
+        r.depth = of && of->depth > r.depth ? of->depth : r.depth;
+    }
+    r.depth++;
+    return r.depth > MAX_DEPTH ? stored : r;
+}
+
+static void copy_for_readers(struct node *n)
+{
+    struct value *v = n->result[0], *operands[MAX_OPERAND_NAMES];
+
+    for (int i = 0; i < n->operands; i++)
+        operands[i] = operand(n, i);
+    while (value_use_count(v) > 1) {
+        struct use *u = v->uses;
+        struct node *copy = node_new(n->graph, n, n->op, operands, n->operands, n->attr, n->attrs, 0);
+        copy->at = n->at;
+        copy->layer = n->layer;
+        node_set_operand(u->user, u->index, node_add_result(copy, v->type));
+    }
+}
+
+static bool keep(struct graph *g, struct arena *scratch)
+{
+    bool changed = false;
+
+    for (struct node *n = g->first; n; n = n->next) {
+        if (n->op == OP_scan)
+            changed |= keep(n->body[0], scratch);
+        for (int i = 0; i < n->results; i++) {
+            struct recipe *r = NEW(scratch, struct recipe);
+            bool again = n->results == 1 && (n->operands <= MAX_OPERAND_NAMES);
+            *r = again ? make_recipe(n) : (struct recipe){ n->result[i], 0 };
+            if (is_stored_anyway(n->result[i]))
+                r->large = n->result[i];
+            n->result[i]->data = r;
+        }
+    }
+    for (struct node *n = g->last, *previous; n; n = previous) {
+        previous = n->previous;
+        const struct recipe *r = n->results == 1 ? recipe_of(n->result[0]) : NULL;
+        if (!r || r->large == n->result[0] || value_use_count(n->result[0]) < 2)
+            continue;
+        copy_for_readers(n);
+        changed = true;
+    }
+    return changed;
+}
+
+bool pass_keep(struct module *m, struct pass_context *c)
+{
+    bool changed = false;
+
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        if (m->graph[k])
+            changed |= keep(m->graph[k], c->scratch);
+    return changed;
+}
