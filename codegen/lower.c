@@ -78,15 +78,6 @@ enum place_of value_place(const struct lower *l, const struct value *v)
     return v->def ? l->nest.place[v->def->id] : AT_FREE;
 }
 
-static void store_effect(struct lower *l, struct lblock *b, struct node *n, struct lx *const *at)
-{
-    struct lbuf *to = l->param[operand(n, 0)->index];
-    struct lx *v = body_at(l, operand(n, 1), at);
-    if (n->op == OP_accumulate)
-        v = element(l, OP_add, to->dtype, lx_load(l->k, to, at), v);
-    ls_store(l->k, b, to, at, v);
-}
-
 /* Coordinates of v's elements, from those of shape t. */
 static void seen_from(struct lower *l, const struct value *v, struct type t, struct lx *const *at, struct lx **in)
 {
@@ -96,29 +87,69 @@ static void seen_from(struct lower *l, const struct value *v, struct type t, str
         reshape_at(l, t, v->type, at, in);
 }
 
-void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at)
+/* What is stored where. */
+struct write {
+    struct lbuf *to;
+    struct lx *at[MAX_RANK], *value;
+};
+
+static struct lx *effect_value(struct lower *l, const struct node *n, struct lbuf *to, struct lx *const *at)
 {
-    struct lx *in[MAX_RANK];
+    struct lx *v = body_at(l, operand(n, 1), at);
+
+    return n->op == OP_accumulate ? element(l, OP_add, to->dtype, lx_load(l->k, to, at), v) : v;
+}
+
+/* From the place `early` to `late`. */
+static int collect_stores(struct lower *l, enum place_of early, enum place_of late, struct type t, struct lx *const *at,
+                          struct write *s)
+{
+    int count = 0;
 
     for (int i = 0; i < l->body->yields; i++) {
         struct value *v = l->body->yield[i];
-        if (value_place(l, v) != place)
+        if (value_place(l, v) < early || value_place(l, v) > late)
             continue;
-        seen_from(l, v, t, at, in);
-        ls_store(l->k, b, result_buffer(l, v), in, body_at(l, v, in));
+        seen_from(l, v, t, at, s[count].at);
+        s[count].to = result_buffer(l, v);
+        s[count].value = body_at(l, v, s[count].at);
+        count++;
     }
-    for (struct node *n = l->body->first; n; n = n->next) {
-        if (!is_effect(n) || l->nest.place[n->id] != place)
+    for (const struct node *n = l->body->first; n; n = n->next) {
+        if (!is_effect(n) || l->nest.place[n->id] < early || l->nest.place[n->id] > late)
             continue;
-        seen_from(l, operand(n, 1), t, at, in);
-        store_effect(l, b, n, in);
+        seen_from(l, operand(n, 1), t, at, s[count].at);
+        s[count].to = l->param[operand(n, 0)->index];
+        s[count].value = effect_value(l, n, s[count].to, s[count].at);
+        count++;
     }
+    return count;
+}
+
+/* Of several values all are known before the first is stored: one may read the variable that another writes. */
+static void store_places(struct lower *l, struct lblock *b, enum place_of early, enum place_of late, struct type t,
+                         struct lx *const *at)
+{
+    int most = l->body->yields;
+
+    for (const struct node *n = l->body->first; n; n = n->next)
+        most += is_effect(n);
+    struct write *s = NEW_ARRAY(l->k->arena, most + 1, struct write);
+    int count = collect_stores(l, early, late, t, at, s);
+    for (int i = 0; i < count && most > l->body->yields && count > 1; i++)
+        s[i].value = ls_let(l->k, b, "v", s[i].value);
+    for (int i = 0; i < count; i++)
+        ls_store(l->k, b, s[i].to, s[i].at, s[i].value);
+}
+
+void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at)
+{
+    store_places(l, b, place, place, t, at);
 }
 
 void finish(struct lower *l, struct lblock *b, struct lx *const *at)
 {
-    finish_place(l, b, AT_FREE, l->nest.domain, at);
-    finish_place(l, b, AT_EACH, l->nest.domain, at);
+    store_places(l, b, AT_FREE, AT_EACH, l->nest.domain, at);
     add_columns(l, b, at);
 }
 

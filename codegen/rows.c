@@ -54,10 +54,10 @@ static void need(struct rows *r, struct value *v, unsigned pass)
 
 static bool goes_along_rows(const struct lower *l, const struct node *n)
 {
+    if (!node_is_reduction(n) || l->nest.place[n->id] == AT_COLUMN)
+        return false;
     const struct value *x = operand(n, 0);
-
-    return node_is_reduction(n) && l->nest.place[n->id] != AT_COLUMN && value_place(l, x) != AT_ROW &&
-           shape_same_size(x->type, l->nest.domain);
+    return value_place(l, x) != AT_ROW && shape_same_size(x->type, l->nest.domain);
 }
 
 /* Moments go through a row twice. */
@@ -86,11 +86,18 @@ static void find_passes(struct rows *r)
 
 /* ---- what is kept for a row ---- */
 
-static bool read_in_order(const struct value *v)
+/* Whatever is made of v sees its elements in their order. */
+static bool read_in_order(const struct lower *l, const struct value *v)
 {
-    for (const struct use *u = v->uses; u; u = u->next)
-        if (op_is_index(u->user->op) && u->user->op != OP_reshape)
+    for (const struct use *u = v->uses; u; u = u->next) {
+        const struct node *n = u->user;
+        if (n == l->body->yield_node)
+            continue;
+        if (n->results && n->op != OP_reshape && !op_is_map(n->op) && !node_is_reduction(n))
             return false;
+        if (n->results && n->graph == l->body && is_each(l, n->result[0]) && !read_in_order(l, n->result[0]))
+            return false;
+    }
     return true;
 }
 
@@ -102,7 +109,7 @@ static bool worth_keeping(const struct rows *r, const struct node *n, int pass)
     if (!op_is_map(n->op) || op_is(n->op, CHEAP) || n->op == OP_relayout || !is_each(r->l, n->result[0]))
         return false;
     return (passes >> pass & 1) && passes >> (pass + 1) && !shape_batches(row) && type_count(row, 1) <= NEST_LOCAL &&
-           shape_same_size(n->result[0]->type, r->l->nest.domain) && read_in_order(n->result[0]);
+           shape_same_size(n->result[0]->type, r->l->nest.domain) && read_in_order(r->l, n->result[0]);
 }
 
 static struct lblock *open_elements(struct rows *r, struct lblock *b)

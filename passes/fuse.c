@@ -1,4 +1,4 @@
-/* passes/fuse.c: groups: one kernel for what can share a loop.
+/* passes/fuse.c: groups: one kernel for what can share a nest of loops (ir/nest.h).
  *
  *     %1 = conv %x, %w            %3 = fused %x, %w, %b {
  *     %2 = add %1, %b                %1 = conv %x, %w
@@ -7,21 +7,28 @@
  *                                    yield %3
  *                                 }
  *
- * A group grows backwards from its last operation: an operation joins the group of its readers where all of them are in
- * that one group, so nothing is computed twice and no cycle can arise. A group holds at most one anchor (a contraction, a
- * window, a reduction, ...). Behind the anchor stand elementwise operations alone, which see its result at their own
- * coordinates; before it elementwise and index operations. */
+ * First a group grows backwards from its last operation: an operation joins the group of its readers where all of them are
+ * in that one group, so nothing is computed twice. Then groups that read the same values, or one what the other gives, become
+ * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them.
+ *
+ * Legal is what nest_of finds a nest for, what leaves the graph without cycles (may_merge), and what reads nothing that the
+ * group writes elsewhere. It pays where memory is read or written less often (pays). */
 #include "ir/layout.h"
 #include "ir/nest.h"
 #include "passes/group.h"
 
-enum { MAX_GROUP = 48 };
+enum { MAX_GROUP = 48, MAX_MERGED = 128 };
 
 /* A group on its way; node->data points at the one its node is in. */
 struct cluster {
     struct node *anchor; /* NULL: none so far */
     struct node *root;   /* the last operation */
     int members;
+    struct node **member; /* in order, once all have been found */
+    int *position;        /* of each in the graph */
+    bool fixed;           /* stands alone */
+    int visit;            /* of the last search that came by */
+    int waits;            /* of the order that is being made: on so many others */
 };
 
 /* The one group that all readers of n's results are in, or NULL. */
@@ -83,10 +90,15 @@ static bool before_anchor(const struct node *n, const struct cluster *c)
     return !node_is_contraction(c->anchor) || op_is_index(n->op) || n->op == OP_constant;
 }
 
+static bool writes(const struct use *u)
+{
+    return (u->user->op == OP_assign || u->user->op == OP_accumulate) && u->index == 0;
+}
+
 static bool is_written(const struct value *v)
 {
     for (const struct use *u = v->uses; u; u = u->next)
-        if ((u->user->op == OP_assign || u->user->op == OP_accumulate) && u->index == 0)
+        if (writes(u))
             return true;
     return false;
 }
@@ -106,10 +118,11 @@ static bool reads_what_is_written(const struct node *n, const struct cluster *c)
     return false;
 }
 
-/* Its result holds the sums while they grow. */
+/* Its result holds the sums while they grow: nothing can stand behind it. */
 static bool adds_up_in_place(const struct node *n)
 {
-    return n->op == OP_conv_dw && layout_channels_last(n);
+    return n->op == OP_scatter_add || n->op == OP_put_along || n->op == OP_sparse_matmul ||
+           (n->op == OP_conv_dw && layout_channels_last(n));
 }
 
 static bool may_join(const struct node *n, const struct cluster *c)
@@ -121,8 +134,7 @@ static bool may_join(const struct node *n, const struct cluster *c)
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
     if (node_is_anchor(n))
-        return !c->anchor && n->results == 1 && n->op != OP_scatter_add && n->op != OP_put_along &&
-               !adds_up_in_place(n) && sees_as_it_is(n, c);
+        return !c->anchor && n->results == 1 && !adds_up_in_place(n) && sees_as_it_is(n, c);
     if (!op_is(n->op, CHEAP) && is_repeated(n))
         return false;
     return before_anchor(n, c);
@@ -135,12 +147,12 @@ static void assign_clusters(struct graph *g, struct arena *scratch)
     for (struct node *n = g->first; n; n = n->next)
         n->data = NULL;
     for (struct node *n = g->last; n; n = n->previous) {
-        if (!group_member(n))
-            continue;
-        struct cluster *c = n->results ? readers(n) : NULL;
-        if (!c || !may_join(n, c)) {
+        bool member = group_member(n);
+        struct cluster *c = n->results && member ? readers(n) : NULL;
+        if (!c || c->fixed || !may_join(n, c)) {
             c = NEW(scratch, struct cluster);
             c->root = n;
+            c->fixed = !member;
         }
         if (node_is_anchor(n))
             c->anchor = n;
@@ -149,21 +161,318 @@ static void assign_clusters(struct graph *g, struct arena *scratch)
     }
 }
 
+static void list_members(struct graph *g, struct arena *scratch)
+{
+    int position = 0;
+
+    for (struct node *n = g->first; n; n = n->next) {
+        struct cluster *c = n->data;
+        if (!c->member) {
+            c->member = NEW_ARRAY(scratch, (size_t)c->members, struct node *);
+            c->position = NEW_ARRAY(scratch, (size_t)c->members, int);
+            c->members = 0;
+        }
+        c->member[c->members] = n;
+        c->position[c->members++] = position++;
+    }
+}
+
+/* ---- two groups become one ---- */
+
+/* Calls see for every group that has to run after c: those that read what it gives, and those that write what it reads. */
+static void each_follower(const struct cluster *c, void (*see)(struct cluster *follower, void *context), void *context)
+{
+    for (int i = 0; i < c->members; i++) {
+        const struct node *n = c->member[i];
+        for (int k = 0; k < n->results; k++)
+            for (const struct use *u = n->result[k]->uses; u; u = u->next)
+                if (u->user->data && u->user->data != c)
+                    see(u->user->data, context);
+        for (int k = 0; k < n->operands; k++)
+            for (const struct use *u = operand(n, k)->var ? operand(n, k)->uses : NULL; u; u = u->next)
+                if (writes(u) && u->user->data != c)
+                    see(u->user->data, context);
+    }
+}
+
+struct search {
+    const struct cluster *from, *to;
+    struct cluster **stack;
+    int depth, visit;
+    bool found;
+};
+
+static void look_at(struct cluster *c, void *context)
+{
+    struct search *s = context;
+
+    if (c == s->to) {
+        s->found = true;
+    } else if (c != s->from && c->visit != s->visit) {
+        c->visit = s->visit;
+        s->stack[s->depth++] = c;
+    }
+}
+
+static void look_past(struct cluster *c, void *context)
+{
+    struct search *s = context;
+
+    if (c != s->to)
+        look_at(c, context);
+}
+
+struct merging {
+    struct graph *g;
+    struct arena *scratch;
+    struct cluster **stack; /* as many as there are operations */
+    int visits;
+};
+
+/* Whether something else has to run between a and b. */
+static bool is_between(struct merging *m, const struct cluster *a, const struct cluster *b)
+{
+    struct search s = { .from = a, .to = b, .stack = m->stack, .visit = ++m->visits };
+
+    each_follower(a, look_past, &s);
+    while (s.depth && !s.found)
+        each_follower(s.stack[--s.depth], look_at, &s);
+    return s.found;
+}
+
+static struct cluster *joined(struct merging *m, const struct cluster *a, const struct cluster *b)
+{
+    struct cluster *c = NEW(m->scratch, struct cluster);
+    int i = 0, k = 0;
+
+    c->member = NEW_ARRAY(m->scratch, (size_t)(a->members + b->members), struct node *);
+    c->position = NEW_ARRAY(m->scratch, (size_t)(a->members + b->members), int);
+    while (i < a->members || k < b->members) {
+        bool first = k == b->members || (i < a->members && a->position[i] < b->position[k]);
+        c->member[c->members] = first ? a->member[i] : b->member[k];
+        c->position[c->members++] = first ? a->position[i++] : b->position[k++];
+    }
+    c->root = c->member[c->members - 1];
+    return c;
+}
+
+static void take_members(struct cluster *c)
+{
+    for (int i = 0; i < c->members; i++)
+        c->member[i]->data = c;
+}
+
+static int64_t bytes_of(const struct merging *m, struct type t)
+{
+    return type_count(t, m->g->module->batch) * (t.dtype == DT_REAL || t.dtype == DT_I32 ? 4 : 1);
+}
+
+/* What a variable is read for stands at its own coordinates in a group that writes it. */
+static bool writes_in_place(const struct cluster *c)
+{
+    for (int i = 0; i < c->members; i++) {
+        const struct node *n = c->member[i];
+        if (n->op != OP_assign && n->op != OP_accumulate)
+            continue;
+        for (const struct use *u = operand(n, 0)->uses; u; u = u->next) {
+            const struct node *r = u->user;
+            if (r->data == c && !writes(u) && !(op_is_map(r->op) && sees_as_it_is(r, c)))
+                return false;
+        }
+        if (operand(n, 0)->var->role == ROLE_RANGE && c->anchor)
+            return false;
+    }
+    return true;
+}
+
+/* Costly work that a reader in the group would do again and again. */
+static bool repeats_work(const struct cluster *c, const struct nest *n)
+{
+    for (int i = 0; i < c->members; i++) {
+        const struct node *x = c->member[i];
+        if (!x->results || n->place[i] != AT_FREE || op_is(x->op, CHEAP) || op_is_index(x->op))
+            continue;
+        for (const struct use *u = x->result[0]->uses; u; u = u->next)
+            if (u->user->data == c && (u->user->op == OP_broadcast || u->user->op == OP_gather))
+                return true;
+    }
+    return false;
+}
+
+/* Work before a contraction stays out of it, and before a window. */
+static bool feeds_anchor(const struct cluster *from, const struct cluster *to)
+{
+    if (to->anchor && node_is_reduction(to->anchor))
+        return false;
+    for (int i = 0; i < from->members && to->anchor; i++)
+        if (from->member[i]->results && feeds(from->member[i], to))
+            return true;
+    return false;
+}
+
+/* A row that is gone through several times has to stay in the cache. */
+enum { CACHED = 1 << 18 };
+
+static bool rows_are_cached(const struct merging *m, const struct nest *n)
+{
+    return n->anchor || !n->reductions || bytes_of(m, nest_row(n)) <= CACHED;
+}
+
+/* A copy stays a copy, and what adds up in place has nothing beside it. */
+static bool stands_alone(const struct cluster *c)
+{
+    for (int i = 0; i < c->members; i++)
+        if (c->member[i]->op == OP_relayout || adds_up_in_place(c->member[i]))
+            return true;
+    return c->fixed;
+}
+
+static bool is_legal(struct merging *m, struct cluster *both, struct nest *n)
+{
+    take_members(both);
+    both->anchor = n->anchor;
+    return writes_in_place(both) && !repeats_work(both, n) && rows_are_cached(m, n);
+}
+
+/* Bytes that need not be read, or written, once a and b are one: what a gives b, and what both read. */
+static int64_t bytes_saved(const struct merging *m, const struct cluster *a, const struct cluster *b)
+{
+    int64_t saved = 0;
+
+    for (int i = 0; i < b->members; i++)
+        for (int k = 0; k < b->member[i]->operands; k++) {
+            const struct value *v = operand(b->member[i], k);
+            bool shared = false, outside = false;
+            if (v->def && v->def->data == b)
+                continue;
+            for (const struct use *u = v->uses; u; u = u->next) {
+                shared |= u->user->data == a;
+                outside |= u->user->data != a && u->user->data != b;
+            }
+            shared |= v->def && v->def->data == a;
+            if (shared)
+                saved += bytes_of(m, v->type) * (v->def && v->def->data == a && !outside ? 2 : 1);
+        }
+    return saved;
+}
+
+static int64_t largest(const struct merging *m, const struct cluster *c)
+{
+    int64_t most = 0;
+
+    for (int i = 0; i < c->members; i++)
+        for (int k = 0; k < c->member[i]->operands; k++) {
+            int64_t bytes = bytes_of(m, operand(c->member[i], k)->type);
+            most = bytes > most ? bytes : most;
+        }
+    return most;
+}
+
+/* It pays to have a good part of what is read, or where the one is little work beside the other. */
+static bool pays(const struct merging *m, const struct cluster *a, const struct cluster *b)
+{
+    int64_t saved = bytes_saved(m, a, b), x = largest(m, a), y = largest(m, b), less = x < y ? x : y,
+            more = x < y ? y : x;
+
+    return saved && (saved * 4 >= more || less * 8 <= more);
+}
+
+static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
+{
+    struct nest n;
+    struct cluster *both;
+
+    if (a == b || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED || !pays(m, a, b) ||
+        feeds_anchor(a, b))
+        return false;
+    both = joined(m, a, b);
+    if (!nest_of(m->scratch, both->member, both->members, &n) || is_between(m, a, b) || is_between(m, b, a))
+        return false;
+    if (is_legal(m, both, &n))
+        return true;
+    take_members(a);
+    take_members(b);
+    return false;
+}
+
+/* With what gives what b reads, else with another reader of that. */
+static bool merge_neighbour(struct merging *m, struct cluster *b)
+{
+    for (int i = 0; i < b->members; i++)
+        for (int k = 0; k < b->member[i]->operands; k++) {
+            const struct value *v = operand(b->member[i], k);
+            if (v->def && merge(m, v->def->data, b))
+                return true;
+            for (const struct use *u = v->uses; u; u = u->next)
+                if (u->user->data && ((struct cluster *)u->user->data)->position[0] < b->position[0] &&
+                    merge(m, u->user->data, b))
+                    return true;
+        }
+    return false;
+}
+
+static void merge_all(struct graph *g, struct arena *scratch)
+{
+    struct merging m = { .g = g, .scratch = scratch };
+    int count = 0;
+
+    for (struct node *n = g->first; n; n = n->next)
+        count++;
+    m.stack = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
+    for (struct node *n = g->first; n; n = n->next)
+        while (n == ((struct cluster *)n->data)->root && merge_neighbour(&m, n->data))
+            ;
+}
+
+/* ---- an order in which groups can run, and the groups ---- */
+
+static void count_wait(struct cluster *c, void *context)
+{
+    (void)context;
+    c->waits++;
+}
+
+static void end_wait(struct cluster *c, void *context)
+{
+    (void)context;
+    c->waits--;
+}
+
+/* What is ready runs in the order of the graph; members of a group come to stand side by side. */
+static void make_order(struct graph *g, struct arena *scratch)
+{
+    int count = 0;
+
+    for (struct node *n = g->first; n; n = n->next)
+        count++;
+    struct cluster **left = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
+    count = 0;
+    for (struct node *n = g->first; n; n = n->next)
+        if (((struct cluster *)n->data)->member[0] == n)
+            left[count++] = n->data;
+    for (int i = 0; i < count; i++)
+        each_follower(left[i], count_wait, NULL);
+    while (count) {
+        int next = 0;
+        while (next < count && left[next]->waits)
+            next++;
+        if (next == count)
+            bug("groups wait for each other");
+        for (int i = 0; i < left[next]->members; i++)
+            node_move(left[next]->member[i], NULL);
+        each_follower(left[next], end_wait, NULL);
+        for (count--; next < count; next++)
+            left[next] = left[next + 1];
+    }
+}
+
 static void make_groups(struct graph *g, struct arena *scratch)
 {
     for (struct node *n = g->first, *next; n; n = next) {
         struct cluster *c = n->data;
         next = n->next;
-        if (!c || c->root != n || c->members < 2)
-            continue;
-        struct node **member = NEW_ARRAY(scratch, c->members, struct node *);
-        int count = 0;
-        for (struct node *p = g->first; p != n; p = p->next)
-            if (p->data == c)
-                member[count++] = p;
-        member[count++] = n;
-        struct node *fused = group_make(member, count, scratch);
-        fused->data = NULL;
+        if (c && c->root == n && c->members > 1)
+            group_make(c->member, c->members, scratch)->data = NULL;
     }
 }
 
@@ -173,6 +482,9 @@ static void fuse(struct graph *g, struct arena *scratch)
         if (n->op == OP_scan)
             fuse(n->body[0], scratch);
     assign_clusters(g, scratch);
+    list_members(g, scratch);
+    merge_all(g, scratch);
+    make_order(g, scratch);
     make_groups(g, scratch);
 }
 
