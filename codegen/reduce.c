@@ -69,15 +69,17 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
     struct lx *whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, lx_int(k, 16)), lx_int(k, 16));
     struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_ARRAY, s->dtype, 1, &sixteen);
     struct lbuf *rest = lbuf_local(k, b, "rest", SPACE_ARRAY, s->dtype, 1, &sixteen);
+    bool whole_alone = s->last >= 0 && s->last % 16 == 0;
     struct ls *clear = fill(l, b, acc, zero);
-    fill(l, b, rest, zero);
+    if (!whole_alone)
+        fill(l, b, rest, zero);
     struct lblock *in = open_sum(l, b, s, s->axes - 1, at);
     struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), whole, 16, LICENCE_RED),
               *lanes = lane_loop(l, &block->body);
     struct lx *q = lx_var(k, lanes->var);
     at[s->axes - 1] = index_op(l, LX_IADD, lx_var(k, block->var), q);
     ls_store(k, &lanes->body, acc, &q, element(l, s->op, s->dtype, lx_load(k, acc, &q), s->term(l, at, s->context)));
-    if (s->last < 0 || s->last % 16) {
+    if (!whole_alone) {
         struct ls *tail = ls_loop(k, in, "tail", whole, end, 1, LICENCE_RED);
         struct lx *t = lx_var(k, tail->var), *lane = index_op(l, LX_ISUB, t, whole);
         at[s->axes - 1] = t;
@@ -85,8 +87,8 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
                  element(l, s->op, s->dtype, lx_load(k, rest, &lane), s->term(l, at, s->context)));
     }
     struct ls *both = lane_loop(l, b);
-    struct lx *p = lx_var(k, both->var);
-    ls_store(k, &both->body, rest, &p, element(l, s->op, s->dtype, lx_load(k, acc, &p), lx_load(k, rest, &p)));
+    struct lx *p = lx_var(k, both->var), *sum = lx_load(k, acc, &p);
+    ls_store(k, &both->body, rest, &p, whole_alone ? sum : element(l, s->op, s->dtype, sum, lx_load(k, rest, &p)));
     run_in_lanes(l, acc, (struct ls *[]){ clear, lanes, both }, 3);
     return ls_let(k, b, "total", lx_fold(k, s->op, rest));
 }

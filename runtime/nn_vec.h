@@ -698,9 +698,38 @@ NN_INLINE nn_vm nn_false_m(void) { return nn_splat_m(0); }
 
 /* --- folds -------------------------------------------------------------------------------------------------------- */
 
-/* The end of every reduction along a contiguous axis: 16 partial results, wherever they came from, in one fixed tree.
- */
-#define NN_FOLD(name, combine)                                                                                         \
+/* The end of every reduction along a contiguous axis: 16 partial results, wherever they came from, in one fixed tree:
+ * each with the one 8 further, then 4, 2, 1. In vectors where the compiler can shift one. */
+#define NN_ADD(a, b) ((a) + (b))
+#define NN_MUL(a, b) ((a) * (b))
+#if defined __GNUC__ && !defined __clang__ && NN_L > 1
+NN_INLINE nn_v nn_shifted(nn_v x, int by)
+{
+    nn_vm from;
+    for (int i = 0; i < NN_L; i++)
+        from[i] = (i + by) % NN_L;
+    return __builtin_shuffle(x, from);
+}
+
+#define NN_FOLD(name, combine, combine_v)                                                                              \
+    NN_INLINE nn_real name(const nn_real *x)                                                                           \
+    {                                                                                                                  \
+        nn_v t[16 / NN_L];                                                                                             \
+        NN_UNROLL                                                                                                      \
+        for (int i = 0; i < 16 / NN_L; i++)                                                                            \
+            t[i] = nn_load(x + i * NN_L);                                                                              \
+        NN_UNROLL                                                                                                      \
+        for (int half = 8 / NN_L; half > 0; half /= 2)                                                                 \
+            NN_UNROLL                                                                                                  \
+            for (int i = 0; i < half; i++)                                                                             \
+                t[i] = combine_v(t[i], t[i + half]);                                                                   \
+        NN_UNROLL                                                                                                      \
+        for (int half = NN_L / 2; half > 0; half /= 2)                                                                 \
+            t[0] = combine_v(t[0], nn_shifted(t[0], half));                                                            \
+        return t[0][0];                                                                                                \
+    }
+#else
+#define NN_FOLD(name, combine, combine_v)                                                                              \
     NN_INLINE nn_real name(const nn_real *x)                                                                           \
     {                                                                                                                  \
         nn_real t[8];                                                                                                  \
@@ -711,13 +740,12 @@ NN_INLINE nn_vm nn_false_m(void) { return nn_splat_m(0); }
                 t[i] = combine(t[i], t[i + half]);                                                                     \
         return t[0];                                                                                                   \
     }
+#endif
 
-#define NN_ADD(a, b) ((a) + (b))
-#define NN_MUL(a, b) ((a) * (b))
-NN_FOLD(nn_fold_add, NN_ADD)
-NN_FOLD(nn_fold_mul, NN_MUL)
-NN_FOLD(nn_fold_max, nn_max)
-NN_FOLD(nn_fold_min, nn_min)
+NN_FOLD(nn_fold_add, NN_ADD, NN_ADD)
+NN_FOLD(nn_fold_mul, NN_MUL, NN_MUL)
+NN_FOLD(nn_fold_max, nn_max, nn_max_v)
+NN_FOLD(nn_fold_min, nn_min, nn_min_v)
 #undef NN_FOLD
 #undef NN_ADD
 #undef NN_MUL
