@@ -7,7 +7,8 @@
  *         y[row, c] = v                      for c: y[row, c] = v, acc[c] = acc[c] + v
  *     for c: dgamma[c] = acc[c]            for c: dgamma[c] = acc[c]
  *
- * Rows come in order, so every sum has one order. Mean and variance are sums of what exceeds the first row, d = x - x0, and
+ * Rows come in order, so every sum has one order. Where many rows are gone through for each image, as in convolutions, an
+ * image's are added up before they are added to the rest: a long sum of small numbers loses digits. Mean and variance are sums of what exceeds the first row, d = x - x0, and
  * of its square: mean = x0 + sum d / n, variance = sum d^2 / n - (sum d / n)^2 (Chan, Golub, LeVeque 1983, shifted data). */
 #include "codegen/lower.h"
 
@@ -15,6 +16,7 @@ struct column {
     struct node *n;
     enum place_of place;
     struct lbuf *acc, *square, *first; /* of one row each; the others NULL, but for moments */
+    struct lbuf *all, *all_squares;    /* of all images so far, where there are images; else NULL */
     struct column *next;
 };
 
@@ -51,6 +53,17 @@ static void start_total(struct lower *l, struct column *c)
     c->acc = lbuf_scalar(l->k, &l->k->body, "total", d, identity(l, reduction_op(c->n), d));
 }
 
+enum { MANY_ROWS = 64 };
+
+static bool has_images(const struct nest *n)
+{
+    int64_t rows = 1;
+
+    for (int i = 1; i < n->split; i++)
+        rows *= n->domain.dim[i].k;
+    return rows >= MANY_ROWS;
+}
+
 static void start_column(struct lower *l, struct column *c)
 {
     enum dtype d = c->n->result[0]->type.dtype;
@@ -61,10 +74,18 @@ static void start_column(struct lower *l, struct column *c)
         c->square = row_buffer(l, "square", d);
         c->first = row_buffer(l, "first", d);
     }
+    if (has_images(&l->nest)) {
+        c->all = row_buffer(l, "all", d);
+        c->all_squares = c->square ? row_buffer(l, "all_squares", d) : NULL;
+    }
     for (int i = 0; i < l->nest.split; i++)
         at[i] = lx_int(l->k, 0);
     struct lblock *b = open_row(l, &l->k->body, at, &index);
     ls_store(l->k, b, c->acc, &index, identity(l, reduction_op(c->n), d));
+    if (c->all)
+        ls_store(l->k, b, c->all, &index, identity(l, reduction_op(c->n), d));
+    if (c->all_squares)
+        ls_store(l->k, b, c->all_squares, &index, lx_real(l->k, 0));
     if (c->square) {
         bool known = value_place(l, operand(c->n, 0)) == AT_FREE;
         ls_store(l->k, b, c->square, &index, lx_real(l->k, 0));
@@ -147,16 +168,24 @@ static struct lx *rows_of(struct lower *l)
     return element(l, OP_cast, DT_REAL, count, NULL);
 }
 
+static struct lx *whole_sum(struct lower *l, const struct column *c, struct lbuf *acc, struct lbuf *all,
+                            struct lx *index)
+{
+    struct lx *sum = lx_load(l->k, acc, &index);
+
+    return all ? element(l, reduction_op(c->n), acc->dtype, lx_load(l->k, all, &index), sum) : sum;
+}
+
 static void know_column(struct lower *l, struct lblock *b, const struct column *c, struct lx *index)
 {
-    struct lx *sum = lx_load(l->k, c->acc, &index);
+    struct lx *sum = whole_sum(l, c, c->acc, c->all, index);
 
     if (!c->square) {
         know(l, c->n->result[0], sum);
         return;
     }
     struct lx *mean = ls_let(l->k, b, "excess", element(l, OP_div, DT_REAL, sum, rows_of(l)));
-    struct lx *square = element(l, OP_div, DT_REAL, lx_load(l->k, c->square, &index), rows_of(l));
+    struct lx *square = element(l, OP_div, DT_REAL, whole_sum(l, c, c->square, c->all_squares, index), rows_of(l));
     struct lx *variance = element(l, OP_sub, DT_REAL, square, element(l, OP_mul, DT_REAL, mean, mean));
     know(l, c->n->result[0], element(l, OP_add, DT_REAL, lx_load(l->k, c->first, &index), mean));
     know(l, c->n->result[1], element(l, OP_max, DT_REAL, variance, lx_real(l->k, 0)));
@@ -195,6 +224,50 @@ static void keep_order(const struct lower *l, struct lblock *b)
     }
 }
 
+/* The rows that are gone through within a loop. */
+static double rows_inside(const struct lower *l, const struct lblock *b)
+{
+    double rows = 1;
+
+    for (const struct ls *s = b->first; s; s = s->next)
+        if (s->kind == LS_LOOP && adds_across(l, &s->body, s->var)) {
+            double trips = (double)(s->end->high - s->begin->low) / (double)s->step;
+            rows = trips * rows_inside(l, &s->body) > rows ? trips * rows_inside(l, &s->body) : rows;
+        }
+    return rows;
+}
+
+/* Moves what acc holds into `all`. */
+static void carry(struct lower *l, struct lblock *b, const struct column *c, struct lbuf *acc, struct lbuf *all,
+                  struct lx *index)
+{
+    enum op op = reduction_op(c->n);
+
+    add(l, b, all, op, &index, lx_load(l->k, acc, &index));
+    ls_store(l->k, b, acc, &index, identity(l, op, acc->dtype));
+}
+
+/* Loops that go through many rows within each of their iterations add those up first. */
+static void carry_images(struct lower *l)
+{
+    struct lx *at[MAX_RANK], *index;
+
+    if (!has_images(&l->nest))
+        return;
+    for (struct ls *s = l->k->body.first; s; s = s->next) {
+        if (s->kind != LS_LOOP || !adds_across(l, &s->body, s->var) || rows_inside(l, &s->body) < MANY_ROWS)
+            continue;
+        struct lblock *b = open_row(l, &s->body, at, &index);
+        for (struct column *c = l->column; c; c = c->next) {
+            if (!c->all)
+                continue;
+            carry(l, b, c, c->acc, c->all, index);
+            if (c->square)
+                carry(l, b, c, c->square, c->all_squares, index);
+        }
+    }
+}
+
 static void close_totals(struct lower *l)
 {
     for (const struct column *c = l->column; c; c = c->next)
@@ -209,6 +282,7 @@ void close_columns(struct lower *l)
 
     if (!l->column)
         return;
+    carry_images(l);
     keep_order(l, &l->k->body);
     close_totals(l);
     if (!has_columns(l))

@@ -5,6 +5,11 @@
 
 enum { ROWS = 8, CHANNELS = 4 };
 
+/* The part of a product's sum that is taken at once. */
+struct span {
+    struct lx *begin, *end;
+};
+
 struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc)
 {
     return lx_fma(l->k, a, b, acc);
@@ -29,57 +34,96 @@ static struct lx *matrix_at(struct lower *l, struct value *x, bool swapped, stru
     return body_at(l, x, at);
 }
 
+/* Which row of the result a row of the tile is. */
+struct placing {
+    struct lx **at, *from;
+    int axis;
+};
+
+static void place_row(struct lower *l, struct lx *r, void *context)
+{
+    struct placing *p = context;
+
+    p->at[p->axis] = index_op(l, LX_IADD, p->from, r);
+}
+
 /* Rows from..from + rows, all columns. */
-static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows)
+static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows, struct span s)
 {
     struct node *n = l->anchor;
     struct value *x = operand(n, 0), *y = operand(n, 1);
     struct type t = n->result[0]->type;
     bool ta = attr_bool(n, "ta"), tb = attr_bool(n, "tb");
+    struct lbuf *stage = open_stage(l, b, rows);
     struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
     struct lbuf *acc = open_tile(l, in, rows);
-    struct ls *sum =
-        ls_loop(l->k, in, "c", lx_int(l->k, 0), lx_dim(l->k, x->type.dim[x->type.rank - 1 - ta]), 1, LICENCE_RED);
+    struct ls *sum = ls_loop(l->k, in, "c", s.begin, s.end, 1, LICENCE_RED);
     struct lx *k = lx_var(l->k, sum->var),
               *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
     struct ls *add = tile_loop(l, &sum->body, rows);
     struct lx *r = lx_var(l->k, add->var), *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, r), k);
 
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    struct ls *out = tile_loop(l, in, rows);
-    r = lx_var(l->k, out->var);
-    at[t.rank - 2] = index_op(l, LX_IADD, from, r);
-    l->result = lx_load(l->k, acc, &r);
-    finish(l, &out->body, at);
+    finish_tile(l, &(struct tile){ b, in, acc, stage, rows, at, place_row, &(struct placing){ at, from, t.rank - 2 } });
 }
 
 /* Loops over rows begin..end in tiles, whole ones alone. */
-static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *begin, struct lx *end,
-                             int rows)
+static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, struct span rows, int tile,
+                             struct span s)
 {
-    struct ls *tiles = ls_loop(l->k, b, "i", begin, end, rows, LICENCE_PAR);
+    struct ls *tiles = ls_loop(l->k, b, "i", rows.begin, rows.end, tile, LICENCE_PAR);
 
-    rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), rows);
+    rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), tile, s);
 }
 
 /* Tiles of 8 rows, then of the rows that are left: all at once where their number is known, else one by one. */
+static void product(struct lower *l, struct lblock *b, struct lx **at, struct span s)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct dim rows = t.dim[t.rank - 2];
+    struct lx *end = lx_dim(l->k, rows), *eight = lx_int(l->k, ROWS), *whole = lx_int(l->k, 0);
+
+    if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
+        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
+        tiles_of_product(l, b, at, (struct span){ lx_int(l->k, 0), whole }, ROWS, s);
+    }
+    if (!l->level || rows.n)
+        tiles_of_product(l, b, at, (struct span){ whole, end }, 1, s);
+    else if (rows.k % ROWS)
+        tiles_of_product(l, b, at, (struct span){ whole, end }, (int)(rows.k % ROWS), s);
+}
+
+/* What is only added to variables may be added in parts. */
+static bool only_adds(const struct lower *l)
+{
+    for (const struct node *n = l->body->first; n; n = n->next)
+        if (n->op == OP_assign || (n->op == OP_accumulate && operand(n, 1)->def != l->anchor))
+            return false;
+    return !l->body->yields && !l->column;
+}
+
+enum { SPAN = 128 };
+
+/* A sum down long columns, a weight's gradient, is taken in parts: what a part of the columns holds stays in the cache
+ * while all rows and columns of the result go by. */
 void lower_matmul(struct lower *l)
 {
     struct node *n = l->anchor;
     struct type t = n->result[0]->type, x = operand(n, 0)->type;
-    struct dim rows = t.dim[t.rank - 2];
-    struct lx *at[MAX_RANK], *end = lx_dim(l->k, rows), *eight = lx_int(l->k, ROWS), *whole = lx_int(l->k, 0);
+    bool ta = attr_bool(n, "ta");
+    struct dim depth = x.dim[x.rank - 1 - ta];
+    struct lx *at[MAX_RANK], *end = lx_dim(l->k, depth);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
+    struct span s = { lx_int(l->k, 0), end };
 
-    if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
-        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
-        tiles_of_product(l, b, at, lx_int(l->k, 0), whole, ROWS);
+    if (l->level && ta && dim_size(depth, l->k->batch) >= 4 * SPAN && only_adds(l)) {
+        struct ls *parts = ls_loop(l->k, b, "c_0", s.begin, end, SPAN, LICENCE_RED);
+        s.begin = lx_var(l->k, parts->var);
+        s.end = index_op(l, LX_IMIN, index_op(l, LX_IADD, s.begin, lx_int(l->k, SPAN)), end);
+        b = &parts->body;
     }
-    if (!l->level || rows.n)
-        tiles_of_product(l, b, at, whole, end, 1);
-    else if (rows.k % ROWS)
-        tiles_of_product(l, b, at, whole, end, (int)(rows.k % ROWS));
-    count_macs(l, t, (double)type_count(type_make(DT_REAL, 1, &x.dim[x.rank - 1 - attr_bool(n, "ta")]), l->k->batch));
+    product(l, b, at, s);
+    count_macs(l, t, (double)type_count(type_make(DT_REAL, 1, &depth), l->k->batch));
 }
 
 /* ---- convolution ---- */

@@ -13,7 +13,8 @@ struct conv {
     struct window w;
     struct value *x, *weight; /* operands 0 and 1 */
     bool depthwise;
-    struct lx **at; /* of the result */
+    struct lx **at;   /* of the result */
+    struct lx *first; /* pixel of the tile at work */
 };
 
 static struct conv read_conv(struct lower *l, struct type weight, struct lx **at)
@@ -54,11 +55,19 @@ static struct lx *pixel(struct lower *l, const struct conv *c, struct lx *const 
     return padded(l, &c->w, c->x->type, spatial, body_at(l, c->x, from));
 }
 
+static void place_pixel(struct lower *l, struct lx *r, void *context)
+{
+    struct conv *c = context;
+
+    c->at[c->w.n] = index_op(l, LX_IADD, c->first, r);
+}
+
 static void forward_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct conv *c = context;
     struct type t = l->anchor->result[0]->type;
     struct lx **at = c->at, *k[3], *channel;
+    struct lbuf *stage = open_stage(l, b, rows);
     struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
     struct lbuf *acc = open_tile(l, in, rows);
     struct lblock *sum = open_window(l, in, &c->w, k);
@@ -72,11 +81,8 @@ static void forward_tile(struct lower *l, struct lblock *b, struct lx *from, int
     at[t.rank - 2] = index_op(l, LX_IADD, from, r);
     struct lx *left = pixel(l, c, at, k, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    struct ls *out = tile_loop(l, in, rows);
-    r = lx_var(l->k, out->var);
-    at[t.rank - 2] = index_op(l, LX_IADD, from, r);
-    l->result = lx_load(l->k, acc, &r);
-    finish(l, &out->body, at);
+    c->first = from;
+    finish_tile(l, &(struct tile){ b, in, acc, stage, rows, at, place_pixel, c });
 }
 
 static void forward(struct lower *l)
@@ -169,12 +175,21 @@ static struct lblock *open_class(struct lower *l, struct lblock *b, struct class
     return b;
 }
 
+static void place_class_pixel(struct lower *l, struct lx *r, void *context)
+{
+    struct class *s = context;
+
+    s->pixel[s->c.w.n - 1] = index_op(l, LX_IADD, s->c.first, r);
+    place_pixels(l, s);
+}
+
 static void class_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct class *s = context;
     struct type t = l->anchor->result[0]->type;
     struct lx **at = s->c.at, *e[3], *k[3], *channel;
     int last = s->c.w.n - 1;
+    struct lbuf *stage = open_stage(l, b, rows);
     struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
     struct lbuf *acc = open_tile(l, in, rows);
     struct lblock *sum = open_class(l, in, s, e, k);
@@ -188,12 +203,8 @@ static void class_tile(struct lower *l, struct lblock *b, struct lx *from, int r
     s->pixel[last] = index_op(l, LX_IADD, from, r);
     struct lx *left = class_term(l, s, e, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    struct ls *out = tile_loop(l, in, rows);
-    r = lx_var(l->k, out->var);
-    s->pixel[last] = index_op(l, LX_IADD, from, r);
-    place_pixels(l, s);
-    l->result = lx_load(l->k, acc, &r);
-    finish(l, &out->body, at);
+    s->c.first = from;
+    finish_tile(l, &(struct tile){ b, in, acc, stage, rows, at, place_class_pixel, s });
 }
 
 /* Nothing reaches these pixels. */

@@ -89,7 +89,20 @@ struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes t
 /* tile.c */
 struct ls *tile_loop(struct lower *l, struct lblock *b, int rows);   /* over the rows of a tile */
 struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows); /* accumulators, all zero */
-int tile_rows(int64_t rows);                                         /* how many at a time, where all are known */
+/* A tile whose sums are complete. Much work behind the anchor is not done on the registers but on a copy of some rows in
+ * memory (open_stage, before the loop over columns; NULL: there is none), in a loop of its own: compilers spill accumulators
+ * where an unrolled epilogue stands beside them. */
+struct tile {
+    struct lblock *outside, *in; /* around the loop over columns, and in it */
+    struct lbuf *acc, *stage;
+    int rows;
+    struct lx **at;                                              /* of the result */
+    void (*place)(struct lower *l, struct lx *r, void *context); /* sets them for row r */
+    void *context;
+};
+struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows);
+void finish_tile(struct lower *l, struct tile *t);
+int tile_rows(int64_t rows); /* how many at a time, where all are known */
 typedef void tile_fn(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context);
 /* Calls body for tiles of rows, and for the rows that are left. */
 void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn *body, void *context);

@@ -18,6 +18,62 @@ struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
     return acc;
 }
 
+/* ---- the epilogue ---- */
+
+enum { MUCH_WORK = 3, STAGED = 1 << 13 };
+
+/* Work behind the anchor, an operation each; elementary functions count as more. */
+static int epilogue_work(const struct lower *l)
+{
+    int work = 0;
+
+    for (const struct node *n = l->body->first; n; n = n->next) {
+        bool behind = n != l->anchor && l->nest.place[n->id] == AT_EACH && op_is_map(n->op);
+        work += behind ? (op_is(n->op, CHEAP) ? 1 : MUCH_WORK + 1) : 0;
+    }
+    return work;
+}
+
+struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows)
+{
+    struct type t = l->nest.domain;
+    struct dim shape[2] = { dim_of(rows), t.dim[t.rank - 1] };
+
+    if (!l->level || shape[1].n || rows * shape[1].k > STAGED || (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
+        return NULL;
+    return lbuf_local(l->k, b, "tile", SPACE_ARRAY, DT_REAL, 2, shape);
+}
+
+/* Coordinates of the tile's row r. */
+static struct lx *row_of(struct lower *l, struct tile *t, struct ls *loop)
+{
+    struct lx *r = lx_var(l->k, loop->var);
+
+    t->place(l, r, t->context);
+    return r;
+}
+
+void finish_tile(struct lower *l, struct tile *t)
+{
+    struct ls *out = tile_loop(l, t->in, t->rows);
+    int last = l->nest.domain.rank - 1;
+
+    if (!t->stage) {
+        struct lx *r = row_of(l, t, out);
+        l->result = lx_load(l->k, t->acc, &r);
+        finish(l, &out->body, t->at);
+        return;
+    }
+    struct lx *r = lx_var(l->k, out->var), *index[2] = { r, t->at[last] };
+    ls_store(l->k, &out->body, t->stage, index, lx_load(l->k, t->acc, &r));
+    struct ls *row = tile_loop(l, t->outside, t->rows);
+    index[0] = row_of(l, t, row);
+    struct lblock *b = open_loops(l, &row->body, l->nest.domain, last, last + 1, t->at);
+    index[1] = t->at[last];
+    l->result = lx_load(l->k, t->stage, index);
+    finish(l, b, t->at);
+}
+
 /* Of 28 accumulators of two vectors each none is spilt on a machine that has 32 registers. */
 enum { FEW = 6, USUAL = 8, MANY = 14 };
 

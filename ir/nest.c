@@ -258,6 +258,12 @@ static bool keeps_order(const struct node *n)
     return true;
 }
 
+/* Moments over rows measure from their first one: it is at hand, or it is what the anchor gives first. */
+static bool gives_rows_in_order(const struct node *anchor)
+{
+    return anchor && (anchor->op == OP_matmul || anchor->op == OP_conv);
+}
+
 static bool place_reduction(const struct finding *f, const struct node *n, enum place_of *place)
 {
     struct value *x = operand(n, 0);
@@ -283,8 +289,7 @@ static bool place_reduction(const struct finding *f, const struct node *n, enum 
     } else {
         return false;
     }
-    /* moments over rows measure from their first one, which has to be at hand */
-    if (*place == AT_COLUMN && n->op == OP_moments && p != AT_FREE && !f->n->anchor)
+    if (*place == AT_COLUMN && n->op == OP_moments && p != AT_FREE && !gives_rows_in_order(f->n->anchor))
         return false;
     return *place != AT_COLUMN || (!shape_batches(f->row) && type_count(f->row, 1) <= NEST_LOCAL);
 }

@@ -8,7 +8,8 @@
  *
  * Most of it are rows of rules.def. What a row cannot say is here: operations that change nothing, constants computed
  * by the reference evaluator, elementwise operations moved before the broadcasts of their operands, transposed operands
- * of products. No number changes, save that constants are computed in double. */
+ * of products, factors of sums. No number changes, save that constants are computed in double and that a sum of products
+ * with one factor in common is rounded as the product of that factor and the sum. */
 #include <math.h>
 #include <string.h>
 
@@ -224,6 +225,70 @@ static struct value *reduction_of_one(struct simplify *s, struct node *n)
     return build_reshape(&b, operand(n, 0), n->result[0]->type.dim, n->result[0]->type.rank);
 }
 
+/* ---- factors of sums ---- */
+
+/* v as a value of shape t, a reduction's result: for one that is the same along all reduced axes; else NULL. */
+static struct value *beside_reduction(struct build *b, const struct node *sum, struct value *v)
+{
+    const struct node *n = v->def;
+    bool gone[MAX_RANK] = { false };
+    struct dim kept[MAX_RANK];
+    int count, rank = 0;
+    const int64_t *axes = attr_ints(sum, "axes", &count);
+
+    if (!n || n->op != OP_broadcast)
+        return NULL;
+    struct value *x = operand(n, 0);
+    int extra = v->type.rank - x->type.rank;
+    for (int i = 0; i < count; i++) {
+        gone[axes[i]] = true;
+        if (axes[i] >= extra && !dim_is_one(x->type.dim[axes[i] - extra]))
+            return NULL;
+    }
+    for (int i = 0; i < x->type.rank; i++)
+        if (!gone[i + extra] || attr_bool(sum, "keepdims"))
+            kept[rank++] = x->type.dim[i];
+    struct type t = sum->result[0]->type;
+    return build_broadcast(b, build_reshape(b, x, kept, rank), t.dim, t.rank);
+}
+
+/* Takes one such factor out of a product; *rest is what is left of it, NULL: nothing. */
+static struct value *take_factor(struct build *b, const struct node *sum, struct value *v, struct value **rest)
+{
+    const struct node *n = v->def;
+    struct value *factor = NULL, *left;
+
+    if (!n || n->op != OP_mul)
+        return NULL;
+    for (int i = 0; i < 2 && !factor; i++) {
+        struct value *x = operand(n, i), *y = operand(n, 1 - i);
+        factor = beside_reduction(b, sum, x);
+        if (factor) {
+            *rest = y;
+        } else if ((factor = take_factor(b, sum, x, &left))) {
+            *rest = build_binary(b, OP_mul, left, y);
+        }
+    }
+    return factor;
+}
+
+/* sum(x * s), s the same along the summed axes, is s * sum(x): a factor a channel is applied once, and sums that differ in
+ * it alone become one. */
+static struct value *factor_of_sum(struct simplify *s, struct node *n)
+{
+    struct value *rest;
+    struct build b = build_at(n->graph, n);
+
+    (void)s;
+    if (n->op != OP_sum || n->result[0]->type.dtype != DT_REAL)
+        return NULL;
+    struct value *factor = take_factor(&b, n, operand(n, 0), &rest);
+    if (!factor)
+        return NULL;
+    struct node *sum = build_node(&b, OP_sum, &rest, 1, n->attr, n->attrs);
+    return build_binary(&b, OP_mul, sum->result[0], factor);
+}
+
 /* x where v is x with its last two axes swapped, else NULL. */
 static struct value *unswapped(const struct value *v)
 {
@@ -314,8 +379,16 @@ static struct value *sum_of_parts(struct simplify *s, struct node *n)
 /* ---- the pass ---- */
 
 static rewrite_fn *const rewrites[] = {
-    changes_nothing,  constants,           by_rules,     division, coordinates_of_scalar, before_the_broadcast,
-    reduction_of_one, transposed_operands, sum_of_parts,
+    changes_nothing,
+    constants,
+    by_rules,
+    division,
+    coordinates_of_scalar,
+    before_the_broadcast,
+    reduction_of_one,
+    factor_of_sum,
+    transposed_operands,
+    sum_of_parts,
 };
 
 static bool rewrite(struct simplify *s, struct node *n)
