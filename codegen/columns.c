@@ -280,12 +280,12 @@ void close_columns(struct lower *l)
 {
     struct lx *at[MAX_RANK], *index;
 
-    if (!l->column)
+    if (!l->nest.reductions)
         return;
     carry_images(l);
     keep_order(l, &l->k->body);
     close_totals(l);
-    if (!has_columns(l))
+    if (!stores_at(l, AT_COLUMN))
         return;
     struct lblock *b = open_row(l, &l->k->body, at, &index);
     for (const struct column *c = l->column; c; c = c->next)

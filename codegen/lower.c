@@ -100,15 +100,33 @@ static struct lx *effect_value(struct lower *l, const struct node *n, struct lbu
     return n->op == OP_accumulate ? element(l, OP_add, to->dtype, lx_load(l->k, to, at), v) : v;
 }
 
-/* From the place `early` to `late`. */
-static int collect_stores(struct lower *l, enum place_of early, enum place_of late, struct type t, struct lx *const *at,
-                          struct write *s)
+enum place_of leaves_at(const struct lower *l, const struct node *effect, const struct value *v)
+{
+    enum place_of at;
+
+    if (!nest_leaves_at(&l->nest, effect ? l->nest.place[effect->id] : value_place(l, v), v->type, &at))
+        bug("a value of group %s leaves at no place", l->k->name);
+    return at;
+}
+
+bool stores_at(const struct lower *l, enum place_of place)
+{
+    for (int i = 0; i < l->body->yields; i++)
+        if (leaves_at(l, NULL, l->body->yield[i]) == place)
+            return true;
+    for (const struct node *n = l->body->first; n; n = n->next)
+        if (is_effect(n) && leaves_at(l, n, operand(n, 1)) == place)
+            return true;
+    return false;
+}
+
+static int collect_stores(struct lower *l, enum place_of place, struct type t, struct lx *const *at, struct write *s)
 {
     int count = 0;
 
     for (int i = 0; i < l->body->yields; i++) {
         struct value *v = l->body->yield[i];
-        if (value_place(l, v) < early || value_place(l, v) > late)
+        if (leaves_at(l, NULL, v) != place)
             continue;
         seen_from(l, v, t, at, s[count].at);
         s[count].to = result_buffer(l, v);
@@ -116,7 +134,7 @@ static int collect_stores(struct lower *l, enum place_of early, enum place_of la
         count++;
     }
     for (const struct node *n = l->body->first; n; n = n->next) {
-        if (!is_effect(n) || l->nest.place[n->id] < early || l->nest.place[n->id] > late)
+        if (!is_effect(n) || leaves_at(l, n, operand(n, 1)) != place)
             continue;
         seen_from(l, operand(n, 1), t, at, s[count].at);
         s[count].to = l->param[operand(n, 0)->index];
@@ -127,29 +145,23 @@ static int collect_stores(struct lower *l, enum place_of early, enum place_of la
 }
 
 /* Of several values all are known before the first is stored: one may read the variable that another writes. */
-static void store_places(struct lower *l, struct lblock *b, enum place_of early, enum place_of late, struct type t,
-                         struct lx *const *at)
+void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at)
 {
     int most = l->body->yields;
 
     for (const struct node *n = l->body->first; n; n = n->next)
         most += is_effect(n);
     struct write *s = NEW_ARRAY(l->k->arena, most + 1, struct write);
-    int count = collect_stores(l, early, late, t, at, s);
+    int count = collect_stores(l, place, t, at, s);
     for (int i = 0; i < count && most > l->body->yields && count > 1; i++)
         s[i].value = ls_let(l->k, b, "v", s[i].value);
     for (int i = 0; i < count; i++)
         ls_store(l->k, b, s[i].to, s[i].at, s[i].value);
 }
 
-void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at)
-{
-    store_places(l, b, place, place, t, at);
-}
-
 void finish(struct lower *l, struct lblock *b, struct lx *const *at)
 {
-    store_places(l, b, AT_FREE, AT_EACH, l->nest.domain, at);
+    finish_place(l, b, AT_EACH, l->nest.domain, at);
     add_columns(l, b, at);
 }
 

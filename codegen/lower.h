@@ -51,6 +51,9 @@ void finish(struct lower *l, struct lblock *b, struct lx *const *at);
 /* Stores what is known of this place in the nest, at these coordinates of shape t. */
 void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at);
 enum place_of value_place(const struct lower *l, const struct value *v);
+/* Where v, which the group yields, or `effect` writes, is stored. */
+bool stores_at(const struct lower *l, enum place_of place); /* whether anything is */
+enum place_of leaves_at(const struct lower *l, const struct node *effect, const struct value *v);
 struct lbuf *result_buffer(struct lower *l, struct value *v); /* of a body's value that is yielded; NULL: it is not */
 
 /* columns.c: sums over rows that go along with whatever else a nest does. open_columns stands before its loops,

@@ -219,17 +219,6 @@ static void reduce_along(struct rows *r, struct lblock *b, struct node *n)
 
 /* ---- the nest ---- */
 
-static bool stores_each(const struct lower *l)
-{
-    for (int i = 0; i < l->body->yields; i++)
-        if (value_place(l, l->body->yield[i]) <= AT_EACH)
-            return true;
-    for (struct node *n = l->body->first; n; n = n->next)
-        if (!n->results && l->nest.place[n->id] <= AT_EACH)
-            return true;
-    return false;
-}
-
 static void go_along(struct rows *r, struct lblock *b)
 {
     struct lower *l = r->l;
@@ -243,7 +232,7 @@ static void go_along(struct rows *r, struct lblock *b)
         reduce_along(r, b, n);
         pass += goes_along_rows(l, n) ? (n->op == OP_moments ? 2 : 1) : 0;
     }
-    if (stores_each(l) || has_columns(l)) {
+    if (stores_at(l, AT_EACH) || has_columns(l)) {
         struct lblock *in = open_elements(r, b);
         l->in_row = flat_index(l, nest_row(&l->nest), r->at + l->nest.split);
         finish(l, in, r->at);

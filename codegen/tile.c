@@ -20,7 +20,7 @@ struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
 
 /* ---- the epilogue ---- */
 
-enum { MUCH_WORK = 3, STAGED = 1 << 13 };
+enum { MUCH_WORK = 3, FEW_ROWS = 4, STAGED = 1 << 13 };
 
 /* Work behind the anchor, an operation each; elementary functions count as more. */
 static int epilogue_work(const struct lower *l)
@@ -39,7 +39,8 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows)
     struct type t = l->nest.domain;
     struct dim shape[2] = { dim_of(rows), t.dim[t.rank - 1] };
 
-    if (!l->level || shape[1].n || rows * shape[1].k > STAGED || (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
+    if (!l->level || rows < FEW_ROWS || shape[1].n || rows * shape[1].k > STAGED ||
+        (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
         return NULL;
     return lbuf_local(l->k, b, "tile", SPACE_ARRAY, DT_REAL, 2, shape);
 }

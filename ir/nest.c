@@ -179,15 +179,27 @@ static enum place_of place_at(const struct finding *f, const struct value *v)
     return is_member(f, v->def) ? f->n->place[v->def->id] : AT_FREE;
 }
 
-static bool has_size(const struct finding *f, enum place_of place, struct type t)
+static bool has_size(const struct nest *n, enum place_of place, struct type t)
 {
     switch (place) {
-    case AT_FREE: return true;
-    case AT_EACH: return shape_same_size(t, f->n->domain);
-    case AT_ROW: return shape_same_size(t, f->rows);
-    case AT_COLUMN: return shape_same_size(t, f->row);
+    case AT_FREE:
+    case AT_EACH: return shape_same_size(t, n->domain);
+    case AT_ROW: return shape_same_size(t, nest_rows(n));
+    case AT_COLUMN: return shape_same_size(t, nest_row(n));
     default: return is_one(t);
     }
+}
+
+bool nest_leaves_at(const struct nest *n, enum place_of place, struct type t, enum place_of *at)
+{
+    if (place != AT_FREE) {
+        *at = place;
+        return has_size(n, place, t);
+    }
+    for (*at = AT_EACH; *at <= AT_TOTAL; (*at)++)
+        if (has_size(n, *at, t) && (*at == AT_EACH || n->reductions))
+            return true;
+    return false;
 }
 
 /* Whatever waits longest decides; what is known for a row or later joins nothing that is known earlier, or the other way
@@ -330,15 +342,15 @@ static bool read_outside(const struct finding *f, const struct value *v)
     return false;
 }
 
-/* What leaves the group, or is written, has to be as large as its place says; what is FREE leaves as one of EACH. */
+/* What leaves the group, or is written, has to be as large as its place says. */
 static bool can_leave(const struct finding *f, const struct node *n, enum place_of place)
 {
-    enum place_of as = place == AT_FREE ? AT_EACH : place;
+    enum place_of at;
 
     if (is_effect(n))
-        return has_size(f, as, operand(n, 1)->type);
+        return nest_leaves_at(f->n, place, operand(n, 1)->type, &at);
     for (int i = 0; i < n->results; i++)
-        if (read_outside(f, n->result[i]) && !has_size(f, as, n->result[i]->type))
+        if (read_outside(f, n->result[i]) && !nest_leaves_at(f->n, place, n->result[i]->type, &at))
             return false;
     return true;
 }

@@ -32,6 +32,9 @@ struct nest {
  * False where they have none in common. */
 bool nest_of(struct arena *a, struct node *const *member, int count, struct nest *n);
 
+/* Where a value of this type is stored that has this place: what is FREE as soon as it can be, by its size. False: nowhere. */
+bool nest_leaves_at(const struct nest *n, enum place_of place, struct type t, enum place_of *at);
+
 /* Operations that need a nest of their own making, and reductions among them. */
 bool node_is_anchor(const struct node *n);
 bool node_is_contraction(const struct node *n);

@@ -111,7 +111,7 @@ static void table_grow(struct node_table *t)
 
 struct node *node_table_add(struct node_table *t, struct node *n)
 {
-    if ((op_is(n->op, RANDOM | EFFECT) && n->op != OP_bound) || n->bodies > 0)
+    if ((op_is(n->op, EFFECT) && n->op != OP_bound) || n->bodies > 0)
         return n;
     struct node **slot = find_slot(t, n);
     if (*slot)

@@ -66,6 +66,8 @@ static bool is_stored_anyway(const struct value *v)
  * rows is slow. */
 static bool is_cheap(const struct node *n)
 {
+    if (n->op == OP_uniform)
+        return true; /* the mask of a dropout: all that is drawn again is the same */
     if (n->results != 1 || !op_is(n->op, CHEAP) || op_is(n->op, EFFECT))
         return false;
     return n->op != OP_transpose || bytes_of(n->result[0]) <= 1 << 16;

@@ -9,6 +9,7 @@
 #include "passes/group.h"
 
 #include "ir/build.h"
+#include "passes/shared.h"
 
 bool group_member(const struct node *n)
 {
@@ -57,9 +58,20 @@ static int gather_operands(struct node *const *member, int count, struct graph *
     return n;
 }
 
-static void move_members(struct node *const *member, int count, struct graph *body)
+/* Copies of one operation, made for its readers, are one again where these are in one group. */
+static struct node *only_copy(struct node_table *seen, struct node *n)
+{
+    struct node *first = node_table_add(seen, n);
+
+    if (first != n)
+        node_remove(n);
+    return first;
+}
+
+static void move_members(struct node *const *member, int count, struct graph *body, struct arena *scratch)
 {
     struct build b = build_end(body, member[count - 1]->at, "");
+    struct node_table *seen = node_table_new(scratch);
     for (int i = 0; i < count; i++) {
         struct node *n = member[i];
         struct value **x = NEW_ARRAY(body->module->arena, n->operands + 1, struct value *);
@@ -68,32 +80,45 @@ static void move_members(struct node *const *member, int count, struct graph *bo
         b.at = n->at;
         b.layer = n->layer;
         struct node *copy = build_node(&b, n->op, x, n->operands, n->attr, n->attrs);
+        copy = copy ? only_copy(seen, copy) : NULL;
         for (int k = 0; copy && k < n->results; k++) {
-            copy->result[k]->name = n->result[k]->name;
+            if (n->result[k]->name)
+                copy->result[k]->name = n->result[k]->name;
             n->result[k]->data = copy->result[k];
         }
     }
+}
+
+/* Where v stands among the values yielded so far; it is added where it does not. */
+static int yield_of(struct value **yields, int *count, struct value *v)
+{
+    for (int i = 0; i < *count; i++)
+        if (yields[i] == v)
+            return i;
+    yields[*count] = v;
+    return (*count)++;
 }
 
 struct node *group_make(struct node *const *member, int count, struct arena *scratch)
 {
     struct node *last = member[count - 1];
     struct graph *g = last->graph, *body = graph_new(g->module, GRAPH_BODY);
-    int reads = 0, gives = 0, at = 0;
+    int reads = 0, gives = 0, yielded = 0, at = 0;
     for (int i = 0; i < count; i++)
         reads += member[i]->operands, gives += member[i]->results;
     struct value **operands = NEW_ARRAY(scratch, reads + 1, struct value *),
                  **yields = NEW_ARRAY(scratch, gives + 1, struct value *),
                  **results = NEW_ARRAY(scratch, gives + 1, struct value *);
+    int *from = NEW_ARRAY(scratch, gives + 1, int);
     reads = gather_operands(member, count, body, operands);
-    move_members(member, count, body);
+    move_members(member, count, body, scratch);
     for (int i = 0; i < count; i++)
         for (int k = 0; k < member[i]->results; k++)
             if (read_outside(member, count, member[i]->result[k])) {
                 results[at] = member[i]->result[k];
-                yields[at++] = member[i]->result[k]->data;
+                from[at++] = yield_of(yields, &yielded, member[i]->result[k]->data);
             }
-    graph_yield(body, yields, at);
+    graph_yield(body, yields, yielded);
     struct build b = build_at(g, last->next);
     b.at = last->at;
     b.layer = last->layer;
@@ -102,8 +127,10 @@ struct node *group_make(struct node *const *member, int count, struct arena *scr
     if (!infer(fused))
         bug("a group of operations that were right is wrong");
     for (int i = 0; i < at; i++) {
-        fused->result[i]->name = results[i]->name;
-        value_replace(results[i], fused->result[i]);
+        struct value *with = fused->result[from[i]];
+        if (results[i]->name)
+            with->name = results[i]->name;
+        value_replace(results[i], with);
     }
     for (int i = count - 1; i >= 0; i--)
         node_remove(member[i]);

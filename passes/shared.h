@@ -14,7 +14,8 @@ const char *next_name(const char **list, size_t *length);
 bool list_has(const char *list, const char *name);
 
 /* cse.c: a table of operations. node_table_add gives the operation equal to n that was added before, or n itself after
- * adding it. Operations that are RANDOM, have bodies or an effect (but for `bound`) equal no other. */
+ * adding it. Operations that have bodies or an effect (but for `bound`) equal no other; draws of one stream
+ * are equal. */
 struct node_table;
 struct node_table *node_table_new(struct arena *a);
 struct node *node_table_add(struct node_table *t, struct node *n);

@@ -225,7 +225,36 @@ static struct value *reduction_of_one(struct simplify *s, struct node *n)
     return build_reshape(&b, operand(n, 0), n->result[0]->type.dim, n->result[0]->type.rank);
 }
 
-/* ---- factors of sums ---- */
+/* ---- sums ---- */
+
+static bool stands_before(const struct node *a, const struct node *b)
+{
+    while (b && b != a)
+        b = b->previous;
+    return b != NULL;
+}
+
+/* The same reduction was made before, with axes of length 1 where this one leaves none, or the other way round. */
+static struct value *other_keepdims(struct simplify *s, struct node *n)
+{
+    int count, others;
+
+    (void)s;
+    if (n->op != OP_sum && n->op != OP_reduce_max && n->op != OP_reduce_min && n->op != OP_prod)
+        return NULL;
+    const int64_t *axes = attr_ints(n, "axes", &count);
+    for (const struct use *u = operand(n, 0)->uses; u; u = u->next) {
+        const struct node *o = u->user;
+        if (o == n || o->op != n->op || attr_bool(o, "keepdims") == attr_bool(n, "keepdims"))
+            continue;
+        const int64_t *other = attr_ints(o, "axes", &others);
+        if (others != count || memcmp(axes, other, (size_t)count * sizeof *axes) || !stands_before(o, n))
+            continue;
+        struct build b = build_at(n->graph, n);
+        return build_reshape(&b, o->result[0], n->result[0]->type.dim, n->result[0]->type.rank);
+    }
+    return NULL;
+}
 
 /* v as a value of shape t, a reduction's result: for one that is the same along all reduced axes; else NULL. */
 static struct value *beside_reduction(struct build *b, const struct node *sum, struct value *v)
@@ -379,15 +408,8 @@ static struct value *sum_of_parts(struct simplify *s, struct node *n)
 /* ---- the pass ---- */
 
 static rewrite_fn *const rewrites[] = {
-    changes_nothing,
-    constants,
-    by_rules,
-    division,
-    coordinates_of_scalar,
-    before_the_broadcast,
-    reduction_of_one,
-    factor_of_sum,
-    transposed_operands,
+    changes_nothing,      constants,        by_rules,       division,      coordinates_of_scalar,
+    before_the_broadcast, reduction_of_one, other_keepdims, factor_of_sum, transposed_operands,
     sum_of_parts,
 };
 

@@ -1,0 +1,68 @@
+"""fusion.py NET.json: what the kernels of one of fusion.net's nets may be. An operation counts for the kernel of its group."""
+import json, sys
+
+module = json.load(open(sys.argv[1]))
+
+
+def kernels(graph):
+    """Of each kernel: the operations of its group, bytes, multiply-adds; copies and what moves little are left out."""
+    for g in module["graphs"]:
+        if g["name"] != graph:
+            continue
+        groups = {o["id"]: o for o in g["operations"]}
+        for k in g["kernels"]:
+            body = [o["operation"] for o in groups[k["operation"]].get("operations", [])]
+            if k["bytes"] >= 4096 and "relayout" not in body:
+                yield body, k["bytes"], k["multiply_adds"]
+
+
+def one_pass(graph, arrays, elements):
+    """One kernel, which moves so many arrays and little else."""
+    (body, size, _), = kernels(graph)
+    assert size < arrays * elements * 4 * 1.1, size
+
+
+def with_a_product(graph, but=0):
+    """All kernels of a graph do a product, but for so many."""
+    others = [body for body, _, macs in kernels(graph) if not macs]
+    assert len(others) == but, others
+
+
+def softmax_infer():
+    one_pass("infer", 2, 32 * 256)
+
+
+def add_layernorm():
+    one_pass("infer", 4, 32 * 256)
+
+
+def layernorm_train():
+    one_pass("train", 3, 32 * 256)
+
+
+def classify():
+    """Forward a pass over the rows behind the product, backward one, which also gives the bias its gradient."""
+    with_a_product("train", but=2)
+    rows = [body for body, _, macs in kernels("train") if not macs]
+    assert "exp" in rows[0] and "sum" in rows[0] and rows[1].count("accumulate") == 1, rows
+    with_a_product("apply", but=1)
+
+
+def mlp():
+    """Bias, GELU, dropout and what they need backward stand in epilogues; the loss and its gradient are one pass."""
+    with_a_product("train", but=1)
+    bodies = [body for body, _, _ in kernels("train")]
+    assert "erf" in bodies[0] and "uniform" in bodies[0], bodies[0]
+    assert len(list(kernels("apply"))) == 1
+
+
+def convolutions():
+    """BatchNorm's statistics and the sums of its gradient are taken where their convolution gives what they sum."""
+    for body, _, macs in kernels("train"):
+        assert "moments" not in body or "conv" in body, body
+    first = [body for body, _, macs in kernels("train") if macs and "sum" in body and "select" in body]
+    assert len(first) == 1, first
+    assert len(list(kernels("apply"))) == 1
+
+
+globals()[module["net"]]()
