@@ -50,10 +50,12 @@ static struct run_result run_kernels(struct arena *a, struct store *s, struct gr
     return r;
 }
 
-static const char *const passes[] = { "inline_eval,differentiate,inline_train,optimize_step,dce,outline,schedule,plan",
-                                      "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,"
-                                      "cse,dce,layout,simplify,dce,choose,cse,hoist,dce,keep,fuse,outline,schedule,"
-                                      "plan" };
+static const char *const passes[] = {
+    "inline_eval,differentiate,inline_train,optimize_step,dce,outline,schedule,plan",
+    "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,"
+    "cse,dce,fold_affine,dce,layout,simplify,dce,choose,cse,hoist,dce,keep,fuse,outline,schedule,"
+    "plan"
+};
 
 static void check_level(struct arena *a, const char *text, int64_t n, bool all)
 {

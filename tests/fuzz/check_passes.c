@@ -14,10 +14,15 @@ static const char *const order[] = {
 #undef BEFORE
 };
 
-/* Those that change the order of sums, or take a factor out of one. All others change no bit. */
+/* Those that change the order of sums, or move factors out of them or into them. All others change no bit. */
 static bool rounds_otherwise(const char *pass)
 {
-    return strcmp(pass, "choose") == 0 || strcmp(pass, "layout") == 0 || strcmp(pass, "simplify") == 0;
+    static const char *const those[] = { "choose", "layout", "simplify", "fold_affine" };
+
+    for (size_t i = 0; i < sizeof those / sizeof *those; i++)
+        if (strcmp(pass, those[i]) == 0)
+            return true;
+    return false;
 }
 
 static void run_pass(struct module *m, const char *pass)

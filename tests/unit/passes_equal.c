@@ -246,7 +246,8 @@ static const char *const each[] = { "simplify",     "cse",
                                     "dce",          "choose",
                                     "hoist,dce",    "inline_eval",
                                     "inline_train", "simplify,choose,cse,dce,hoist,dce",
-                                    "layout",       "layout,simplify,dce,choose" };
+                                    "layout",       "layout,simplify,dce,choose",
+                                    "fold_affine",  "simplify,fold_affine,dce,hoist,dce" };
 
 static void test_single_passes(void **state)
 {
