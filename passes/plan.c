@@ -6,6 +6,8 @@
  *     %3 : f32[N,8] = ... %2          %3 : f32[N,8] at 0 = ... %2
  *
  * A scan's inner values live as long as the scan, each in a place of its own. */
+#include <string.h>
+
 #include "passes/passes.h"
 
 enum { ALIGNMENT = 64 };
@@ -99,10 +101,9 @@ static bool overlap_in_time(const struct buffer *a, const struct buffer *b)
 }
 
 /* The lowest offset at which it touches nothing that lives at the same time. */
-static int64_t place(const struct planner *p, const struct buffer *b, const struct buffer *const *placed, int count)
+static int64_t place(const struct buffer *b, const struct buffer *const *placed, int count)
 {
     int64_t at = 0;
-    (void)p;
     for (int i = 0; i < count; i++) /* placed is sorted by offset */
         if (overlap_in_time(placed[i], b) && placed[i]->offset < at + b->bytes &&
             at < placed[i]->offset + placed[i]->bytes)
@@ -118,13 +119,38 @@ static void insert(const struct buffer **placed, int count, const struct buffer 
     placed[i] = b;
 }
 
-/* The largest first: small ones fit between. */
-static int *by_size(struct planner *p)
+/* ---- orders in which places are given ---- */
+
+typedef bool before_fn(const struct buffer *a, const struct buffer *b);
+
+static bool larger(const struct buffer *a, const struct buffer *b)
+{
+    return a->bytes > b->bytes;
+}
+
+static bool longer(const struct buffer *a, const struct buffer *b)
+{
+    return a->dies - a->born > b->dies - b->born;
+}
+
+static bool more(const struct buffer *a, const struct buffer *b)
+{
+    return (double)a->bytes * (a->dies - a->born + 1) > (double)b->bytes * (b->dies - b->born + 1);
+}
+
+static bool earlier(const struct buffer *a, const struct buffer *b)
+{
+    return a->born < b->born;
+}
+
+static before_fn *const before[] = { larger, longer, more, earlier };
+
+static int *sorted(struct planner *p, before_fn *first)
 {
     int *order = NEW_ARRAY(p->scratch, p->count + 1, int);
     for (int i = 0; i < p->count; i++) {
         int at = i;
-        for (; at > 0 && p->buffer[order[at - 1]].bytes < p->buffer[i].bytes; at--)
+        for (; at > 0 && first(&p->buffer[i], &p->buffer[order[at - 1]]); at--)
             order[at] = order[at - 1];
         order[at] = i;
     }
@@ -145,24 +171,70 @@ static int64_t lower_bound(const struct planner *p)
     return most;
 }
 
-static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
+/* Gives places in this order; how far they reach. */
+static int64_t give_places(struct planner *p, const int *order)
 {
-    struct planner p = { .m = m, .scratch = scratch };
-    find_lives(&p, g);
-    const struct buffer **placed = NEW_ARRAY(scratch, p.count + 1, const struct buffer *);
-    const int *order = by_size(&p);
+    const struct buffer **placed = NEW_ARRAY(p->scratch, p->count + 1, const struct buffer *);
     int64_t end = 0;
-    for (int i = 0; i < p.count; i++) {
-        struct buffer *b = &p.buffer[order[i]];
-        b->offset = place(&p, b, placed, i);
-        b->value->offset = b->offset;
-        b->value->born = b->born;
-        b->value->dies = b->dies;
+
+    for (int i = 0; i < p->count; i++) {
+        struct buffer *b = &p->buffer[order[i]];
+        b->offset = place(b, placed, i);
         insert(placed, i, b);
         end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
     }
+    return end;
+}
+
+/* The buffer that reaches furthest gets its place first. */
+static void promote(const struct planner *p, int *order, int64_t end)
+{
+    int at = 0;
+
+    while (p->buffer[order[at]].offset + p->buffer[order[at]].bytes != end)
+        at++;
+    int first = order[at];
+    for (; at > 0; at--)
+        order[at] = order[at - 1];
+    order[0] = first;
+}
+
+enum { ROUNDS = 40 };
+
+/* The best of several orders, each tried again with what reached furthest in front; the first that needs no more than the
+ * lower bound will do. */
+static int64_t best_places(struct planner *p, int64_t bound)
+{
+    size_t size = (size_t)p->count * sizeof(int);
+    int *best = NEW_ARRAY(p->scratch, p->count + 1, int);
+    int64_t least = -1;
+
+    for (size_t i = 0; i < sizeof before / sizeof *before && least != bound; i++) {
+        int *order = sorted(p, before[i]);
+        for (int round = 0; round < ROUNDS && least != bound && p->count; round++) {
+            int64_t end = give_places(p, order);
+            if (least < 0 || end < least) {
+                memcpy(best, order, size);
+                least = end;
+            }
+            promote(p, order, end);
+        }
+    }
+    return p->count ? give_places(p, best) : 0;
+}
+
+static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
+{
+    struct planner p = { .m = m, .scratch = scratch };
+
+    find_lives(&p, g);
     g->lower_bound = lower_bound(&p);
-    g->arena_bytes = end + ALIGNMENT; /* lanes may read a little behind a buffer */
+    g->arena_bytes = best_places(&p, g->lower_bound) + ALIGNMENT; /* lanes may read a little behind a buffer */
+    for (int i = 0; i < p.count; i++) {
+        p.buffer[i].value->offset = p.buffer[i].offset;
+        p.buffer[i].value->born = p.buffer[i].born;
+        p.buffer[i].value->dies = p.buffer[i].dies;
+    }
 }
 
 /* Gradients and optimizer state have their parameters' spacing, from the first trained one on. */

@@ -1,5 +1,6 @@
 /* passes/schedule.c: the order of a graph's kernels: first what checks the call's data, so that bad data is found before
- * anything changes; a write of a variable after everything that reads its old value; all else as it stands.
+ * anything changes; a write of a variable as soon as what it writes is known and everything has read the old value, so that
+ * what it reads need not be kept; all else as it stands.
  *
  *     fused { assign @v, ... }            fused { bound %index }
  *     fused { bound %index }       =>     %1 = fused @v { ... }
@@ -15,6 +16,15 @@ static bool has(const struct node *n, enum op op)
     return false;
 }
 
+/* Whether a group writes what its operand i reads. */
+static bool writes(const struct node *n, int i)
+{
+    for (const struct use *u = n->body[0]->param[i]->uses; u; u = u->next)
+        if ((u->user->op == OP_assign || u->user->op == OP_accumulate) && u->index == 0)
+            return true;
+    return false;
+}
+
 static bool reads_arguments_alone(const struct node *n)
 {
     for (int i = 0; i < n->operands; i++) {
@@ -25,10 +35,39 @@ static bool reads_arguments_alone(const struct node *n)
     return true;
 }
 
+static struct node *later(struct node *a, struct node *b)
+{
+    return !a || (b && b->id > a->id) ? b : a;
+}
+
+/* The last that has to run before a group without results: what gives its operands, what reads the variables it writes. */
+static struct node *last_before(struct node *n)
+{
+    struct node *last = NULL;
+
+    for (int i = 0; i < n->operands; i++) {
+        const struct value *v = operand(n, i);
+        last = later(last, v->def);
+        for (const struct use *u = v->var ? v->uses : NULL; u; u = u->next)
+            if (u->user != n && writes(n, i))
+                last = later(last, u->user);
+    }
+    return last;
+}
+
+static void number(struct graph *g)
+{
+    int id = 0;
+
+    for (struct node *n = g->first; n; n = n->next)
+        n->id = id++;
+}
+
 static bool schedule(struct graph *g)
 {
-    struct node *top = g->first, *last = g->last;
+    struct node *top = g->first;
     bool changed = false;
+
     for (struct node *n = g->first, *next; n; n = next) {
         next = n->next;
         if (has(n, OP_bound) && reads_arguments_alone(n) && n != top) {
@@ -36,12 +75,15 @@ static bool schedule(struct graph *g)
             changed = true;
         }
     }
-    for (struct node *n = g->first, *next; n && last; n = next) {
-        next = n == last ? NULL : n->next;
-        if (!n->results && (has(n, OP_assign) || has(n, OP_accumulate))) {
-            node_move(n, NULL);
-            changed = true;
-        }
+    number(g);
+    for (struct node *n = g->first, *next; n; n = next) {
+        struct node *last;
+        next = n->next;
+        if (n->results || n->op != OP_fused || has(n, OP_bound) || !(last = last_before(n)) || last->next == n)
+            continue;
+        node_move(n, last->next);
+        number(g);
+        changed = true;
     }
     return changed;
 }
