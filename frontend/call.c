@@ -123,6 +123,27 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
     g->tensors++;
 }
 
+/* What a block of one's own takes is its own business; the library's says it by its defaults. */
+static bool suits(struct elab *e, struct bound *g, const struct block *b, int i, const struct val *v, struct place at)
+{
+    const struct ast *usual = b->library ? formal(b, i)->a : NULL;
+    bool number = v->kind == V_INT || v->kind == V_REAL || v->kind == V_LIST || v->kind == V_NONE || v->kind == V_DIM;
+    number |= usual && usual->kind == A_INT && v->kind == V_STRING; /* pad = "same" */
+    const char *wants = NULL;
+
+    if (usual && (usual->kind == A_INT || usual->kind == A_REAL) && !number)
+        wants = "a number";
+    else if (usual && (usual->kind == A_TRUE || usual->kind == A_FALSE) && v->kind != V_BOOL)
+        wants = "true or false";
+    else if (usual && usual->kind == A_STRING && v->kind != V_STRING)
+        wants = "a string";
+    if (!wants)
+        return true;
+    error_at(e, at, "%s: '%s' is %s, not %s", b->tree->text, formal(b, i)->text, wants, describe(e, v));
+    g->ok = false;
+    return false;
+}
+
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
 {
     int i = next_formal(b, g->next_constant, true);
@@ -131,10 +152,18 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         g->ok = false;
         return;
     }
-    if (!give(e, g, b, i, at))
+    if (!suits(e, g, b, i, &v, at) || !give(e, g, b, i, at))
         return;
     g->next_constant = i + 1;
     g->constant[i] = v;
+}
+
+/* A number where one of the library's layers has tensors alone is a tensor without axes. */
+static bool is_scalar_tensor(const struct bound *g, const struct block *b, const struct val *v)
+{
+    return b->library && (v->kind == V_INT || v->kind == V_REAL) &&
+           next_formal(b, g->next_constant, true) >= b->tree->items &&
+           next_formal(b, g->next_input, false) < b->tree->items;
 }
 
 static void bind_positional(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
@@ -146,6 +175,8 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
             bind_positional(e, g, b, v.item[i], at);
     else if (v.kind == V_TENSOR)
         bind_tensor(e, g, b, v, at);
+    else if (is_scalar_tensor(g, b, &v))
+        bind_tensor(e, g, b, v_tensor(tensor_of(e, &v, at, b->tree->text, DT_REAL)), at);
     else
         bind_constant(e, g, b, v, at);
 }
@@ -165,6 +196,15 @@ static void bind_piped(struct elab *e, struct bound *g, const struct block *b, c
         bind_positional(e, g, b, *v, at);
 }
 
+const char *arguments_hint(struct elab *e, const char *const *names, int count)
+{
+    struct text t = text_make(e->arena);
+
+    for (int i = 0; i < count; i++)
+        text_add(&t, "%s%s", i ? ", " : "its arguments are ", names[i]);
+    return count ? text_string(&t) : "it has none";
+}
+
 static void bind_by_name(struct elab *e, struct bound *g, const struct block *b, const struct ast *arg)
 {
     int i = find_formal(b, arg->text);
@@ -173,7 +213,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         for (int k = 0; k < b->tree->items; k++)
             names[k] = formal(b, k)->text;
         const char *near = diag_nearest(arg->text, names, (size_t)b->tree->items);
-        error_hint(e, arg->at, NULL, arg->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+        error_hint(e, arg->at, NULL, arg->text,
+                   near ? arena_printf(e->arena, "did you mean '%s'?", near) : arguments_hint(e, names, b->tree->items),
                    "'%s' has no argument '%s'", b->tree->text, arg->text);
         g->ok = false;
         return;
@@ -198,6 +239,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         g->ok = false;
         return;
     }
+    if (constant && !suits(e, g, b, i, &v, arg->at))
+        return;
     g->given[i] = true;
     if (constant)
         g->constant[i] = v;
@@ -424,11 +467,13 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
+    const char *hint = near                    ? arena_printf(e->arena, "did you mean '%s'?", near)
+                       : is_optimizer(x->text) ? arena_printf(e->arena, "optimizer %s(...); is a statement", x->text)
+                                               : NULL;
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
     else if (!other)
-        error_hint(e, at, NULL, x->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                   "no layer, block or operation is called '%s'", x->text);
+        error_hint(e, at, NULL, x->text, hint, "no layer, block or operation is called '%s'", x->text);
     return v_poison();
 }
 

@@ -193,6 +193,8 @@ struct instance *child_of(struct elab *e, struct instance *parent, const char *n
 struct val layer_member(struct elab *e, struct layer *l, const char *name, struct place at);
 struct val *formal_default(struct elab *e, const struct block *b, int i);
 
+const char *arguments_hint(struct elab *e, const char *const *names, int count); /* "its arguments are a, b" */
+
 /* builtin.c */
 struct builtin_args;
 struct builtin {
@@ -219,6 +221,7 @@ bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, stru
 bool is_init_name(const char *formal); /* formals that take initialisers: ..._init */
 
 /* optim.c */
+bool is_optimizer(const char *name);
 void add_optimizer(struct elab *e, const struct ast *x);
 void check_optimizers(struct elab *e);
 bool glob_match(const char *glob, const char *path);

@@ -467,8 +467,11 @@ static struct val eval_name(struct elab *e, const struct ast *x)
                    "nothing is called '%s' here: a block does not see its net's names", x->text);
         return v_poison();
     }
-    error_hint(e, x->at, NULL, NULL, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-               "nothing is called '%s' here", x->text);
+    const char *hint = near ? arena_printf(e->arena, "did you mean '%s'?", near)
+                       : !e->batch_name && !strcmp(x->text, "N")
+                           ? "the batch dimension is declared first: batch N = 32;"
+                           : NULL;
+    error_hint(e, x->at, NULL, NULL, hint, "nothing is called '%s' here", x->text);
     return v_poison();
 }
 
@@ -590,10 +593,16 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
             *d = dtypes[i];
             return true;
         }
+    static const char *const others[][2] = { { "float", "f32" },  { "float32", "f32" }, { "real", "f32" },
+                                             { "double", "f32" }, { "f64", "f32" },     { "int", "i32" },
+                                             { "int32", "i32" },  { "int64", "i32" },   { "uint8", "u8" },
+                                             { "byte", "u8" },    { "boolean", "bool" } };
     const char *near = diag_nearest(x->text, words, 4);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        near = strcmp(x->text, others[i][0]) ? near : others[i][1];
     error_hint(e, x->at, "f32, i32, u8 or bool", x->text,
-               near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-               "no element type is called '%s': there are f32, i32, u8 and bool", x->text);
+               near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "no element type is called '%s'",
+               x->text);
     return false;
 }
 

@@ -324,6 +324,75 @@ static bool among(const yysymbol_kind_t *expected, int count, yysymbol_kind_t wa
     return false;
 }
 
+/* ---- what a statement that went wrong was meant to be ---- */
+
+static const char *offset_of(const char *text, struct place at)
+{
+    for (int line = 1; line < at.line && *text; text++)
+        line += *text == '\n';
+    for (int column = 1; column < at.column && *text && *text != '\n'; column++)
+        text++;
+    return text;
+}
+
+/* Where the statement begins that `end` lies in. */
+static const char *statement_start(const char *text, const char *end)
+{
+    const char *start = text;
+    bool quoted = false;
+
+    for (; text < end; text++) {
+        if (*text == '"')
+            quoted = !quoted;
+        if (*text == '#' && !quoted)
+            text += strcspn(text, "\n");
+        if (!quoted && strchr(";{}", *text) && text < end)
+            start = text + 1;
+    }
+    for (;;) {
+        start += strspn(start, " \t\r\n");
+        if (*start != '#')
+            return start;
+        start += strcspn(start, "\n");
+    }
+}
+
+/* A word that stands where a keyword does, with something behind it that nothing joins it with. */
+static const char *word_hint(struct parse *p, const char *word)
+{
+    static const char *const keywords[] = { "param", "frozen", "state",  "update", "for",    "return", "yield", "batch", "input",
+                                            "target", "output", "loss",  "metric", "freeze", "optimizer", "if" };
+    static const char *const binds[] = { "let", "var", "val", "const", "auto", "def", "float", "int", "tensor", "Tensor" };
+
+    for (size_t i = 0; i < sizeof binds / sizeof *binds; i++)
+        if (!strcmp(word, binds[i]))
+            return "a name is bound without a word before it: name = ...";
+    const char *near = diag_nearest(word, keywords, sizeof keywords / sizeof *keywords);
+    return near ? arena_printf(p->arena, "did you mean '%s'?", near) : NULL;
+}
+
+static const char *semicolon_hint(struct parse *p, struct place at)
+{
+    const char *end = offset_of(p->text, at), *start = statement_start(p->text, end);
+    size_t length = strspn(start, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    const char *word = arena_stringn(p->arena, start, length), *rest = start + length + strspn(start + length, " \t\r\n");
+    const char *hint = length && rest == end ? word_hint(p, word) : NULL;
+
+    if (hint)
+        return hint;
+    if (!strcmp(word, "output"))
+        return "it is 'output NAME;' or 'output NAME = ...;'";
+    return "is a ';' missing before this?";
+}
+
+/* How a statement is written whose second word is wrong. */
+static const char *statement_hint(struct parse *p, struct place at)
+{
+    const char *start = statement_start(p->text, offset_of(p->text, at));
+
+    return !strncmp(start, "batch", 5) ? "it is 'batch N = 32;', with the name that stands for the batch dimension" : NULL;
+}
+
 /* Where a statement may start, and this is none. */
 static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found)
 {
@@ -331,7 +400,9 @@ static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found
     if (found == YYSYMBOL_ELSE)
         diag_error(p->diag, at, "%s without an 'if' before it", is);
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_CONST || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
-        diag_error_hint(p->diag, at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", is);
+        diag_error_hint(p->diag, at, NULL, NULL,
+                        found == YYSYMBOL_CONST ? "a constant stands before the nets; within one a name is bound by name = ..."
+                                                : "is a '}' missing before this?", "%s belongs to the file, not into braces", is);
     else
         diag_error_hint(p->diag, at, NULL, NULL, found == YYSYMBOL_FLOOR ? "a comment starts with '#'" : NULL, "no statement starts with %s", is);
 }
@@ -364,7 +435,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
         comma |= !strcmp(yysymbol_name(expected[i]), "','");
     for (int i = 0; i < count; i++)
         if (!strcmp(yysymbol_name(expected[i]), semicolon)) {
-            diag_error_hint(p->diag, at, semicolon, is, "is a ';' missing before this?", "expected ';' before %s", is);
+            diag_error_hint(p->diag, at, semicolon, is, semicolon_hint(p, at), "expected ';' before %s", is);
             return 0;
         }
     for (size_t k = 0; k < sizeof closes / sizeof *closes; k++)
@@ -381,7 +452,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     for (int i = 0; i < count && count <= MOST; i++)
         text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));
     if (count > 0 && count <= MOST)
-        diag_error_hint(p->diag, at, text_string(&t), is, NULL, "expected %s, found %s", text_string(&t), is);
+        diag_error_hint(p->diag, at, text_string(&t), is, statement_hint(p, at), "expected %s, found %s", text_string(&t), is);
     else
         diag_error(p->diag, at, "%s does not belong here", is);
     return 0;

@@ -118,7 +118,7 @@ static bool init_argument(struct elab *e, struct init_spec *s, const struct ast 
         if (!args[i]) {
             const char *near = diag_nearest(x->text, args, (size_t)count);
             error_hint(e, place_of(e, x), NULL, x->text,
-                       near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+                       near ? arena_printf(e->arena, "did you mean '%s'?", near) : arguments_hint(e, args, count),
                        "initialiser '%s' has no argument '%s'", s->rule, x->text);
             return false;
         }

@@ -73,7 +73,11 @@ static void unknown(struct elab *e, struct place at, const char *what, const cha
                     size_t count)
 {
     const char *near = diag_nearest(word, names, count);
-    error_hint(e, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
+    struct text all = text_make(e->arena);
+
+    for (size_t i = 0; i < count; i++)
+        text_add(&all, "%s%s", i ? ", " : "there are ", names[i]);
+    error_hint(e, at, NULL, word, near ? arena_printf(e->arena, "did you mean '%s'?", near) : text_string(&all),
                "no %s is called '%s'", what, word);
 }
 
@@ -225,6 +229,14 @@ static bool read_argument(struct elab *e, struct optimizer *o, const struct rule
         return false;
     }
     return arg_value(e, &r->arg[i], x, &o->arg[i].value);
+}
+
+bool is_optimizer(const char *name)
+{
+    for (int i = 0; i < RULES; i++)
+        if (!strcmp(rules[i].name, name))
+            return true;
+    return false;
 }
 
 static const struct rule *find_rule(struct elab *e, const struct ast *f)
