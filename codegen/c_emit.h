@@ -94,6 +94,10 @@ const char *weight_name(struct emit *e, const struct var *v); /* of its const ar
 void declare_weights(struct emit *e, struct text *t);
 void emit_weights(struct emit *e, struct text *t);
 
+/* c_graph.c: the loop passes for a kernel of this graph. What prepare makes of weights is not contracted: its bits are
+ * those that embedded weights have. */
+void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind);
+
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */
 void argument_names(struct emit *e, struct text *t, bool targets, bool outputs);

@@ -30,24 +30,13 @@ static void line(struct graph_out *o, const char *text, const struct node *from)
     text_putc(t, '\n');
 }
 
-static bool is_shown(const struct node *n)
-{
-    return n->op != OP_constant && !op_is_index(n->op) && n->op != OP_relayout;
-}
-
-/* k3_conv_add_max: a number, and the first operations of the group. */
+/* k3_conv_add_max: a number, and what the group does: its anchor, other operations once each. */
 static const char *kernel_name(struct emit *e, const struct node *n)
 {
     struct text t = text_make(e->arena);
-    text_add(&t, "k%d", e->kernel_number++);
-    int shown = 0;
-    for (const struct node *b = n->body[0]->first; b && shown < 4; b = b->next)
-        if (is_shown(b)) {
-            text_add(&t, "_%s", op_info(b->op)->name);
-            shown++;
-        }
-    if (!shown)
-        text_puts(&t, n->body[0]->first ? "_copy" : "_none");
+    const char *what = group_words(e->arena, n->body[0], "_", 4);
+
+    text_add(&t, "k%d_%s", e->kernel_number++, *what ? what : n->body[0]->first ? "copy" : "none");
     return text_string(&t);
 }
 
@@ -75,6 +64,15 @@ static bool dump_wanted(const struct emit *e, const char *name)
     return false;
 }
 
+void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind)
+{
+    const char *disable = e->o->disable;
+
+    if (kind == GRAPH_PREPARE)
+        disable = disable ? arena_printf(e->arena, "%s,contract", disable) : "contract";
+    loops_run(k, e->o->level, disable);
+}
+
 /* Runs the loop passes and writes the kernel's function. */
 static bool finish_kernel(struct graph_out *o, struct lkernel *k)
 {
@@ -83,7 +81,7 @@ static bool finish_kernel(struct graph_out *o, struct lkernel *k)
         print_kernel(e->o->dump_to, k);
     if (!verify_kernel(k, e->m->diag))
         return false;
-    loops_run(k, e->o->level, e->o->disable);
+    run_loop_passes(e, k, o->top->kind);
     if (dump_wanted(e, "loops"))
         print_kernel(e->o->dump_to, k);
     if (!verify_kernel(k, e->m->diag))

@@ -60,7 +60,7 @@ static bool compute(struct emit *e, struct node *n)
     struct lkernel *k = n->op == OP_fused ? lower_group(n, "ahead", e->o->level) : NULL;
     if (!k)
         return false;
-    loops_run(k, e->o->level, e->o->disable);
+    run_loop_passes(e, k, GRAPH_PREPARE);
     double **argument = NEW_ARRAY(e->arena, n->operands + n->results + 1, double *);
     if (!exact_kernel(e, k) || !gather(e, k, argument))
         return false;

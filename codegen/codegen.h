@@ -10,6 +10,8 @@
 /* lower.c: the kernel of one `fused` operation. Its arguments stand for the operands and results of the group
  * (lbuf.value); a group may hold effects: `assign` and `accumulate` of a parameter that is bound to a variable write that
  * argument. level 0: the plainest loops. */
+/* The operations of a group's body, each once and few of them: its anchor first, a write last. "" where it only copies. */
+const char *group_words(struct arena *a, const struct graph *body, const char *between, int most);
 struct lkernel *lower_group(struct node *fused, const char *name, int level);
 
 /* Copies between a scan's sequences and one step of them; the kernel's i32 parameter is the step. `in`: sequence number

@@ -304,18 +304,54 @@ static void (*generator(const struct node *n))(struct lower *l)
     return NULL;
 }
 
+/* ---- what a group does, in words ---- */
+
+static bool is_told(const struct graph *body, const struct node *n)
+{
+    if (n->op == OP_constant || op_is_index(n->op) || n->op == OP_relayout)
+        return false;
+    for (const struct node *b = body->first; b != n; b = b->next)
+        if (b->op == n->op)
+            return false;
+    return true;
+}
+
+static void tell(struct text *t, const struct node *n, const char *between, int *told)
+{
+    text_add(t, "%s%s", (*told)++ ? between : "", op_info(n->op)->name);
+}
+
+const char *group_words(struct arena *a, const struct graph *body, const char *between, int most)
+{
+    struct text t = text_make(a);
+    const struct node *write = NULL;
+    int told = 0;
+
+    for (const struct node *n = body->first; n; n = n->next)
+        if (is_told(body, n) && node_is_anchor(n) && !node_is_reduction(n))
+            tell(&t, n, between, &told);
+    for (const struct node *n = body->first; n; n = n->next) {
+        if (is_effect(n))
+            write = n;
+        else if (is_told(body, n) && told < most && (!node_is_anchor(n) || node_is_reduction(n)))
+            tell(&t, n, between, &told);
+    }
+    if (write)
+        tell(&t, write, between, &told);
+    return text_string(&t);
+}
+
 static const char *origin(struct lower *l)
 {
     struct node *g = l->group;
     struct text t = text_make(g->graph->module->arena);
+    const char *words = group_words(g->graph->module->arena, l->body, " -> ", 8);
+
     if (g->at.line > 0 && g->at.file)
         text_add(&t, "%s:%d  ", g->at.file, g->at.line);
     if (g->layer && *g->layer)
         text_add(&t, "%s  ", g->layer);
-    int count = 0;
-    for (const struct node *n = l->body->first; n && count < 12; n = n->next)
-        if (n->op != OP_constant && n->op != OP_broadcast)
-            text_add(&t, "%s%s", count++ ? " -> " : "", op_info(n->op)->name);
+    text_puts(&t, *words ? words : l->body->first ? "copy" : "nothing");
     return text_string(&t);
 }
 
