@@ -5,9 +5,14 @@
 
 enum { ROWS = 8, CHANNELS = 4 };
 
-/* The part of a product's sum that is taken at once. */
 struct span {
     struct lx *begin, *end;
+};
+
+/* What is taken at once: a part of the sum, some columns. */
+struct part {
+    struct span sum;
+    struct panel panel;
 };
 
 struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc)
@@ -48,36 +53,39 @@ static void place_row(struct lower *l, struct lx *r, void *context)
 }
 
 /* Rows from..from + rows, all columns. */
-static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows, struct span s)
+static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows,
+                            const struct part *p)
 {
     struct node *n = l->anchor;
     struct value *x = operand(n, 0), *y = operand(n, 1);
     struct type t = n->result[0]->type;
     bool ta = attr_bool(n, "ta"), tb = attr_bool(n, "tb");
-    struct lbuf *stage = open_stage(l, b, rows);
-    struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
+    struct lbuf *stage = open_stage(l, b, rows, &p->panel);
+    struct lx *column;
+    struct lblock *in = open_panel(l, b, &p->panel, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
-    struct ls *sum = ls_loop(l->k, in, "c", s.begin, s.end, 1, LICENCE_RED);
+    struct ls *sum = ls_loop(l->k, in, "c", p->sum.begin, p->sum.end, 1, LICENCE_RED);
     struct lx *k = lx_var(l->k, sum->var),
               *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
     struct ls *add = tile_loop(l, &sum->body, rows);
     struct lx *r = lx_var(l->k, add->var), *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, r), k);
 
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    finish_tile(l, &(struct tile){ b, in, acc, stage, rows, at, place_row, &(struct placing){ at, from, t.rank - 2 } });
+    finish_tile(l, &(struct tile){ p->panel, column, b, in, acc, stage, rows, at, place_row,
+                                   &(struct placing){ at, from, t.rank - 2 } });
 }
 
 /* Loops over rows begin..end in tiles, whole ones alone. */
 static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, struct span rows, int tile,
-                             struct span s)
+                             const struct part *p)
 {
     struct ls *tiles = ls_loop(l->k, b, "i", rows.begin, rows.end, tile, LICENCE_PAR);
 
-    rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), tile, s);
+    rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), tile, p);
 }
 
 /* Tiles of 8 rows, then of the rows that are left: all at once where their number is known, else one by one. */
-static void product(struct lower *l, struct lblock *b, struct lx **at, struct span s)
+static void all_rows(struct lower *l, struct lblock *b, struct lx **at, const struct part *p)
 {
     struct type t = l->anchor->result[0]->type;
     struct dim rows = t.dim[t.rank - 2];
@@ -85,12 +93,43 @@ static void product(struct lower *l, struct lblock *b, struct lx **at, struct sp
 
     if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
         whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
-        tiles_of_product(l, b, at, (struct span){ lx_int(l->k, 0), whole }, ROWS, s);
+        tiles_of_product(l, b, at, (struct span){ lx_int(l->k, 0), whole }, ROWS, p);
     }
     if (!l->level || rows.n)
-        tiles_of_product(l, b, at, (struct span){ whole, end }, 1, s);
+        tiles_of_product(l, b, at, (struct span){ whole, end }, 1, p);
     else if (rows.k % ROWS)
-        tiles_of_product(l, b, at, (struct span){ whole, end }, (int)(rows.k % ROWS), s);
+        tiles_of_product(l, b, at, (struct span){ whole, end }, (int)(rows.k % ROWS), p);
+}
+
+enum { PANEL = 32, MUCH = 1 << 15 };
+
+/* Of a large right operand some columns stay in the cache while all rows go by. */
+static bool in_panels(const struct lower *l)
+{
+    const struct value *right = operand(l->anchor, 1);
+    struct type t = l->anchor->result[0]->type;
+    struct dim columns = t.dim[t.rank - 1];
+
+    return l->level && !columns.n && columns.k >= 2 * PANEL && type_count(right->type, l->k->batch) >= MUCH &&
+           dim_size(t.dim[t.rank - 2], l->k->batch) >= 2 * ROWS;
+}
+
+static void product(struct lower *l, struct lblock *b, struct lx **at, struct span sum)
+{
+    struct type t = l->anchor->result[0]->type;
+    int64_t columns = t.dim[t.rank - 1].k, whole = columns / PANEL * PANEL;
+    struct part p = { sum, { NULL, 0 } };
+
+    if (!in_panels(l)) {
+        all_rows(l, b, at, &p);
+        return;
+    }
+    struct ls *panels = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), PANEL, LICENCE_PAR);
+    p.panel = (struct panel){ lx_var(l->k, panels->var), PANEL };
+    all_rows(l, &panels->body, at, &p);
+    p.panel = (struct panel){ lx_int(l->k, whole), columns - whole };
+    if (columns > whole)
+        all_rows(l, b, at, &p);
 }
 
 /* What is only added to variables may be added in parts. */
@@ -102,7 +141,7 @@ static bool only_adds(const struct lower *l)
     return !l->body->yields && !l->column;
 }
 
-enum { SPAN = 128 };
+enum { SPAN = 256 };
 
 /* A sum down long columns, a weight's gradient, is taken in parts: what a part of the columns holds stays in the cache
  * while all rows and columns of the result go by. */

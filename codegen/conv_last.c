@@ -67,8 +67,10 @@ static void forward_tile(struct lower *l, struct lblock *b, struct lx *from, int
     struct conv *c = context;
     struct type t = l->anchor->result[0]->type;
     struct lx **at = c->at, *k[3], *channel;
-    struct lbuf *stage = open_stage(l, b, rows);
-    struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
+    struct panel all = { NULL, 0 };
+    struct lbuf *stage = open_stage(l, b, rows, &all);
+    struct lx *column;
+    struct lblock *in = open_panel(l, b, &all, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
     struct lblock *sum = open_window(l, in, &c->w, k);
 
@@ -82,7 +84,7 @@ static void forward_tile(struct lower *l, struct lblock *b, struct lx *from, int
     struct lx *left = pixel(l, c, at, k, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
     c->first = from;
-    finish_tile(l, &(struct tile){ b, in, acc, stage, rows, at, place_pixel, c });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, at, place_pixel, c });
 }
 
 static void forward(struct lower *l)
@@ -189,8 +191,10 @@ static void class_tile(struct lower *l, struct lblock *b, struct lx *from, int r
     struct type t = l->anchor->result[0]->type;
     struct lx **at = s->c.at, *e[3], *k[3], *channel;
     int last = s->c.w.n - 1;
-    struct lbuf *stage = open_stage(l, b, rows);
-    struct lblock *in = open_loops(l, b, t, t.rank - 1, t.rank, at);
+    struct panel all = { NULL, 0 };
+    struct lbuf *stage = open_stage(l, b, rows, &all);
+    struct lx *column;
+    struct lblock *in = open_panel(l, b, &all, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
     struct lblock *sum = open_class(l, in, s, e, k);
 
@@ -204,7 +208,7 @@ static void class_tile(struct lower *l, struct lblock *b, struct lx *from, int r
     struct lx *left = class_term(l, s, e, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
     s->c.first = from;
-    finish_tile(l, &(struct tile){ b, in, acc, stage, rows, at, place_class_pixel, s });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, at, place_class_pixel, s });
 }
 
 /* Nothing reaches these pixels. */

@@ -95,7 +95,16 @@ struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows); /* accumula
 /* A tile whose sums are complete. Much work behind the anchor is not done on the registers but on a copy of some rows in
  * memory (open_stage, before the loop over columns; NULL: there is none), in a loop of its own: compilers spill accumulators
  * where an unrolled epilogue stands beside them. */
+struct panel { /* some columns of the result; all where columns is 0 */
+    struct lx *first;
+    int64_t columns;
+};
+/* Opens the loop over them; at's last gets the coordinate, column which of the panel it is. */
+struct lblock *open_panel(struct lower *l, struct lblock *b, const struct panel *p, struct lx **at, struct lx **column);
+
 struct tile {
+    struct panel panel;
+    struct lx *column;
     struct lblock *outside, *in; /* around the loop over columns, and in it */
     struct lbuf *acc, *stage;
     int rows;
@@ -103,7 +112,7 @@ struct tile {
     void (*place)(struct lower *l, struct lx *r, void *context); /* sets them for row r */
     void *context;
 };
-struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows);
+struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struct panel *p);
 void finish_tile(struct lower *l, struct tile *t);
 int tile_rows(int64_t rows); /* how many at a time, where all are known */
 typedef void tile_fn(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context);

@@ -34,10 +34,25 @@ static int epilogue_work(const struct lower *l)
     return work;
 }
 
-struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows)
+struct lblock *open_panel(struct lower *l, struct lblock *b, const struct panel *p, struct lx **at, struct lx **column)
+{
+    struct type t = l->anchor->result[0]->type;
+
+    if (!p->columns) {
+        b = open_loops(l, b, t, t.rank - 1, t.rank, at);
+        *column = at[t.rank - 1];
+        return b;
+    }
+    struct ls *loop = ls_loop(l->k, b, "j", lx_int(l->k, 0), lx_int(l->k, p->columns), 1, LICENCE_PAR);
+    *column = lx_var(l->k, loop->var);
+    at[t.rank - 1] = index_op(l, LX_IADD, p->first, *column);
+    return &loop->body;
+}
+
+struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struct panel *p)
 {
     struct type t = l->nest.domain;
-    struct dim shape[2] = { dim_of(rows), t.dim[t.rank - 1] };
+    struct dim shape[2] = { dim_of(rows), p->columns ? dim_of(p->columns) : t.dim[t.rank - 1] };
 
     if (!l->level || rows < FEW_ROWS || shape[1].n || rows * shape[1].k > STAGED ||
         (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
@@ -57,7 +72,6 @@ static struct lx *row_of(struct lower *l, struct tile *t, struct ls *loop)
 void finish_tile(struct lower *l, struct tile *t)
 {
     struct ls *out = tile_loop(l, t->in, t->rows);
-    int last = l->nest.domain.rank - 1;
 
     if (!t->stage) {
         struct lx *r = row_of(l, t, out);
@@ -65,12 +79,11 @@ void finish_tile(struct lower *l, struct tile *t)
         finish(l, &out->body, t->at);
         return;
     }
-    struct lx *r = lx_var(l->k, out->var), *index[2] = { r, t->at[last] };
+    struct lx *r = lx_var(l->k, out->var), *index[2] = { r, t->column };
     ls_store(l->k, &out->body, t->stage, index, lx_load(l->k, t->acc, &r));
     struct ls *row = tile_loop(l, t->outside, t->rows);
     index[0] = row_of(l, t, row);
-    struct lblock *b = open_loops(l, &row->body, l->nest.domain, last, last + 1, t->at);
-    index[1] = t->at[last];
+    struct lblock *b = open_panel(l, &row->body, &t->panel, t->at, &index[1]);
     l->result = lx_load(l->k, t->stage, index);
     finish(l, b, t->at);
 }
