@@ -112,17 +112,19 @@ NN_INLINE NN_T NN_F(nn_exp_tail)(NN_T r)
 }
 
 /* exp(x + lo) for a lo that is small against x. The power of two is multiplied in two steps, so that results below the
- * smallest normal number are rounded once, and overflow gives infinity. */
+ * smallest normal number are rounded once, and overflow gives infinity. What is 0 (a masked score is) never is a product:
+ * products that underflow take many times as long. */
 NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
 {
 #if defined NN_DOUBLE
-    NN_T bottom = NN_K(-750), top = NN_K(710);
+    NN_T bottom = NN_K(-746), top = NN_K(710);
     NN_U shift = NN_KU(0x4338000000000000u), half = NN_KU(1024);
 #else
-    NN_T bottom = NN_K(-106), top = NN_K(89);
+    NN_T bottom = NN_K(-104), top = NN_K(89);
     NN_U shift = NN_KU(0x4B400000u), half = NN_KU(256);
 #endif
-    x = NN_PICK(x < bottom, bottom, NN_PICK(x > top, top, x));
+    NN_M zero = x < bottom;
+    x = NN_PICK(zero, NN_K(0), NN_PICK(x > top, top, x));
     NN_T t = x * NN_K(1.44269504088896340736) + NN_MAGIC;
     NN_T n = t - NN_MAGIC;
     NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
@@ -133,7 +135,7 @@ NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
     NN_U k1 = ((k + half) >> 1) - (half >> 1); /* its half, rounded down; modulo 2^bits throughout */
     NN_T s1 = NN_F(nn_of_bits)((k1 + NN_EXP_BIAS) << NN_MANT);
     NN_T s2 = NN_F(nn_of_bits)((k - k1 + NN_EXP_BIAS) << NN_MANT);
-    return y * s1 * s2;
+    return NN_PICK(zero, NN_K(0), y * s1 * s2);
 }
 
 NN_INLINE NN_T NN_F(nn_exp)(NN_T x)
