@@ -232,7 +232,7 @@ static struct lx *at_node(struct lower *l, struct node *n, struct lx *const *at)
     case OP_one_hot:
         return element(l, OP_cast, DT_REAL, index_op(l, LX_IEQ, body_at(l, operand(n, 0), at), at[t.rank - 1]), NULL);
     case OP_uniform:
-    case OP_normal: return lx_random(l->k, n->op, n->attr, n->attrs, l->flat ? at[0] : flat_index(l, t, at));
+    case OP_normal: return lx_random(l->k, n->op, n->attr, n->attrs, l->flat && t.rank ? at[0] : flat_index(l, t, at));
     case OP_learning_rate:
     case OP_bias_correction:
     case OP_first_step: return lx_hyper(l->k, n->op, n->attr, n->attrs, body_at(l, operand(n, 0), at));

@@ -4,6 +4,8 @@
  *                                        =>    %1 = relayout %0
  *                                              %y = matmul %a, %1      (zeros fill %1's rows up to a multiple of 16)
  *
+ * and likewise where %b is a transpose that nobody has laid out.
+ *
  *     %y = conv %x, %w, pad = [1,1,1,1]        %0 = pad %x, pairs = [0,0,0,0,1,1,1,1]
  *                                        =>    %1 = relayout %0
  *                                              %y = conv %1, %w, pad = [0,0,0,0]
@@ -94,6 +96,19 @@ static struct value *swapped(struct build *b, struct value *v, int64_t extra)
     return graph_param(scan->body[0], moved->type, NULL);
 }
 
+/* Whether the elements of v's last axis are no neighbours where they lie. */
+static bool reads_across(const struct value *v)
+{
+    for (const struct node *n = v->def; n && op_is_index(n->op); n = operand(n, 0)->def) {
+        int last = n->result[0]->type.rank - 1;
+        if (n->op == OP_transpose)
+            return attr_ints(n, "perm", NULL)[last] != last;
+        if (n->op != OP_slice && n->op != OP_broadcast && n->op != OP_pad)
+            return false;
+    }
+    return false;
+}
+
 /* Columns that fill no vector are followed by some of zeros, which nobody reads. */
 static bool choose_matmul(struct node *n)
 {
@@ -107,7 +122,7 @@ static bool choose_matmul(struct node *n)
         return false;
     if (attr_bool(n, "tb"))
         b = swapped(&at, b, extra);
-    else if (extra && n->graph->kind != GRAPH_BODY)
+    else if (reads_across(b) || (extra && n->graph->kind != GRAPH_BODY))
         b = relayout(&at, with_zeros(&at, b, extra));
     else
         return false;
