@@ -351,7 +351,10 @@ static const char *origin(struct lower *l)
         text_add(&t, "%s:%d  ", g->at.file, g->at.line);
     if (g->layer && *g->layer)
         text_add(&t, "%s  ", g->layer);
-    text_puts(&t, *words ? words : l->body->first ? "copy" : "nothing");
+    text_puts(&t, words);
+    int told = 0;
+    for (const struct node *n = l->body->first; n && !*words; n = n->next)
+        tell(&t, n, " -> ", &told);
     return text_string(&t);
 }
 

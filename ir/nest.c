@@ -197,7 +197,7 @@ bool nest_leaves_at(const struct nest *n, enum place_of place, struct type t, en
         return has_size(n, place, t);
     }
     for (*at = AT_EACH; *at <= AT_TOTAL; (*at)++)
-        if (has_size(n, *at, t) && (*at == AT_EACH || n->reductions))
+        if (has_size(n, *at, t) && (*at == AT_EACH || (n->reductions && !(n->anchor && *at == AT_ROW))))
             return true;
     return false;
 }
