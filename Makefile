@@ -8,7 +8,7 @@
 #   make check-layers   who may include whom; make format-check: clang-format's opinion
 #   make bench          every workload of tests/bench beside PyTorch and ONNX Runtime; ONLY=w3,w9_conv THREADS=2 PASSES=3
 #   make bench-deps     installs these two (python3-torch, and npm's onnxruntime-node under build/bench)
-#   make data-fashion data-mnist data-text data-iris   real data under build/data
+#   make data-fashion data-mnist data-text data-iris data-speech   real data under build/data
 #   make install        PREFIX=/usr/local, DESTDIR=
 
 CC = gcc
@@ -44,7 +44,7 @@ UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/*.c))
 RUNTIME_H = $(sort $(wildcard runtime/*.h))
 
 .PHONY: all demo check fuzz unit bless bench bench-deps check-layers format-check install clean packages check-packages \
-        data-fashion data-mnist data-text data-iris
+        data-fashion data-mnist data-text data-iris data-speech
 .DELETE_ON_ERROR:
 
 all: $B/netc $B/libnetrt.a $B/netrt.pc $B/netrt-openblas.pc
@@ -166,7 +166,7 @@ format-check:
 demo: $B/check-packages all
 	@B=$B bash examples/demo.sh
 
-data-fashion data-mnist data-text data-iris:
+data-fashion data-mnist data-text data-iris data-speech:
 	@bash examples/data.sh $(@:data-%=%) $B/data
 
 install: all

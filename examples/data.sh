@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples/data.sh fashion|mnist|text|iris FOLDER: real data, checked by sha256. Nothing of it is part of the project.
+# examples/data.sh fashion|mnist|text|iris|speech FOLDER: real data, checked by sha256. Nothing of it is part of the project.
 set -eu
 what=$1 to=$2
 mkdir -p "$to"
@@ -59,7 +59,19 @@ iris() {
     echo "Iris: $to/iris/iris.csv"
 }
 
+# Asterisk's spoken prompts in five languages, as recorded.
+speech() {
+    local language
+    for language in en es fr it ru; do
+        deb "asterisk-core-sounds-$language-wav"
+        rm -rf "$to/speech/$language"
+        mkdir -p "$to/speech"
+        mv ./usr/share/asterisk/sounds/"$language"_* "$to/speech/$language"
+    done
+    echo "speech: $to/speech"
+}
+
 case $what in
-fashion | mnist | text | iris) "$what" ;;
-*) echo "usage: data.sh fashion|mnist|text|iris FOLDER" >&2; exit 2 ;;
+fashion | mnist | text | iris | speech) "$what" ;;
+*) echo "usage: data.sh fashion|mnist|text|iris|speech FOLDER" >&2; exit 2 ;;
 esac
