@@ -146,11 +146,11 @@ static void max_pool(struct lower *l, struct lblock *b, const struct window *w, 
     struct lbuf *code = codes ? lbuf_scalar(l->k, b, "code", DT_I32, lx_int(l->k, 0)) : NULL;
     struct lblock *in = inside(l, open_window(l, b, w, k), w, x->type, at, k, from);
     struct lx *v = ls_let(l->k, in, "v", body_at(l, x, from)), *old = lx_load(l->k, most, NULL);
-    struct lx *wins = ls_let(l->k, in, "wins", exceeds(l, v, old));
+    struct lx *wins = codes ? ls_let(l->k, in, "wins", exceeds(l, v, old)) : NULL;
 
     if (codes)
         ls_store(l->k, in, code, NULL, choose(l, DT_I32, wins, code_of(l, w, k), lx_load(l->k, code, NULL)));
-    ls_store(l->k, in, most, NULL, choose(l, DT_REAL, wins, v, old));
+    ls_store(l->k, in, most, NULL, codes ? choose(l, DT_REAL, wins, v, old) : element(l, OP_max, DT_REAL, v, old));
     know(l, n->result[0], lx_load(l->k, most, NULL));
     if (codes)
         know(l, n->result[1], element(l, OP_cast, DT_U8, lx_load(l->k, code, NULL), NULL));

@@ -15,7 +15,7 @@
 #include "ir/layout.h"
 #include "passes/shared.h"
 
-enum { MIN_CHANNELS = 8 }; /* fewer do not fill a vector */
+enum { MIN_CHANNELS = 8, POOLED = 16 }; /* fewer do not fill a vector; so many pay for turning an image to pool it */
 
 /* ---- tensors in the one order and the other ---- */
 
@@ -94,7 +94,9 @@ static bool is_pool(enum op op)
 static bool is_worth_it(const struct node *n)
 {
     if (is_pool(n->op))
-        return behind(operand(n, 0)) || (n->operands > 1 && behind(operand(n, 1)));
+        return behind(operand(n, 0)) || (n->operands > 1 && behind(operand(n, 1))) ||
+               (operand(n, 0)->type.rank >= 4 && operand(n, 0)->type.dim[1].k >= POOLED &&
+                !operand(n, 0)->type.dim[1].n);
     const struct value *x = n->op == OP_conv_dx ? n->result[0] : operand(n, 0);
     const struct value *y = n->op == OP_conv ? n->result[0] : operand(n, n->op == OP_conv_dx ? 0 : 1);
     int64_t groups = attr_int(n, "groups"), outputs = y->type.dim[1].k;
@@ -105,7 +107,7 @@ static bool is_worth_it(const struct node *n)
 /* What a nest runs along has to lie so. */
 static struct value *stored(struct build *b, struct value *v)
 {
-    return v->var || (v->def && op_is_index(v->def->op)) ? build_unary(b, OP_relayout, v) : v;
+    return v->def && op_is_index(v->def->op) ? build_unary(b, OP_relayout, v) : v;
 }
 
 static struct value *turned_operand(struct build *b, const struct node *n, int i)
