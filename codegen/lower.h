@@ -85,6 +85,7 @@ struct sum {
     bool contiguous; /* the last axis is: it runs in 16 logical lanes */
     struct lx *(*term)(struct lower *l, struct lx *const *at, void *context);
     void *context;
+    struct lbuf *kept; /* terms are also stored here, one behind the other; NULL: they are not */
 };
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s);
 struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes the place of the largest so far */

@@ -23,13 +23,34 @@ static struct lblock *open_sum(struct lower *l, struct lblock *b, const struct s
     return b;
 }
 
+/* The term at these coordinates, in block b. */
+static struct lx *term_at(struct lower *l, struct lblock *b, const struct sum *s, struct lx *const *at)
+{
+    struct lx *v = s->term(l, at, s->context), *index = lx_int(l->k, 0);
+
+    if (!s->kept)
+        return v;
+    for (int i = 0; i < s->axes; i++)
+        index = index_op(l, LX_IADD, index_op(l, LX_IMUL, index, s->extent[i]), at[i]);
+    v = ls_let(l->k, b, "v", v);
+    ls_store(l->k, b, s->kept, &index, v);
+    return v;
+}
+
+/* The new term first: of two numbers one of which is no number nn_max_v takes the first at less cost. */
+static struct lx *combined(struct lower *l, const struct sum *s, struct lx *acc, struct lx *term)
+{
+    return s->op == OP_add || s->op == OP_mul ? element(l, s->op, s->dtype, acc, term)
+                                              : element(l, s->op, s->dtype, term, acc);
+}
+
 static struct lx *sum_in_order(struct lower *l, struct lblock *b, const struct sum *s)
 {
     struct lx *at[MAX_RANK + 1];
     struct lbuf *acc = lbuf_scalar(l->k, b, "acc", s->dtype, identity(l, s->op, s->dtype));
     struct lblock *in = open_sum(l, b, s, s->axes, at);
-    struct lx *term = s->term(l, at, s->context);
-    ls_store(l->k, in, acc, NULL, element(l, s->op, s->dtype, lx_load(l->k, acc, NULL), term));
+    struct lx *term = term_at(l, in, s, at);
+    ls_store(l->k, in, acc, NULL, combined(l, s, lx_load(l->k, acc, NULL), term));
     return ls_let(l->k, b, "total", lx_load(l->k, acc, NULL));
 }
 
@@ -78,13 +99,14 @@ static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct s
               *lanes = lane_loop(l, &block->body);
     struct lx *q = lx_var(k, lanes->var);
     at[s->axes - 1] = index_op(l, LX_IADD, lx_var(k, block->var), q);
-    ls_store(k, &lanes->body, acc, &q, element(l, s->op, s->dtype, lx_load(k, acc, &q), s->term(l, at, s->context)));
+    struct lx *v = term_at(l, &lanes->body, s, at);
+    ls_store(k, &lanes->body, acc, &q, combined(l, s, lx_load(k, acc, &q), v));
     if (!whole_alone) {
         struct ls *tail = ls_loop(k, in, "tail", whole, end, 1, LICENCE_RED);
         struct lx *t = lx_var(k, tail->var), *lane = index_op(l, LX_ISUB, t, whole);
         at[s->axes - 1] = t;
-        ls_store(k, &tail->body, rest, &lane,
-                 element(l, s->op, s->dtype, lx_load(k, rest, &lane), s->term(l, at, s->context)));
+        v = term_at(l, &tail->body, s, at);
+        ls_store(k, &tail->body, rest, &lane, combined(l, s, lx_load(k, rest, &lane), v));
     }
     struct ls *both = lane_loop(l, b);
     struct lx *p = lx_var(k, both->var), *sum = lx_load(k, acc, &p);

@@ -127,22 +127,35 @@ static bool is_known(const struct lower *l, const struct value *v)
     return false;
 }
 
-/* Before a pass: whatever costs much and is needed in later ones too. */
-static void keep_for_row(struct rows *r, struct lblock *b, int pass)
+static void know_row(struct lower *l, struct value *v, struct lbuf *row)
+{
+    know(l, v, NULL);
+    l->known->staged = row;
+}
+
+/* Before a pass that reduces x: whatever costs much and is needed in later ones too. Gives where x itself is to be kept, by
+ * the pass; NULL: nowhere. */
+static struct lbuf *keep_for_row(struct rows *r, struct lblock *b, int pass, const struct node *reduction)
 {
     struct lower *l = r->l;
     struct dim size = dim_of(type_count(nest_row(&l->nest), 1));
+    struct lbuf *kept = NULL;
 
     for (struct node *n = l->body->first; n; n = n->next) {
-        if (!worth_keeping(r, n, pass) || is_known(l, n->result[0]))
+        struct value *v = n->results ? n->result[0] : NULL;
+        if (!v || !worth_keeping(r, n, pass) || is_known(l, v))
             continue;
-        struct lbuf *row = lbuf_local(l->k, b, op_info(n->op)->name, SPACE_ARRAY, n->result[0]->type.dtype, 1, &size);
+        struct lbuf *row = lbuf_local(l->k, b, op_info(n->op)->name, SPACE_ARRAY, v->type.dtype, 1, &size);
+        if (v == operand(reduction, 0) && reduction->op != OP_moments) {
+            kept = row;
+            continue;
+        }
         struct lblock *in = open_elements(r, b);
-        struct lx *v = at_domain(r, n->result[0]);
-        ls_store(l->k, in, row, &l->in_row, v);
-        know(l, n->result[0], NULL);
-        l->known->staged = row;
+        struct lx *x = at_domain(r, v);
+        ls_store(l->k, in, row, &l->in_row, x);
+        know_row(l, v, row);
     }
+    return kept;
 }
 
 /* ---- reductions ---- */
@@ -199,13 +212,14 @@ static void moments_along(struct rows *r, struct lblock *b, struct node *n)
     know(l, n->result[1], ls_let(l->k, b, "variance", element(l, OP_div, DT_REAL, emit_sum(l, b, &s), count)));
 }
 
-static void reduce_along(struct rows *r, struct lblock *b, struct node *n)
+static void reduce_along(struct rows *r, struct lblock *b, struct node *n, struct lbuf *kept)
 {
     struct lower *l = r->l;
     struct along a = { .r = r, .x = operand(n, 0) };
     struct sum s = sum_along(&a, reduction_op(n));
     struct lx *v;
 
+    s.kept = kept;
     if (n->op == OP_moments) {
         moments_along(r, b, n);
         return;
@@ -215,6 +229,8 @@ static void reduce_along(struct rows *r, struct lblock *b, struct node *n)
         add_total(l, b, n, v);
     else
         know(l, n->result[0], v);
+    if (kept)
+        know_row(l, a.x, kept);
 }
 
 /* ---- the nest ---- */
@@ -227,9 +243,8 @@ static void go_along(struct rows *r, struct lblock *b)
     for (struct node *n = l->body->first; n; n = n->next) {
         if (!node_is_reduction(n) || l->nest.place[n->id] == AT_COLUMN)
             continue;
-        if (goes_along_rows(l, n))
-            keep_for_row(r, b, pass);
-        reduce_along(r, b, n);
+        struct lbuf *kept = goes_along_rows(l, n) ? keep_for_row(r, b, pass, n) : NULL;
+        reduce_along(r, b, n, kept);
         pass += goes_along_rows(l, n) ? (n->op == OP_moments ? 2 : 1) : 0;
     }
     if (stores_at(l, AT_EACH) || has_columns(l)) {
