@@ -11,18 +11,27 @@ static struct lblock *open_seq(struct lower *l, struct lblock *b, struct type t,
     return b;
 }
 
-/* Cleared first; then every element of dy in order: indices may repeat. */
+/* The variable that the group adds to, or NULL. */
+static struct lbuf *added_to(const struct lower *l)
+{
+    for (const struct node *n = l->body->first; n; n = n->next)
+        if (n->op == OP_accumulate)
+            return l->param[operand(n, 0)->index];
+    return NULL;
+}
+
+/* Cleared first, but for a variable; then every element of dy in order: indices may repeat. */
 void lower_scatter(struct lower *l)
 {
     struct node *n = l->anchor;
     struct value *dy = operand(n, 0), *index = operand(n, 1);
     struct type t = n->result[0]->type, d = dy->type;
     int axis = (int)attr_int(n, "axis"), spread = n->op == OP_scatter_add ? index->type.rank : 1;
-    struct lbuf *out = result_buffer(l, n->result[0]);
+    struct lbuf *variable = added_to(l), *out = variable ? variable : result_buffer(l, n->result[0]);
     struct lx *at[MAX_RANK], *to[MAX_RANK];
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
-    ls_store(l->k, b, out, at, lx_real(l->k, 0));
-    b = open_loops(l, &l->k->body, d, 0, axis, at);
+    if (!variable)
+        ls_store(l->k, open_loops(l, &l->k->body, t, 0, t.rank, at), out, at, lx_real(l->k, 0));
+    struct lblock *b = open_loops(l, &l->k->body, d, 0, axis, at);
     b = open_seq(l, b, d, axis, axis + spread, at);
     struct lx *target = NULL;
     if (n->op == OP_scatter_add)

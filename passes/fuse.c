@@ -125,6 +125,12 @@ static bool adds_up_in_place(const struct node *n)
            (n->op == OP_conv_dw && layout_channels_last(n));
 }
 
+/* A scatter may add to the variable itself. */
+static bool adds_into(const struct node *n, const struct node *root)
+{
+    return n->op == OP_scatter_add && root->op == OP_accumulate && operand(root, 1) == n->result[0];
+}
+
 static bool may_join(const struct node *n, const struct cluster *c)
 {
     if (c->members >= MAX_GROUP || op_is(n->op, EFFECT) || n->op == OP_relayout)
@@ -134,7 +140,7 @@ static bool may_join(const struct node *n, const struct cluster *c)
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
     if (node_is_anchor(n))
-        return !c->anchor && n->results == 1 && !adds_up_in_place(n) && sees_as_it_is(n, c);
+        return !c->anchor && n->results == 1 && (adds_up_in_place(n) ? adds_into(n, c->root) : sees_as_it_is(n, c));
     if (!op_is(n->op, CHEAP) && is_repeated(n))
         return false;
     return before_anchor(n, c);
