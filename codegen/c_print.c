@@ -207,8 +207,8 @@ static bool is_simple(const struct lblock *b)
 
     if (!s || s->next || s->kind == LS_LET || s->kind == LS_LOCAL || s->kind == LS_IF)
         return false;
-    return s->kind == LS_STORE || s->way == WAY_PLAIN || (s->way == WAY_UNROLL && is_simple(&s->body)) ||
-           (loop_in_lanes(s) && !has_tail(s) && is_simple(&s->body));
+    return s->kind == LS_STORE || s->way == WAY_PLAIN || s->way == WAY_SQUARE ||
+           (s->way == WAY_UNROLL && is_simple(&s->body)) || (loop_in_lanes(s) && !has_tail(s) && is_simple(&s->body));
 }
 
 static void print_body(struct c_kernel *c, const struct lblock *b)
@@ -318,6 +318,21 @@ static void print_vector(struct c_kernel *c, const struct ls *s)
     c->wide = NULL;
 }
 
+/* nn_turn(&y[...], rows of y, &x[...], rows of x); */
+static void print_square(struct c_kernel *c, const struct ls *s)
+{
+    struct square q;
+
+    if (!loop_square(c->k, s, &q))
+        bug("loop %s is no square", s->var->name);
+    line(c);
+    text_add(c->t, "nn_turn(&%s[", q.to->name);
+    c_expr(c, q.to_at, C_CHOICE);
+    text_add(c->t, "], %lld, &%s[", (long long)q.to_stride, q.from->name);
+    c_expr(c, q.from_at, C_CHOICE);
+    text_add(c->t, "], %lld);\n", (long long)q.from_stride);
+}
+
 static void print_if(struct c_kernel *c, const struct ls *s)
 {
     line(c);
@@ -347,7 +362,9 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
         case LS_LOCAL: print_local(c, s); break;
         case LS_IF: print_if(c, s); break;
         case LS_LOOP:
-            if (loop_in_lanes(s) && !c->lanes)
+            if (s->way == WAY_SQUARE)
+                print_square(c, s);
+            else if (loop_in_lanes(s) && !c->lanes)
                 print_vector(c, s);
             else
                 print_plain(c, s);

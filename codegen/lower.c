@@ -194,7 +194,8 @@ static bool is_flat(const struct lower *l, struct type t)
 
 enum { BLOCK = 16 };
 
-/* The loop variable that moves to the next element of what is read, or -1: none, or several things are read. */
+/* The loop variable that moves to the next element of what is read: of several things read the one that lies otherwise
+ * than the last; -1: none. */
 static int reads_along(struct lower *l, const struct lx *x, struct lx *const *at, int rank)
 {
     struct lsum s;
@@ -211,51 +212,73 @@ static int reads_along(struct lower *l, const struct lx *x, struct lx *const *at
     }
     for (int i = 0; i < x->args; i++) {
         int axis = x->arg[i]->dtype == DT_REAL ? reads_along(l, x->arg[i], at, rank) : -1;
-        found = axis >= 0 ? axis : found;
+        found = axis >= 0 && (found < 0 || axis < rank - 1) ? axis : found;
     }
     return found;
 }
 
-/* for v in from..imin(from + BLOCK, end) */
-static struct lblock *open_block(struct lower *l, struct lblock *b, const char *name, struct lx *from, struct dim d,
-                                 struct lx **at)
-{
-    struct lx *end = lx_index(l->k, LX_IMIN, lx_index(l->k, LX_IADD, from, lx_int(l->k, BLOCK)), lx_dim(l->k, d));
-    struct ls *loop = ls_loop(l->k, b, name, from, end, 1, LICENCE_PAR);
+/* A part of two axes that are walked in squares of so many elements; 1: one by one. */
+struct part {
+    struct lx *begin[2], *end[2];
+    int square;
+};
 
-    *at = lx_var(l->k, loop->var);
-    return &loop->body;
-}
-
-/* What lies along another axis than the last is copied in squares, whose rows and columns stay in the cache. */
-static void copy_in_squares(struct lower *l, struct type t, int axis)
+static void copy_part(struct lower *l, struct type t, int axis, const struct part *p)
 {
-    struct lx *at[MAX_RANK], *from[2];
+    struct lx *at[MAX_RANK], *from[2], *within;
     struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
-    struct dim size[2] = { t.dim[axis], t.dim[t.rank - 1] };
 
     for (int i = 0; i < 2; i++) {
-        struct ls *loop =
-            ls_loop(l->k, b, i ? "j_0" : "i_0", lx_int(l->k, 0), lx_dim(l->k, size[i]), BLOCK, LICENCE_PAR);
+        struct ls *loop = ls_loop(l->k, b, i ? "j" : "i", p->begin[i], p->end[i], p->square, LICENCE_PAR);
         from[i] = lx_var(l->k, loop->var);
         b = &loop->body;
+        at[i ? t.rank - 1 : axis] = from[i];
         if (!i)
             b = open_loops(l, b, t, axis + 1, t.rank - 1, at);
     }
-    b = open_block(l, b, "i", from[0], size[0], &at[axis]);
-    b = open_block(l, b, "j", from[1], size[1], &at[t.rank - 1]);
+    for (int i = 0; i < 2 && p->square > 1; i++) {
+        struct ls *loop = ls_loop(l->k, b, i ? "v" : "u", lx_int(l->k, 0), lx_int(l->k, p->square), 1, LICENCE_PAR);
+        within = lx_var(l->k, loop->var);
+        b = &loop->body;
+        at[i ? t.rank - 1 : axis] = index_op(l, LX_IADD, from[i], within);
+    }
     finish(l, b, at);
 }
 
-/* The axis that a group which only copies reads along, where it is not the last. */
+/* What lies along another axis than the last is copied in squares, whose rows and columns stay in the cache; then what
+ * is left of both axes. */
+static void copy_in_squares(struct lower *l, struct type t, int axis)
+{
+    struct lx *zero = lx_int(l->k, 0), *block = lx_int(l->k, BLOCK), *size[2], *whole[2];
+
+    for (int i = 0; i < 2; i++) {
+        size[i] = lx_dim(l->k, t.dim[i ? t.rank - 1 : axis]);
+        whole[i] = index_op(l, LX_IMUL, index_op(l, LX_IDIV, size[i], block), block);
+    }
+    copy_part(l, t, axis, &(struct part){ { zero, zero }, { whole[0], whole[1] }, BLOCK });
+    if (whole[1] != size[1])
+        copy_part(l, t, axis, &(struct part){ { zero, whole[1] }, { whole[0], size[1] }, 1 });
+    if (whole[0] != size[0])
+        copy_part(l, t, axis, &(struct part){ { whole[0], zero }, { size[0], size[1] }, 1 });
+}
+
+static bool has_transpose(const struct graph *body)
+{
+    for (const struct node *n = body->first; n; n = n->next)
+        if (n->op == OP_transpose)
+            return true;
+    return false;
+}
+
+/* The axis that a map reads along, where it is not the last. */
 static int turned_axis(struct lower *l, struct type t)
 {
-    const struct node *root = l->body->last;
     struct lx *at[MAX_RANK];
     struct lblock nowhere = { NULL, NULL };
     int axis;
 
-    if (!l->level || l->flat || t.rank < 2 || root->op != OP_relayout || l->body->yields != 1 || l->body->params != 1)
+    if (!l->level || l->flat || t.rank < 2 || !has_transpose(l->body) || l->body->yields != 1 ||
+        !shape_equal(l->body->yield[0]->type, t))
         return -1;
     open_loops(l, &nowhere, t, 0, t.rank, at);
     axis = reads_along(l, body_at(l, l->body->yield[0], at), at, t.rank);

@@ -14,6 +14,8 @@
  * loop that takes NN_WIDE vectors at a time, 2 where the machine has registers enough: its number of iterations is a
  * constant multiple of 32.
  *
+ * A square is a loop of 16 iterations around one of 16 that copies y[.. + j] = x[.. + i]: 16 rows become columns at once.
+ *
  * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, then `fold`), folded in one fixed tree
  * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the other. So no bit depends on
  * the number of lanes or threads.
@@ -107,7 +109,7 @@ struct lx {
 };
 
 enum licence { LICENCE_PAR, LICENCE_RED, LICENCE_SEQ };
-enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE };
+enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE, WAY_SQUARE };
 
 enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL };
 

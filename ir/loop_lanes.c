@@ -252,3 +252,57 @@ struct lanes lanes_of(struct lkernel *k, const struct ls *loop)
     check_block(&l, &loop->body);
     return l;
 }
+
+/* --- squares ------------------------------------------------------------------------------------------------------ */
+
+enum { SIDE = 16 };
+
+static bool is_side(const struct ls *s)
+{
+    return s && s->kind == LS_LOOP && s->licence == LICENCE_PAR && s->step == 1 && loop_trips(s) == SIDE &&
+           s->begin->kind == LX_INT && s->begin->i == 0 && s->body.first && !s->body.first->next;
+}
+
+static bool mentions(const struct lx *x, const struct lvar *v)
+{
+    if (x->kind == LX_VAR)
+        return x->var == v;
+    for (int i = 0; i < x->args; i++)
+        if (mentions(x->arg[i], v))
+            return true;
+    return false;
+}
+
+/* The address as base + unit + stride * other: two loop variables, of which one has factor 1. */
+static bool address(struct lkernel *k, struct lx *x, struct lx *unit, struct lx *other, struct lx **base,
+                    int64_t *stride)
+{
+    struct lsum s;
+
+    if (!lsum_of(&s, x) || lsum_factor(&s, unit) != 1)
+        return false;
+    *stride = lsum_factor(&s, other);
+    for (int i = 0; i < s.terms; i++) {
+        const struct lx *atom = s.term[i].atom;
+        if (atom != unit && atom != other && (mentions(atom, unit->var) || mentions(atom, other->var)))
+            return false;
+    }
+    return lsum_add(&s, unit, -1) && lsum_add(&s, other, -*stride) && (*base = lsum_build(k, &s)) && *stride > 0;
+}
+
+bool loop_square(struct lkernel *k, const struct ls *loop, struct square *q)
+{
+    const struct ls *inner = is_side(loop) ? loop->body.first : NULL,
+                    *store = is_side(inner) ? inner->body.first : NULL;
+
+    if (!store || store->kind != LS_STORE || store->value->kind != LX_LOAD)
+        return false;
+    q->to = store->buf;
+    q->from = store->value->buf;
+    if (q->to->dtype != DT_REAL || q->from->dtype != DT_REAL || q->to->space != SPACE_ARGUMENT ||
+        q->from->space != SPACE_ARGUMENT || q->to == q->from)
+        return false;
+    struct lx *i = lx_var(k, loop->var), *j = lx_var(k, inner->var);
+    return address(k, lx_flat(k, q->to, store->index), j, i, &q->to_at, &q->to_stride) &&
+           address(k, lx_flat(k, q->from, store->value->arg), i, j, &q->from_at, &q->from_stride);
+}

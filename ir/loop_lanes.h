@@ -28,4 +28,13 @@ bool loop_in_lanes(const struct ls *loop); /* vector or wide */
 /* The number of iterations where it is a constant, else -1. */
 int64_t loop_trips(const struct ls *loop);
 
+/* A loop and the one in it that copy 16 by 16 elements, rows to columns: to[to_at + i to_stride + j] = from[from_at + i +
+ * j from_stride]. False where they are something else. */
+struct square {
+    struct lbuf *to, *from;
+    struct lx *to_at, *from_at;
+    int64_t to_stride, from_stride;
+};
+bool loop_square(struct lkernel *k, const struct ls *loop, struct square *q);
+
 #endif

@@ -149,9 +149,9 @@ static bool parse_licence(struct loop_parser *p, enum licence *out)
 
 static enum way parse_way(struct loop_parser *p)
 {
-    static const char *const words[] = { "", "vector", "unroll", "threads", "wide" };
+    static const char *const words[] = { "", "vector", "unroll", "threads", "wide", "square" };
 
-    for (int i = 1; i < 5; i++) {
+    for (int i = 1; i < 6; i++) {
         if (!p->r.token.first && reader_accept(&p->r, words[i]))
             return (enum way)i;
     }

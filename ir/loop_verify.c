@@ -184,6 +184,9 @@ static void check_way(struct verify *v, struct ls *s)
         wrong(v, "loop %s is to be unrolled, and its bounds are no constants", name);
     if (s->way == WAY_THREADS && s->licence != LICENCE_PAR)
         wrong(v, "loop %s runs in threads, and its iterations are ordered", name);
+    struct square square;
+    if (s->way == WAY_SQUARE && !loop_square(v->k, s, &square))
+        wrong(v, "loop %s is no square", name);
     if (loop_in_lanes(s)) {
         struct lanes l = lanes_of(v->k, s);
         if (v->lanes)

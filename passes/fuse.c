@@ -131,6 +131,28 @@ static bool adds_into(const struct node *n, const struct node *root)
     return n->op == OP_scatter_add && root->op == OP_accumulate && operand(root, 1) == n->result[0];
 }
 
+/* A copy of rows to columns, which runs in squares where it is nothing else. */
+static bool turns(const struct node *root)
+{
+    if (root->op == OP_relayout)
+        root = operand(root, 0)->def;
+    if (!root || root->op != OP_transpose)
+        return false;
+    int last = root->result[0]->type.rank - 1;
+    return attr_ints(root, "perm", NULL)[last] != last;
+}
+
+/* Work that can stand in the epilogue of what it reads. */
+static bool is_behind_anchor(const struct node *n)
+{
+    for (int i = 0; i < n->operands; i++) {
+        const struct node *def = operand(n, i)->def;
+        if (def && (node_is_anchor(def) || (op_is_map(def->op) && is_behind_anchor(def))))
+            return true;
+    }
+    return false;
+}
+
 static bool may_join(const struct node *n, const struct cluster *c)
 {
     if (c->members >= MAX_GROUP || op_is(n->op, EFFECT) || n->op == OP_relayout)
@@ -139,6 +161,8 @@ static bool may_join(const struct node *n, const struct cluster *c)
         return false;
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
+    if (op_is_map(n->op) && turns(c->root) && is_behind_anchor(n))
+        return false;
     if (node_is_anchor(n))
         return !c->anchor && n->results == 1 && (adds_up_in_place(n) ? adds_into(n, c->root) : sees_as_it_is(n, c));
     if (!op_is(n->op, CHEAP) && is_repeated(n))
@@ -330,7 +354,7 @@ static bool stands_alone(const struct cluster *c)
     for (int i = 0; i < c->members; i++)
         if (c->member[i]->op == OP_relayout || adds_up_in_place(c->member[i]))
             return true;
-    return c->fixed;
+    return c->fixed || turns(c->root);
 }
 
 static bool is_legal(struct merging *m, struct cluster *both, struct nest *n)

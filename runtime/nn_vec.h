@@ -750,4 +750,49 @@ NN_FOLD(nn_fold_min, nn_min, nn_min_v)
 #undef NN_ADD
 #undef NN_MUL
 
+/* --- squares ------------------------------------------------------------------------------------------------------ */
+
+/* y[i * rows + j] = x[j * columns + i] for i and j in 0..16. In registers where the compiler can shuffle two: squares of NN_L
+ * rows, whose halves change places, then the halves of those (Eklundh 1972). */
+#if defined __GNUC__ && !defined __clang__ && NN_L > 1
+NN_INLINE void nn_swap_halves(nn_v *a, nn_v *b, int d)
+{
+    nn_vm low, high;
+    for (int i = 0; i < NN_L; i++) {
+        low[i] = i & d ? NN_L + i - d : i;
+        high[i] = i & d ? NN_L + i : i + d;
+    }
+    nn_v first = __builtin_shuffle(*a, *b, low);
+    *b = __builtin_shuffle(*a, *b, high);
+    *a = first;
+}
+
+NN_INLINE void nn_turn(nn_real *y, ptrdiff_t rows, const nn_real *x, ptrdiff_t columns)
+{
+    for (int i = 0; i < 16; i += NN_L)
+        for (int j = 0; j < 16; j += NN_L) {
+            nn_v r[NN_L];
+            NN_UNROLL
+            for (int k = 0; k < NN_L; k++)
+                r[k] = nn_load(x + (j + k) * columns + i);
+            NN_UNROLL
+            for (int d = NN_L / 2; d > 0; d /= 2)
+                NN_UNROLL
+                for (int k = 0; k < NN_L; k++)
+                    if (!(k & d))
+                        nn_swap_halves(&r[k], &r[k + d], d);
+            NN_UNROLL
+            for (int k = 0; k < NN_L; k++)
+                nn_store(y + (i + k) * rows + j, r[k]);
+        }
+}
+#else
+NN_INLINE void nn_turn(nn_real *y, ptrdiff_t rows, const nn_real *x, ptrdiff_t columns)
+{
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++)
+            y[i * rows + j] = x[j * columns + i];
+}
+#endif
+
 #endif
