@@ -31,7 +31,7 @@ CHECK_PACKAGES = $(BUILD_PACKAGES) clang g++ libcmocka-dev libjansson-dev libope
                  graphviz clang-format
 PAGE_PACKAGES = chromium
 
-BENCH_PACKAGES = python3-torch npm
+BENCH_PACKAGES = python3-torch
 
 COMPILER = $(wildcard frontend/*.c ir/*.c ir/base/*.c passes/*.c codegen/*.c)
 GENERATED = frontend/lexer frontend/grammar frontend/prelude codegen/runtime codegen/page_css codegen/page_js
@@ -154,6 +154,7 @@ bench: all
 
 bench-deps:
 	@sh tests/packages.sh $(BENCH_PACKAGES)
+	@command -v npm >/dev/null || sh tests/packages.sh npm
 	@mkdir -p $B/bench/peers
 	npm install --ignore-scripts --no-audit --no-fund --prefix $B/bench/peers onnxruntime-node@1.30.0
 
