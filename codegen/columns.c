@@ -7,22 +7,89 @@
  *         y[row, c] = v                      for c: y[row, c] = v, acc[c] = acc[c] + v
  *     for c: dgamma[c] = acc[c]            for c: dgamma[c] = acc[c]
  *
- * Rows come in order, so every sum has one order. Where many rows are gone through for each image, as in convolutions, an
- * image's are added up before they are added to the rest: a long sum of small numbers loses digits. Mean and variance are sums of what exceeds the first row, d = x - x0, and
- * of its square: mean = x0 + sum d / n, variance = sum d^2 / n - (sum d / n)^2 (Chan, Golub, LeVeque 1983, shifted data). */
+ * Rows come in order, so every sum has one order. The first axis is cut into a few parts of fixed size whose sums are kept
+ * apart and added up in the end, so that parts may run in threads and no bit depends on how many there are. Where many rows
+ * are gone through for each image, as in convolutions, an image's are added up before they are added to the rest: a long
+ * sum of small numbers loses digits. Mean and variance are sums of what exceeds the first row of a part, d = x - x0, and of
+ * its square: mean = x0 + sum d / n, squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan,
+ * Golub, LeVeque 1983). */
+#include "codegen/loop_pass.h"
 #include "codegen/lower.h"
 
 struct column {
     struct node *n;
     enum place_of place;
-    struct lbuf *acc, *square, *first; /* of one row each; the others NULL, but for moments */
+    struct lbuf *acc, *square, *first; /* a row for each part; the others NULL, but for moments */
     struct lbuf *all, *all_squares;    /* of all images so far, where there are images; else NULL */
     struct column *next;
 };
 
+/* ---- parts ---- */
+
+enum { PARTS = 8, ENOUGH = 1 << 16 };
+
+static int64_t row_size(const struct lower *l)
+{
+    return type_count(nest_row(&l->nest), 1);
+}
+
+/* A product's panels run in threads as it is; a total is one number. */
+static void choose_parts(struct lower *l)
+{
+    const struct nest *n = &l->nest;
+    int64_t first = n->split ? dim_size(n->domain.dim[0], l->k->batch) : 1, parts = PARTS;
+
+    l->parts = 1;
+    for (const struct node *b = l->body->first; b; b = b->next)
+        if (node_is_reduction(b) && b != l->anchor && n->place[b->id] == AT_TOTAL)
+            return;
+    if ((l->anchor && l->anchor->op == OP_matmul) || type_count(n->domain, l->k->batch) < ENOUGH)
+        return;
+    parts = NEST_LOCAL / row_size(l) < parts ? NEST_LOCAL / row_size(l) : parts;
+    l->parts = parts < 1 ? 1 : first < parts ? first : parts;
+    l->part_size = (first + l->parts - 1) / l->parts;
+}
+
+/* The part that these coordinates lie in; 0 where the first is no loop's variable. */
+static struct lx *part_of(struct lower *l, struct lx *const *at)
+{
+    bool alone = l->parts == 1 || at[0]->kind != LX_VAR;
+
+    return alone ? lx_int(l->k, 0) : index_op(l, LX_IDIV, at[0], lx_int(l->k, l->part_size));
+}
+
+static struct lx *in_part(struct lower *l, struct lx *part, struct lx *index)
+{
+    return index_op(l, LX_IADD, index_op(l, LX_IMUL, part, lx_int(l->k, row_size(l))), index);
+}
+
+/* Which of its part's rows this is. */
+static struct lx *row_in_part(struct lower *l, struct lx *const *at)
+{
+    struct lx *in[MAX_RANK];
+
+    for (int i = 0; i < l->nest.split; i++)
+        in[i] = at[i];
+    if (l->parts > 1 && at[0]->kind == LX_VAR)
+        in[0] = index_op(l, LX_IMOD, at[0], lx_int(l->k, l->part_size));
+    return flat_index(l, nest_rows(&l->nest), in);
+}
+
+/* Calls for each part, in order, in a loop or without one. */
+static struct lblock *open_parts(struct lower *l, struct lblock *b, struct lx **part)
+{
+    if (l->parts == 1) {
+        *part = lx_int(l->k, 0);
+        return b;
+    }
+    struct ls *loop = ls_loop(l->k, b, "part", lx_int(l->k, 0), lx_int(l->k, l->parts), 1, LICENCE_RED);
+    *part = lx_var(l->k, loop->var);
+    return &loop->body;
+}
+
 static struct lbuf *row_buffer(struct lower *l, const char *name, enum dtype d)
 {
-    struct dim size = dim_of(type_count(nest_row(&l->nest), 1));
+    struct dim size = dim_of(l->parts * row_size(l));
 
     return lbuf_local(l->k, &l->k->body, name, SPACE_ARRAY, d, 1, &size);
 }
@@ -80,7 +147,9 @@ static void start_column(struct lower *l, struct column *c)
     }
     for (int i = 0; i < l->nest.split; i++)
         at[i] = lx_int(l->k, 0);
-    struct lblock *b = open_row(l, &l->k->body, at, &index);
+    struct lx *part;
+    struct lblock *b = open_row(l, open_parts(l, &l->k->body, &part), at, &index);
+    index = in_part(l, part, index);
     ls_store(l->k, b, c->acc, &index, identity(l, reduction_op(c->n), d));
     if (c->all)
         ls_store(l->k, b, c->all, &index, identity(l, reduction_op(c->n), d));
@@ -97,6 +166,7 @@ void open_columns(struct lower *l)
 {
     if (!l->nest.reductions)
         return;
+    choose_parts(l);
     for (struct node *n = l->body->last; n; n = n->previous) {
         enum place_of place = l->nest.place[n->id];
         if (!node_is_reduction(n) || n == l->anchor || (place != AT_COLUMN && place != AT_TOTAL))
@@ -127,7 +197,7 @@ static void add(struct lower *l, struct lblock *b, struct lbuf *acc, enum op op,
 static struct lx *first_of(struct lower *l, struct lblock *b, const struct column *c, struct lx *v,
                            struct lx *const *at, struct lx *index)
 {
-    struct lx *first = lx_load(l->k, c->first, &index), *row = flat_index(l, nest_rows(&l->nest), at);
+    struct lx *first = lx_load(l->k, c->first, &index), *row = row_in_part(l, at);
 
     if (value_place(l, operand(c->n, 0)) == AT_FREE)
         return first;
@@ -149,6 +219,7 @@ void add_columns(struct lower *l, struct lblock *b, struct lx *const *at)
         if (c->place == AT_TOTAL)
             continue;
         struct lx *index = flat_index(l, nest_row(&l->nest), at + l->nest.split), *v = reduced_at(l, c, at);
+        index = in_part(l, part_of(l, at), index);
         if (c->square) {
             v = element(l, OP_sub, DT_REAL, v, first_of(l, b, c, v, at, index));
             add(l, b, c->square, OP_add, &index, element(l, OP_mul, DT_REAL, v, v));
@@ -159,11 +230,17 @@ void add_columns(struct lower *l, struct lblock *b, struct lx *const *at)
 
 /* ---- the end ---- */
 
-static struct lx *rows_of(struct lower *l)
+/* As a real: the rows of all parts, or of one. */
+static struct lx *rows_of(struct lower *l, struct lx *part)
 {
-    struct lx *count = lx_int(l->k, 1);
+    struct lx *count = lx_dim(l->k, l->nest.domain.dim[0]);
 
-    for (int i = 0; i < l->nest.split; i++)
+    if (part) {
+        struct lx *begin = index_op(l, LX_IMUL, part, lx_int(l->k, l->part_size));
+        struct lx *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, begin, lx_int(l->k, l->part_size)), count);
+        count = index_op(l, LX_IMAX, index_op(l, LX_ISUB, end, begin), lx_int(l->k, 0));
+    }
+    for (int i = 1; i < l->nest.split; i++)
         count = index_op(l, LX_IMUL, count, lx_dim(l->k, l->nest.domain.dim[i]));
     return element(l, OP_cast, DT_REAL, count, NULL);
 }
@@ -176,26 +253,81 @@ static struct lx *whole_sum(struct lower *l, const struct column *c, struct lbuf
     return all ? element(l, reduction_op(c->n), acc->dtype, lx_load(l->k, all, &index), sum) : sum;
 }
 
-static void know_column(struct lower *l, struct lblock *b, const struct column *c, struct lx *index)
-{
-    struct lx *sum = whole_sum(l, c, c->acc, c->all, index);
+/* Something of each part, combined in order. */
+typedef struct lx *part_fn(struct lower *l, const struct column *c, struct lx *part, struct lx *index, struct lx *mean);
 
-    if (!c->square) {
-        know(l, c->n->result[0], sum);
-        return;
-    }
-    struct lx *mean = ls_let(l->k, b, "excess", element(l, OP_div, DT_REAL, sum, rows_of(l)));
-    struct lx *square = element(l, OP_div, DT_REAL, whole_sum(l, c, c->square, c->all_squares, index), rows_of(l));
-    struct lx *variance = element(l, OP_sub, DT_REAL, square, element(l, OP_mul, DT_REAL, mean, mean));
-    know(l, c->n->result[0], element(l, OP_add, DT_REAL, lx_load(l->k, c->first, &index), mean));
-    know(l, c->n->result[1], element(l, OP_max, DT_REAL, variance, lx_real(l->k, 0)));
+static struct lx *over_parts(struct lower *l, struct lblock *b, const struct column *c, struct lx *index, enum op op,
+                             part_fn *of, struct lx *mean)
+{
+    enum dtype d = c->acc->dtype;
+    struct lx *part;
+
+    if (l->parts == 1)
+        return of(l, c, NULL, index, mean);
+    struct lbuf *sum = lbuf_scalar(l->k, b, "parts", d, identity(l, op, d));
+    struct lblock *in = open_parts(l, b, &part);
+    struct lx *v = of(l, c, part, in_part(l, part, index), mean);
+    ls_store(l->k, in, sum, NULL, element(l, op, d, lx_load(l->k, sum, NULL), v));
+    return ls_let(l->k, b, "sum", lx_load(l->k, sum, NULL));
 }
 
+static struct lx *part_sum(struct lower *l, const struct column *c, struct lx *part, struct lx *index, struct lx *mean)
+{
+    (void)part, (void)mean;
+    return whole_sum(l, c, c->acc, c->all, index);
+}
+
+/* sum x = n x0 + sum d */
+static struct lx *part_total(struct lower *l, const struct column *c, struct lx *part, struct lx *index,
+                             struct lx *mean)
+{
+    struct lx *first = element(l, OP_mul, DT_REAL, rows_of(l, part), lx_load(l->k, c->first, &index));
+
+    (void)mean;
+    return element(l, OP_add, DT_REAL, first, whole_sum(l, c, c->acc, c->all, index));
+}
+
+/* sum (x - mean)^2 = sum d^2 - (sum d)^2 / n + n (x0 + sum d / n - mean)^2, n a part's rows; one without any gives 0. */
+static struct lx *part_squares(struct lower *l, const struct column *c, struct lx *part, struct lx *index,
+                               struct lx *mean)
+{
+    struct lx *n = rows_of(l, part), *some = element(l, OP_max, DT_REAL, n, lx_real(l->k, 1));
+    struct lx *sum = whole_sum(l, c, c->acc, c->all, index), *excess = element(l, OP_div, DT_REAL, sum, some);
+    struct lx *own = element(l, OP_sub, DT_REAL, whole_sum(l, c, c->square, c->all_squares, index),
+                             element(l, OP_mul, DT_REAL, sum, excess));
+    struct lx *off =
+        element(l, OP_sub, DT_REAL, element(l, OP_add, DT_REAL, lx_load(l->k, c->first, &index), excess), mean);
+    return element(l, OP_add, DT_REAL, own, element(l, OP_mul, DT_REAL, n, element(l, OP_mul, DT_REAL, off, off)));
+}
+
+/* One part's mean is its first row and what exceeds it: no need to multiply by n and to divide again. */
+static struct lx *mean_of(struct lower *l, struct lblock *b, const struct column *c, struct lx *index)
+{
+    if (l->parts > 1)
+        return element(l, OP_div, DT_REAL, over_parts(l, b, c, index, OP_add, part_total, NULL), rows_of(l, NULL));
+    struct lx *excess = element(l, OP_div, DT_REAL, whole_sum(l, c, c->acc, c->all, index), rows_of(l, NULL));
+    return element(l, OP_add, DT_REAL, lx_load(l->k, c->first, &index), excess);
+}
+
+static void know_column(struct lower *l, struct lblock *b, const struct column *c, struct lx *index)
+{
+    if (!c->square) {
+        know(l, c->n->result[0], over_parts(l, b, c, index, reduction_op(c->n), part_sum, NULL));
+        return;
+    }
+    struct lx *mean = ls_let(l->k, b, "mean", mean_of(l, b, c, index));
+    struct lx *squares = over_parts(l, b, c, index, OP_add, part_squares, mean);
+    know(l, c->n->result[0], mean);
+    know(l, c->n->result[1],
+         element(l, OP_max, DT_REAL, element(l, OP_div, DT_REAL, squares, rows_of(l, NULL)), lx_real(l->k, 0)));
+}
+
+/* Whether places that differ in v are different ones. By its division a part is found that has many. */
 static bool depends(const struct lx *x, const struct lvar *v)
 {
     if (x->kind == LX_VAR)
         return x->var == v;
-    for (int i = 0; i < x->args; i++)
+    for (int i = 0; i < x->args && x->kind != LX_IDIV; i++)
         if (depends(x->arg[i], v))
             return true;
     return false;
@@ -247,24 +379,71 @@ static void carry(struct lower *l, struct lblock *b, const struct column *c, str
     ls_store(l->k, b, acc, &index, identity(l, op, acc->dtype));
 }
 
-/* Loops that go through many rows within each of their iterations add those up first. */
-static void carry_images(struct lower *l)
+static struct lx *simplified(struct rewrite *r, struct lx *x)
+{
+    return x->kind >= LX_IADD && x->kind <= LX_IEQ ? lx_index(r->k, x->kind, x->arg[0], x->arg[1]) : x;
+}
+
+/* for i in 0..n   =>   for part in 0..8, for i in part size..imin((part + 1) size, n); i / size is part. */
+static void cut_into_parts(struct lower *l, struct ls *s)
+{
+    struct lblock outside = { NULL, NULL };
+    struct ls *inner = NEW(l->k->arena, struct ls);
+    struct lx *size = lx_int(l->k, l->part_size), *i = lx_var(l->k, s->var);
+    struct rewrite r = { .k = l->k, .rule = simplified };
+
+    *inner = *s;
+    inner->next = NULL;
+    inner->var->loop = inner;
+    inner->licence = LICENCE_RED;
+    struct ls *outer = ls_loop(l->k, &outside, "part", lx_int(l->k, 0), lx_int(l->k, l->parts), 1, LICENCE_PAR);
+    struct lx *part = lx_var(l->k, outer->var), *begin = index_op(l, LX_IMUL, part, size);
+    inner->begin = begin;
+    inner->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, begin, size), s->end);
+    rewrite_set(&r, index_op(l, LX_IDIV, i, size), part);
+    rewrite_set(&r, index_op(l, LX_IMOD, i, size), index_op(l, LX_ISUB, i, begin));
+    rewrite_block(&r, &inner->body);
+    outer->next = s->next;
+    outer->body = (struct lblock){ inner, inner };
+    *s = *outer;
+    s->var->loop = s;
+    s->data = part;
+}
+
+static bool is_first_axis(const struct lower *l, const struct ls *s)
+{
+    return s->kind == LS_LOOP && s->licence == LICENCE_PAR && s->step == 1 && s->begin->kind == LX_INT &&
+           !s->begin->i && adds_across(l, &s->body, s->var);
+}
+
+/* An image's rows are added up first, where they are many. */
+static void carry_image(struct lower *l, struct ls *s, struct lx *part)
 {
     struct lx *at[MAX_RANK], *index;
 
-    if (!has_images(&l->nest))
+    if (!adds_across(l, &s->body, s->var) || rows_inside(l, &s->body) < MANY_ROWS)
         return;
-    for (struct ls *s = l->k->body.first; s; s = s->next) {
-        if (s->kind != LS_LOOP || !adds_across(l, &s->body, s->var) || rows_inside(l, &s->body) < MANY_ROWS)
+    struct lblock *b = open_row(l, &s->body, at, &index);
+    index = in_part(l, part, index);
+    for (struct column *c = l->column; c; c = c->next) {
+        if (!c->all)
             continue;
-        struct lblock *b = open_row(l, &s->body, at, &index);
-        for (struct column *c = l->column; c; c = c->next) {
-            if (!c->all)
-                continue;
-            carry(l, b, c, c->acc, c->all, index);
-            if (c->square)
-                carry(l, b, c, c->square, c->all_squares, index);
-        }
+        carry(l, b, c, c->acc, c->all, index);
+        if (c->square)
+            carry(l, b, c, c->square, c->all_squares, index);
+    }
+}
+
+static void arrange_loops(struct lower *l)
+{
+    for (struct ls *s = l->k->body.first; s; s = s->next) {
+        if (s->kind != LS_LOOP)
+            continue;
+        s->data = NULL;
+        if (l->parts > 1 && is_first_axis(l, s))
+            cut_into_parts(l, s);
+        if (has_images(&l->nest))
+            carry_image(l, s->data ? s->body.first : s, s->data ? s->data : lx_int(l->k, 0));
     }
 }
 
@@ -282,7 +461,7 @@ void close_columns(struct lower *l)
 
     if (!l->nest.reductions)
         return;
-    carry_images(l);
+    arrange_loops(l);
     keep_order(l, &l->k->body);
     close_totals(l);
     if (!stores_at(l, AT_COLUMN))

@@ -29,7 +29,8 @@ struct lower {
     struct known *known;
     struct lx *in_row; /* which element of its row is being computed */
     struct column *column;
-    bool flat; /* buffers are seen with one dimension; coordinates are one index */
+    int64_t parts, part_size; /* of the first axis, whose sums over rows are kept apart */
+    bool flat;                /* buffers are seen with one dimension; coordinates are one index */
     bool failed;
 };
 
