@@ -84,24 +84,72 @@ static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, 
     rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), tile, p);
 }
 
-/* Tiles of 8 rows, then of the rows that are left: all at once where their number is known, else one by one. */
-static void all_rows(struct lower *l, struct lblock *b, struct lx **at, const struct part *p)
-{
-    struct type t = l->anchor->result[0]->type;
-    struct dim rows = t.dim[t.rank - 2];
-    struct lx *end = lx_dim(l->k, rows), *eight = lx_int(l->k, ROWS), *whole = lx_int(l->k, 0);
+/* ---- a row alone ---- */
 
-    if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
-        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
-        tiles_of_product(l, b, at, (struct span){ lx_int(l->k, 0), whole }, ROWS, p);
-    }
-    if (!l->level || rows.n)
-        tiles_of_product(l, b, at, (struct span){ whole, end }, 1, p);
-    else if (rows.k % ROWS)
-        tiles_of_product(l, b, at, (struct span){ whole, end }, (int)(rows.k % ROWS), p);
+enum { WIDE_ROW = 128, MUCH = 1 << 15 };
+
+static struct ls *row_lanes(struct lower *l, struct lblock *b)
+{
+    return ls_loop(l->k, b, "j", lx_int(l->k, 0), lx_int(l->k, WIDE_ROW), 1, LICENCE_PAR);
 }
 
-enum { PANEL = 32, MUCH = 1 << 15 };
+/* Columns from..from + 128 of row at[rank - 2]: what is read of the right operand is a long piece of each of its rows. */
+static void piece_of_row(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, struct span sum)
+{
+    struct node *n = l->anchor;
+    struct dim size = dim_of(WIDE_ROW);
+    int last = n->result[0]->type.rank - 1;
+    struct lbuf *acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size);
+    struct ls *clear = row_lanes(l, b), *out;
+    struct lx *j = lx_var(l->k, clear->var);
+
+    ls_store(l->k, &clear->body, acc, &j, lx_real(l->k, 0));
+    struct ls *depth = ls_loop(l->k, b, "c", sum.begin, sum.end, 1, LICENCE_RED);
+    struct lx *c = lx_var(l->k, depth->var);
+    struct lx *left =
+        ls_let(l->k, &depth->body, "left", matrix_at(l, operand(n, 0), attr_bool(n, "ta"), at, at[last - 1], c));
+    struct ls *loop = row_lanes(l, &depth->body);
+    j = lx_var(l->k, loop->var);
+    struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, from, j));
+    ls_store(l->k, &loop->body, acc, &j, add_product(l, left, right, lx_load(l->k, acc, &j)));
+    out = row_lanes(l, b);
+    j = lx_var(l->k, out->var);
+    at[last] = index_op(l, LX_IADD, from, j);
+    l->result = lx_load(l->k, acc, &j);
+    finish(l, &out->body, at);
+    run_in_lanes(l, acc, (struct ls *[]){ clear, loop, out }, 3);
+}
+
+/* Of a large right operand; sums over rows would make the tile an array. */
+static bool in_pieces(const struct lower *l)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct dim columns = t.dim[t.rank - 1];
+
+    return l->level && !columns.n && columns.k >= WIDE_ROW && !has_columns(l) && !attr_bool(l->anchor, "tb") &&
+           type_count(operand(l->anchor, 1)->type, l->k->batch) >= MUCH;
+}
+
+static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, struct span rows, struct span sum)
+{
+    struct type t = l->anchor->result[0]->type;
+    int64_t columns = t.dim[t.rank - 1].k, whole = in_pieces(l) ? columns / WIDE_ROW * WIDE_ROW : 0;
+    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 } };
+
+    if (whole) {
+        struct ls *loop = ls_loop(l->k, b, "i", rows.begin, rows.end, 1, LICENCE_PAR);
+        at[t.rank - 2] = lx_var(l->k, loop->var);
+        struct ls *pieces =
+            ls_loop(l->k, &loop->body, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), WIDE_ROW, LICENCE_PAR);
+        piece_of_row(l, &pieces->body, at, lx_var(l->k, pieces->var), sum);
+    }
+    if (!whole || columns > whole)
+        tiles_of_product(l, b, at, rows, 1, &rest);
+}
+
+/* ---- all of it ---- */
+
+enum { PANEL = 32 };
 
 /* Of a large right operand some columns stay in the cache while all rows go by. */
 static bool in_panels(const struct lower *l)
@@ -114,22 +162,41 @@ static bool in_panels(const struct lower *l)
            dim_size(t.dim[t.rank - 2], l->k->batch) >= 2 * ROWS;
 }
 
-static void product(struct lower *l, struct lblock *b, struct lx **at, struct span sum)
+/* Tiles of so many rows over all columns, in panels where that pays. */
+static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, struct span rows, int tile,
+                          struct span sum)
 {
     struct type t = l->anchor->result[0]->type;
     int64_t columns = t.dim[t.rank - 1].k, whole = columns / PANEL * PANEL;
     struct part p = { sum, { NULL, 0 } };
 
     if (!in_panels(l)) {
-        all_rows(l, b, at, &p);
+        tiles_of_product(l, b, at, rows, tile, &p);
         return;
     }
     struct ls *panels = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), PANEL, LICENCE_PAR);
     p.panel = (struct panel){ lx_var(l->k, panels->var), PANEL };
-    all_rows(l, &panels->body, at, &p);
+    tiles_of_product(l, &panels->body, at, rows, tile, &p);
     p.panel = (struct panel){ lx_int(l->k, whole), columns - whole };
     if (columns > whole)
-        all_rows(l, b, at, &p);
+        tiles_of_product(l, b, at, rows, tile, &p);
+}
+
+/* Tiles of 8 rows, then of the rows that are left: all at once where their number is known, else one by one. */
+static void product(struct lower *l, struct lblock *b, struct lx **at, struct span sum)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct dim rows = t.dim[t.rank - 2];
+    struct lx *end = lx_dim(l->k, rows), *eight = lx_int(l->k, ROWS), *whole = lx_int(l->k, 0);
+
+    if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
+        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
+        rows_in_tiles(l, b, at, (struct span){ lx_int(l->k, 0), whole }, ROWS, sum);
+    }
+    if (!l->level || rows.n || rows.k == 1)
+        rows_alone(l, b, at, (struct span){ whole, end }, sum);
+    else if (rows.k % ROWS)
+        rows_in_tiles(l, b, at, (struct span){ whole, end }, (int)(rows.k % ROWS), sum);
 }
 
 /* What is only added to variables may be added in parts. */

@@ -88,6 +88,8 @@ struct sum {
     void *context;
     struct lbuf *kept; /* terms are also stored here, one behind the other; NULL: they are not */
 };
+/* Loops over acc run in lanes, and acc is a tile of registers, where all of them can; else it is an array. */
+void run_in_lanes(struct lower *l, struct lbuf *acc, struct ls *const *loops, int count);
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s);
 struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes the place of the largest so far */
 

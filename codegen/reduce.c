@@ -68,7 +68,7 @@ static struct ls *fill(struct lower *l, struct lblock *b, struct lbuf *to, struc
 }
 
 /* Where the terms can be had in lanes the 16 sums are vectors; else they are numbers, in the same order. */
-static void run_in_lanes(struct lower *l, struct lbuf *acc, struct ls *const *loops, int count)
+void run_in_lanes(struct lower *l, struct lbuf *acc, struct ls *const *loops, int count)
 {
     acc->space = SPACE_TILE;
     for (int i = 0; i < count; i++)
