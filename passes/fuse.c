@@ -31,7 +31,7 @@ static bool is_anchor(const struct node *n)
 static bool is_contraction(const struct node *n)
 {
     return n->op == OP_matmul || n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw ||
-           n->op == OP_sparse_matmul || n->op == OP_dots;
+           n->op == OP_winograd || n->op == OP_winograd_dw || n->op == OP_sparse_matmul || n->op == OP_dots;
 }
 
 /* The one group that all readers of n's results are in, or NULL. */
@@ -109,7 +109,7 @@ static bool reads_what_is_written(const struct node *n, const struct cluster *c)
 /* Its result holds the sums while they grow. */
 static bool adds_up_in_place(const struct node *n)
 {
-    return n->op == OP_conv_dw && layout_channels_last(n);
+    return (n->op == OP_conv_dw && layout_channels_last(n)) || n->op == OP_winograd_dw;
 }
 
 static bool may_join(const struct node *n, const struct cluster *c)
