@@ -310,13 +310,23 @@ static const struct {
     const char *lowering;
     void (*run)(struct lower *l);
 } generators[] = {
-    { "reduce", lower_reduce },        { "cumsum", lower_cumsum },
-    { "matmul", lower_matmul },        { "conv", lower_conv },
-    { "conv_dx", lower_conv_dx },      { "conv_dw", lower_conv_dw },
-    { "maxpool", lower_pool },         { "avgpool", lower_pool },
-    { "maxpool_dx", lower_pool_dx },   { "avgpool_dx", lower_pool_dx },
-    { "scatter", lower_scatter },      { "bound", lower_bound },
-    { "sparse", lower_sparse_matmul }, { "dots", lower_dots },
+    { "reduce", lower_reduce },
+    { "cumsum", lower_cumsum },
+    { "matmul", lower_matmul },
+    { "conv", lower_conv },
+    { "conv_dx", lower_conv_dx },
+    { "conv_dw", lower_conv_dw },
+    { "winograd", lower_winograd },
+    { "winograd_dw", lower_winograd_dw },
+    { "winograd_weight", lower_winograd_weight },
+    { "maxpool", lower_pool },
+    { "avgpool", lower_pool },
+    { "maxpool_dx", lower_pool_dx },
+    { "avgpool_dx", lower_pool_dx },
+    { "scatter", lower_scatter },
+    { "bound", lower_bound },
+    { "sparse", lower_sparse_matmul },
+    { "dots", lower_dots },
 };
 
 static void (*generator(const struct node *n))(struct lower *l)

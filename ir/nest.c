@@ -24,6 +24,8 @@ bool node_is_contraction(const struct node *n)
     case OP_conv:
     case OP_conv_dx:
     case OP_conv_dw:
+    case OP_winograd:
+    case OP_winograd_dw:
     case OP_sparse_matmul:
     case OP_dots: return true;
     default: return false;

@@ -402,6 +402,11 @@ static bool widen_conv_dw(struct node *n)
     return replace(n, result(&b, OP_conv_dw, operands, 2, n->attr, n->attrs));
 }
 
+static bool is_depthwise(const struct node *n)
+{
+    return layout_known(n->op) && attr_int(n, "groups") > 1;
+}
+
 /* With channels last it is the channels of the result that are filled up; depthwise they are x's too, and stay. */
 static bool widen_last(struct node *n)
 {
@@ -410,7 +415,7 @@ static bool widen_last(struct node *n)
     int64_t channels = t.dim[last].k, extra = LANES - channels % LANES;
     struct build b = build_at(n->graph, n);
 
-    if (channels % LANES == 0 || attr_int(n, "groups") > 1)
+    if (channels % LANES == 0 || is_depthwise(n))
         return false;
     struct value *operands[] = { operand(n, 0), lengthened(&b, operand(n, 1), extra) };
     struct value *y = result(&b, n->op, operands, 2, n->attr, n->attrs);
@@ -419,6 +424,8 @@ static bool widen_last(struct node *n)
 
 static bool widen_node(struct node *n)
 {
+    if (n->op == OP_winograd || n->op == OP_winograd_dw)
+        return widen_last(n);
     if (layout_channels_last(n))
         return (n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw) && widen_last(n);
     switch (n->op) {

@@ -196,6 +196,61 @@ def conv_dw(x, a):
     return torch.autograd.grad(convolve(z, w, a), w, dy)[0]
 
 
+def winograd_form(tile, kernel):
+    """Matrices in, weight and out of F(tile, kernel) by Cook and Toom: polynomials at the points and at infinity."""
+    n = tile + kernel - 1
+    points = [0.0, 1.0, -1.0] if n == 4 else [0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)]
+    into, weight, out = np.zeros((n, n)), np.zeros((n, kernel)), np.zeros((tile, n))
+    for j, p in enumerate(points):
+        others = [q for q in points if q != p]
+        into[j, : n - 1] = np.poly(others)[::-1]
+        weight[j] = [p**i / np.prod([p - q for q in others]) for i in range(kernel)]
+        out[:, j] = [p**i for i in range(tile)]
+    into[n - 1], weight[n - 1, kernel - 1], out[tile - 1, n - 1] = np.poly(points)[::-1], 1, 1
+    return into, weight, out
+
+
+def winograd_tiles(x, pad, shape, tile, side):
+    """[sample, row, column, side, side, channel]: squares `tile` apart that a result of this shape is made from."""
+    down, across = -(-shape[0] // tile), -(-shape[1] // tile)
+    wide = np.zeros((x.shape[0], down * tile + side, across * tile + side, x.shape[3]))
+    h, w = min(x.shape[1], wide.shape[1] - pad[0]), min(x.shape[2], wide.shape[2] - pad[2])
+    wide[:, pad[0] : pad[0] + h, pad[2] : pad[2] + w] = x[:, :h, :w]
+    at = [[wide[:, i * tile : i * tile + side, j * tile : j * tile + side] for j in range(across)] for i in range(down)]
+    return np.array(at).transpose(2, 0, 1, 3, 4, 5)
+
+
+def winograd_weight(x, a):
+    w = x[0].numpy()
+    g = winograd_form(a["tile"], w.shape[0])[1]
+    return torch.from_numpy(np.einsum("iu,uvco,jv->ijco", g, w, g))
+
+
+def winograd(x, a):
+    d, u, pad, tile = x[0].numpy(), x[1].numpy(), a["pad"], a["tile"]
+    n = u.shape[0]
+    into, _, out = winograd_form(tile, n - tile + 1)
+    shape = [d.shape[1 + i] + pad[2 * i] + pad[2 * i + 1] - n + tile for i in range(2)]
+    v = np.einsum("iu,sabuvc,jv->sabijc", into, winograd_tiles(d, pad, shape, tile, n), into)
+    y = np.einsum("ui,sabijo,vj->saubvo", out, np.einsum("sabijc,ijco->sabijo", v, u), out)
+    y = y.reshape(y.shape[0], y.shape[1] * tile, y.shape[3] * tile, y.shape[5])
+    return torch.from_numpy(y[:, : shape[0], : shape[1]].copy())
+
+
+def winograd_dw(x, a):
+    d, dy, tile = x[0].numpy(), x[1].numpy(), a["tile"]
+    into, _, out = winograd_form(tile, a["kernel"])
+    v = np.einsum("iu,sabuvc,jv->sabijc", into, winograd_tiles(d, a["pad"], dy.shape[1:3], tile, len(into)), into)
+    e = np.einsum("ui,sabuvo,vj->sabijo", out, winograd_tiles(dy, [0] * 4, dy.shape[1:3], tile, tile), out)
+    return torch.from_numpy(np.einsum("sabijc,sabijo->ijco", v, e))
+
+
+def winograd_dw_weight(x, a):
+    du, kernel = x[0].numpy(), a["kernel"]
+    g = winograd_form(len(du) - kernel + 1, kernel)[1]
+    return torch.from_numpy(np.einsum("iu,ijco,jv->uvco", g, du, g))
+
+
 def maxpool(x, a):
     """Values by max_pool, codes by NumPy's argmax over each window: both take the first of equals."""
     p = padded(x[0], a, -math.inf)
@@ -338,6 +393,8 @@ OPS = {
     "constant": lambda x, a: torch.tensor(a["value"], dtype=torch.float64), "iota": iota, "uniform": uniform,
     "normal": normal,
     "matmul": matmul, "conv": lambda x, a: convolve(x[0], x[1], a), "conv_dx": conv_dx, "conv_dw": conv_dw,
+    "winograd_weight": winograd_weight, "winograd": winograd, "winograd_dw": winograd_dw,
+    "winograd_dw_weight": winograd_dw_weight,
     "maxpool": maxpool, "maxpool_dx": maxpool_dx, "avgpool": lambda x, a: avgpool(x[0], a), "avgpool_dx": avgpool_dx,
     "gather": gather, "scatter_add": scatter_add, "put_along": put_along, "one_hot": one_hot,
     "take_along": lambda x, a: torch.take_along_dim(x[0], x[1], a["axis"]),

@@ -242,6 +242,45 @@ static void test_conv_dx(void **state)
     }
 }
 
+/* Winograd's tiles: whole, cut off at an edge, one alone; channels that fill vectors, and that do not. A graph is the
+ * convolution and its gradients. */
+static const struct {
+    int64_t channels, outputs, size[2], pad[4];
+} tiled[] = {
+    { 16, 16, { 8, 8 }, { 1, 1, 1, 1 } },  { 16, 32, { 7, 11 }, { 1, 1, 1, 1 } }, { 17, 20, { 6, 6 }, { 0, 0, 0, 0 } },
+    { 32, 16, { 13, 3 }, { 2, 0, 1, 2 } }, { 19, 48, { 4, 4 }, { 1, 1, 1, 1 } },  { 16, 24, { 5, 9 }, { 2, 2, 2, 2 } },
+};
+
+static void test_winograd(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof tiled / sizeof *tiled; i++) {
+        const int64_t *pad = tiled[i].pad, *size = tiled[i].size;
+        struct arena *a = arena_new();
+        const char *attributes =
+            arena_printf(a, EVERY ", pad = [%d,%d,%d,%d]", (int)pad[0], (int)pad[1], (int)pad[2], (int)pad[3]);
+        int c = (int)tiled[i].channels, o = (int)tiled[i].outputs, h = (int)size[0], w = (int)size[1];
+        int y[2] = { h + (int)(pad[0] + pad[1]) - 2, w + (int)(pad[2] + pad[3]) - 2 };
+        const char *text = arena_printf(a,
+                                        "graph infer t (N = 4)\n  input  %%x : f32[N,%d,%d,%d]\n"
+                                        "  input  %%dy : f32[N,%d,%d,%d]\n"
+                                        "  param  @w : f32[%d,%d,3,3] = uniform(-1.0, 1.0)\n"
+                                        "  %%y : f32[N,%d,%d,%d] = conv %%x, @w, %s\n"
+                                        "  %%dx : f32[N,%d,%d,%d] = conv_dx %%dy, @w, %s, size = [%d,%d]\n"
+                                        "  %%dw : f32[%d,%d,3,3] = conv_dw %%x, %%dy, %s, kernel = [3,3]\n"
+                                        "  output %%y, name = y\n  output %%dx, name = dx\n  output %%dw, name = dw\n",
+                                        c, h, w, o, y[0], y[1], o, c, o, y[0], y[1], attributes, c, h, w, attributes, h,
+                                        w, o, c, attributes);
+        struct module *m = read_module(a, text);
+        assert_true(run_passes(m, "layout,simplify,dce,winograd,dce"));
+        for (const struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next)
+            assert_true(n->op != OP_conv && n->op != OP_conv_dx && n->op != OP_conv_dw);
+        compare_passes(text, "layout", "layout,winograd");
+        compare_passes(text, "", "layout,simplify,dce,winograd,choose,cse,hoist,dce");
+        arena_free(a);
+    }
+}
+
 static const char *const each[] = { "simplify",     "cse",
                                     "dce",          "choose",
                                     "hoist,dce",    "inline_eval",
@@ -295,10 +334,8 @@ static void test_settled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_single_passes),
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_conv_dx),
-        cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_single_passes), cmocka_unit_test(test_training), cmocka_unit_test(test_conv_dx),
+        cmocka_unit_test(test_winograd),      cmocka_unit_test(test_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

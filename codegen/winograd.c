@@ -1,0 +1,541 @@
+/* codegen/winograd.c: convolution by Winograd's method (ir/winograd.h). Tiles of all images stand in one list; a block of
+ * some of them at a time is transformed into scratch that stays in the cache, where a small product for each point, by
+ * register tiles as those of contract.c, takes it.
+ *
+ *     for b in tiles, BLOCK at a time
+ *       v[point, t, c]  = in d in'                                   t: a tile of the block, d: what it sees of x
+ *       for some of the output's channels o
+ *         m[point, t, o] = sum over c of v[point, t, c] * u[point, c, o]
+ *         y of the tile  = out m out', through the epilogue
+ *
+ * The gradient of weights sums v[point, t, c] * (out' dy out)[point, t, o] over the tiles instead.
+ *
+ * Where a block is not full, products run over whole register tiles all the same: the last tile of the list fills them
+ * up. Each element adds up in one order, whatever block it falls into. */
+#include "codegen/lower.h"
+#include "ir/winograd.h"
+
+enum {
+    BLOCK_TILES = 32,    /* at most */
+    SCRATCH = 512 << 10, /* bytes, on the stack: in the second cache */
+    APART = 16,          /* elements between the points' planes: else all of them fall into one set of the cache */
+    WIDE_ROWS = 8,       /* register tiles: by two vectors, */
+    ROWS = 14,           /* by one */
+    WIDE = 32,
+    NARROW = 16 /* channels of the output at a time */
+};
+
+/* ---- transforms ---- */
+
+static struct lx *plus(struct lower *l, struct lx *acc, double factor, struct lx *x)
+{
+    if (!acc)
+        return factor == 1 ? x : element(l, OP_mul, DT_REAL, lx_real(l->k, factor), x);
+    if (factor == 1 || factor == -1)
+        return element(l, factor == 1 ? OP_add : OP_sub, DT_REAL, acc, x);
+    return lx_fma(l->k, lx_real(l->k, factor), x, acc);
+}
+
+/* What needs no product goes first. */
+static struct lx *combination(struct lower *l, int count, const double *factor, struct lx *const *x)
+{
+    struct lx *acc = NULL;
+    int first = -1;
+
+    for (int i = 0; i < count && first < 0; i++)
+        first = factor[i] == 1 ? i : -1;
+    if (first >= 0)
+        acc = x[first];
+    for (int i = 0; i < count; i++) {
+        if (i != first && factor[i] != 0)
+            acc = plus(l, acc, factor[i], x[i]);
+    }
+    return acc ? acc : lx_real(l->k, 0);
+}
+
+static bool starts_pair(int i, int points)
+{
+    return i % 2 && i + 1 < points - 1;
+}
+
+/* y = m x where rows of m come in pairs: what they share, and what differs in its sign, is computed once. */
+static void transform_rows(struct lower *l, struct lblock *b, const struct winograd_matrix *m, struct lx *const *x,
+                           struct lx **y)
+{
+    for (int i = 0; i < m->rows; i++) {
+        double same[MAX_POINTS], other[MAX_POINTS];
+        if (!starts_pair(i, m->rows)) {
+            y[i] = combination(l, m->columns, m->at[i], x);
+            continue;
+        }
+        for (int k = 0; k < m->columns; k++) {
+            bool equal = m->at[i][k] == m->at[i + 1][k];
+            same[k] = equal ? m->at[i][k] : 0;
+            other[k] = equal ? 0 : m->at[i][k];
+        }
+        struct lx *even = ls_let(l->k, b, "even", combination(l, m->columns, same, x)),
+                  *odd = ls_let(l->k, b, "odd", combination(l, m->columns, other, x));
+        y[i] = element(l, OP_add, DT_REAL, even, odd);
+        y[i + 1] = element(l, OP_sub, DT_REAL, even, odd);
+        i++;
+    }
+}
+
+/* Columns in pairs: their elements' sum and difference stand for the two. */
+static void transform_columns(struct lower *l, struct lblock *b, const struct winograd_matrix *m, struct lx *const *x,
+                              struct lx **y)
+{
+    struct lx *paired[MAX_POINTS];
+
+    for (int i = 0; i < m->columns; i++) {
+        paired[i] = x[i];
+        if (!starts_pair(i, m->columns))
+            continue;
+        paired[i] = ls_let(l->k, b, "sum", element(l, OP_add, DT_REAL, x[i], x[i + 1]));
+        paired[i + 1] = ls_let(l->k, b, "difference", element(l, OP_sub, DT_REAL, x[i], x[i + 1]));
+        i++;
+    }
+    for (int r = 0; r < m->rows; r++) {
+        double factor[MAX_POINTS];
+        for (int i = 0; i < m->columns; i++)
+            factor[i] = m->at[r][i];
+        for (int i = 0; i < m->columns; i++) {
+            if (!starts_pair(i, m->columns))
+                continue;
+            factor[m->at[r][i] == m->at[r][i + 1] ? i + 1 : i] = 0;
+            if (factor[i + 1] != 0)
+                factor[i + 1] = m->at[r][i];
+        }
+        y[r] = combination(l, m->columns, factor, paired);
+    }
+}
+
+/* Where a transform takes element (i, k) from, and puts it. */
+typedef struct lx *read_fn(struct lower *l, struct lx *i, struct lx *k, void *context);
+typedef void write_fn(struct lower *l, struct lblock *b, struct lx *i, struct lx *k, struct lx *v, void *context);
+
+struct ends {
+    read_fn *read;
+    write_fn *write;
+    void *from, *to;
+};
+
+static struct lblock *open_points(struct lower *l, struct lblock *b, const char *name, int count, struct lx **at)
+{
+    struct ls *loop = ls_loop(l->k, b, name, lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_PAR);
+
+    *at = lx_var(l->k, loop->var);
+    return &loop->body;
+}
+
+/* One axis: what `read` gives, or the columns of `half`. */
+static void transform(struct lower *l, struct lblock *b, const struct winograd_matrix *m, struct lx *const *x,
+                      struct lx **y)
+{
+    (m->down ? transform_rows : transform_columns)(l, b, m, x, y);
+}
+
+/* m x m', in a loop over channels: x's rows first. */
+static void transform_both(struct lower *l, struct lblock *b, const struct winograd_matrix *m, const struct ends *e)
+{
+    struct dim size[] = { dim_of(m->columns), dim_of(m->rows) };
+    struct lbuf *half = lbuf_local(l->k, b, "half", SPACE_ARRAY, DT_REAL, 2, size);
+    struct lx *i, *x[MAX_POINTS], *y[MAX_POINTS];
+    struct lblock *in = open_points(l, b, "i", m->columns, &i);
+
+    for (int k = 0; k < m->columns; k++)
+        x[k] = ls_let(l->k, in, "d", e->read(l, i, lx_int(l->k, k), e->from));
+    transform(l, in, m, x, y);
+    for (int k = 0; k < m->rows; k++)
+        ls_store(l->k, in, half, (struct lx *[]){ i, lx_int(l->k, k) }, y[k]);
+    in = open_points(l, b, "k", m->rows, &i);
+    for (int k = 0; k < m->columns; k++)
+        x[k] = ls_let(l->k, in, "d", lx_load(l->k, half, (struct lx *[]){ lx_int(l->k, k), i }));
+    transform(l, in, m, x, y);
+    for (int k = 0; k < m->rows; k++)
+        e->write(l, in, lx_int(l->k, k), i, y[k], e->to);
+}
+
+/* ---- weights ---- */
+
+struct channels {
+    struct lx *in, *out;
+};
+
+static struct lx *read_weight(struct lower *l, struct lx *i, struct lx *k, void *context)
+{
+    struct channels *c = context;
+
+    return body_at(l, operand(l->anchor, 0), (struct lx *[MAX_RANK]){ i, k, c->in, c->out });
+}
+
+static void write_weight(struct lower *l, struct lblock *b, struct lx *i, struct lx *k, struct lx *v, void *context)
+{
+    struct channels *c = context;
+
+    l->result = v;
+    finish(l, b, (struct lx *[MAX_RANK]){ i, k, c->in, c->out });
+}
+
+static struct winograd form_of(int64_t tile, int64_t kernel)
+{
+    struct winograd w;
+
+    if (!winograd_form(tile, kernel, &w))
+        bug("no form for tiles of %lld and windows of %lld", (long long)tile, (long long)kernel);
+    return w;
+}
+
+/* The weights' transform and, of winograd_dw_weight, the way back for their gradient. */
+void lower_winograd_weight(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct type t = n->result[0]->type;
+    int64_t size = operand(n, 0)->type.dim[0].k;
+    bool back = n->op == OP_winograd_dw_weight;
+    struct winograd w = back ? form_of(size - t.dim[0].k + 1, t.dim[0].k) : form_of(attr_int(n, "tile"), size);
+    struct winograd_matrix m = back ? winograd_transposed(&w.weight) : w.weight;
+    struct lx *at[MAX_RANK];
+    struct lblock *b = open_loops(l, &l->k->body, t, 2, 4, at);
+    struct channels c = { at[2], at[3] };
+
+    transform_both(l, b, &m, &(struct ends){ read_weight, write_weight, &c, &c });
+}
+
+/* ---- tiles ---- */
+
+/* All tiles of all images, some of which are at work. */
+struct tiles {
+    struct winograd w;
+    int64_t across, each; /* of a row, of an image */
+    struct dim all;
+    int64_t block, rows;     /* how many at a time, and by how many rows a register tile takes them */
+    struct lx *first, *used; /* of the block */
+    struct lx *at[3];        /* the tile at work: sample, and its first row and column */
+    struct lblock *body;
+};
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+/* Channels: of a tile's planes in scratch. */
+static struct tiles tiles_of(struct lower *l, struct winograd w, struct type y, int64_t channels, int64_t rows)
+{
+    struct tiles t = { .w = w, .across = round_up(y.dim[2].k, w.tile) / w.tile };
+    int64_t bytes = (int64_t)w.points * w.points * channels * (l->k->f64 ? 8 : 4), most;
+
+    t.each = round_up(y.dim[1].k, w.tile) / w.tile * t.across;
+    t.all = (struct dim){ y.dim[0].k * t.each, y.dim[0].n };
+    most = dim_size(t.all, l->k->batch);
+    t.rows = most < rows ? most : rows;
+    t.block = BLOCK_TILES < SCRATCH / bytes ? BLOCK_TILES : SCRATCH / bytes;
+    t.block = t.block / t.rows * t.rows;
+    t.block = t.block < t.rows ? t.rows : t.block;
+    t.block = t.block < round_up(most, t.rows) ? t.block : round_up(most, t.rows);
+    return t;
+}
+
+static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence licence)
+{
+    struct ls *loop = ls_loop(l->k, &l->k->body, "b", lx_int(l->k, 0), lx_dim(l->k, t->all), t->block, licence);
+    struct lx *left;
+
+    t->first = lx_var(l->k, loop->var);
+    left = index_op(l, LX_ISUB, lx_dim(l->k, t->all), t->first);
+    t->used = ls_let(l->k, &loop->body, "used", index_op(l, LX_IMIN, left, lx_int(l->k, t->block)));
+    t->body = &loop->body;
+    return t->body;
+}
+
+/* points x points planes of the block's tiles, each with so many channels. */
+static struct lbuf *planes(struct lower *l, struct lblock *b, const struct tiles *t, const char *name, int64_t channels)
+{
+    struct dim size[] = { dim_of(t->w.points * t->w.points), dim_of(t->block * channels + APART) };
+
+    return lbuf_local(l->k, b, name, SPACE_ARRAY, DT_REAL, 2, size);
+}
+
+/* A loop over the block's tiles: those that are used, or as many as register tiles take. */
+static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles *t, bool whole, struct lx **which)
+{
+    struct lx *end = t->used, *rows = lx_int(l->k, t->rows), *each = lx_int(l->k, t->each);
+
+    if (whole) {
+        end = index_op(l, LX_IADD, end, lx_int(l->k, t->rows - 1));
+        end = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, rows), rows);
+    }
+    struct ls *loop = ls_loop(l->k, b, "t", lx_int(l->k, 0), end, 1, LICENCE_PAR);
+    *which = lx_var(l->k, loop->var);
+    struct lx *tile = index_op(l, LX_IADD, t->first, *which), *across = lx_int(l->k, t->across);
+    if (whole)
+        tile = index_op(l, LX_IMIN, tile, index_op(l, LX_ISUB, lx_dim(l->k, t->all), lx_int(l->k, 1)));
+    tile = ls_let(l->k, &loop->body, "tile", tile);
+    struct lx *within = ls_let(l->k, &loop->body, "within", index_op(l, LX_IMOD, tile, each));
+    struct lx *side = lx_int(l->k, t->w.tile), *row = index_op(l, LX_IMUL, index_op(l, LX_IDIV, within, across), side),
+              *column = index_op(l, LX_IMUL, index_op(l, LX_IMOD, within, across), side);
+    t->at[0] = ls_let(l->k, &loop->body, "sample", index_op(l, LX_IDIV, tile, each));
+    t->at[1] = ls_let(l->k, &loop->body, "row", row);
+    t->at[2] = ls_let(l->k, &loop->body, "column", column);
+    return &loop->body;
+}
+
+/* Element (point, which * channels + channel) of planes; the point is (i, k). */
+struct plane {
+    struct lbuf *buf;
+    int points;
+    int64_t channels;
+    struct lx *which, *channel;
+};
+
+static void plane_index(struct lower *l, const struct plane *p, struct lx *i, struct lx *k, struct lx **to)
+{
+    to[0] = index_op(l, LX_IADD, index_op(l, LX_IMUL, i, lx_int(l->k, p->points)), k);
+    to[1] = index_op(l, LX_IADD, index_op(l, LX_IMUL, p->which, lx_int(l->k, p->channels)), p->channel);
+}
+
+static struct lx *plane_at(struct lower *l, const struct plane *p, struct lx *i, struct lx *k)
+{
+    struct lx *at[2];
+
+    plane_index(l, p, i, k, at);
+    return lx_load(l->k, p->buf, at);
+}
+
+static struct lx *read_plane(struct lower *l, struct lx *i, struct lx *k, void *context)
+{
+    return plane_at(l, context, i, k);
+}
+
+static void write_plane(struct lower *l, struct lblock *b, struct lx *i, struct lx *k, struct lx *v, void *context)
+{
+    struct plane *p = context;
+    struct lx *at[2];
+
+    plane_index(l, p, i, k, at);
+    ls_store(l->k, b, p->buf, at, v);
+}
+
+/* What a tile sees of an image, from `before` elements in front of its first row and column on. */
+struct sight {
+    struct value *image;
+    struct lx *at[3], *channel;
+    int64_t before[2];
+    int side;
+    bool guarded; /* some of it may lie outside, where there are zeros */
+};
+
+static struct lx *read_image(struct lower *l, struct lx *i, struct lx *k, void *context)
+{
+    struct sight *s = context;
+    struct lx *offset[] = { i, k }, *at[MAX_RANK] = { s->at[0], NULL, NULL, s->channel };
+
+    for (int a = 0; a < 2; a++)
+        at[1 + a] = index_op(l, LX_IADD, index_op(l, LX_ISUB, s->at[1 + a], lx_int(l->k, s->before[a])), offset[a]);
+    struct lx *v = body_at(l, s->image, at), *zero = lx_real(l->k, 0);
+    for (int a = 1; s->guarded && a >= 0; a--) {
+        v = lx_guard(l->k, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, s->image->type.dim[1 + a])), v, zero);
+        v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), at[1 + a]), v, zero);
+    }
+    return v;
+}
+
+/* Whether all of it lies inside. */
+static struct lx *sees_all(struct lower *l, const struct sight *s)
+{
+    struct lx *all = lx_flag(l->k, true);
+
+    for (int a = 0; a < 2; a++) {
+        int64_t size = s->image->type.dim[1 + a].k, last = size - s->side + s->before[a];
+        struct lx *at = s->at[1 + a], *begins = index_op(l, LX_ILE, lx_int(l->k, s->before[a]), at),
+                  *ends = index_op(l, LX_ILE, at, lx_int(l->k, last));
+        struct lx *both = element(l, OP_and, DT_BOOL, begins, ends);
+        all = a ? element(l, OP_and, DT_BOOL, all, both) : both;
+    }
+    return all;
+}
+
+static void transform_sight(struct lower *l, struct lblock *b, const struct winograd_matrix *m, struct sight *s,
+                            struct plane *to)
+{
+    struct ls *loop = ls_loop(l->k, b, "c", lx_int(l->k, 0), lx_int(l->k, to->channels), 1, LICENCE_PAR);
+
+    s->channel = to->channel = lx_var(l->k, loop->var);
+    transform_both(l, &loop->body, m, &(struct ends){ read_image, write_plane, s, to });
+}
+
+/* The tile at work: most see no edge, and ask nothing. */
+static void transform_image(struct lower *l, struct lblock *b, const struct tiles *t, struct value *image,
+                            const struct winograd_matrix *m, const int64_t *pad, struct plane to)
+{
+    struct sight s = { .image = image, .at = { t->at[0], t->at[1], t->at[2] }, .side = m->columns };
+
+    if (pad) {
+        s.before[0] = pad[0];
+        s.before[1] = pad[2];
+    }
+    struct ls *inside = ls_if(l->k, b, sees_all(l, &s));
+    transform_sight(l, &inside->body, m, &s, &to);
+    s.guarded = true;
+    transform_sight(l, &inside->other, m, &s, &to);
+}
+
+/* ---- forward ---- */
+
+struct forward {
+    struct tiles t;
+    struct value *u;
+    struct plane v, m;
+    int64_t outputs;   /* at a time */
+    struct lx *output; /* the first of them */
+};
+
+/* m = v u for one point, a register tile of `rows` tiles. */
+static void point_product(struct lower *l, struct lblock *b, struct forward *f, struct lx *i, struct lx *k)
+{
+    struct lx *c, *at[2];
+    struct ls *tiles = ls_loop(l->k, b, "t", lx_int(l->k, 0), f->t.used, f->t.rows, LICENCE_PAR);
+    struct ls *lanes = ls_loop(l->k, &tiles->body, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
+    struct lx *from = lx_var(l->k, tiles->var), *o = lx_var(l->k, lanes->var);
+    struct lbuf *acc = open_tile(l, &lanes->body, (int)f->t.rows);
+    struct lblock *sum = open_red(l, &lanes->body, "c", f->v.channels, &c);
+    struct lx *u = body_at(l, f->u, (struct lx *[MAX_RANK]){ i, k, c, index_op(l, LX_IADD, f->output, o) });
+    struct lx *right = ls_let(l->k, sum, "right", u);
+    struct ls *add = tile_loop(l, sum, (int)f->t.rows);
+    struct lx *r = lx_var(l->k, add->var);
+
+    f->v.channel = c;
+    f->v.which = index_op(l, LX_IADD, from, r);
+    struct lx *left = plane_at(l, &f->v, i, k);
+    ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
+    struct ls *out = tile_loop(l, &lanes->body, (int)f->t.rows);
+    r = lx_var(l->k, out->var);
+    f->m.channel = o;
+    f->m.which = index_op(l, LX_IADD, from, r);
+    plane_index(l, &f->m, i, k, at);
+    ls_store(l->k, &out->body, f->m.buf, at, lx_load(l->k, acc, &r));
+}
+
+/* Element (i, k) of the tile at work, where there is one. */
+static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct lx *k, struct lx *v, void *context)
+{
+    struct forward *f = context;
+    struct type y = l->anchor->result[0]->type;
+    struct lx *offset[] = { i, k }, *at[MAX_RANK] = { f->t.at[0] };
+
+    for (int a = 0; a < 2; a++) {
+        at[1 + a] = index_op(l, LX_IADD, f->t.at[1 + a], offset[a]);
+        if (y.dim[1 + a].k % f->t.w.tile)
+            b = &ls_if(l->k, b, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, y.dim[1 + a])))->body;
+    }
+    at[3] = index_op(l, LX_IADD, f->output, f->m.channel);
+    l->result = v;
+    finish(l, b, at);
+}
+
+static void some_outputs(struct lower *l, struct lblock *b, struct forward *f)
+{
+    struct lx *i, *k;
+
+    f->m.buf = planes(l, b, &f->t, "m", f->outputs);
+    struct lblock *in = open_points(l, open_points(l, b, "i", f->t.w.points, &i), "k", f->t.w.points, &k);
+    point_product(l, in, f, i, k);
+    in = open_tiles(l, b, &f->t, false, &f->m.which);
+    struct ls *lanes = ls_loop(l->k, in, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
+    f->m.channel = lx_var(l->k, lanes->var);
+    transform_both(l, &lanes->body, &f->t.w.out, &(struct ends){ read_plane, write_result, &f->m, f });
+}
+
+void lower_winograd(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct value *x = operand(n, 0), *u = operand(n, 1);
+    struct type y = n->result[0]->type;
+    int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k, tile = attr_int(n, "tile");
+    struct winograd w = form_of(tile, u->type.dim[0].k - tile + 1);
+    bool wide = outputs % WIDE == 0;
+    struct forward f = { .u = u, .outputs = wide ? WIDE : outputs % NARROW ? outputs : NARROW };
+
+    f.t = tiles_of(l, w, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS);
+    f.v = (struct plane){ .points = w.points, .channels = inputs };
+    f.m = (struct plane){ .points = w.points, .channels = f.outputs };
+    struct lblock *b = open_block(l, &f.t, LICENCE_PAR), *in;
+    f.v.buf = planes(l, b, &f.t, "v", inputs);
+    in = open_tiles(l, b, &f.t, true, &f.v.which);
+    transform_image(l, in, &f.t, x, &w.in, attr_ints(n, "pad", NULL), f.v);
+    struct ls *parts = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, outputs), f.outputs, LICENCE_PAR);
+    f.output = lx_var(l->k, parts->var);
+    some_outputs(l, &parts->body, &f);
+    count_macs(l, type_make(DT_REAL, 1, &f.t.all), (double)(w.points * w.points * inputs * outputs));
+}
+
+/* ---- the gradient of the weights ---- */
+
+struct backward {
+    struct tiles t;
+    struct plane v, d;
+    struct lbuf *du;
+    struct lx *i, *k; /* the point */
+};
+
+/* Sums over the block's tiles, from what the result holds so far. */
+static void gradient_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct backward *g = context;
+    struct ls *lanes = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, g->d.channels), 1, LICENCE_PAR);
+    struct lblock *in = &lanes->body;
+    struct lbuf *acc = open_tile(l, in, rows);
+
+    g->d.channel = lx_var(l->k, lanes->var);
+    for (int pass = 0; pass < 3; pass++) {
+        struct lblock *body = in;
+        struct lx *right = NULL;
+        if (pass == 1) {
+            struct ls *sum = ls_loop(l->k, in, "p", lx_int(l->k, 0), g->t.used, 1, LICENCE_RED);
+            body = &sum->body;
+            g->v.which = g->d.which = lx_var(l->k, sum->var);
+            right = ls_let(l->k, body, "right", plane_at(l, &g->d, g->i, g->k));
+        }
+        struct ls *loop = tile_loop(l, body, rows);
+        struct lx *r = lx_var(l->k, loop->var), *c = index_op(l, LX_IADD, from, r);
+        struct lx *at[MAX_RANK] = { g->i, g->k, c, g->d.channel };
+        g->v.channel = c;
+        if (pass == 0)
+            ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, g->du, at));
+        else if (pass == 1)
+            ls_store(l->k, &loop->body, acc, &r,
+                     add_product(l, plane_at(l, &g->v, g->i, g->k), right, lx_load(l->k, acc, &r)));
+        else
+            ls_store(l->k, &loop->body, g->du, at, lx_load(l->k, acc, &r));
+    }
+}
+
+void lower_winograd_dw(struct lower *l)
+{
+    struct node *n = l->anchor;
+    struct value *x = operand(n, 0), *dy = operand(n, 1);
+    struct type t = n->result[0]->type;
+    int64_t inputs = t.dim[2].k, outputs = t.dim[3].k;
+    struct winograd w = form_of(attr_int(n, "tile"), attr_int(n, "kernel"));
+    struct winograd_matrix back = winograd_transposed(&w.out);
+    struct backward g = { .du = result_buffer(l, n->result[0]) };
+    struct lx *at[MAX_RANK];
+
+    if (!g.du)
+        bug("the gradient of weights is no result of its group");
+    ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
+    g.t = tiles_of(l, w, dy->type, inputs + outputs, 1);
+    g.v = (struct plane){ .points = w.points, .channels = inputs };
+    g.d = (struct plane){ .points = w.points, .channels = outputs };
+    struct lblock *b = open_block(l, &g.t, LICENCE_SEQ), *in;
+    g.v.buf = planes(l, b, &g.t, "v", inputs);
+    g.d.buf = planes(l, b, &g.t, "d", outputs);
+    in = open_tiles(l, b, &g.t, false, &g.v.which);
+    g.d.which = g.v.which;
+    transform_image(l, in, &g.t, x, &w.in, attr_ints(n, "pad", NULL), g.v);
+    transform_image(l, in, &g.t, dy, &back, NULL, g.d);
+    in = open_points(l, open_points(l, b, "i", w.points, &g.i), "k", w.points, &g.k);
+    in_tiles(l, in, inputs, outputs % WIDE ? ROWS : WIDE_ROWS, gradient_tile, &g);
+    count_macs(l, type_make(DT_REAL, 1, &g.t.all), (double)(w.points * w.points * inputs * outputs));
+}

@@ -1,0 +1,109 @@
+/* ir/infer_winograd.c: types of the operations of Winograd's method. */
+#include "ir/infer.h"
+#include "ir/winograd.h"
+
+/* Operand `index` as a real tensor of four axes, of which all but the first are fixed. */
+static bool want_tensor(const struct inference *f, int index, bool images)
+{
+    if (!want_dtype(f, index, DT_REAL) || !want_rank(f, index, 4, 4))
+        return false;
+    for (int i = images; i < 4; i++) {
+        if (!want_fixed(f, f->x[index], i))
+            return false;
+    }
+    return true;
+}
+
+static bool want_form(const struct inference *f, int64_t tile, int64_t kernel, struct winograd *w)
+{
+    return winograd_form(tile, kernel, w) ||
+           wrong(f, "has no form for tiles of %lld and windows of %lld", (long long)tile, (long long)kernel);
+}
+
+/* Operand `index` as weights: square windows. */
+static bool want_square(const struct inference *f, int index, int64_t *size)
+{
+    struct type t = f->x[index];
+
+    if (!want_tensor(f, index, false))
+        return false;
+    *size = t.dim[0].k;
+    return dim_equal(t.dim[0], t.dim[1]) || wrong(f, "wants square windows: %s", shape_of(f, t));
+}
+
+static struct type resized(struct type t, int64_t size)
+{
+    t.dim[0] = t.dim[1] = dim_of(size);
+    return t;
+}
+
+bool infer_winograd_weight(struct inference *f)
+{
+    struct winograd w;
+    int64_t kernel;
+
+    if (!want_square(f, 0, &kernel) || !want_form(f, attr_int(f->n, "tile"), kernel, &w))
+        return false;
+    f->type[0] = resized(f->x[0], w.points);
+    return true;
+}
+
+bool infer_winograd_dw_weight(struct inference *f)
+{
+    struct winograd w;
+    int64_t points, kernel = attr_int(f->n, "kernel");
+
+    if (!want_square(f, 0, &points) || !want_form(f, points - kernel + 1, kernel, &w))
+        return false;
+    f->type[0] = resized(f->x[0], kernel);
+    return true;
+}
+
+/* The shape of sliding windows over operand 0, with these channels. */
+static bool slide(const struct inference *f, int64_t kernel, struct dim channels, struct type *y)
+{
+    int count;
+    const int64_t *pad = attr_ints(f->n, "pad", &count);
+
+    if (count != 4)
+        return wrong(f, "wants 4 numbers as pad, not %d", count);
+    *y = f->x[0];
+    y->dim[3] = channels;
+    for (int i = 0; i < 2; i++) {
+        if (pad[2 * i] < 0 || pad[2 * i] > INT32_MAX || pad[2 * i + 1] < 0 || pad[2 * i + 1] > INT32_MAX)
+            return wrong(f, "cannot have %lld and %lld as pad", (long long)pad[2 * i], (long long)pad[2 * i + 1]);
+        int64_t size = y->dim[1 + i].k + pad[2 * i] + pad[2 * i + 1] - kernel + 1;
+        if (size < 1)
+            return wrong(f, "has a window of %lld that does not fit into %s", (long long)kernel, shape_of(f, f->x[0]));
+        y->dim[1 + i] = dim_of(size);
+    }
+    return true;
+}
+
+bool infer_winograd(struct inference *f)
+{
+    struct winograd w;
+    int64_t points, tile = attr_int(f->n, "tile");
+
+    if (!want_tensor(f, 0, true) || !want_square(f, 1, &points) || !want_form(f, tile, points - tile + 1, &w))
+        return false;
+    if (!dim_equal(f->x[0].dim[3], f->x[1].dim[2]))
+        return wrong(f, "needs as many channels in both: %s and %s", shape_of(f, f->x[0]), shape_of(f, f->x[1]));
+    return slide(f, w.kernel, f->x[1].dim[3], &f->type[0]);
+}
+
+bool infer_winograd_dw(struct inference *f)
+{
+    struct winograd w;
+    struct type y;
+
+    if (!want_tensor(f, 0, true) || !want_tensor(f, 1, true) ||
+        !want_form(f, attr_int(f->n, "tile"), attr_int(f->n, "kernel"), &w) || !slide(f, w.kernel, f->x[1].dim[3], &y))
+        return false;
+    if (!shape_equal(y, f->x[1]))
+        return wrong(f, "needs a gradient of the shape %s, not %s", shape_of(f, y), shape_of(f, f->x[1]));
+    f->type[0] = resized(f->x[0], w.points);
+    f->type[0].dim[2] = f->x[0].dim[3];
+    f->type[0].dim[3] = y.dim[3];
+    return true;
+}
