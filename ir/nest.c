@@ -272,10 +272,10 @@ static bool keeps_order(const struct node *n)
     return true;
 }
 
-/* Moments over rows measure from their first one: it is at hand, or it is what the anchor gives first. */
-static bool gives_rows_in_order(const struct node *anchor)
+/* Moments over rows measure from their first one: it is at hand, or it is what the anchor gives before any other. */
+static bool gives_first_row_first(const struct node *anchor)
 {
-    return anchor && (anchor->op == OP_matmul || anchor->op == OP_conv);
+    return anchor && (anchor->op == OP_matmul || anchor->op == OP_conv || anchor->op == OP_winograd);
 }
 
 static bool place_reduction(const struct finding *f, const struct node *n, enum place_of *place)
@@ -303,7 +303,7 @@ static bool place_reduction(const struct finding *f, const struct node *n, enum 
     } else {
         return false;
     }
-    if (*place == AT_COLUMN && n->op == OP_moments && p != AT_FREE && !gives_rows_in_order(f->n->anchor))
+    if (*place == AT_COLUMN && n->op == OP_moments && p != AT_FREE && !gives_first_row_first(f->n->anchor))
         return false;
     return *place != AT_COLUMN || (!shape_batches(f->row) && type_count(f->row, 1) <= NEST_LOCAL);
 }
