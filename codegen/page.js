@@ -224,8 +224,11 @@ function reveal(x) {
     }
 }
 const target = e => e.target.closest && e.target.closest("[data-l], [data-i], [data-k]");
+// Escape ends marking until the mouse moves: what scrolls under it at rest does not count.
+let pointer = "", ended = "";
 document.addEventListener("mouseover", e => {
-    if (!pinned) mark(target(e));
+    pointer = e.clientX + "," + e.clientY;
+    if (!pinned && pointer !== ended) mark(target(e));
 });
 document.addEventListener("click", e => {
     const x = target(e);
@@ -241,6 +244,7 @@ document.addEventListener("click", e => {
 document.addEventListener("keydown", e => {
     if (e.key === "Escape") {
         pinned = false;
+        ended = pointer;
         mark(null);
         return;
     }
