@@ -33,7 +33,14 @@ static int64_t row_size(const struct lower *l)
     return type_count(nest_row(&l->nest), 1);
 }
 
-/* A product's panels run in threads as it is; a total is one number. */
+/* Whether the nest's first axis is the variable of its outermost loop. A product's panels run in threads as they are. */
+static bool goes_by_first_axis(const struct node *anchor)
+{
+    return !anchor || anchor->op == OP_conv || anchor->op == OP_conv_dx || anchor->op == OP_maxpool_dx ||
+           anchor->op == OP_avgpool_dx || anchor->op == OP_maxpool || anchor->op == OP_avgpool;
+}
+
+/* A total is one number: it has no parts. */
 static void choose_parts(struct lower *l)
 {
     const struct nest *n = &l->nest;
@@ -43,19 +50,19 @@ static void choose_parts(struct lower *l)
     for (const struct node *b = l->body->first; b; b = b->next)
         if (node_is_reduction(b) && b != l->anchor && n->place[b->id] == AT_TOTAL)
             return;
-    if ((l->anchor && l->anchor->op == OP_matmul) || type_count(n->domain, l->k->batch) < ENOUGH)
+    if (!goes_by_first_axis(l->anchor) || type_count(n->domain, l->k->batch) < ENOUGH)
         return;
     parts = NEST_LOCAL / row_size(l) < parts ? NEST_LOCAL / row_size(l) : parts;
     l->parts = parts < 1 ? 1 : first < parts ? first : parts;
     l->part_size = (first + l->parts - 1) / l->parts;
 }
 
-/* The part that these coordinates lie in; 0 where the first is no loop's variable. */
+/* The part that these coordinates lie in. */
 static struct lx *part_of(struct lower *l, struct lx *const *at)
 {
-    bool alone = l->parts == 1 || at[0]->kind != LX_VAR;
-
-    return alone ? lx_int(l->k, 0) : index_op(l, LX_IDIV, at[0], lx_int(l->k, l->part_size));
+    if (l->parts > 1 && at[0]->kind != LX_VAR)
+        bug("the first axis of kernel %s is no loop", l->k->name);
+    return l->parts == 1 ? lx_int(l->k, 0) : index_op(l, LX_IDIV, at[0], lx_int(l->k, l->part_size));
 }
 
 static struct lx *in_part(struct lower *l, struct lx *part, struct lx *index)
@@ -70,7 +77,7 @@ static struct lx *row_in_part(struct lower *l, struct lx *const *at)
 
     for (int i = 0; i < l->nest.split; i++)
         in[i] = at[i];
-    if (l->parts > 1 && at[0]->kind == LX_VAR)
+    if (l->parts > 1)
         in[0] = index_op(l, LX_IMOD, at[0], lx_int(l->k, l->part_size));
     return flat_index(l, nest_rows(&l->nest), in);
 }

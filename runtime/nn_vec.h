@@ -23,12 +23,13 @@
 #error "compiled under -ffast-math: that changes results without a word; remove the flag"
 #endif
 
-/* The compiler must not fuse on its own: which products are fused would depend on its version and flags. Without
- * no-math-errno gcc calls sqrtf to set errno. */
+/* The compiler must not fuse on its own: which products are fused would depend on its version and flags. Nor may it change
+ * loops for each other, which at -O3 changes the order of sums in memory (gcc 12 does it to vectors). Without no-math-errno
+ * gcc calls sqrtf to set errno. */
 #if defined __clang__
 #pragma STDC FP_CONTRACT OFF
 #elif defined __GNUC__
-#pragma GCC optimize("fp-contract=off", "no-math-errno")
+#pragma GCC optimize("fp-contract=off", "no-loop-interchange", "no-math-errno")
 #endif
 
 #include <stddef.h>
