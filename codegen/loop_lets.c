@@ -272,6 +272,8 @@ static void run_block(struct lets *l, struct lblock *b)
 {
     int statement = 0;
 
+    if (!b->first)
+        return;
     for (struct lbuf *buf = l->k->buffers; buf; buf = buf->next)
         ((struct buffer_state *)buf->data)->written = -1;
     set_visible(l, b, true);

@@ -33,7 +33,7 @@ static struct lx *plus(struct lower *l, struct lx *acc, double factor, struct lx
         return factor == 1 ? x : element(l, OP_mul, DT_REAL, lx_real(l->k, factor), x);
     if (factor == 1 || factor == -1)
         return element(l, factor == 1 ? OP_add : OP_sub, DT_REAL, acc, x);
-    return lx_fma(l->k, lx_real(l->k, factor), x, acc);
+    return element(l, OP_add, DT_REAL, acc, element(l, OP_mul, DT_REAL, lx_real(l->k, factor), x));
 }
 
 /* What needs no product goes first. */

@@ -1,8 +1,6 @@
 /* ir/nest.c: see nest.h. Places are found operation by operation, from the first to the last. */
 #include "ir/nest.h"
 
-#include <string.h>
-
 /* ---- kinds of operations ---- */
 
 bool node_is_reduction(const struct node *n)
@@ -40,7 +38,8 @@ static bool is_effect(const struct node *n)
 /* Elements that depend on their own coordinates alone. */
 static bool is_elementwise(const struct node *n)
 {
-    return op_is_map(n->op) || op_is(n->op, RANDOM) || !strcmp(op_info(n->op)->lowering, "scalar");
+    return op_is_map(n->op) || op_is(n->op, RANDOM) || n->op == OP_learning_rate || n->op == OP_bias_correction ||
+           n->op == OP_first_step;
 }
 
 static bool is_lookup(const struct node *n)

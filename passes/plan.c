@@ -100,15 +100,22 @@ static bool overlap_in_time(const struct buffer *a, const struct buffer *b)
     return a->born <= b->dies && b->born <= a->dies;
 }
 
-/* The lowest offset at which it touches nothing that lives at the same time. */
-static int64_t place(const struct buffer *b, const struct buffer *const *placed, int count)
+/* An offset at which it touches nothing that lives at the same time: the lowest, or that in the narrowest gap. */
+static int64_t place(const struct buffer *b, const struct buffer *const *placed, int count, bool narrowest)
 {
-    int64_t at = 0;
-    for (int i = 0; i < count; i++) /* placed is sorted by offset */
-        if (overlap_in_time(placed[i], b) && placed[i]->offset < at + b->bytes &&
-            at < placed[i]->offset + placed[i]->bytes)
-            at = placed[i]->offset + placed[i]->bytes;
-    return at;
+    int64_t at = 0, found = -1, width = INT64_MAX;
+
+    for (int i = 0; i < count; i++) { /* placed is sorted by offset */
+        if (!overlap_in_time(placed[i], b))
+            continue;
+        int64_t gap = placed[i]->offset - at, end = placed[i]->offset + placed[i]->bytes;
+        if (gap >= b->bytes && gap < width) {
+            found = at;
+            width = narrowest ? gap : 0;
+        }
+        at = end > at ? end : at;
+    }
+    return found < 0 ? at : found;
 }
 
 static void insert(const struct buffer **placed, int count, const struct buffer *b)
@@ -143,7 +150,18 @@ static bool earlier(const struct buffer *a, const struct buffer *b)
     return a->born < b->born;
 }
 
-static before_fn *const before[] = { larger, longer, more, earlier };
+static bool later(const struct buffer *a, const struct buffer *b)
+{
+    return a->dies > b->dies;
+}
+
+/* Of a size the one that lives longer. */
+static bool larger_or_longer(const struct buffer *a, const struct buffer *b)
+{
+    return a->bytes > b->bytes || (a->bytes == b->bytes && longer(a, b));
+}
+
+static before_fn *const before[] = { larger, longer, more, earlier, later, larger_or_longer };
 
 static int *sorted(struct planner *p, before_fn *first)
 {
@@ -172,14 +190,14 @@ static int64_t lower_bound(const struct planner *p)
 }
 
 /* Gives places in this order; how far they reach. */
-static int64_t give_places(struct planner *p, const int *order)
+static int64_t give_places(struct planner *p, const int *order, bool narrowest)
 {
     const struct buffer **placed = NEW_ARRAY(p->scratch, p->count + 1, const struct buffer *);
     int64_t end = 0;
 
     for (int i = 0; i < p->count; i++) {
         struct buffer *b = &p->buffer[order[i]];
-        b->offset = place(b, placed, i);
+        b->offset = place(b, placed, i, narrowest);
         insert(placed, i, b);
         end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
     }
@@ -201,26 +219,29 @@ static void promote(const struct planner *p, int *order, int64_t end)
 
 enum { ROUNDS = 40 };
 
-/* The best of several orders, each tried again with what reached furthest in front; the first that needs no more than the
- * lower bound will do. */
+/* The best of several orders, each tried again with what reached furthest in front, into the lowest place and into the
+ * narrowest; the first that needs no more than the lower bound will do. */
 static int64_t best_places(struct planner *p, int64_t bound)
 {
-    size_t size = (size_t)p->count * sizeof(int);
+    size_t size = (size_t)p->count * sizeof(int), orders = sizeof before / sizeof *before;
     int *best = NEW_ARRAY(p->scratch, p->count + 1, int);
     int64_t least = -1;
+    bool best_narrowest = false;
 
-    for (size_t i = 0; i < sizeof before / sizeof *before && least != bound; i++) {
-        int *order = sorted(p, before[i]);
+    for (size_t i = 0; i < 2 * orders && least != bound; i++) {
+        int *order = sorted(p, before[i % orders]);
+        bool narrowest = i >= orders;
         for (int round = 0; round < ROUNDS && least != bound && p->count; round++) {
-            int64_t end = give_places(p, order);
+            int64_t end = give_places(p, order, narrowest);
             if (least < 0 || end < least) {
                 memcpy(best, order, size);
                 least = end;
+                best_narrowest = narrowest;
             }
             promote(p, order, end);
         }
     }
-    return p->count ? give_places(p, best) : 0;
+    return p->count ? give_places(p, best, best_narrowest) : 0;
 }
 
 static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
