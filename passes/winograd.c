@@ -1,5 +1,5 @@
-/* passes/winograd.c: convolutions of 3 x 3 elements with stride 1 and channels last by Winograd's method (ir/winograd.h),
- * where that is faster.
+/* passes/winograd.c: convolutions of 3 x 3 and of 5 x 5 elements with stride 1 and channels last by Winograd's method
+ * (ir/winograd.h), where that is faster: 4 x 4 results at once, or 2 x 2.
  *
  *     %y  = conv %x, %w, pad = [1,1,1,1]        =>    %0  = winograd_weight %w, tile = 4
  *                                                     %y  = winograd %x, %0, pad = [1,1,1,1], tile = 4
@@ -16,7 +16,13 @@
 #include "ir/winograd.h"
 #include "passes/shared.h"
 
-enum { KERNEL = 3, TILE = 4, MIN_CHANNELS = 16 };
+enum { MIN_CHANNELS = 16 };
+
+/* Six points give tiles of so many results. */
+static int64_t tile_for(int64_t kernel)
+{
+    return kernel == 3 ? 4 : kernel == 5 ? 2 : 0;
+}
 
 /* A convolution y = conv(x, w) that n is, or is a gradient of. */
 struct shape {
@@ -62,7 +68,7 @@ static bool takes(const struct node *n, struct winograd *w)
                        .samples = tiled.dim[0],
                        .rows = tiled.dim[1].k,
                        .columns = tiled.dim[2].k };
-    return s.kernel == KERNEL && weight.dim[1].k == KERNEL && winograd_form(TILE, KERNEL, w) && pays(&s, w);
+    return weight.dim[1].k == s.kernel && winograd_form(tile_for(s.kernel), s.kernel, w) && pays(&s, w);
 }
 
 static struct value *made(struct build *b, enum op op, struct value *const *operands, int count,
