@@ -269,7 +269,7 @@ static struct lx *known_at(struct lower *l, const struct value *v)
     return NULL;
 }
 
-struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at)
+static struct lx *value_at(struct lower *l, struct value *v, struct lx *const *at)
 {
     struct lx *known = known_at(l, v);
 
@@ -280,4 +280,50 @@ struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at)
     if (v->def)
         return at_node(l, v->def, at);
     return lx_load(l->k, l->param[v->index], at);
+}
+
+/* What a value was at the coordinates asked for last. */
+struct memory {
+    int question;
+    struct lx *at[MAX_RANK], *x;
+};
+
+static int coordinates(const struct lower *l, const struct value *v)
+{
+    return l->flat ? v->type.rank > 0 : v->type.rank;
+}
+
+static bool same_place(const struct memory *m, struct lx *const *at, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (m->at[i] != at[i])
+            return false;
+    return true;
+}
+
+/* Within one question, a value at one place is found once, however many ways lead to it. The next question asks anew: a
+ * load behind a store is another expression. */
+struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at)
+{
+    bool outermost = !l->asking;
+    struct memory *m = v->def && v->def->results == 1 ? &l->memory[v->def->id] : NULL;
+
+    if (m && !outermost && m->question == l->question && same_place(m, at, coordinates(l, v)))
+        return m->x;
+    if (outermost)
+        l->question++;
+    l->asking = true;
+    struct lx *x = value_at(l, v, at);
+    l->asking = !outermost;
+    if (m) {
+        *m = (struct memory){ .question = l->question, .x = x };
+        for (int i = 0; i < coordinates(l, v); i++)
+            m->at[i] = at[i];
+    }
+    return x;
+}
+
+struct memory *new_memory(struct arena *a, int operations)
+{
+    return NEW_ARRAY(a, operations + 1, struct memory);
 }

@@ -408,6 +408,7 @@ static void find_nest(struct lower *l)
     for (struct node *n = l->body->first; n; n = n->next)
         count++;
     struct node **member = NEW_ARRAY(l->k->arena, count, struct node *);
+    l->memory = new_memory(l->k->arena, count);
     count = 0;
     for (struct node *n = l->body->first; n; n = n->next) {
         member[count++] = n;

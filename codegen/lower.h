@@ -27,6 +27,9 @@ struct lower {
     struct lx *result;   /* the anchor's value at the coordinates of the epilogue, or NULL */
     struct nest nest;
     struct known *known;
+    struct memory *memory; /* body.c: of each operation */
+    int question;
+    bool asking;
     struct lx *in_row; /* which element of its row is being computed */
     struct column *column;
     int64_t parts, part_size; /* of the first axis, whose sums over rows are kept apart */
@@ -36,6 +39,7 @@ struct lower {
 
 /* body.c */
 struct lx *body_at(struct lower *l, struct value *v, struct lx *const *at);
+struct memory *new_memory(struct arena *a, int operations);
 void know(struct lower *l, struct value *v, struct lx *x); /* from here on v is x */
 /* The coordinates in shape `to` of the element that is at `at` in shape `from`, which has as many elements. */
 void reshape_at(struct lower *l, struct type from, struct type to, struct lx *const *at, struct lx **in);

@@ -29,7 +29,19 @@ struct cluster {
     bool fixed;           /* stands alone */
     int visit;            /* of the last search that came by */
     int waits;            /* of the order that is being made: on so many others */
+    int *walks;           /* so far, of all groups: what a walk has seen has its number in node->id */
 };
+
+enum { FIRST_WALK = 1 << 20 }; /* nest_of numbers members from 0 */
+
+/* Whether a walk sees n for the first time. */
+static bool is_new(struct node *n, int walk)
+{
+    if (n->id == walk)
+        return false;
+    n->id = walk;
+    return true;
+}
 
 /* The one group that all readers of n's results are in, or NULL. */
 static struct cluster *readers(const struct node *n)
@@ -46,27 +58,47 @@ static struct cluster *readers(const struct node *n)
 }
 
 /* Every reader of n within the group, and every reader of those: elementwise operations of n's own elements. */
-static bool sees_as_it_is(const struct node *n, const struct cluster *c)
+static bool walk_as_it_is(const struct node *n, const struct cluster *c, int walk)
 {
     for (const struct use *u = n->result[0]->uses; u; u = u->next) {
-        const struct node *r = u->user;
-        if (r->data != c || r->op == OP_assign || r->op == OP_accumulate)
+        struct node *r = u->user;
+        if (r->data != c || r->op == OP_assign || r->op == OP_accumulate || !is_new(r, walk))
             continue;
         bool same = r->op == OP_reshape || (op_is_map(r->op) && r->op != OP_relayout && r->op != OP_one_hot);
-        if (!same || !sees_as_it_is(r, c))
+        if (!same || !walk_as_it_is(r, c, walk))
             return false;
     }
     return true;
 }
 
-/* Whether n, spread over a larger shape by a reader, would be computed again and again. */
-static bool is_repeated(const struct node *n)
+static bool sees_as_it_is(const struct node *n, const struct cluster *c)
+{
+    return walk_as_it_is(n, c, ++*c->walks);
+}
+
+static bool walk_repeated(const struct node *n, int walk)
 {
     for (const struct use *u = n->result[0]->uses; u; u = u->next) {
-        const struct node *r = u->user;
-        if (r->op == OP_broadcast || r->op == OP_gather || (op_is_index(r->op) && is_repeated(r)))
+        struct node *r = u->user;
+        if (r->op == OP_broadcast || r->op == OP_gather || node_is_contraction(r))
             return true;
-        if (node_is_contraction(r))
+        if (op_is_index(r->op) && is_new(r, walk) && walk_repeated(r, walk))
+            return true;
+    }
+    return false;
+}
+
+/* Whether n, spread over a larger shape by a reader, would be computed again and again. */
+static bool is_repeated(const struct node *n, const struct cluster *c)
+{
+    return walk_repeated(n, ++*c->walks);
+}
+
+static bool walk_to_anchor(const struct node *n, const struct cluster *c, int walk)
+{
+    for (const struct use *u = n->result[0]->uses; u; u = u->next) {
+        struct node *r = u->user;
+        if (r->data == c && (r == c->anchor || (r->results && is_new(r, walk) && walk_to_anchor(r, c, walk))))
             return true;
     }
     return false;
@@ -75,10 +107,7 @@ static bool is_repeated(const struct node *n)
 /* Whether the anchor reads n, or what is made of n. */
 static bool feeds(const struct node *n, const struct cluster *c)
 {
-    for (const struct use *u = n->result[0]->uses; u; u = u->next)
-        if (u->user->data == c && (u->user == c->anchor || (u->user->results && feeds(u->user, c))))
-            return true;
-    return false;
+    return walk_to_anchor(n, c, ++*c->walks);
 }
 
 static bool before_anchor(const struct node *n, const struct cluster *c)
@@ -142,15 +171,20 @@ static bool turns(const struct node *root)
     return attr_ints(root, "perm", NULL)[last] != last;
 }
 
-/* Work that can stand in the epilogue of what it reads. */
-static bool is_behind_anchor(const struct node *n)
+static bool walk_behind(const struct node *n, int walk)
 {
     for (int i = 0; i < n->operands; i++) {
-        const struct node *def = operand(n, i)->def;
-        if (def && (node_is_anchor(def) || (op_is_map(def->op) && is_behind_anchor(def))))
+        struct node *def = operand(n, i)->def;
+        if (def && (node_is_anchor(def) || (op_is_map(def->op) && is_new(def, walk) && walk_behind(def, walk))))
             return true;
     }
     return false;
+}
+
+/* Work that can stand in the epilogue of what it reads. */
+static bool is_behind_anchor(const struct node *n, const struct cluster *c)
+{
+    return walk_behind(n, ++*c->walks);
 }
 
 static bool may_join(const struct node *n, const struct cluster *c)
@@ -161,16 +195,16 @@ static bool may_join(const struct node *n, const struct cluster *c)
         return false;
     if (c->root->op == OP_bound)
         return op_is_index(n->op) || n->op == OP_cast;
-    if (op_is_map(n->op) && turns(c->root) && is_behind_anchor(n))
+    if (op_is_map(n->op) && turns(c->root) && is_behind_anchor(n, c))
         return false;
     if (node_is_anchor(n))
         return !c->anchor && n->results == 1 && (adds_up_in_place(n) ? adds_into(n, c->root) : sees_as_it_is(n, c));
-    if (!op_is(n->op, CHEAP) && is_repeated(n))
+    if (!op_is(n->op, CHEAP) && is_repeated(n, c))
         return false;
     return before_anchor(n, c);
 }
 
-static void assign_clusters(struct graph *g, struct arena *scratch)
+static void assign_clusters(struct graph *g, struct arena *scratch, int *walks)
 {
     if (g->yield_node)
         g->yield_node->data = NULL;
@@ -183,6 +217,7 @@ static void assign_clusters(struct graph *g, struct arena *scratch)
             c = NEW(scratch, struct cluster);
             c->root = n;
             c->fixed = !member;
+            c->walks = walks;
         }
         if (node_is_anchor(n))
             c->anchor = n;
@@ -283,6 +318,7 @@ static struct cluster *joined(struct merging *m, const struct cluster *a, const 
         c->position[c->members++] = first ? a->position[i++] : b->position[k++];
     }
     c->root = c->member[c->members - 1];
+    c->walks = a->walks;
     return c;
 }
 
@@ -508,10 +544,12 @@ static void make_groups(struct graph *g, struct arena *scratch)
 
 static void fuse(struct graph *g, struct arena *scratch)
 {
+    int walks = FIRST_WALK;
+
     for (struct node *n = g->first; n; n = n->next)
         if (n->op == OP_scan)
             fuse(n->body[0], scratch);
-    assign_clusters(g, scratch);
+    assign_clusters(g, scratch, &walks);
     list_members(g, scratch);
     merge_all(g, scratch);
     make_order(g, scratch);

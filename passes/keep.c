@@ -12,12 +12,12 @@
  * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
 #include "passes/shared.h"
 
-enum { MAX_DEPTH = 12, SMALL = 8 }; /* operations made again; a value SMALL times smaller costs no load */
+enum { MAX_WORK = 24, SMALL = 8 }; /* operations made again; a value SMALL times smaller costs no load */
 
 /* What a value is made of when it is made again: at most one large value. */
 struct recipe {
     struct value *large; /* NULL: small values alone; the value itself: it is stored */
-    int depth;
+    int work;            /* operations, those met twice counted twice */
 };
 
 static int64_t bytes_of(const struct value *v)
@@ -94,10 +94,19 @@ static struct recipe make_recipe(const struct node *n)
         if (large && ((r.large && r.large != large) || bytes_of(large) > bytes_of(v)))
             return stored;
         r.large = large ? large : r.large;
-        r.depth = of && of->depth > r.depth ? of->depth : r.depth;
+        r.work += of ? of->work : 0;
     }
-    r.depth++;
-    return r.depth > MAX_DEPTH ? stored : r;
+    r.work++;
+    return r.work > MAX_WORK ? stored : r;
+}
+
+/* Some reader other than the first, or NULL. */
+static struct node *another_reader(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user != v->uses->user)
+            return u->user;
+    return NULL;
 }
 
 static void copy_for_readers(struct node *n)
@@ -106,12 +115,14 @@ static void copy_for_readers(struct node *n)
 
     for (int i = 0; i < n->operands; i++)
         operands[i] = operand(n, i);
-    while (value_use_count(v) > 1) {
-        struct use *u = v->uses;
+    for (struct node *reader; (reader = another_reader(v));) {
         struct node *copy = node_new(n->graph, n, n->op, operands, n->operands, n->attr, n->attrs, 0);
         copy->at = n->at;
         copy->layer = n->layer;
-        node_set_operand(u->user, u->index, node_add_result(copy, v->type));
+        struct value *own = node_add_result(copy, v->type);
+        for (int i = 0; i < reader->operands; i++)
+            if (operand(reader, i) == v)
+                node_set_operand(reader, i, own);
     }
 }
 

@@ -281,20 +281,23 @@ static struct value *beside_reduction(struct build *b, const struct node *sum, s
     return build_broadcast(b, build_reshape(b, x, kept, rank), t.dim, t.rank);
 }
 
+enum { FACTORS = 6 }; /* products of products are looked into so deep */
+
 /* Takes one such factor out of a product; *rest is what is left of it, NULL: nothing. */
-static struct value *take_factor(struct build *b, const struct node *sum, struct value *v, struct value **rest)
+static struct value *take_factor(struct build *b, const struct node *sum, struct value *v, struct value **rest,
+                                 int depth)
 {
     const struct node *n = v->def;
     struct value *factor = NULL, *left;
 
-    if (!n || n->op != OP_mul)
+    if (!n || n->op != OP_mul || depth == FACTORS)
         return NULL;
     for (int i = 0; i < 2 && !factor; i++) {
         struct value *x = operand(n, i), *y = operand(n, 1 - i);
         factor = beside_reduction(b, sum, x);
         if (factor) {
             *rest = y;
-        } else if ((factor = take_factor(b, sum, x, &left))) {
+        } else if ((factor = take_factor(b, sum, x, &left, depth + 1))) {
             *rest = build_binary(b, OP_mul, left, y);
         }
     }
@@ -311,7 +314,7 @@ static struct value *factor_of_sum(struct simplify *s, struct node *n)
     (void)s;
     if (n->op != OP_sum || n->result[0]->type.dtype != DT_REAL)
         return NULL;
-    struct value *factor = take_factor(&b, n, operand(n, 0), &rest);
+    struct value *factor = take_factor(&b, n, operand(n, 0), &rest, 0);
     if (!factor)
         return NULL;
     struct node *sum = build_node(&b, OP_sum, &rest, 1, n->attr, n->attrs);
