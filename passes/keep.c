@@ -17,7 +17,7 @@ enum { MAX_WORK = 24, SMALL = 8 }; /* operations made again; a value SMALL times
 /* What a value is made of when it is made again: at most one large value. */
 struct recipe {
     struct value *large; /* NULL: small values alone; the value itself: it is stored */
-    int work;            /* operations, those met twice counted twice */
+    int work;            /* operations on much, those met twice counted twice */
 };
 
 static int64_t bytes_of(const struct value *v)
@@ -94,7 +94,7 @@ static struct recipe make_recipe(const struct node *n)
         if (large && ((r.large && r.large != large) || bytes_of(large) > bytes_of(v)))
             return stored;
         r.large = large ? large : r.large;
-        r.work += of ? of->work : 0;
+        r.work += of && !is_small(x, v) ? of->work : 0;
     }
     r.work++;
     return r.work > MAX_WORK ? stored : r;
