@@ -16,7 +16,7 @@
 #include "ir/winograd.h"
 #include "passes/shared.h"
 
-enum { MIN_CHANNELS = 16 };
+enum { MIN_CHANNELS = 16, MOST_CHANNELS = 448 };
 
 /* Six points give tiles of so many results. */
 static int64_t tile_for(int64_t kernel)
@@ -43,6 +43,12 @@ static bool all_ones(const struct node *n, const char *name)
     return true;
 }
 
+/* A register tile of transformed images has to fit into scratch: 8 rows of them, or 14 where columns fill no two vectors. */
+static bool fits(int64_t channels, int64_t columns)
+{
+    return channels <= (columns % 32 ? MOST_CHANNELS / 2 + 32 : MOST_CHANNELS);
+}
+
 /* Products of one tile for all channels take `points` squared multiply-adds, the plain form (tile kernel) squared; what
  * tiles reach over the edge is lost. Transforms cost about as much as 12 more channels on either side. */
 static bool pays(const struct shape *s, const struct winograd *w)
@@ -50,6 +56,8 @@ static bool pays(const struct shape *s, const struct winograd *w)
     int64_t down = (s->rows + w->tile - 1) / w->tile, across = (s->columns + w->tile - 1) / w->tile;
     double plain = (double)(s->rows * s->columns * s->kernel * s->kernel);
 
+    if (!fits(s->channels, s->outputs) || !fits(s->outputs, s->channels))
+        return false;
     return s->channels >= MIN_CHANNELS && s->outputs >= MIN_CHANNELS &&
            plain > 1.5 * (double)(down * across * w->points * w->points);
 }
