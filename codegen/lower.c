@@ -194,6 +194,18 @@ static bool is_flat(const struct lower *l, struct type t)
 
 enum { BLOCK = 16 };
 
+/* at: in shape t, which is the domain with some axes joined. */
+static void finish_joined(struct lower *l, struct lblock *b, struct type t, struct lx *const *at)
+{
+    struct lx *in[MAX_RANK];
+
+    if (l->flat)
+        in[0] = at[0];
+    else
+        reshape_at(l, t, l->nest.domain, at, in);
+    finish(l, b, in);
+}
+
 /* The loop variable that moves to the next element of what is read: of several things read the one that lies otherwise
  * than the last; -1: none. */
 static int reads_along(struct lower *l, const struct lx *x, struct lx *const *at, int rank)
@@ -242,7 +254,7 @@ static void copy_part(struct lower *l, struct type t, int axis, const struct par
         b = &loop->body;
         at[i ? t.rank - 1 : axis] = index_op(l, LX_IADD, from[i], within);
     }
-    finish(l, b, at);
+    finish_joined(l, b, t, at);
 }
 
 /* What lies along another axis than the last is copied in squares, whose rows and columns stay in the cache; then what
@@ -273,15 +285,16 @@ static bool has_transpose(const struct graph *body)
 /* The axis that a map reads along, where it is not the last. */
 static int turned_axis(struct lower *l, struct type t)
 {
-    struct lx *at[MAX_RANK];
-    struct lblock nowhere = { NULL, NULL };
+    struct lx *at[MAX_RANK], *in[MAX_RANK];
     int axis;
 
     if (!l->level || l->flat || t.rank < 2 || !has_transpose(l->body) || l->body->yields != 1 ||
-        !shape_equal(l->body->yield[0]->type, t))
+        !shape_equal(l->body->yield[0]->type, l->nest.domain))
         return -1;
-    open_loops(l, &nowhere, t, 0, t.rank, at);
-    axis = reads_along(l, body_at(l, l->body->yield[0], at), at, t.rank);
+    for (int i = 0; i < t.rank; i++)
+        at[i] = some_index(l, t.dim[i]);
+    reshape_at(l, t, l->nest.domain, at, in);
+    axis = reads_along(l, body_at(l, l->body->yield[0], in), at, t.rank);
     return axis < t.rank - 1 && dim_size(t.dim[t.rank - 1], l->k->batch) >= BLOCK && axis >= 0 &&
                    dim_size(t.dim[axis], l->k->batch) >= BLOCK
                ? axis
@@ -290,7 +303,7 @@ static int turned_axis(struct lower *l, struct type t)
 
 static void lower_map(struct lower *l)
 {
-    struct type t = l->nest.domain;
+    struct type t = l->flat ? flattened(l->nest.domain) : l->column ? l->nest.domain : join_domain(l, 0);
     struct lx *at[MAX_RANK];
     int axis = turned_axis(l, t);
 
@@ -298,10 +311,8 @@ static void lower_map(struct lower *l)
         copy_in_squares(l, t, axis);
         return;
     }
-    if (l->flat)
-        t = flattened(t);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
-    finish(l, b, at);
+    finish_joined(l, b, t, at);
 }
 
 /* ---- the group ---- */

@@ -61,6 +61,14 @@ bool stores_at(const struct lower *l, enum place_of place); /* whether anything 
 enum place_of leaves_at(const struct lower *l, const struct node *effect, const struct value *v);
 struct lbuf *result_buffer(struct lower *l, struct value *v); /* of a body's value that is yielded; NULL: it is not */
 
+/* join.c. A coordinate to ask with, of a loop that the kernel does not have. */
+struct lx *some_index(struct lower *l, struct dim d);
+/* t with those of its axes from..to joined that lie together in all of the values, which have as many elements; the domain
+ * likewise, with all that is needed at each of its coordinates. Coordinates of the one are coordinates of the other by
+ * reshape_at. */
+struct type join_axes(struct lower *l, struct type t, int from, int to, struct value *const *values, int count);
+struct type join_domain(struct lower *l, int from);
+
 /* columns.c: sums over rows that go along with whatever else a nest does. open_columns stands before its loops,
  * add_columns where an element is known, close_columns behind all. */
 void open_columns(struct lower *l);

@@ -1,4 +1,4 @@
-/* codegen/reduce.c: sums and their like. The order of every sum depends on shapes alone: along a contiguous axis 16
+/* codegen/reduce.c: sums and their like. The order of every sum depends on shapes alone: along a contiguous axis 16 or 32
  * logical lanes and one fixed tree, in all other directions one after the other. */
 #include <math.h>
 
@@ -54,14 +54,14 @@ static struct lx *sum_in_order(struct lower *l, struct lblock *b, const struct s
     return ls_let(l->k, b, "total", lx_load(l->k, acc, NULL));
 }
 
-static struct ls *lane_loop(struct lower *l, struct lblock *b)
+static struct ls *lane_loop(struct lower *l, struct lblock *b, int lanes)
 {
-    return ls_loop(l->k, b, "lane", lx_int(l->k, 0), lx_int(l->k, 16), 1, LICENCE_PAR);
+    return ls_loop(l->k, b, "lane", lx_int(l->k, 0), lx_int(l->k, lanes), 1, LICENCE_PAR);
 }
 
 static struct ls *fill(struct lower *l, struct lblock *b, struct lbuf *to, struct lx *with)
 {
-    struct ls *loop = lane_loop(l, b);
+    struct ls *loop = lane_loop(l, b, (int)to->shape[0].k);
     struct lx *q = lx_var(l->k, loop->var);
     ls_store(l->k, &loop->body, to, &q, with);
     return loop;
@@ -82,36 +82,65 @@ void run_in_lanes(struct lower *l, struct lbuf *acc, struct ls *const *loops, in
         acc->space = SPACE_ARRAY;
 }
 
+enum { LANES = 16, LONG = 256 }; /* a long row keeps two vectors of 16 lanes busy: one sum waits for itself */
+
+/* Elements from..from + lanes of a row, in block b, each to its lane of acc. */
+static struct ls *add_lanes(struct lower *l, struct lblock *b, const struct sum *s, struct lx **at, struct lbuf *acc,
+                            struct lx *from, int lanes)
+{
+    struct ls *loop = lane_loop(l, b, lanes);
+    struct lx *q = lx_var(l->k, loop->var);
+
+    at[s->axes - 1] = index_op(l, LX_IADD, from, q);
+    struct lx *v = term_at(l, &loop->body, s, at);
+    ls_store(l->k, &loop->body, acc, &q, combined(l, s, lx_load(l->k, acc, &q), v));
+    return loop;
+}
+
+/* What fills no 16 lanes, from `whole` on, each to its lane of rest. */
+static void add_rest(struct lower *l, struct lblock *b, const struct sum *s, struct lx **at, struct lbuf *rest,
+                     struct lx *whole)
+{
+    struct ls *tail = ls_loop(l->k, b, "tail", whole, s->extent[s->axes - 1], 1, LICENCE_RED);
+    struct lx *t = lx_var(l->k, tail->var), *lane = index_op(l, LX_ISUB, t, whole);
+
+    at[s->axes - 1] = t;
+    struct lx *v = term_at(l, &tail->body, s, at);
+    ls_store(l->k, &tail->body, rest, &lane, combined(l, s, lx_load(l->k, rest, &lane), v));
+}
+
+/* The greatest multiple of `by` that is not above x. */
+static struct lx *multiple(struct lower *l, struct lx *x, int by)
+{
+    return index_op(l, LX_IMUL, index_op(l, LX_IDIV, x, lx_int(l->k, by)), lx_int(l->k, by));
+}
+
 static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct sum *s)
 {
     struct lkernel *k = l->k;
-    struct dim sixteen = dim_of(16);
+    int lanes = s->last >= LONG ? 2 * LANES : LANES, loops = 0;
+    struct dim once = dim_of(LANES), all = dim_of(lanes);
     struct lx *at[MAX_RANK + 1], *end = s->extent[s->axes - 1], *zero = identity(l, s->op, s->dtype);
-    struct lx *whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, lx_int(k, 16)), lx_int(k, 16));
-    struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_ARRAY, s->dtype, 1, &sixteen);
-    struct lbuf *rest = lbuf_local(k, b, "rest", SPACE_ARRAY, s->dtype, 1, &sixteen);
-    bool whole_alone = s->last >= 0 && s->last % 16 == 0;
-    struct ls *clear = fill(l, b, acc, zero);
+    struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_ARRAY, s->dtype, 1, &all);
+    struct lbuf *rest = lbuf_local(k, b, "rest", SPACE_ARRAY, s->dtype, 1, &once);
+    bool whole_alone = s->last >= 0 && s->last % LANES == 0;
+    struct ls *in_lanes[4];
+
+    in_lanes[loops++] = fill(l, b, acc, zero);
     if (!whole_alone)
         fill(l, b, rest, zero);
     struct lblock *in = open_sum(l, b, s, s->axes - 1, at);
-    struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), whole, 16, LICENCE_RED),
-              *lanes = lane_loop(l, &block->body);
-    struct lx *q = lx_var(k, lanes->var);
-    at[s->axes - 1] = index_op(l, LX_IADD, lx_var(k, block->var), q);
-    struct lx *v = term_at(l, &lanes->body, s, at);
-    ls_store(k, &lanes->body, acc, &q, combined(l, s, lx_load(k, acc, &q), v));
-    if (!whole_alone) {
-        struct ls *tail = ls_loop(k, in, "tail", whole, end, 1, LICENCE_RED);
-        struct lx *t = lx_var(k, tail->var), *lane = index_op(l, LX_ISUB, t, whole);
-        at[s->axes - 1] = t;
-        v = term_at(l, &tail->body, s, at);
-        ls_store(k, &tail->body, rest, &lane, combined(l, s, lx_load(k, rest, &lane), v));
-    }
-    struct ls *both = lane_loop(l, b);
-    struct lx *p = lx_var(k, both->var), *sum = lx_load(k, acc, &p);
+    struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), multiple(l, end, lanes), lanes, LICENCE_RED);
+    in_lanes[loops++] = add_lanes(l, &block->body, s, at, acc, lx_var(k, block->var), lanes);
+    if (s->last >= 0 && s->last % lanes >= LANES)
+        in_lanes[loops++] = add_lanes(l, in, s, at, acc, multiple(l, end, lanes), LANES);
+    if (!whole_alone)
+        add_rest(l, in, s, at, rest, multiple(l, end, LANES));
+    struct ls *both = in_lanes[loops++] = lane_loop(l, b, LANES);
+    struct lx *p = lx_var(k, both->var), *sum = lx_load(k, acc, &p), *other = index_op(l, LX_IADD, p, lx_int(k, LANES));
+    sum = lanes > LANES ? combined(l, s, sum, lx_load(k, acc, &other)) : sum;
     ls_store(k, &both->body, rest, &p, whole_alone ? sum : element(l, s->op, s->dtype, sum, lx_load(k, rest, &p)));
-    run_in_lanes(l, acc, (struct ls *[]){ clear, lanes, both }, 3);
+    run_in_lanes(l, acc, in_lanes, loops);
     return ls_let(k, b, "total", lx_fold(k, s->op, rest));
 }
 
@@ -125,7 +154,8 @@ struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s)
 
 struct reduction {
     struct value *x;
-    struct lx *at[MAX_RANK]; /* of x; those of reduced axes are set as the sum runs */
+    struct type type;        /* x's, the last reduced axes joined where that can be */
+    struct lx *at[MAX_RANK]; /* in it; those of reduced axes are set as the sum runs */
     int axis[MAX_RANK], axes;
     struct lx *mean; /* moments' second pass: the term is (x - mean)^2 */
 };
@@ -133,39 +163,51 @@ struct reduction {
 static struct lx *term(struct lower *l, struct lx *const *at, void *context)
 {
     struct reduction *r = context;
+    struct lx *in[MAX_RANK];
     for (int i = 0; i < r->axes; i++)
         r->at[r->axis[i]] = at[i];
-    struct lx *v = body_at(l, r->x, r->at);
+    reshape_at(l, r->type, r->x->type, r->at, in);
+    struct lx *v = body_at(l, r->x, in);
     if (!r->mean)
         return v;
     struct lx *d = element(l, OP_sub, DT_REAL, v, r->mean);
     return element(l, OP_mul, DT_REAL, d, d);
 }
 
+static bool is_reduced(const struct reduction *r, int axis)
+{
+    for (int k = 0; k < r->axes; k++)
+        if (r->axis[k] == axis)
+            return true;
+    return false;
+}
+
 /* Opens loops over the axes that stay; `out` gets the result's coordinates. */
 static struct lblock *open_kept(struct lower *l, struct reduction *r, const struct node *n, struct lx **out)
 {
-    struct type t = r->x->type;
-    bool keep = n->op != OP_argmax && attr_bool(n, "keepdims");
     struct lblock *b = &l->k->body;
     int count = 0;
-    for (int i = 0; i < t.rank; i++) {
-        bool gone = false;
-        for (int k = 0; k < r->axes; k++)
-            gone |= r->axis[k] == i;
-        if (!gone) {
-            b = open_loops(l, b, t, i, i + 1, r->at);
-            out[count++] = r->at[i];
-        } else if (keep) {
-            out[count++] = lx_int(l->k, 0);
-        }
+
+    for (int i = 0; i < r->type.rank; i++) {
+        if (is_reduced(r, i))
+            continue;
+        b = open_loops(l, b, r->type, i, i + 1, r->at);
+        out[count++] = r->at[i];
+    }
+    if (n->op == OP_argmax || !attr_bool(n, "keepdims"))
+        return b;
+    const int64_t *axes = attr_ints(n, "axes", &count);
+    for (int i = 0; i < count; i++) {
+        for (int k = r->x->type.rank - 1; k > axes[i]; k--)
+            out[k] = out[k - 1];
+        out[axes[i]] = lx_int(l->k, 0);
     }
     return b;
 }
 
 static struct sum make_sum(struct lower *l, struct reduction *r, enum op op)
 {
-    struct type t = r->x->type;
+    struct type t = r->type;
     struct sum s = { .op = op, .dtype = t.dtype, .axes = r->axes, .term = term, .context = r, .last = 1 };
     for (int i = 0; i < r->axes; i++)
         s.extent[i] = lx_dim(l->k, t.dim[r->axis[i]]);
@@ -177,12 +219,18 @@ static struct sum make_sum(struct lower *l, struct reduction *r, enum op op)
     return s;
 }
 
-static struct reduction read_axes(const struct node *n)
+static struct reduction read_axes(struct lower *l, const struct node *n)
 {
-    struct reduction r = { .x = operand(n, 0) };
+    struct reduction r = { .x = operand(n, 0), .type = operand(n, 0)->type };
     const int64_t *axes = attr_ints(n, "axes", &r.axes);
     for (int i = 0; i < r.axes; i++)
         r.axis[i] = (int)axes[i];
+    int run = r.axes; /* the last run of neighbours begins here */
+    while (run > 0 && (run == r.axes || r.axis[run - 1] + 1 == r.axis[run]))
+        run--;
+    if (r.axes)
+        r.type = join_axes(l, r.type, r.axis[run], r.axis[r.axes - 1] + 1, &r.x, 1);
+    r.axes -= r.x->type.rank - r.type.rank;
     return r;
 }
 
@@ -202,7 +250,7 @@ void lower_reduce(struct lower *l)
         lower_moments(l);
         return;
     }
-    struct reduction r = read_axes(n);
+    struct reduction r = read_axes(l, n);
     struct lx *out[MAX_RANK];
     struct lblock *b = open_kept(l, &r, n, out);
     struct sum s = make_sum(l, &r, reduction_op(n));
@@ -222,7 +270,7 @@ static struct lx *count_of(struct lower *l, const struct sum *s)
 void lower_moments(struct lower *l)
 {
     struct node *n = l->anchor;
-    struct reduction r = read_axes(n);
+    struct reduction r = read_axes(l, n);
     struct lx *out[MAX_RANK];
     struct lblock *b = open_kept(l, &r, n, out);
     struct sum s = make_sum(l, &r, OP_add);
@@ -248,7 +296,9 @@ struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most)
 void lower_argmax(struct lower *l)
 {
     struct node *n = l->anchor;
-    struct reduction r = { .x = operand(n, 0), .axes = 1, .axis = { (int)attr_int(n, "axis") } };
+    struct reduction r = {
+        .x = operand(n, 0), .type = operand(n, 0)->type, .axes = 1, .axis = { (int)attr_int(n, "axis") }
+    };
     struct lx *out[MAX_RANK];
     struct lblock *b = open_kept(l, &r, n, out);
     enum dtype d = r.x->type.dtype;

@@ -16,6 +16,7 @@ struct rows {
     struct lx *at[MAX_RANK]; /* of the domain */
     unsigned *passes;        /* of each operation: in which passes over the row its elements are needed */
     int last;                /* the pass that stores */
+    struct type domain;      /* with the axes of a row joined where that can be */
 };
 
 static struct lx *at_domain(struct rows *r, struct value *v)
@@ -112,11 +113,25 @@ static bool worth_keeping(const struct rows *r, const struct node *n, int pass)
            shape_same_size(n->result[0]->type, r->l->nest.domain) && read_in_order(r->l, n->result[0]);
 }
 
-static struct lblock *open_elements(struct rows *r, struct lblock *b)
+/* The coordinates of an element of the row at hand, from those along the joined axes. */
+static void place_element(struct rows *r, struct lx *const *along)
 {
     const struct nest *n = &r->l->nest;
+    struct lx *joined[MAX_RANK];
 
-    return open_loops(r->l, b, n->domain, n->split, n->domain.rank, r->at);
+    for (int i = 0; i < r->domain.rank; i++)
+        joined[i] = i < n->split ? r->at[i] : along[i - n->split];
+    reshape_at(r->l, r->domain, n->domain, joined, r->at);
+}
+
+static struct lblock *open_elements(struct rows *r, struct lblock *b)
+{
+    struct lx *joined[MAX_RANK];
+    int split = r->l->nest.split;
+
+    b = open_loops(r->l, b, r->domain, split, r->domain.rank, joined);
+    place_element(r, joined + split);
+    return b;
 }
 
 static bool is_known(const struct lower *l, const struct value *v)
@@ -170,8 +185,7 @@ static struct lx *along_term(struct lower *l, struct lx *const *at, void *contex
 {
     struct along *a = context;
 
-    for (int i = l->nest.split; i < l->nest.domain.rank; i++)
-        a->r->at[i] = at[i - l->nest.split];
+    place_element(a->r, at);
     struct lx *v = at_domain(a->r, a->x);
     if (!a->mean)
         return v;
@@ -182,7 +196,8 @@ static struct lx *along_term(struct lower *l, struct lx *const *at, void *contex
 static struct sum sum_along(struct along *a, enum op op)
 {
     struct lower *l = a->r->l;
-    struct type row = nest_row(&l->nest);
+    int split = l->nest.split;
+    struct type row = type_make(DT_REAL, a->r->domain.rank - split, a->r->domain.dim + split);
     struct sum s = {
         .op = op, .dtype = a->x->type.dtype, .axes = row.rank, .term = along_term, .context = a, .last = 1
     };
@@ -257,7 +272,7 @@ static void go_along(struct rows *r, struct lblock *b)
 
 void lower_rows(struct lower *l)
 {
-    struct rows r = { .l = l };
+    struct rows r = { .l = l, .domain = join_domain(l, l->nest.split) };
 
     find_passes(&r);
     go_along(&r, open_loops(l, &l->k->body, l->nest.domain, 0, l->nest.split, r.at));

@@ -111,24 +111,48 @@ NN_INLINE NN_T NN_F(nn_exp_tail)(NN_T r)
 #endif
 }
 
-/* exp(x + lo) for a lo that is small against x. The power of two is multiplied in two steps, so that results below the
- * smallest normal number are rounded once, and overflow gives infinity. What is 0 (a masked score is) never is a product:
- * products that underflow take many times as long. */
-NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
+/* Beyond these bounds an exponential is 0 and infinite, as it is, rounded, at them. */
+#if defined NN_DOUBLE
+#define NN_EXP_BOTTOM NN_K(-746)
+#define NN_EXP_TOP    NN_K(710)
+#else
+#define NN_EXP_BOTTOM NN_K(-104)
+#define NN_EXP_TOP    NN_K(89)
+#endif
+
+#if defined NN_SCALE
+
+/* exp(x + lo) for a lo that is small against x. One instruction multiplies by the power of two and rounds once, below the
+ * smallest normal number too. */
+NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
+{
+    x = NN_WITHIN(x, NN_EXP_BOTTOM, NN_EXP_TOP);
+    NN_T n = (x * NN_K(1.44269504088896340736) + NN_MAGIC) - NN_MAGIC;
+    NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
+    r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
+    r = has_lo ? r + lo : r;
+    return NN_SCALE((NN_F(nn_exp_tail)(r) * (r * r) + r) + NN_K(1), n);
+}
+
+#else
+
+/* The same bits otherwise: the power of two is multiplied in two steps, so that results below the smallest normal number
+ * are rounded once, and overflow gives infinity. What is 0 (a masked score is) never is a product: products that underflow
+ * take many times as long. */
+NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
 {
 #if defined NN_DOUBLE
-    NN_T bottom = NN_K(-746), top = NN_K(710);
     NN_U shift = NN_KU(0x4338000000000000u), half = NN_KU(1024);
 #else
-    NN_T bottom = NN_K(-104), top = NN_K(89);
     NN_U shift = NN_KU(0x4B400000u), half = NN_KU(256);
 #endif
-    NN_M zero = x < bottom;
-    x = NN_PICK(zero, NN_K(0), NN_PICK(x > top, top, x));
+    NN_M zero = x < NN_EXP_BOTTOM;
+    x = NN_PICK(zero, NN_K(0), NN_PICK(x > NN_EXP_TOP, NN_EXP_TOP, x));
     NN_T t = x * NN_K(1.44269504088896340736) + NN_MAGIC;
     NN_T n = t - NN_MAGIC;
     NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
-    r = NN_F(nn_fma)(n, -NN_LN2_LO, r) + lo;
+    r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
+    r = has_lo ? r + lo : r;
     NN_T y = (NN_F(nn_exp_tail)(r) * (r * r) + r) + NN_K(1);
 
     NN_U k = NN_F(nn_bits)(t) - shift;         /* n in two's complement */
@@ -138,9 +162,18 @@ NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
     return NN_PICK(zero, NN_K(0), y * s1 * s2);
 }
 
+#endif
+#undef NN_EXP_BOTTOM
+#undef NN_EXP_TOP
+
+NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
+{
+    return NN_F(nn_exp_of)(x, lo, 1);
+}
+
 NN_INLINE NN_T NN_F(nn_exp)(NN_T x)
 {
-    return NN_F(nn_exp_sum)(x, NN_K(0));
+    return NN_F(nn_exp_of)(x, NN_K(0), 0);
 }
 
 /* --- log ---------------------------------------------------------------------------------------------------------- */
