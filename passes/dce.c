@@ -174,7 +174,7 @@ static bool trim_fused(struct node *n)
     return changed;
 }
 
-static bool trim(struct node *n)
+bool bodied_trim(struct node *n)
 {
     bool changed = false;
 
@@ -194,7 +194,7 @@ bool dce_graph(struct graph *g)
     for (struct node *n = g->last, *previous; n; n = previous) {
         previous = n->previous;
         if (node_used(n) || node_has_effect(n)) {
-            changed |= trim(n);
+            changed |= bodied_trim(n);
         } else {
             node_remove(n);
             changed = true;

@@ -215,22 +215,6 @@ static void find_kept(struct sweep *s)
 
 /* ---- the new forward body ---- */
 
-/* Makes room in the scan's results for `more` behind the stacked ones. */
-static void insert_results(struct node *scan, int stacked, int more)
-{
-    int carries = scan->results - stacked;
-
-    for (int i = 0; i < more; i++)
-        node_add_result(scan, type_poison());
-    struct value **old = arena_copy(scan->graph->module->arena, scan->result, (size_t)scan->results * sizeof *old);
-    for (int i = 0; i < carries; i++)
-        scan->result[stacked + more + i] = old[stacked + i];
-    for (int i = 0; i < more; i++)
-        scan->result[stacked + i] = old[stacked + carries + i];
-    for (int i = stacked; i < scan->results; i++)
-        scan->result[i]->index = i;
-}
-
 /* The copy as it stands, backward part and all, is copied; what the forward part does not need dies there. */
 static struct graph *forward_body(struct sweep *s, const struct list *yields)
 {
@@ -246,26 +230,10 @@ static struct graph *forward_body(struct sweep *s, const struct list *yields)
     return forward;
 }
 
-/* The shape in which all steps of a kept value can lie side by side: it needs the axes before the scan's, and room for
- * one axis more. */
-static struct type stackable(const struct sweep *s, struct type t)
-{
-    int64_t axis = attr_int(s->scan, "axis");
-
-    while (t.rank < axis)
-        t.dim[t.rank++] = dim_of(1);
-    if (t.rank < MAX_RANK || (t.dim[MAX_RANK - 2].n && t.dim[MAX_RANK - 1].n))
-        return t;
-    t.rank--;
-    t.dim[MAX_RANK - 2].k *= t.dim[MAX_RANK - 1].k;
-    t.dim[MAX_RANK - 2].n |= t.dim[MAX_RANK - 1].n;
-    return t;
-}
-
 /* A value of the copy, as the forward body is to yield it. */
 static struct value *as_stackable(struct sweep *s, struct value *v)
 {
-    struct type t = stackable(s, v->type);
+    struct type t = scan_stackable(s->scan, v->type);
     struct build b = build_end(s->body, s->scan->at, s->scan->layer);
 
     return build_reshape(&b, v, t.dim, t.rank);
@@ -294,7 +262,7 @@ static void keep(struct sweep *s)
     forward->owner = s->scan;
     s->scan->body[0]->owner = NULL;
     s->scan->body[0] = forward;
-    insert_results(s->scan, s->stacked, more);
+    scan_insert_results(s->scan, s->stacked, more);
     if (!infer(s->scan))
         bug("a scan does not take its new body");
     s->sequence = NEW_ARRAY(s->tape.scratch, s->kept.count, struct value *);
@@ -306,7 +274,7 @@ static void keep(struct sweep *s)
 
 static void read_as_sequence(struct sweep *s, struct value *v, struct value *sequence)
 {
-    struct value *p = graph_param(s->body, stackable(s, v->type), v->name);
+    struct value *p = graph_param(s->body, scan_stackable(s->scan, v->type), v->name);
     struct build b = build_at(s->body, s->body->first);
     struct value *read = build_reshape(&b, p, v->type.dim, v->type.rank);
 

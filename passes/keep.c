@@ -20,7 +20,7 @@ struct recipe {
     int work;            /* operations on much, those met twice counted twice */
 };
 
-static int64_t bytes_of(const struct value *v)
+int64_t value_bytes(const struct value *v)
 {
     return type_count(v->type, v->graph->module->batch) * (v->type.dtype == DT_REAL  ? 4
                                                            : v->type.dtype == DT_I32 ? 4
@@ -29,7 +29,7 @@ static int64_t bytes_of(const struct value *v)
 
 static bool is_small(const struct value *v, const struct value *beside)
 {
-    return bytes_of(v) * SMALL <= bytes_of(beside);
+    return value_bytes(v) * SMALL <= value_bytes(beside);
 }
 
 /* Readers that load an element again and again, or need all of it in memory. */
@@ -70,7 +70,7 @@ static bool is_cheap(const struct node *n)
         return true; /* the mask of a dropout: all that is drawn again is the same */
     if (n->results != 1 || !op_is(n->op, CHEAP) || op_is(n->op, EFFECT))
         return false;
-    return n->op != OP_transpose || bytes_of(n->result[0]) <= 1 << 16;
+    return n->op != OP_transpose || value_bytes(n->result[0]) <= 1 << 16;
 }
 
 static const struct recipe *recipe_of(const struct value *v)
@@ -91,7 +91,7 @@ static struct recipe make_recipe(const struct node *n)
         struct value *large = of ? of->large : x;
         if (large && is_small(large, v))
             large = NULL;
-        if (large && ((r.large && r.large != large) || bytes_of(large) > bytes_of(v)))
+        if (large && ((r.large && r.large != large) || value_bytes(large) > value_bytes(v)))
             return stored;
         r.large = large ? large : r.large;
         r.work += of && !is_small(x, v) ? of->work : 0;

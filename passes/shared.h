@@ -23,10 +23,23 @@ struct node *node_table_add(struct node_table *t, struct node *n);
 /* Whether n changes coordinates only, or is a constant: free to compute again. hoist.c. */
 bool node_is_free(const struct node *n);
 
+/* What v takes in memory at the full batch, reals as f32. keep.c. */
+int64_t value_bytes(const struct value *v);
+
 /* Changing a bodied operation in place: results, with their yields, and parameters, with their operands, that nothing
  * uses; and the value of an int attribute. dce.c. */
 void bodied_drop_result(struct node *n, int index);
 void bodied_drop_param(struct node *n, int index);
 void node_set_int(struct node *n, const char *attribute, int64_t value);
+bool bodied_trim(struct node *n); /* all of them that nothing uses, and what that leaves unread in the bodies */
+
+/* Changing a scan in place: scan.c. */
+int scan_stacked(const struct node *scan);                               /* how many results hold all steps */
+void scan_insert_results(struct node *scan, int stacked, int more);      /* behind those, without types */
+struct value *scan_add_yield(struct node *scan, struct value *v);        /* the result that holds all steps of v */
+struct value *scan_add_sequence(struct node *scan, struct value *whole); /* the parameter that is one step of it */
+/* The shape in which all steps of a value of type t can lie side by side: it needs the axes before the scan's, and room
+ * for one axis more. */
+struct type scan_stackable(const struct node *scan, struct type t);
 
 #endif

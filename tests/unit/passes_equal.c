@@ -281,12 +281,15 @@ static void test_winograd(void **state)
     }
 }
 
-static const char *const each[] = { "simplify",     "cse",
-                                    "dce",          "choose",
-                                    "hoist,dce",    "inline_eval",
-                                    "inline_train", "simplify,choose,cse,dce,hoist,dce",
-                                    "layout",       "layout,simplify,dce,choose",
-                                    "fold_affine",  "simplify,fold_affine,dce,hoist,dce" };
+static const char *const each[] = {
+    "simplify",     "cse",
+    "dce",          "choose",
+    "hoist,dce",    "inline_eval",
+    "inline_train", "simplify,choose,cse,dce,hoist,dce",
+    "layout",       "layout,simplify,dce,choose",
+    "fold_affine",  "simplify,fold_affine,dce,hoist,dce",
+    "batch_scan",   "inline_eval,inline_train,simplify,cse,dce,batch_scan,simplify,cse,dce"
+};
 
 static void test_single_passes(void **state)
 {
@@ -304,8 +307,8 @@ static void test_training(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         compare_passes(texts[i], "differentiate,optimize_step", "differentiate,inline_train,optimize_step,dce");
         compare_passes(texts[i], "differentiate,optimize_step",
-                       "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,cse,dce,layout,"
-                       "simplify,dce,choose,cse,hoist,dce");
+                       "inline_eval,simplify,cse,dce,differentiate,inline_train,optimize_step,simplify,cse,dce,"
+                       "batch_scan,layout,simplify,dce,choose,cse,hoist,dce");
     }
 }
 
@@ -317,14 +320,15 @@ static void test_settled(void **state)
         struct arena *a = arena_new();
         struct module *m = read_module(a, texts[i]);
         struct pass_context c = { .scratch = a, .level = 2 };
-        assert_true(run_passes(m, "inline_eval,differentiate,inline_train,optimize_step,simplify,cse,dce,choose,"
-                                  "cse,dce,hoist,dce"));
+        assert_true(run_passes(m, "inline_eval,differentiate,inline_train,optimize_step,simplify,cse,dce,batch_scan,"
+                                  "choose,cse,dce,hoist,dce"));
         assert_false(pass_inline_eval(m, &c));
         assert_false(pass_differentiate(m, &c));
         assert_false(pass_inline_train(m, &c));
         assert_false(pass_optimize_step(m, &c));
         assert_false(pass_cse(m, &c));
         assert_false(pass_dce(m, &c));
+        assert_false(pass_batch_scan(m, &c));
         assert_false(pass_choose(m, &c));
         assert_false(pass_hoist(m, &c));
         arena_free(a);
