@@ -336,6 +336,8 @@ static const struct {
     { "avgpool_dx", lower_pool_dx },
     { "scatter", lower_scatter },
     { "bound", lower_bound },
+    { "attention", lower_attention },
+    { "attention_dx", lower_attention_dx },
     { "sparse", lower_sparse_matmul },
     { "dots", lower_dots },
 };

@@ -163,7 +163,7 @@ struct source source_of(struct lower *l, const struct window *w, struct type dy,
                         struct lx *const *k);
 struct lx *guarded(struct lower *l, const struct source *s, struct lx *v);
 
-/* contract.c, conv_last.c, winograd.c, window.c, scatter.c, sparse.c */
+/* contract.c, conv_last.c, winograd.c, attention.c, window.c, scatter.c, sparse.c */
 void lower_conv_last(struct lower *l); /* conv, conv_dx, conv_dw with channels last */
 void lower_matmul(struct lower *l);
 void lower_conv(struct lower *l);
@@ -172,6 +172,8 @@ void lower_conv_dw(struct lower *l);
 void lower_winograd_weight(struct lower *l); /* and winograd_dw_weight */
 void lower_winograd(struct lower *l);
 void lower_winograd_dw(struct lower *l);
+void lower_attention(struct lower *l);
+void lower_attention_dx(struct lower *l);
 void lower_pool(struct lower *l);
 void lower_pool_dx(struct lower *l);
 void lower_scatter(struct lower *l);

@@ -8,6 +8,7 @@
  *     eval_shape.c    changes of coordinates
  *     eval_linear.c   matrix products, convolutions and their gradients
  *     eval_winograd.c convolution by Winograd's method
+ *     eval_attention.c attention and its gradient
  *     eval_window.c   pooling and its gradients
  *     eval_index.c    what is indexed by data */
 #ifndef IR_EVAL_H
@@ -39,6 +40,7 @@ eval_fn eval_matmul, eval_conv, eval_conv_dx, eval_conv_dw;
 eval_fn eval_maxpool, eval_maxpool_dx, eval_avgpool, eval_avgpool_dx;
 eval_fn eval_gather, eval_scatter_add, eval_take_along, eval_put_along, eval_one_hot;
 eval_fn eval_sparse_matmul, eval_dots;
+eval_fn eval_attention, eval_attention_dx;
 eval_fn eval_winograd_weight, eval_winograd, eval_winograd_dw, eval_winograd_dw_weight;
 
 /* A tensor seen from one axis: element (o, k, i) is data[(o * length + k) * inner + i]. */

@@ -507,7 +507,12 @@ static int fixed_results(enum op op)
 {
     if (op_is(op, EFFECT))
         return 0;
-    return op == OP_moments || op == OP_maxpool ? 2 : 1;
+    switch (op) {
+    case OP_moments:
+    case OP_maxpool: return 2;
+    case OP_attention_dx: return 3;
+    default: return 1;
+    }
 }
 
 static int result_count(const struct node *n)

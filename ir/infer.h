@@ -30,7 +30,7 @@ bool want_fixed(const struct inference *f, struct type t, int64_t axis); /* that
 
 infer_rule infer_matmul, infer_conv, infer_conv_dx, infer_conv_dw, infer_maxpool, infer_maxpool_dx, infer_avgpool,
     infer_avgpool_dx, infer_gather, infer_scatter_add, infer_take_along, infer_put_along, infer_one_hot,
-    infer_sparse_matmul, infer_dots, infer_winograd_weight, infer_winograd, infer_winograd_dw, infer_winograd_dw_weight,
-    infer_scan, infer_bodied;
+    infer_sparse_matmul, infer_dots, infer_attention, infer_attention_dx, infer_winograd_weight, infer_winograd,
+    infer_winograd_dw, infer_winograd_dw_weight, infer_scan, infer_bodied;
 
 #endif

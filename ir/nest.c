@@ -24,6 +24,8 @@ bool node_is_contraction(const struct node *n)
     case OP_conv_dw:
     case OP_winograd:
     case OP_winograd_dw:
+    case OP_attention:
+    case OP_attention_dx:
     case OP_sparse_matmul:
     case OP_dots: return true;
     default: return false;
@@ -350,6 +352,8 @@ static bool can_leave(const struct finding *f, const struct node *n, enum place_
 
     if (is_effect(n))
         return nest_leaves_at(f->n, place, operand(n, 1)->type, &at);
+    if (n->op == OP_attention_dx)
+        return true; /* results of several sizes, which it stores itself */
     for (int i = 0; i < n->results; i++)
         if (read_outside(f, n->result[i]) && !nest_leaves_at(f->n, place, n->result[i]->type, &at))
             return false;

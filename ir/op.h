@@ -15,7 +15,7 @@ enum op_flag { RANDOM = 1, COMMUTES = 2, EFFECT = 4, CHEAP = 8 };
 
 enum attr_kind { AT_INT, AT_REAL, AT_BOOL, AT_WORD, AT_INTS, AT_DIMS };
 
-enum { MAX_ATTRS = 8, MAX_OPERAND_NAMES = 4 };
+enum { MAX_ATTRS = 8, MAX_OPERAND_NAMES = 5 };
 
 /* A row of the table. */
 struct op_info {

@@ -151,7 +151,7 @@ static bool reads_what_is_written(const struct node *n, const struct cluster *c)
 static bool adds_up_in_place(const struct node *n)
 {
     return n->op == OP_scatter_add || n->op == OP_put_along || n->op == OP_sparse_matmul || n->op == OP_winograd_dw ||
-           (n->op == OP_conv_dw && layout_channels_last(n));
+           n->op == OP_attention_dx || (n->op == OP_conv_dw && layout_channels_last(n));
 }
 
 /* A scatter may add to the variable itself. */

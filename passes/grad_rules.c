@@ -259,6 +259,19 @@ void grad_matmul(struct grad *g)
         g->dx[1] = tb ? build_matmul(&g->b, dc, a, true, ta) : build_matmul(&g->b, a, dc, !ta, false);
 }
 
+/* One operation gives all three gradients. Masks have none: only a mask that asks for none is made one. */
+void grad_attention(struct grad *g)
+{
+    struct value *operands[] = { g->x[0], g->x[1], g->x[2], g->dy[0], g->node->operands > 3 ? g->x[3] : NULL };
+    struct node *dx =
+        build_node(&g->b, OP_attention_dx, operands, g->node->operands + 1, g->node->attr, g->node->attrs);
+
+    if (g->node->operands > 3 && g->need[3])
+        bug("the mask of attention is trained");
+    for (int i = 0; i < 3 && dx; i++)
+        g->dx[i] = g->need[i] ? dx->result[i] : NULL;
+}
+
 /* One of the three convolutions with the attributes of the operation at hand; `extent` names what its result has the
  * spatial sizes of: conv_dx's `size` is that of x, conv_dw's `kernel` that of w. */
 static struct value *convolution(struct grad *g, enum op op, struct value *first, struct value *second,

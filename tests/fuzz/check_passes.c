@@ -17,7 +17,8 @@ static const char *const order[] = {
 /* Those that change the order of sums, or move factors out of them or into them. All others change no bit. */
 static bool rounds_otherwise(const char *pass)
 {
-    static const char *const those[] = { "batch_scan", "choose", "layout", "simplify", "fold_affine", "winograd" };
+    static const char *const those[] = { "attention", "batch_scan",  "choose",  "layout",
+                                         "simplify",  "fold_affine", "winograd" };
 
     for (size_t i = 0; i < sizeof those / sizeof *those; i++)
         if (strcmp(pass, those[i]) == 0)

@@ -67,6 +67,72 @@ void make_self_product(struct gen *g)
         keep(g, build_matmul(&g->b, x->v, x->v, !rows, rows), x->most * x->most * sum);
 }
 
+/* ---- attention ---- */
+
+static bool is_sequence(struct type t)
+{
+    return t.rank >= 2 && !t.dim[t.rank - 1].n && !t.dim[t.rank - 2].n;
+}
+
+/* x, the last axis of which becomes one of `columns`. */
+static struct value *projected(struct gen *g, struct value *x, int64_t columns)
+{
+    struct dim shape[] = { x->type.dim[x->type.rank - 1], dim_of(columns) };
+    struct value *w = parameter(g, type_make(DT_REAL, 2, shape)).v;
+    struct value *scaled = build_binary(&g->b, OP_mul, w, real_of(g, 1.0 / (double)shape[0].k));
+
+    return build_matmul(&g->b, x, scaled, false, false);
+}
+
+static struct value *counted(struct gen *g, int64_t count, bool down)
+{
+    struct dim shape[] = { dim_of(count), dim_of(1) };
+    const struct attr attrs[] = { at_dims("shape", shape, down ? 2 : 1), at_int("axis", 0), at_word("dtype", "i32") };
+
+    return build_node(&g->b, OP_iota, NULL, 0, attrs, 3)->result[0];
+}
+
+/* Scores of x's rows among themselves: hidden by place, by what the keys are, biased by place, or as they are. */
+static struct value *masked_scores(struct gen *g, struct value *s, struct value *x)
+{
+    int64_t count = s->type.dim[s->type.rank - 1].k, last = x->type.rank - 1;
+    struct value *low = real_of(g, chance(g->r, 70) ? -1e30 : -0.5), *key = counted(g, count, false);
+
+    switch (below(g->r, 4)) {
+    case 0: return build_select(&g->b, build_binary(&g->b, OP_le, key, counted(g, count, true)), s, low);
+    case 1: {
+        struct value *sum = build_swap(&g->b, build_reduce(&g->b, OP_sum, x, &last, 1, true));
+        struct value *seen = build_binary(&g->b, OP_gt, sum, real_of(g, 0));
+        return chance(g->r, 50) ? build_select(&g->b, seen, s, low) : build_select(&g->b, seen, low, s);
+    }
+    case 2: return build_binary(&g->b, OP_add, s, build_cast(&g->b, key, DT_REAL));
+    default: return s;
+    }
+}
+
+/* As one writes it out; features fill whole vectors. */
+void make_attention(struct gen *g)
+{
+    const struct item *item = pick_where(g, DT_REAL, is_sequence);
+
+    if (!item)
+        return;
+    struct value *x = at_most(g, *item, 2).v;
+    struct type t = x->type, scores = t;
+    int64_t last = t.rank - 1;
+    scores.dim[last] = scores.dim[last - 1];
+    t.dim[last] = dim_of(32);
+    if (!affordable(g, scores, 32) || !affordable(g, t, (double)x->type.dim[last].k))
+        return;
+    struct value *q = projected(g, x, 16), *k = projected(g, x, 16), *v = projected(g, x, chance(g->r, 50) ? 16 : 32);
+    struct value *s = build_binary(&g->b, OP_mul, build_matmul(&g->b, q, k, false, true), real_of(g, 0.25));
+    s = masked_scores(g, s, x);
+    struct value *most = build_reduce(&g->b, OP_reduce_max, s, &last, 1, true);
+    struct value *e = build_unary(&g->b, OP_exp, build_binary(&g->b, OP_sub, s, most));
+    struct value *p = build_binary(&g->b, OP_div, e, build_reduce(&g->b, OP_sum, e, &last, 1, true));
+    keep(g, build_matmul(&g->b, p, v, false, false), 2);
+}
+
 /* ---- windows ---- */
 
 static bool is_image(struct type t)

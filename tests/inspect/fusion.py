@@ -65,4 +65,13 @@ def convolutions():
     assert len(list(kernels("apply"))) == 1
 
 
+def attention_by_hand():
+    """One kernel in inference, two in training; nothing holds all rows and keys."""
+    for graph, count in ("infer", 1), ("train", 2):
+        found = [body for body, _, _ in kernels(graph) if any(o.startswith("attention") for o in body)]
+        assert len(found) == count, found
+    shapes = [v["shape"] for g in module["graphs"] for o in g["operations"] for v in o["results"]]
+    assert shapes and not any(s[-2:] == [64, 64] for s in shapes), shapes
+
+
 globals()[module["net"]]()

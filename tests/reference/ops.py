@@ -304,6 +304,26 @@ def places(rows, columns, shape):
     return tuple(torch.clamp(i, 0, s - 1) for i, s in zip((rows, columns), shape))
 
 
+def attention(x, a):
+    """Vaswani et al. 2017 in the plainest form: all scores at once."""
+    q, k, v, mask = (*x, None)[:4]
+    s = a.get("scale", 1) * (q @ k.transpose(-1, -2))
+    rows, keys = s.shape[-2:]
+    if a.get("causal", False):
+        s = s.masked_fill(torch.ones(rows, keys, dtype=torch.bool).triu(keys - rows + 1), -math.inf)
+    if mask is not None and mask.dtype == torch.float64:
+        s = s + mask
+    elif mask is not None:
+        s = torch.where(mask != 0, s, torch.tensor(a.get("masked", 0), dtype=torch.float64))
+    return torch.softmax(s, -1) @ v
+
+
+def attention_dx(x, a):
+    q, k, v = (t.clone().requires_grad_() for t in x[:3])
+    attention([q, k, v, *x[4:]], a).backward(x[3])
+    return q.grad, k.grad, v.grad
+
+
 def sparse_matmul(x, a):
     """The dense product."""
     w = torch.zeros((a["out"], x[0].shape[0]), dtype=torch.float64)
@@ -398,6 +418,7 @@ OPS = {
     "maxpool": maxpool, "maxpool_dx": maxpool_dx, "avgpool": lambda x, a: avgpool(x[0], a), "avgpool_dx": avgpool_dx,
     "gather": gather, "scatter_add": scatter_add, "put_along": put_along, "one_hot": one_hot,
     "take_along": lambda x, a: torch.take_along_dim(x[0], x[1], a["axis"]),
+    "attention": attention, "attention_dx": attention_dx,
     "sparse_matmul": sparse_matmul, "dots": dots,
     "learning_rate": learning_rate,
     "bias_correction": lambda x, a: torch.tensor(1 - a["beta"] ** (x[0].item() + 1), dtype=torch.float64),

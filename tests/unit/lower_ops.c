@@ -135,11 +135,11 @@ static void make_whole(struct store *s)
     }
 }
 
-/* Not for convolutions: whether padding times infinity is added is nobody's promise. */
+/* Not for convolutions and attention: whether padding, or what is not seen, times infinity is added is nobody's promise. */
 static bool takes_special(enum op op)
 {
     return op != OP_conv && op != OP_conv_dx && op != OP_conv_dw && op != OP_winograd_weight && op != OP_winograd &&
-           op != OP_winograd_dw && op != OP_winograd_dw_weight;
+           op != OP_winograd_dw && op != OP_winograd_dw_weight && op != OP_attention && op != OP_attention_dx;
 }
 
 static void make_special(struct store *s)

@@ -102,6 +102,46 @@ static const char *const texts[] = {
     "  %y : f32[N,6,9,8] = mul %c, %eb\n"
     "  output %y, name = y\n",
 
+    /* attention, with the library's softmax and a mask made of what is read */
+    "graph train t (N = 4)\n"
+    "  input  %x : f32[N,8,16]\n"
+    "  param  @w : f32[16,16] = uniform(-1.0, 1.0)\n"
+    "  optimizer sgd(lr = constant(rate = 0.1, every = 1.0, gamma = 1.0, steps = 1.0, warmup = 0.0, low = 0.0))\n"
+    "  %wb : f32[N,16,16] = broadcast @w, shape = [N,16,16]\n"
+    "  %k : f32[N,8,16] = matmul %x, %wb\n"
+    "  %kt : f32[N,16,8] = transpose %k, perm = [0,2,1]\n"
+    "  %0 : f32[N,8,8] = matmul %x, %kt\n"
+    "  %s : f32[N,8] = sum %x, axes = [2]\n"
+    "  %z : f32[] = constant value = 0.0, dtype = f32\n"
+    "  %zb : f32[N,8] = broadcast %z, shape = [N,8]\n"
+    "  %seen : bool[N,8] = gt %s, %zb\n"
+    "  %1 : bool[N,1,8] = reshape %seen, shape = [N,1,8]\n"
+    "  %2 : bool[N,8,8] = broadcast %1, shape = [N,8,8]\n"
+    "  %3 : f32[] = constant value = -1e30, dtype = f32\n"
+    "  %4 : f32[N,8,8] = broadcast %3, shape = [N,8,8]\n"
+    "  %5 : f32[N,8,8] = select %2, %0, %4\n"
+    "  %6 : f32[N,8,8] = custom %7 = %5, returned = 1 {\n"
+    "    %8 : f32[N,8,1] = reduce_max %7, axes = [2], keepdims = true\n"
+    "    %9 : f32[N,8,8] = broadcast %8, shape = [N,8,8]\n"
+    "    %10 : f32[N,8,8] = sub %7, %9\n"
+    "    %11 : f32[N,8,8] = exp %10\n"
+    "    %12 : f32[N,8,1] = sum %11, axes = [2], keepdims = true\n"
+    "    %13 : f32[N,8,1] = reciprocal %12\n"
+    "    %14 : f32[N,8,8] = broadcast %13, shape = [N,8,8]\n"
+    "    %15 : f32[N,8,8] = mul %11, %14\n"
+    "    yield %15\n"
+    "  } backward (%16, %17, %dy) {\n"
+    "    %18 : f32[N,8,8] = mul %dy, %17\n"
+    "    %19 : f32[N,8,1] = sum %18, axes = [2], keepdims = true\n"
+    "    %20 : f32[N,8,8] = broadcast %19, shape = [N,8,8]\n"
+    "    %21 : f32[N,8,8] = sub %dy, %20\n"
+    "    %22 : f32[N,8,8] = mul %17, %21\n"
+    "    yield %22\n"
+    "  }\n"
+    "  %23 : f32[N,8,16] = matmul %6, %x\n"
+    "  %24 : f32[] = sum %23, axes = [0,1,2]\n"
+    "  loss %24\n",
+
     /* an LSTM-like scan, with products of captured weights, and a scan of scans */
     "graph train t (N = 4)\n"
     "  input  %x : f32[N,5,6]\n"
@@ -282,13 +322,14 @@ static void test_winograd(void **state)
 }
 
 static const char *const each[] = {
-    "simplify",     "cse",
-    "dce",          "choose",
-    "hoist,dce",    "inline_eval",
-    "inline_train", "simplify,choose,cse,dce,hoist,dce",
-    "layout",       "layout,simplify,dce,choose",
-    "fold_affine",  "simplify,fold_affine,dce,hoist,dce",
-    "batch_scan",   "inline_eval,inline_train,simplify,cse,dce,batch_scan,simplify,cse,dce"
+    "simplify",      "cse",
+    "dce",           "choose",
+    "hoist,dce",     "inline_eval",
+    "inline_train",  "simplify,choose,cse,dce,hoist,dce",
+    "layout",        "layout,simplify,dce,choose",
+    "fold_affine",   "simplify,fold_affine,dce,hoist,dce",
+    "attention,dce", "inline_eval,attention,dce,inline_train",
+    "batch_scan",    "inline_eval,inline_train,simplify,cse,dce,batch_scan,simplify,cse,dce"
 };
 
 static void test_single_passes(void **state)

@@ -71,6 +71,14 @@ static const struct gradient_case cases[] = {
       "  %y : f64[4,5] = matmul @a, @b, ta = true, tb = true\n", "f64[4,5]" },
     { "matmul of many", "  param @a : f64[2,3,4] = constant(0.0)\n  param @b : f64[2,5,4] = constant(0.0)\n",
       "  %y : f64[2,3,5] = matmul @a, @b, tb = true\n", "f64[2,3,5]" },
+    { "attention",
+      "  param @a : f64[2,3,4] = constant(0.0)\n  param @b : f64[2,5,4] = constant(0.0)\n"
+      "  param @c : f64[2,5,3] = constant(0.0)\n",
+      "  %y : f64[2,3,3] = attention @a, @b, @c, scale = 0.5, causal = true\n", "f64[2,3,3]" },
+    { "attention, mask added",
+      "  param @a : f64[3,4] = constant(0.0)\n  param @b : f64[5,4] = constant(0.0)\n"
+      "  frozen @i : f64[5] = constant(0.5)\n",
+      "  %y : f64[3,4] = attention @a, @b, @b, @i\n", "f64[3,4]" },
     { "conv", IMAGE "  param @b : f64[6,2,3,2] = constant(0.0)\n",
       "  %y : f64[2,6,3,6] = conv @a, @b, stride = [2,1], pad = [1,0,1,1], dilation = [1,2], groups = 2\n",
       "f64[2,6,3,6]" },
