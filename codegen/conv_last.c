@@ -95,7 +95,7 @@ static void forward(struct lower *l)
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
     int64_t pixels = t.dim[t.rank - 2].k;
 
-    in_tiles(l, b, pixels, l->level ? tile_rows(pixels) : 1, forward_tile, &c);
+    in_tiles(l, b, pixels, l->level ? tile_rows(pixels, !c.depthwise) : 1, forward_tile, &c);
     count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
 }
 
@@ -245,7 +245,8 @@ static void one_class(struct lower *l, struct class *s)
         s->pixel[i] = lx_var(l->k, loop->var);
         b = &loop->body;
     }
-    in_tiles(l, b, pixels[last], l->level ? tile_rows(pixels[last]) : 1, reached ? class_tile : empty_class, s);
+    in_tiles(l, b, pixels[last], l->level ? tile_rows(pixels[last], !s->c.depthwise) : 1,
+             reached ? class_tile : empty_class, s);
 }
 
 static void gradient_of_image(struct lower *l)
@@ -353,7 +354,7 @@ static void gradient_of_weight(struct lower *l)
         s.k[n - 1] = lx_var(l->k, loop->var);
         b = &loop->body;
     }
-    in_tiles(l, b, rows, l->level ? tile_rows(rows) : 1, weight_tile, &s);
+    in_tiles(l, b, rows, l->level ? tile_rows(rows, !s.c.depthwise) : 1, weight_tile, &s);
     count_macs(l, dy, (double)type_count(t, 1) / (double)dy.dim[dy.rank - 1].k);
 }
 

@@ -17,7 +17,7 @@ static bool worth(const struct ls *s)
     return s->licence == LICENCE_PAR && s->way == WAY_PLAIN && (trips < 0 || trips >= 16);
 }
 
-enum { WIDE_TILE = 8, WIDE = 32 }; /* more elements, twice, are more than there are registers */
+enum { WIDE_TILE = 14, WIDE = 32 }; /* more elements, twice, are more than there are registers */
 
 static bool holds_tile(const struct ls *loop)
 {

@@ -91,9 +91,11 @@ void finish_tile(struct lower *l, struct tile *t)
 /* Of 28 accumulators of two vectors each none is spilt on a machine that has 32 registers. */
 enum { FEW = 6, USUAL = 8, MANY = 14 };
 
-int tile_rows(int64_t rows)
+int tile_rows(int64_t rows, bool shared)
 {
-    for (int64_t tile = rows < MANY ? rows : MANY; tile >= FEW; tile--) {
+    int64_t most = shared ? MANY : USUAL;
+
+    for (int64_t tile = rows < most ? rows : most; tile >= FEW; tile--) {
         if (rows % tile == 0)
             return (int)tile;
     }

@@ -454,7 +454,6 @@ static const struct refusal refusals[] = {
       "attention cannot spread the mask [3] over [N,4,9,9]" },
     { "%y : f32[N,4,9,9], %z : f32[N,4,9,9], %w : f32[N,4,9,9] = attention_dx %image, %image, %image, %led",
       "attention_dx needs a gradient for each row: [N,4,9,9] and [N,4,3,3]" },
-    { "%y : f32[4,3] = attention %wt, @w, @w", "attention needs" },
     { "%y : f32[N,N] = attention %x, %x, %x", "attention cannot work along the batch axis 0 of [N,3]" },
     /* windows */
     { "%y : f32[N,8,7,7] = conv %image, @other, stride = [1,1], pad = [0,0,0,0], dilation = [1,1]",
