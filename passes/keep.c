@@ -10,6 +10,7 @@
  *
  * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel. What is
  * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
+#include "ir/nest.h"
 #include "passes/shared.h"
 
 enum { MAX_WORK = 24, SMALL = 8 }; /* operations made again; a value SMALL times smaller costs no load */
@@ -56,10 +57,17 @@ static bool needs_memory(const struct node *n)
     }
 }
 
+/* A reshape moves nothing: a contraction reads through it. */
+static bool is_read_through(const struct value *v, const struct node *reader)
+{
+    return v->def && v->def->op == OP_reshape && node_is_contraction(reader);
+}
+
 static bool is_stored_anyway(const struct value *v)
 {
     for (const struct use *u = v->uses; u; u = u->next)
-        if (u->user->graph != v->graph || u->user == v->graph->yield_node || needs_memory(u->user))
+        if (u->user->graph != v->graph || u->user == v->graph->yield_node ||
+            (needs_memory(u->user) && !is_read_through(v, u->user)))
             return true;
     return false;
 }

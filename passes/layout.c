@@ -8,6 +8,12 @@
  *                                         %2 = max %1, %0
  *                                         %3 = conv %2, %c, channels_last = true
  *                                         %y = transpose %3, perm = [0,3,1,2]
+ *
+ * Where all windows of a graph are of one element they are products as they stand:
+ *
+ *     %1 = conv %x, @w              =>    %a = reshape @w              [outputs, channels]
+ *                                         %b = reshape %x              [N, channels, pixels]
+ *                                         %1 = reshape (matmul %a, %b)
  */
 #include <string.h>
 
@@ -161,6 +167,77 @@ static bool turn_window(struct node *n)
     return replace_results(&b, n, build_node(&b, n->op, x, n->operands, attrs, count));
 }
 
+/* ---- convolutions that are products ---- */
+
+static bool all_are(const struct node *n, const char *name, int64_t x)
+{
+    int count;
+    const int64_t *list = attr_ints(n, name, &count);
+
+    for (int i = 0; i < count; i++) {
+        if (list[i] != x)
+            return false;
+    }
+    return true;
+}
+
+/* Every pixel by itself: a window of one element. */
+static bool is_pointwise(const struct node *n)
+{
+    if (n->op != OP_conv && n->op != OP_conv_dx && n->op != OP_conv_dw)
+        return false;
+    struct type w = n->op == OP_conv_dw ? n->result[0]->type : operand(n, 1)->type;
+    for (int i = 2; i < w.rank; i++) {
+        if (!dim_is_one(w.dim[i]))
+            return false;
+    }
+    return all_are(n, "stride", 1) && all_are(n, "pad", 0) && attr_int(n, "groups") == 1;
+}
+
+/* Where no window of a graph sees a neighbour, nothing asks for channels last, and no image need be turned. */
+static bool is_all_pointwise(const struct graph *g)
+{
+    bool any = false;
+
+    for (const struct node *n = g->first; n; n = n->next) {
+        if (!layout_known(n->op))
+            continue;
+        if (!is_pointwise(n))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+/* [samples, channels, pixels], or, of weights, [outputs, channels] */
+static struct value *as_matrices(struct build *b, struct value *v, int rank)
+{
+    struct dim shape[3] = { v->type.dim[0], v->type.dim[1], dim_of(1) };
+
+    for (int i = 2; i < v->type.rank; i++)
+        shape[2].k *= v->type.dim[i].k;
+    return build_reshape(b, v, shape, rank);
+}
+
+/*     y[n] = w x[n]        dx[n] = w' dy[n]        dw = sum over n of dy[n] x[n]'        */
+static bool multiply(struct node *n)
+{
+    struct build b = build_at(n->graph, n);
+    struct type t = n->result[0]->type;
+    bool gradient = n->op == OP_conv_dw;
+    struct value *x = as_matrices(&b, operand(n, 0), 3), *y = as_matrices(&b, operand(n, 1), gradient ? 3 : 2);
+    struct value *with =
+        gradient ? build_matmul(&b, y, x, false, true) : build_matmul(&b, y, x, n->op == OP_conv_dx, false);
+
+    if (gradient)
+        with = build_reduce(&b, OP_sum, with, (int64_t[]){ 0 }, 1, false);
+    with = build_reshape(&b, with, t.dim, t.rank);
+    with->name = n->result[0]->name;
+    value_replace(n->result[0], with);
+    node_remove(n);
+    return true;
+}
+
 /* ---- what lets a transpose through ---- */
 
 /* n again over operands with their channels last and this attribute, transposed back. */
@@ -309,9 +386,10 @@ bool pass_layout(struct module *m, struct pass_context *c)
     (void)c;
     for (int k = 0; k < GRAPH_KINDS; k++) {
         struct graph *g = m->graph[k];
+        bool pointwise = g && is_all_pointwise(g);
         for (struct node *n = g ? g->first : NULL, *next; n; n = next) {
             next = n->next;
-            changed |= turn_node(n);
+            changed |= pointwise ? is_pointwise(n) && multiply(n) : turn_node(n);
         }
     }
     return changed;
