@@ -52,6 +52,9 @@ struct emit {
     size_t file_count, file_capacity;
 };
 
+/* kept.c */
+void log_kept(const struct emit *e, const struct graph *g); /* of the training graph, to the log */
+
 /* c_layout.c */
 void layout_module(struct emit *e);
 enum segment var_segment(const struct var *v);

@@ -101,6 +101,8 @@ static void log_graphs(struct emit *e)
             "%-10s %4d kernels, %.0f multiply-adds, %.0f bytes read and written, arena %lld bytes (at least %lld)\n",
             graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
             (long long)g->lower_bound);
+        if (k == GRAPH_TRAIN)
+            log_kept(e, g);
     }
 }
 

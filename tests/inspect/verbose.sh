@@ -26,3 +26,21 @@ for mode in infer train both; do
         echo "$says" | diff - "$out/got" >"$out/log"
     result $? "-v of --mode $mode"
 done
+
+# What is kept for the backward part: a value that a product reads again and again, not the mask that comes of it; and what the
+# lines say adds up.
+cat >"$out/b.net" <<'T'
+net b {
+    batch N = 32;
+    input x : f32[N, 16];
+    target t : i32[N];
+    loss cross_entropy(x |> linear(64) |> relu |> linear(10), t);
+    optimizer sgd(lr = 0.1);
+}
+T
+"$NETC" -v -o "$out/c" "$out/b.net" >"$out/log" 2>&1 &&
+    awk '/^kept for the backward part, /{ all = $6; next }
+         all != "" && /^ +[0-9]+ bytes  /{ sum += $1; lines++; if (/f32\[N,64\].* made by max, read by matmul: read there again and again$/) relu++; next }
+         { if (all != "") exit }
+         END { if (all == "" || sum != all || relu != 1) { print all, sum, lines, relu; exit 1 } }' "$out/log" >"$out/got"
+result $? "-v lists what is kept"

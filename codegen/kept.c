@@ -1,0 +1,138 @@
+/* codegen/kept.c: for -v: what the training graph keeps from its forward part until the backward part has read it, the
+ * largest first, each with what makes it, what reads it, and why it is stored and not computed again (passes/keep.c):
+ *
+ *     kept for the backward part, 9633792 bytes:
+ *        6422528 bytes  f32[N,28,28,32]  lenet.net:10 conv_1, winograd makes it; winograd_dw reads it again and again */
+#include <stdlib.h>
+
+#include "codegen/c_emit.h"
+#include "ir/nest.h"
+
+struct kept {
+    const struct value *v;
+    int64_t bytes;
+    const struct node *reader; /* the first of the backward part */
+    int position;
+};
+
+/* The operation within the group that gives the value. */
+static const struct node *maker(const struct value *v)
+{
+    const struct node *n = v->def;
+
+    if (n->op != OP_fused)
+        return n;
+    const struct value *inside = n->body[0]->yield[v->index];
+    while (inside->def && (op_is_index(inside->def->op) || inside->def->op == OP_relayout))
+        inside = operand(inside->def, 0);
+    return inside->def ? inside->def : n;
+}
+
+/* The anchor of a group, or the operation that reads the value there. */
+static const struct node *reading(const struct kept *k)
+{
+    const struct node *n = k->reader;
+
+    if (n->op != OP_fused)
+        return n;
+    for (const struct node *b = n->body[0]->first; b; b = b->next)
+        if (node_is_anchor(b) && !node_is_reduction(b))
+            return b;
+    for (int i = 0; i < n->operands; i++) {
+        const struct value *p = n->body[0]->param[i];
+        if (operand(n, i) == k->v && p->uses && p->uses->user->results)
+            return p->uses->user;
+    }
+    return n;
+}
+
+static const char *reason(const struct node *made, const struct node *reader)
+{
+    if (node_is_contraction(made) || made->op == OP_maxpool || made->op == OP_scan || made->op == OP_gather)
+        return "dear to make again";
+    if (node_is_reduction(made))
+        return "small, and a pass over memory to make again";
+    if (op_is_map(made->op) && !op_is(made->op, CHEAP))
+        return "dearer to make than to load";
+    if (node_is_contraction(reader))
+        return "read there again and again";
+    return "made of several values that are no smaller";
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct kept *x = a, *y = b;
+
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes) : x->position - y->position;
+}
+
+/* Numbers the operations; gives the place of the last that computes a loss. */
+static int number(const struct graph *g)
+{
+    int id = 0, last = -1;
+
+    for (struct node *n = g->first; n; n = n->next)
+        n->id = id++;
+    for (const struct node *n = g->first; n; n = n->next) {
+        const struct node *def = n->op == OP_loss ? operand(n, 0)->def : NULL;
+        last = def && def->id > last ? def->id : last;
+    }
+    return last;
+}
+
+static const struct node *first_behind(const struct value *v, int last)
+{
+    const struct node *first = NULL;
+
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->graph == v->graph && u->user->id > last && (!first || u->user->id < first->id))
+            first = u->user;
+    return first;
+}
+
+static int find_kept(const struct emit *e, const struct graph *g, int last, struct kept *out)
+{
+    int count = 0;
+
+    for (const struct node *n = g->first; n && n->id < last; n = n->next) {
+        for (int i = 0; i < n->results; i++) {
+            const struct value *v = n->result[i];
+            const struct node *reader = first_behind(v, last);
+            if (!reader || reader->op == OP_output || reader->op == OP_metric)
+                continue;
+            out[count] = (struct kept){ v, type_bytes(e, v->type), reader, count };
+            count++;
+        }
+    }
+    return count;
+}
+
+static void say_at(struct text *t, const struct node *n)
+{
+    if (n->at.line > 0 && n->at.file)
+        text_add(t, "  %s:%d", n->at.file, n->at.line);
+    if (n->layer && *n->layer)
+        text_add(t, "%s%s", n->at.line > 0 ? " " : "  ", n->layer);
+}
+
+void log_kept(const struct emit *e, const struct graph *g)
+{
+    int operations = 0, last = number(g), results = 0;
+    int64_t sum = 0;
+
+    for (const struct node *n = g->first; n; n = n->next, operations++)
+        results += n->results;
+    struct kept *k = NEW_ARRAY(e->arena, results + 1, struct kept);
+    int count = find_kept(e, g, last, k);
+    for (int i = 0; i < count; i++)
+        sum += k[i].bytes;
+    qsort(k, (size_t)count, sizeof *k, by_size);
+    text_add(e->o->log, "kept for the backward part, %lld bytes%s\n", (long long)sum, count ? ":" : "");
+    for (int i = 0; i < count; i++) {
+        const struct node *made = maker(k[i].v), *reader = reading(&k[i]);
+        text_add(e->o->log, "%12lld bytes  %s", (long long)k[i].bytes, type_text(e->arena, k[i].v->type, e->m->f64));
+        say_at(e->o->log, k[i].v->def);
+        text_add(e->o->log, "  made by %s, read by %s: %s\n", op_info(made->op)->name, op_info(reader->op)->name,
+                 reason(made, reader));
+    }
+}
