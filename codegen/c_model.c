@@ -105,8 +105,31 @@ static void init_table(struct emit *e, struct text *t)
     text_puts(t, e->tensors ? "};\n" : "    { 0, 0, NN_INIT_CONSTANT, 0.0, 0.0, 0 },\n};\n");
 }
 
+/* The slices that start as zeros and are not trained; gives their number. */
+static int blank_table(struct emit *e, struct text *t)
+{
+    int blanks = 0, tensor = 0;
+    for (int i = 0; i < e->m->vars; i++) {
+        const struct var *v = e->m->var[i];
+        if (!is_tensor(v))
+            continue;
+        if (v->init.blank) {
+            int64_t each = type_count(v->type, e->m->batch) / v->type.dim[0].k;
+            text_puts(t, blanks++
+                             ? ""
+                             : "\n/* What starts as zeros and is not trained: tensor, first element, elements. */\n"
+                               "static const nn_blank blanks[] = {\n");
+            text_add(t, "    { %d, %lld, %lld },\n", tensor, (long long)(v->init.row * each), (long long)each);
+        }
+        tensor++;
+    }
+    text_puts(t, blanks ? "};\n" : "");
+    return blanks;
+}
+
 static void fill_tensors(struct emit *e, struct text *t)
 {
+    int blanks = blank_table(e, t);
     emit_sparse_start(e, t);
     text_add(
         t,
@@ -123,6 +146,12 @@ static void fill_tensors(struct emit *e, struct text *t)
         "            nn_initialise((nn_real *)(void *)at, &inits[i], seed);\n"
         "    }\n",
         e->tensors, nn_dtype(e, DT_REAL));
+    if (blanks)
+        text_add(t,
+                 "    for (int i = 0; i < %d; i++)\n"
+                 "        nn_zero((nn_real *)m->tensor[blanks[i].tensor].data + blanks[i].first,\n"
+                 "                (size_t)blanks[i].count * sizeof(nn_real));\n",
+                 blanks);
     emit_sparse_places(e, t);
     text_puts(t, "}\n");
 }
@@ -411,6 +440,14 @@ static void generic_rest(struct emit *e, struct text *t)
     }
 }
 
+static bool has_blanks(const struct emit *e)
+{
+    for (int i = 0; i < e->m->vars; i++)
+        if (is_tensor(e->m->var[i]) && e->m->var[i]->init.blank)
+            return true;
+    return false;
+}
+
 static void graph_info(struct emit *e, struct text *t, const char *field, enum graph_kind kind, bool there,
                        int64_t arena)
 {
@@ -452,6 +489,8 @@ static void model_table(struct emit *e, struct text *t, int inputs, int targets)
             "    .resume = generic_resume,\n    .gradients = generic_gradients,\n");
     if (has_evolve(e))
         text_puts(t, "    .evolve = generic_evolve,\n");
+    if (has_blanks(e))
+        text_puts(t, "    .blank = blanks,\n    .blanks = (int)(sizeof blanks / sizeof *blanks),\n");
     if (e->has_step)
         text_puts(
             t, "    .train_step = generic_train_step,\n    .apply = generic_apply,\n    .set_lr = generic_set_lr,\n");

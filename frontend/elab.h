@@ -38,6 +38,8 @@ struct init_spec {
     double gain, slope;
     int64_t fan_in, fan_out; /* 0: counted from the shape */
     bool by_fan_out;
+    bool blank; /* slice `row` of the first axis starts as zeros */
+    int64_t row;
 };
 
 struct val {

@@ -168,6 +168,21 @@ static struct val make_init(struct elab *e, const struct ast *x, const char *rul
     return (struct val){ .kind = V_INIT, .init = s };
 }
 
+/* Of the library alone: blank(initialiser, row), where that slice of the first axis starts as zeros. */
+static struct val blank_row(struct elab *e, const struct ast *x)
+{
+    struct val v = eval_init(e, x->item[0]), row = eval(e, x->item[1]);
+    if (row.kind != V_INT)
+        error_at(e, place_of(e, x), "'%s' is an integer, not %s", x->item[1]->text, describe(e, &row));
+    if (v.kind != V_INIT || row.kind != V_INT)
+        return v_poison();
+    struct init_spec *s = NEW(e->arena, struct init_spec);
+    *s = *v.init;
+    s->blank = true;
+    s->row = row.i;
+    return (struct val){ .kind = V_INIT, .init = s };
+}
+
 /* In the place of an initialiser names mean initialisers, but for formals that hold one. */
 struct val eval_init(struct elab *e, const struct ast *x)
 {
@@ -183,6 +198,8 @@ struct val eval_init(struct elab *e, const struct ast *x)
         const struct val *v = x->kind == A_NAME ? look_up(e, f->text, false) : NULL;
         if (v && (v->kind == V_INIT || v->kind == V_NONE || (v->kind == V_POISON && !is_rule(f->text))))
             return *v;
+        if (e->in_library && x->kind == A_CALL && !strcmp(f->text, "blank"))
+            return blank_row(e, x);
         if (is_rule(f->text) || is_library_rule(e, f->text))
             return make_init(e, x, f->text);
         const char *near = diag_nearest(f->text, rules, sizeof rules / sizeof *rules);
@@ -225,13 +242,13 @@ bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, stru
                               : *s->rule == 'n' ? INIT_NORMAL
                               : *s->rule == 'p' ? INIT_PLACES
                                                 : INIT_CONSTANT,
-                              s->a, s->b };
+                              s->a, s->b, s->blank, s->row };
         return true;
     }
     if (!fans(e, s, t, at, &in, &fan_out))
         return false;
     double std = *s->rule == 'x' ? s->gain * sqrt(2 / (in + fan_out)) : s->gain / sqrt(s->by_fan_out ? fan_out : in);
-    *out =
-        uniform ? (struct init){ INIT_UNIFORM, -sqrt(3) * std, sqrt(3) * std } : (struct init){ INIT_NORMAL, 0, std };
+    *out = (struct init){ uniform ? INIT_UNIFORM : INIT_NORMAL, uniform ? -sqrt(3) * std : 0,
+                          uniform ? sqrt(3) * std : std, s->blank, s->row };
     return true;
 }

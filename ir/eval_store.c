@@ -136,6 +136,10 @@ static void initialise(const struct store *s, const struct var *v)
         t->data[i] = v->init.rule == INIT_CONSTANT ? v->init.a
                                                    : element_random(uniform ? OP_uniform : OP_normal, attrs, 3,
                                                                     s->module->f64, s->seed, 0, (uint64_t)i);
+    if (v->init.blank) {
+        int64_t each = t->count / v->type.dim[0].k;
+        memset(t->data + v->init.row * each, 0, (size_t)each * sizeof *t->data);
+    }
 }
 
 static int ascending(const void *a, const void *b)

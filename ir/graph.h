@@ -99,9 +99,12 @@ enum role {
  * columns of a sparse matrix: places drawn for both at once. */
 enum init_rule { INIT_CONSTANT, INIT_UNIFORM, INIT_NORMAL, INIT_PLACES };
 
+/* blank: slice `row` of the first axis starts as zeros instead, and the model keeps it out of its gradient. */
 struct init {
     enum init_rule rule;
     double a, b;
+    bool blank;
+    int64_t row;
 };
 
 /* name: unique in the module, interned. Inputs and targets print as %name, all others as @name. Gradients are named

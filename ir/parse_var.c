@@ -24,7 +24,10 @@ static bool parse_init(struct parser *p, struct init *i)
         return false;
     if (i->rule != INIT_CONSTANT && (!reader_expect(&p->r, ",") || !reader_real(&p->r, &i->b)))
         return false;
-    return reader_expect(&p->r, ")");
+    if (!reader_expect(&p->r, ")"))
+        return false;
+    i->blank = reader_accept(&p->r, "blank");
+    return !i->blank || reader_int(&p->r, &i->row);
 }
 
 /* The variable a token names, already declared. */

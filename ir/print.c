@@ -301,6 +301,8 @@ static void print_init(struct text *t, const struct init *i)
         text_real(t, i->b);
     }
     text_putc(t, ')');
+    if (i->blank)
+        text_add(t, " blank %lld", (long long)i->row);
 }
 
 static void print_var(struct printer *p, const struct var *v)

@@ -301,6 +301,15 @@ static void check_sparse(struct verifier *v, const struct sparse *s)
         complain(v, s->at, "sparse: zeta is a fraction, not %g", s->zeta);
 }
 
+/* A blank slice is one of a parameter's first axis. */
+static void check_blank(struct verifier *v, const struct var *x)
+{
+    bool parameter = x->role == ROLE_PARAM || x->role == ROLE_FROZEN;
+
+    if (x->init.blank && (!parameter || x->type.rank < 1 || x->init.row < 0 || x->init.row >= x->type.dim[0].k))
+        complain(v, x->at, "'%s' has no slice %lld to be blank", x->name, (long long)x->init.row);
+}
+
 /* Places are those of one matrix. */
 static void check_places(struct verifier *v, const struct var *x)
 {
@@ -321,6 +330,7 @@ bool verify_module(struct module *m)
             complain(&v, m->var[i]->at, "variable '%s' is out of place", m->var[i]->name);
         check_variable(&v, m->var[i]);
         check_places(&v, m->var[i]);
+        check_blank(&v, m->var[i]);
     }
     for (const struct sparse *s = m->sparse; s; s = s->next)
         check_sparse(&v, s);

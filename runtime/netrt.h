@@ -83,6 +83,12 @@ typedef struct nn_places {
 int nn_places_check(const char *path, const nn_tensor *t, const nn_places *places, size_t count, char *error,
                     size_t error_size);
 
+/* Part of a tensor, by its number: elements that start as 0 and that the model keeps out of its gradient. */
+typedef struct nn_blank {
+    int tensor;
+    int64_t first, count;
+} nn_blank;
+
 /* What a checkpoint holds beside tensors: training goes on bit for bit from these. */
 typedef struct nn_progress {
     uint64_t seed;   /* of the random stream */
@@ -171,7 +177,9 @@ typedef struct nn_model {
     nn_progress *(*progress)(void *m); /* the instance's own; what was read may be written back: the same draws again */
     int (*evolve)(void *m);            /* sparse layers: rewire */
     nn_kernel_time *(*profile)(void *m, int train); /* one a kernel of that graph; NULL unless built with NN_PROFILE */
-    const char *build_info;                         /* what its C was compiled to compute with: lanes, fused or not */
+    const nn_blank *blank;                          /* parts of tensors that no gradient is for */
+    int blanks;
+    const char *build_info; /* what its C was compiled to compute with: lanes, fused or not */
 } nn_model;
 
 /* The body of a generated program: `return nn_app_main(&lenet_model, argc, argv);` */
