@@ -466,6 +466,46 @@ struct val builtin_squeeze(struct elab *e, struct builtin_args *g)
 
 /* ---- indexed by data ---- */
 
+/* x as it is where `body` stands: a sequence for its slices, an input, what was seen from outside. NULL: the body computes
+ * it. The elements are the same, in another order perhaps; a conversion to i32 is left to the caller. */
+static struct value *one_out(const struct body *body, struct value *x)
+{
+    while (x->def && x->graph == body->graph &&
+           (x->def->op == OP_reshape || x->def->op == OP_transpose || x->def->op == OP_broadcast ||
+            x->def->op == OP_reverse || (x->def->op == OP_cast && x->type.dtype == DT_I32)))
+        x = operand(x->def, 0);
+    if (x->graph != body->graph)
+        return x;
+    if (!x->def && x->index < body->operands)
+        return body->operand[x->index];
+    for (int i = 0; i < body->captured; i++)
+        if (body->to[i] == x)
+            return body->from[i];
+    return NULL;
+}
+
+/* That x lies in low .. high - 1, or is `except`, is asked when the code runs, and outside of all bodies: a step cannot
+ * end the call. What a body computes is not asked: operations limit an index. */
+static void check_range(struct elab *e, struct value *x, int64_t low, int64_t high, int64_t except)
+{
+    struct body *body = e->body;
+    struct graph *graph = e->graph;
+
+    for (struct body *b = body; b && x; b = b->outer)
+        x = one_out(b, x);
+    if (!x)
+        return;
+    e->body = NULL;
+    e->graph = x->graph;
+    struct build b = builder(e);
+    if (x->type.dtype != DT_I32)
+        x = build_cast(&b, x, DT_I32);
+    struct attr attrs[] = { at_int("low", low), at_int("high", high), at_int("except", except) };
+    build_node(&b, OP_bound, &x, 1, attrs, 3);
+    e->body = body;
+    e->graph = graph;
+}
+
 /* An index as i32, checked when the code runs. */
 static struct value *index_of(struct elab *e, struct builtin_args *g, int i, int64_t size)
 {
@@ -479,10 +519,7 @@ static struct value *index_of(struct elab *e, struct builtin_args *g, int i, int
         error_at(e, g->where[i], "an index is i32, not %s", type_text(e->arena, x->type, e->m->f64));
         return NULL;
     }
-    if (!e->body) {
-        struct attr attrs[] = { at_int("low", 0), at_int("high", size), at_int("except", 0) }; /* 0: none besides */
-        build_node(&b, OP_bound, &x, 1, attrs, 3);
-    }
+    check_range(e, x, 0, size, 0); /* 0: none besides */
     return x;
 }
 
@@ -534,10 +571,7 @@ struct val builtin_bound(struct elab *e, struct builtin_args *g)
         e->result = v_poison();
         return v_poison();
     }
-    struct build b = builder(e);
-    struct attr attrs[] = { at_int("low", low), at_int("high", high), at_int("except", except) };
-    if (!e->body)
-        build_node(&b, OP_bound, &x, 1, attrs, 3);
+    check_range(e, x, low, high, except);
     return v_none();
 }
 

@@ -181,7 +181,11 @@ struct val apply_custom(struct elab *e, const struct block *b, struct env *env, 
     e->env = env;
     if (!custom_inputs(e, c, input, at))
         return v;
-    c->forward = (struct body){ .kind = BODY_CUSTOM, .graph = graph_new(e->m, GRAPH_BODY), .outer = outer };
+    c->forward = (struct body){ .kind = BODY_CUSTOM,
+                                .graph = graph_new(e->m, GRAPH_BODY),
+                                .outer = outer,
+                                .operand = c->input,
+                                .operands = c->inputs };
     c->backward = (struct body){ .kind = BODY_BACKWARD, .graph = graph_new(e->m, GRAPH_BODY), .outer = &c->forward };
     for (int i = 0, k = 0; i < b->tree->items; i++)
         if (!b->tree->item[i]->flag) {

@@ -116,6 +116,8 @@ struct body {
     enum body_kind kind;
     struct graph *graph;
     struct body *outer;
+    struct value *const *operand; /* whose values the first parameters have, all of them over all steps */
+    int operands;
     struct value **from, **to; /* outside value, parameter of this body */
     int captured;
     size_t from_capacity, to_capacity;

@@ -158,7 +158,11 @@ struct val eval_scan(struct elab *e, const struct ast *x)
     struct val *outer_yields = e->yields, yields = v_none();
     bool in_net = e->in_net;
     int yields_depth = e->yields_depth;
-    s->body = (struct body){ .kind = BODY_SCAN, .graph = graph_new(e->m, GRAPH_BODY), .outer = e->body };
+    s->body = (struct body){ .kind = BODY_SCAN,
+                             .graph = graph_new(e->m, GRAPH_BODY),
+                             .outer = e->body,
+                             .operand = s->operand,
+                             .operands = s->sequences };
     e->env = env_new(e, env);
     bool ok = step_parameters(e, s, x);
     if (ok) {
