@@ -123,6 +123,13 @@ struct body {
     size_t from_capacity, to_capacity;
 };
 
+/* A pattern of `freeze` or of an optimizer (of): what it matches is known when all parameters are. */
+struct pattern {
+    const char *glob;
+    struct place at;
+    const struct optimizer *of;
+};
+
 enum mode { MODE_TRAIN, MODE_EVAL, MODE_INFER };
 
 struct elab {
@@ -149,6 +156,9 @@ struct elab {
     struct value **losses;
     int loss_count;
     size_t loss_capacity;
+    struct pattern *pattern;
+    int patterns;
+    size_t pattern_capacity;
     bool batch_seen;
     const char *batch_name; /* what the net calls N; NULL: nothing yet */
 };
@@ -213,6 +223,7 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct as
                         struct place at);
 
 /* stmt.c */
+bool add_pattern(struct elab *e, const struct ast *x, const struct optimizer *of); /* false after an error */
 void run_statements(struct elab *e, const struct ast *block);
 void run_body(struct elab *e, const struct ast *block); /* in a scope of its own is the caller's business */
 
@@ -223,6 +234,9 @@ struct val eval_scan(struct elab *e, const struct ast *x);
 struct val eval_init(struct elab *e, const struct ast *x);
 bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, struct place at, struct init *out);
 bool is_init_name(const char *formal); /* formals that take initialisers: ..._init */
+
+/* net.c */
+void nothing_matches(struct elab *e, const struct pattern *p, const char *format); /* format: %s for the pattern */
 
 /* optim.c */
 bool is_optimizer(const char *name);

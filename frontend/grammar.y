@@ -380,6 +380,8 @@ static const char *semicolon_hint(struct parse *p, struct place at)
 
     if (hint)
         return hint;
+    if (!strcmp(word, "freeze") && *end == '[')
+        return "an element's path is written with a dot, as in 'freeze stage.0;'";
     if (!strcmp(word, "output"))
         return "it is 'output NAME;' or 'output NAME = ...;'";
     return "is a ';' missing before this?";

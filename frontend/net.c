@@ -1,6 +1,7 @@
 /* frontend/net.c: the way from a path to a module: files and imports, the constants of the command line, the net, and
  * its three graphs. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,36 +271,57 @@ static void run_net(struct elab *e, const struct ast *net, enum mode mode, struc
     e->env = env;
 }
 
-static void freeze(struct elab *e, const struct ast *glob)
+/* Of the paths of parameters that can be meant, and of those that they lie under. */
+static const char *nearest_path(struct elab *e, const char *word, bool trained)
+{
+    const char **path = NULL;
+    size_t count = 0, capacity = 0;
+    for (int i = 0; i < e->m->vars; i++) {
+        const char *whole = e->m->var[i]->name;
+        bool meant = e->m->var[i]->role == ROLE_PARAM || (e->m->var[i]->role == ROLE_FROZEN && !trained);
+        for (size_t n = 1; meant && n <= strlen(whole); n++)
+            if (!whole[n] || whole[n] == '.') {
+                void *items = path;
+                arena_grow(e->arena, &items, &capacity, count + 1, sizeof *path);
+                path = items;
+                path[count++] = arena_stringn(e->arena, whole, n);
+            }
+    }
+    return diag_nearest(word, path, count);
+}
+
+void nothing_matches(struct elab *e, const struct pattern *p, const char *format)
+{
+    const char *near = nearest_path(e, p->glob, p->of);
+    char text[200];
+    snprintf(text, sizeof text, format, p->glob);
+    error_hint(e, p->at, NULL, p->glob, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "%s", text);
+}
+
+static void freeze(struct elab *e, const struct pattern *p)
 {
     bool any = false;
-    size_t n = strlen(glob->text);
-    const char **names = NEW_ARRAY(e->arena, e->m->vars + 1, const char *);
-    size_t count = 0;
-    const char *under = name_printf(e->names, "%s.*", glob->text);
+    size_t n = strlen(p->glob);
+    const char *under = name_printf(e->names, "%s.*", p->glob);
     for (int i = 0; i < e->m->vars; i++) {
         struct var *v = e->m->var[i];
         bool parameter = v->role == ROLE_PARAM || v->role == ROLE_FROZEN;
         if (!parameter)
             continue;
-        names[count++] = v->name;
-        if (!strncmp(v->name, glob->text, n) && (!v->name[n] || v->name[n] == '.'))
+        if (!strncmp(v->name, p->glob, n) && (!v->name[n] || v->name[n] == '.'))
             any = true, v->role = ROLE_FROZEN;
-        else if (glob_match(glob->text, v->name) || glob_match(under, v->name))
+        else if (glob_match(p->glob, v->name) || glob_match(under, v->name))
             any = true, v->role = ROLE_FROZEN;
     }
-    const char *near = diag_nearest(glob->text, names, count);
     if (!any)
-        error_hint(e, glob->at, NULL, glob->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                   "no parameter lies under '%s'", glob->text);
+        nothing_matches(e, p, "no parameter lies under '%.100s'");
 }
 
-static void freeze_all(struct elab *e, const struct ast *net)
+static void freeze_all(struct elab *e)
 {
-    for (int i = 0; i < net->b->items; i++)
-        if (net->b->item[i]->kind == A_FREEZE)
-            for (int k = 0; k < net->b->item[i]->items; k++)
-                freeze(e, net->b->item[i]->item[k]);
+    for (int i = 0; i < e->patterns; i++)
+        if (!e->pattern[i].of)
+            freeze(e, &e->pattern[i]);
 }
 
 /* Whether `v` is computed from a target; value->id: 1 no, 2 yes. */
@@ -388,7 +410,7 @@ static bool build_graphs(struct elab *e, const struct ast *net)
         return false;
     drop_target_checks(e->m->graph[GRAPH_INFER]);
     check_outputs(e, e->m->graph[GRAPH_INFER]);
-    freeze_all(e, net);
+    freeze_all(e);
     if (!loss)
         e->m->graph[GRAPH_TRAIN] = e->m->graph[GRAPH_EVAL] = NULL;
     check_module(e, net);

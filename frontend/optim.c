@@ -261,7 +261,9 @@ static bool read_globs(struct elab *e, struct optimizer *o, const struct ast *x)
             error_at(e, x->at, "an optimizer has at most %d patterns", MAX_GLOBS);
             return false;
         }
-        o->glob[o->globs++] = x->item[i]->text;
+        if (!add_pattern(e, x->item[i], o))
+            return false;
+        o->glob[o->globs++] = e->pattern[e->patterns - 1].glob;
     }
     return true;
 }
@@ -349,21 +351,20 @@ static bool taken(const struct module *m, const struct var *v)
     return false;
 }
 
-static void check_globs(struct elab *e, const struct optimizer *o)
+static void check_glob(struct elab *e, const struct pattern *p)
 {
-    for (int i = 0; i < o->globs; i++) {
-        bool any = false;
-        for (int k = 0; k < e->m->vars && !any; k++)
-            any = e->m->var[k]->role == ROLE_PARAM && glob_match(o->glob[i], e->m->var[k]->name);
-        if (!any)
-            error_at(e, o->at, "\"%s\" matches no parameter that is trained", o->glob[i]);
-    }
+    bool any = false;
+    for (int k = 0; k < e->m->vars && !any; k++)
+        any = e->m->var[k]->role == ROLE_PARAM && glob_match(p->glob, e->m->var[k]->name);
+    if (!any)
+        nothing_matches(e, p, "\"%.100s\" matches no parameter that is trained");
 }
 
 void check_optimizers(struct elab *e)
 {
-    for (const struct optimizer *o = e->m->optimizer; o; o = o->next)
-        check_globs(e, o);
+    for (int i = 0; i < e->patterns; i++)
+        if (e->pattern[i].of)
+            check_glob(e, &e->pattern[i]);
     for (int i = 0; i < e->m->vars && e->m->optimizer; i++)
         if (e->m->var[i]->role == ROLE_PARAM && !taken(e->m, e->m->var[i]))
             error_at(e, e->m->optimizer->at,

@@ -480,10 +480,23 @@ static void run_metric(struct elab *e, const struct ast *s)
     build_effect(&b, OP_metric, t, s->text);
 }
 
+bool add_pattern(struct elab *e, const struct ast *x, const struct optimizer *of)
+{
+    struct val v = eval(e, x);
+    void *items = e->pattern;
+    if (v.kind != V_STRING)
+        return false;
+    arena_grow(e->arena, &items, &e->pattern_capacity, (size_t)e->patterns + 1, sizeof *e->pattern);
+    e->pattern = items;
+    e->pattern[e->patterns++] = (struct pattern){ v.text, x->at, of };
+    return true;
+}
+
+/* What it names is frozen once all parameters are known: net.c. */
 static void run_freeze(struct elab *e, const struct ast *s)
 {
-    (void)e;
-    (void)s; /* after all parameters are known: net.c */
+    for (int i = 0; e->mode == MODE_TRAIN && i < s->items; i++)
+        add_pattern(e, s->item[i], NULL);
 }
 
 static bool only_in_net(struct elab *e, const struct ast *s, const char *what)

@@ -26,6 +26,8 @@ claim "losses add up" 3 "$(run "${plain}n 4\nset w 0 0 0\neval\nset w 1 1 1\nset
     awk '$1 == "loss" { last = $2 } END { printf "%.12g", last - log(3) }')"
 claim "an output without N is written whole" " 3" "$(run "${plain}n 1\ninfer" | values total)"
 claim "metrics are means over the samples given" " 1.5" "$(run "n 2\nset i 0 1\nset t 1 2\neval" | values two)"
+claim "freeze counts where it stands in a loop and an if" "trained_here.weight" \
+    "$(run "${plain}accumulate\ngrads" | awk '/_here/ { print $1 }')"
 for bad in 3 -1 -99; do
     claim "label $bad is an error of the call" "error -3" "$(run "${plain}set t 0 1 $bad 0\nstep" | cut -d ' ' -f 1-2)"
 done
