@@ -512,6 +512,7 @@ struct ast *ast_add(struct parse *p, struct ast *list, struct ast *item)
 struct ast *parse_file(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text)
 {
     struct parse p = { .arena = a, .names = names, .diag = d, .file = file, .text = text, .line = 1, .column = 1 };
+    int before = diag_errors(d);
     yyscan_t scanner;
     if (yylex_init_extra(&p, &scanner))
         bug("no memory for the scanner");
@@ -520,5 +521,5 @@ struct ast *parse_file(struct arena *a, struct names *names, struct diag *d, con
     yylex_destroy(scanner);
     if (status == 2 && !p.failed)
         diag_error(d, (struct place){ file, p.line, p.column, 0 }, "nested too deep");
-    return status || p.failed || diag_errors(d) ? NULL : p.result;
+    return status || p.failed || diag_errors(d) > before ? NULL : p.result;
 }

@@ -1,6 +1,5 @@
 /* frontend/net.c: the way from a path to a module: files and imports, the constants of the command line, the net, and
  * its three graphs. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,52 +21,103 @@ struct loader {
     const struct ast **net;
     int nets;
     size_t capacity;
-    bool *used; /* by -D */
+    bool *used;            /* by -D */
+    const char **constant; /* names of all, for what -D misspells */
+    int constants;
+    size_t constant_capacity;
     int depth, status;
 };
 
-static const char *option_value(const struct elab *e, const char *constant, int *which)
+static void note_constant(struct loader *l, const char *constant)
 {
-    size_t n = strlen(constant);
-    for (int i = e->o->ndefines - 1; i >= 0; i--)
-        if (!strncmp(e->o->defines[i], constant, n) && e->o->defines[i][n] == '=') {
-            *which = i;
-            return e->o->defines[i] + n + 1;
-        }
-    return NULL;
+    void *items = l->constant;
+    arena_grow(l->e->arena, &items, &l->constant_capacity, (size_t)l->constants + 1, sizeof *l->constant);
+    l->constant = items;
+    l->constant[l->constants++] = constant;
 }
 
-/* The value of -D NAME=VALUE: an integer, a number, true, false, none, or else a string. */
-static struct val define_value(struct elab *e, const char *s)
+/* What the command line says of a constant: the last -D of that name, or NULL. */
+static const char *option_value(struct loader *l, const char *constant)
 {
-    char *end;
-    errno = 0;
-    long long i = strtoll(s, &end, 10);
-    if (*s && !*end && !errno)
-        return v_int(i);
-    double x = strtod(s, &end);
-    if (*s && !*end)
-        return v_real(x);
-    if (!strcmp(s, "true") || !strcmp(s, "false"))
-        return v_bool(*s == 't');
-    return !strcmp(s, "none") ? v_none() : v_string(name(e->names, s));
+    const struct frontend_options *o = l->e->o;
+    size_t n = strlen(constant);
+    const char *value = NULL;
+    for (int i = 0; i < o->ndefines; i++)
+        if (!strncmp(o->defines[i], constant, n) && o->defines[i][n] == '=') {
+            l->used[i] = true;
+            value = o->defines[i] + n + 1;
+        }
+    return value;
+}
+
+static bool is_literal(const struct ast *x)
+{
+    switch (x->kind) {
+    case A_INT:
+    case A_REAL:
+    case A_STRING:
+    case A_TRUE:
+    case A_FALSE:
+    case A_NONE: return true;
+    case A_UNARY: return is_literal(x->a);
+    case A_BINARY: return is_literal(x->a) && is_literal(x->b);
+    case A_LIST:
+        for (int i = 0; i < x->items; i++)
+            if (!is_literal(x->item[i]))
+                return false;
+        return true;
+    default: return false;
+    }
+}
+
+/* VALUE of -D NAME=VALUE: what it is in a file, where that holds no names; else, as a bare word, a string. */
+static struct val define_value(struct elab *e, const char *s, bool *bare)
+{
+    const char *text = arena_printf(e->arena, "const v = %s;", s);
+    struct val v = v_poison();
+    diag_hold(e->diag);
+    const struct ast *file = parse_file(e->arena, e->names, e->diag, "-D", text);
+    if (file && file->items == 1 && file->item[0]->kind == A_CONST && file->item[0]->items == 1 &&
+        is_literal(file->item[0]->item[0]->a))
+        v = eval(e, file->item[0]->item[0]->a);
+    *bare = diag_release(e->diag) || v.kind == V_POISON;
+    return *bare ? v_string(name(e->names, s)) : v;
+}
+
+/* The constant x as the command line has it. What it is in the model tells what may be meant: `none` is a word where
+ * that is a string, a bare word is nothing where that is a number or a list, and true or false stays that. */
+static struct val given_constant(struct loader *l, const struct ast *x, const char *value)
+{
+    struct elab *e = l->e;
+    bool bare;
+    struct val v = define_value(e, value, &bare);
+    diag_hold(e->diag);
+    struct val model = eval(e, x->a);
+    diag_release(e->diag);
+    if (model.kind == V_STRING && (v.kind == V_NONE || v.kind == V_BOOL))
+        return v_string(name(e->names, value));
+    bool wrong = model.kind == V_BOOL ? v.kind != V_BOOL : bare && (is_number(&model) || model.kind == V_LIST);
+    if (!wrong)
+        return v;
+    diag_error(e->diag, (struct place){ "-D", 0, 0, 0 }, "-D %s=%s: '%s' is %s in the model, and this is %s", x->text,
+               value, x->text, describe(e, &model), describe(e, &v));
+    l->status = 2;
+    return v_poison();
 }
 
 static void add_constant(struct loader *l, const struct ast *x)
 {
     struct elab *e = l->e;
-    int which;
     for (const struct binding *b = e->env->first; b; b = b->next)
         if (b->name == x->text) {
             error_at(e, x->at, "'%s' is defined twice", x->text);
             return;
         }
-    const char *given = option_value(e, x->text, &which);
-    if (given)
-        l->used[which] = true;
-    struct val v = given ? define_value(e, given) : eval(e, x->a);
+    const char *given = option_value(l, x->text);
+    struct val v = given ? given_constant(l, x, given) : eval(e, x->a);
     if (v.kind == V_TENSOR)
         error_at(e, x->at, "a constant is a compile-time value, not a tensor");
+    note_constant(l, x->text);
     bind(e, x->text, v);
 }
 
@@ -426,7 +476,13 @@ static bool check_defines(struct loader *l)
     for (int i = 0; i < l->e->o->ndefines; i++) {
         if (l->used[i])
             continue;
-        error_at(l->e, (struct place){ "-D", 0, 0, 0 }, "-D %s sets no constant of the model", l->e->o->defines[i]);
+        const char *given = l->e->o->defines[i], *word = arena_stringn(l->e->arena, given, strcspn(given, "="));
+        const char *near = diag_nearest(word, l->constant, (size_t)l->constants);
+        diag_error_hint(l->e->diag, (struct place){ "-D", 0, 0, 0 }, NULL, word,
+                        near                  ? arena_printf(l->e->arena, "did you mean '%s'?", near)
+                        : given[strlen(word)] ? NULL
+                                              : "it is -D NAME=VALUE",
+                        "-D %s sets no constant of the model", given);
         l->status = 2;
         return false;
     }
