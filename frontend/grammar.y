@@ -326,6 +326,8 @@ static bool among(const yysymbol_kind_t *expected, int count, yysymbol_kind_t wa
 
 /* ---- what a statement that went wrong was meant to be ---- */
 
+#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+
 static const char *offset_of(const char *text, struct place at)
 {
     for (int line = 1; line < at.line && *text; text++)
@@ -374,7 +376,7 @@ static const char *word_hint(struct parse *p, const char *word)
 static const char *semicolon_hint(struct parse *p, struct place at)
 {
     const char *end = offset_of(p->text, at), *start = statement_start(p->text, end);
-    size_t length = strspn(start, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    size_t length = strspn(start, WORD_LETTERS "0123456789");
     const char *word = arena_stringn(p->arena, start, length), *rest = start + length + strspn(start + length, " \t\r\n");
     const char *hint = length && rest == end ? word_hint(p, word) : NULL;
 
@@ -392,7 +394,33 @@ static const char *statement_hint(struct parse *p, struct place at)
 {
     const char *start = statement_start(p->text, offset_of(p->text, at));
 
+    if (!strncmp(start, "import", 6))
+        return "it is 'import \"blocks.net\";', with the file's path in quotes";
     return !strncmp(start, "batch", 5) ? "it is 'batch N = 32;', with the name that stands for the batch dimension" : NULL;
+}
+
+/* What a word was meant to be that stands where an item of the file does. */
+static const char *item_hint(struct parse *p, struct place at, yysymbol_kind_t found, bool backward)
+{
+    static const char *const keywords[] = { "import", "const", "block", "net", "backward" };
+    static const struct { const char *word, *keyword; } others[] = {
+        { "include", "import" }, { "use", "import" },  { "from", "import" },  { "require", "import" }, { "let", "const" },
+        { "var", "const" },      { "val", "const" },   { "def", "block" },    { "fn", "block" },       { "fun", "block" },
+        { "func", "block" },     { "layer", "block" }, { "module", "block" }, { "class", "block" },    { "function", "block" },
+        { "model", "net" },      { "network", "net" }, { "graph", "net" },
+    };
+    const char *start = offset_of(p->text, at);
+    size_t letters = strspn(start, WORD_LETTERS), length = letters ? strspn(start, WORD_LETTERS "0123456789") : 0;
+    const char *word = arena_stringn(p->arena, start, length), *rest = start + length + strspn(start + length, " \t\r\n");
+
+    if (length && found != YYSYMBOL_NAME)
+        return "statements stand in a net or a block: net NAME { ... }";
+    if (*rest == '=')
+        return arena_printf(p->arena, "a constant of the file is 'const %s = ...;'", word);
+    const char *meant = length ? diag_nearest(word, keywords, backward ? 5 : 4) : NULL;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        meant = strcmp(word, others[i].word) ? meant : others[i].keyword;
+    return meant ? arena_printf(p->arena, "did you mean '%s'?", meant) : NULL;
 }
 
 /* Where a statement may start, and this is none. */
@@ -431,6 +459,12 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
         return 0;
     if (among(expected, count, YYSYMBOL_PARAM)) {
         no_statement(p, at, found);
+        return 0;
+    }
+    if (among(expected, count, YYSYMBOL_IMPORT)) {
+        bool backward = among(expected, count, YYSYMBOL_BACKWARD);
+        diag_error_hint(p->diag, at, NULL, is, item_hint(p, at, found, backward),
+                        "expected 'import', 'const', 'block'%s or 'net', found %s", backward ? ", 'backward'" : "", is);
         return 0;
     }
     for (int i = 0; i < count; i++)
