@@ -60,7 +60,7 @@ enum ast_kind {
     A_IMPORT, /* text */
     A_CONST,  /* text = a */
     A_BLOCK,  /* text; items: A_FORMAL; b: body; c: backward body or NULL; backward: its names */
-    A_FORMAL, /* text; flag: a constant; a: its default or NULL */
+    A_FORMAL, /* text; flag: a constant; a: its default, b: A_NAME, its kind (NULL: none) */
     A_NET     /* text; b: body */
 };
 

@@ -246,15 +246,17 @@ static bool infer_minus_one(struct elab *e, struct builtin_args *g, const struct
             at = i;
             continue;
         }
-        int64_t k = v->kind == V_INT ? v->i : v->kind == V_DIM ? v->dim.k : 0;
-        if (k < 1 || __builtin_mul_overflow(rest, k, &rest))
-            return true; /* arg_shape says what is wrong */
+        struct dim d;
+        if (!val_dim(e, v, g->where[1], &d))
+            return false;
+        if (__builtin_mul_overflow(rest, d.k, &rest))
+            rest = INT64_MAX; /* more than there is of anything */
         batches -= v->kind == V_DIM;
     }
     if (at < 0)
         return true;
     if (have % rest || batches < 0 || batches > 1) {
-        error_at(e, g->where[1], "no dimension in place of -1 makes %s of %s", describe(e, list),
+        error_at(e, g->where[1], "no dimension in place of -1 makes %s of %s", val_text(e, list),
                  shape_text(e->arena, x->type));
         return false;
     }
@@ -589,9 +591,14 @@ struct val builtin_full(struct elab *e, struct builtin_args *g)
 
 struct val builtin_range(struct elab *e, struct builtin_args *g)
 {
-    struct type t;
-    if (!arg_shape(e, g, 0, &t))
+    struct type t = type_scalar(DT_REAL);
+    if (!val_dim(e, &g->arg[0], g->where[0], &t.dim[t.rank++]))
         return v_poison();
+    int64_t count;
+    if (!type_count_checked(t, e->m->batch, &count)) {
+        error_at(e, g->where[0], "%s has more than 2^40 elements", shape_text(e->arena, t));
+        return v_poison();
+    }
     struct build b = builder(e);
     struct attr attrs[] = { at_dims("shape", t.dim, t.rank), at_int("axis", 0),
                             at_word("dtype", name(e->names, "i32")) };

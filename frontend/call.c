@@ -123,23 +123,93 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
     g->tensors++;
 }
 
-/* What a block of one's own takes is its own business; the library's says it by its defaults. */
+/* ---- kinds of constants ---- */
+
+static bool is_bool(const struct val *v)
+{
+    return v->kind == V_BOOL;
+}
+
+static bool is_int(const struct val *v)
+{
+    return v->kind == V_INT;
+}
+
+static bool is_ints(const struct val *v)
+{
+    for (int i = 0; v->kind == V_LIST && i < v->items; i++)
+        if (v->item[i].kind != V_INT)
+            return false;
+    return v->kind == V_INT || v->kind == V_LIST;
+}
+
+/* What a convolution's pad may be. */
+static bool is_pads(const struct val *v)
+{
+    bool pair = true;
+    for (int i = 0; v->kind == V_LIST && i < v->items; i++)
+        pair &= v->item[i].kind == V_INT || (is_ints(&v->item[i]) && v->item[i].items == 2);
+    return v->kind == V_INT || (v->kind == V_LIST && pair) || (v->kind == V_STRING && !strcmp(v->text, "same"));
+}
+
+static bool is_string(const struct val *v)
+{
+    return v->kind == V_STRING;
+}
+
+static const struct kind {
+    const char *word, *wants;
+    bool (*is)(const struct val *v);
+} kinds[] = {
+    { "bool", "true or false", is_bool },
+    { "int", "an integer", is_int },
+    { "real", "a number", is_number },
+    { "ints", "an integer or a list of integers", is_ints },
+    { "string", "a string", is_string },
+    { "pads", "a number, \"same\", or for each axis a number or a pair [before, after]", is_pads },
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static const struct kind *find_kind(const char *word)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (!strcmp(kinds[i].word, word))
+            return &kinds[i];
+    return NULL;
+}
+
+void check_kind(struct elab *e, const struct ast *x)
+{
+    const char *words[KINDS];
+    for (int i = 0; i < KINDS; i++)
+        words[i] = kinds[i].word;
+    if (find_kind(x->text))
+        return;
+    const char *near = diag_nearest(x->text, words, KINDS);
+    error_hint(e, x->at, "bool, int, ints, pads, real or string", x->text,
+               near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "no kind of constant is called '%s'",
+               x->text);
+}
+
+/* The kind a constant says it has; one of the library that says none has that of a default of true, false or text. */
+static const struct kind *kind_of(const struct block *b, const struct ast *f)
+{
+    if (f->b)
+        return find_kind(f->b->text);
+    if (!b->library || !f->a)
+        return NULL;
+    bool truth = f->a->kind == A_TRUE || f->a->kind == A_FALSE;
+    return truth ? find_kind("bool") : f->a->kind == A_STRING ? find_kind("string") : NULL;
+}
+
+/* `none` may stand for what it is the default of. */
 static bool suits(struct elab *e, struct bound *g, const struct block *b, int i, const struct val *v, struct place at)
 {
-    const struct ast *usual = b->library ? formal(b, i)->a : NULL;
-    bool number = v->kind == V_INT || v->kind == V_REAL || v->kind == V_LIST || v->kind == V_NONE || v->kind == V_DIM;
-    number |= usual && usual->kind == A_INT && v->kind == V_STRING; /* pad = "same" */
-    const char *wants = NULL;
-
-    if (usual && (usual->kind == A_INT || usual->kind == A_REAL) && !number)
-        wants = "a number";
-    else if (usual && (usual->kind == A_TRUE || usual->kind == A_FALSE) && v->kind != V_BOOL)
-        wants = "true or false";
-    else if (usual && usual->kind == A_STRING && v->kind != V_STRING)
-        wants = "a string";
-    if (!wants)
+    const struct ast *f = formal(b, i);
+    const struct kind *k = kind_of(b, f);
+    if (!k || k->is(v) || v->kind == V_POISON || (v->kind == V_NONE && f->a && f->a->kind == A_NONE))
         return true;
-    error_at(e, at, "%s: '%s' is %s, not %s", b->tree->text, formal(b, i)->text, wants, describe(e, v));
+    error_at(e, at, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants, describe(e, v));
     g->ok = false;
     return false;
 }

@@ -41,7 +41,7 @@ static void slip(struct parse *p, struct place at, const char *text);
 %token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'"
 %token END 0 "the end of the file"
 
-%type <ast> file top imports formals with_constants formal_list constants formal constant body statements statement binding targets target
+%type <ast> file top imports formals with_constants formal_list constants formal constant kind body statements statement binding targets target
 %type <ast> type dims expression chain choice or and comparison range sum product unary postfix primary arguments argument
 %type <ast> items scan scan_heads scan_head scan_options option_list option saved_as initial globs glob dotted else_part statement_body names items_or_none
 %type <text> any_name
@@ -87,8 +87,11 @@ formal_list: formal                     { $$ = ast_add(p, ast_new(p, A_LIST, @1)
 formal: NAME                            { $$ = ast_text(p, A_FORMAL, @1, $1); }
     | NAME '=' NONE                     { $$ = ast_text(p, A_FORMAL, @1, $1); $$->a = ast_new(p, A_NONE, @3); }
 
-constant: NAME                          { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; }
-    | NAME '=' expression               { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; $$->a = $3; }
+constant: NAME kind                     { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; $$->b = $2; }
+    | NAME kind '=' expression          { $$ = ast_text(p, A_FORMAL, @1, $1); $$->flag = true; $$->b = $2; $$->a = $4; }
+
+kind: %empty                            { $$ = NULL; }
+    | ':' any_name                      { $$ = ast_text(p, A_NAME, @2, $2); }
 
 names: any_name                         { $$ = ast_add(p, ast_new(p, A_LIST, @1), ast_text(p, A_NAME, @1, $1)); }
     | names ',' any_name                { $$ = ast_add(p, $1, ast_text(p, A_NAME, @3, $3)); }

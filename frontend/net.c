@@ -131,6 +131,9 @@ static void add_block(struct loader *l, const struct ast *x, bool library)
         for (int k = 0; k < i; k++)
             if (x->item[i]->text == x->item[k]->text)
                 error_at(e, x->item[i]->at, "block '%s' has two arguments '%s'", x->text, x->item[i]->text);
+    for (int i = 0; i < x->items; i++)
+        if (x->item[i]->b)
+            check_kind(e, x->item[i]->b);
     struct block *b = NEW(e->arena, struct block);
     *b = (struct block){ x, e->env, library };
     bind(e, x->text, (struct val){ .kind = V_BLOCK, .block = b });

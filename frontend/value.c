@@ -65,6 +65,39 @@ bool is_callable(const struct val *v)
     return v->kind == V_LAYER || v->kind == V_BLOCK;
 }
 
+/* A number that is no integer by kind does not look like one. */
+static const char *real_text(struct elab *e, double x)
+{
+    const char *text = arena_printf(e->arena, "%g", x);
+    return text[strspn(text, "-0123456789")] ? text : arena_printf(e->arena, "%s.0", text);
+}
+
+/* A list within lists may stand for more than could be written: behind `most` characters nothing is added. */
+enum { LONGEST_TOLD = 60, LONGEST_TEXT = 10000 };
+
+static void add_list(struct elab *e, struct text *t, const struct val *v, size_t most)
+{
+    text_putc(t, '[');
+    for (int i = 0; i < v->items && t->length <= most; i++) {
+        if (i)
+            text_putc(t, ',');
+        if (v->item[i].kind == V_LIST)
+            add_list(e, t, &v->item[i], most);
+        else
+            text_puts(t, val_text(e, &v->item[i]));
+    }
+    text_putc(t, ']');
+}
+
+/* What it is, and which where that is short. */
+static const char *describe_list(struct elab *e, const struct val *v)
+{
+    struct text t = text_make(e->arena);
+    add_list(e, &t, v, LONGEST_TOLD);
+    return t.length <= LONGEST_TOLD ? arena_printf(e->arena, "the list %s", text_string(&t))
+                                    : arena_printf(e->arena, "a list of %d", v->items);
+}
+
 const char *describe(struct elab *e, const struct val *v)
 {
     switch (v->kind) {
@@ -72,10 +105,10 @@ const char *describe(struct elab *e, const struct val *v)
     case V_NONE: return "none";
     case V_BOOL: return v->i ? "true" : "false";
     case V_INT: return arena_printf(e->arena, "the integer %lld", (long long)v->i);
-    case V_REAL: return arena_printf(e->arena, "the number %g", v->real);
+    case V_REAL: return arena_printf(e->arena, "the number %s", real_text(e, v->real));
     case V_STRING: return arena_printf(e->arena, "the string \"%.40s\"", v->text);
     case V_DIM: return "the batch dimension";
-    case V_LIST: return arena_printf(e->arena, "a list of %d", v->items);
+    case V_LIST: return describe_list(e, v);
     case V_TENSOR: return type_text(e->arena, v->tensor->type, e->m->f64);
     case V_TUPLE: return arena_printf(e->arena, "%d values", v->items);
     case V_LAYER: return "a layer";
@@ -88,9 +121,7 @@ const char *describe(struct elab *e, const struct val *v)
 static const char *list_text(struct elab *e, const struct val *v)
 {
     struct text t = text_make(e->arena);
-    for (int i = 0; i < v->items; i++)
-        text_add(&t, "%s%s", i ? "," : "[", val_text(e, &v->item[i]));
-    text_add(&t, v->items ? "]" : "[]");
+    add_list(e, &t, v, LONGEST_TEXT);
     return text_string(&t);
 }
 
@@ -98,7 +129,7 @@ const char *val_text(struct elab *e, const struct val *v)
 {
     switch (v->kind) {
     case V_INT: return arena_printf(e->arena, "%lld", (long long)v->i);
-    case V_REAL: return arena_printf(e->arena, "%g", v->real);
+    case V_REAL: return real_text(e, v->real);
     case V_STRING: return v->text;
     case V_DIM: return v->dim.k == 1 ? "N" : arena_printf(e->arena, "%lldN", (long long)v->dim.k);
     case V_LIST: return list_text(e, v);

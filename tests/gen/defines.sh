@@ -42,7 +42,7 @@ status 2
 status 2
 -D: error: -D deep=1: 'deep' is false in the model, and this is the integer 1
 status 2
--D: error: -D sizes=wide: 'sizes' is a list of 1 in the model, and this is the string "wide"
+-D: error: -D sizes=wide: 'sizes' is the list [3] in the model, and this is the string "wide"
 status 2
 -D: error: -D d sets no constant of the model
 -D: hint: it is -D NAME=VALUE
