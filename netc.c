@@ -191,6 +191,7 @@ static int option(struct run *r, int c, const char *value)
         status = choice("--mode", value, modes, &which);
         o->emit.train = which != 2;
         o->emit.infer = which != 1;
+        o->front.train_only = which == 1;
         o->front.infer_only = o->passes.infer_only = which == 2;
         return status;
     case OPT_EMIT: return option_emit(r, value);

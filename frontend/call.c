@@ -539,6 +539,7 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
     const char *near = nearest_name(e, x->text, true);
     const char *hint = near                    ? arena_printf(e->arena, "did you mean '%s'?", near)
                        : is_optimizer(x->text) ? arena_printf(e->arena, "optimizer %s(...); is a statement", x->text)
+                       : is_schedule(x->text)  ? arena_printf(e->arena, "a schedule stands as lr = %s(...)", x->text)
                                                : NULL;
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));

@@ -241,6 +241,7 @@ void nothing_matches(struct elab *e, const struct pattern *p, const char *format
 
 /* optim.c */
 bool is_optimizer(const char *name);
+bool is_schedule(const char *name);
 void add_optimizer(struct elab *e, const struct ast *x);
 void check_optimizers(struct elab *e);
 bool glob_match(const char *glob, const char *path);

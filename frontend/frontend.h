@@ -7,7 +7,7 @@
 struct frontend_options {
     const char *net; /* which net of the file; NULL: its only one */
     int64_t batch;   /* batch capacity; 0: the model's */
-    bool f64, infer_only;
+    bool f64, infer_only, train_only;
     const char *const *defines; /* NAME=VALUE */
     int ndefines;
     const char *const *include; /* -I */

@@ -423,6 +423,15 @@ static bool input_read(const struct module *m, const struct var *v)
     return false;
 }
 
+/* Metrics belong to evaluation, which a net without a loss does not have. */
+static void warn_of_metrics(struct elab *e, const struct graph *eval)
+{
+    for (const struct node *n = eval->first; n; n = n->next)
+        if (n->op == OP_metric)
+            diag_warning(e->diag, n->at, "nothing computes the metric '%s': without a loss there is no evaluation",
+                         attr_word(n, "name"));
+}
+
 static void check_module(struct elab *e, const struct ast *net)
 {
     struct module *m = e->m;
@@ -438,10 +447,14 @@ static void check_module(struct elab *e, const struct ast *net)
         outputs += n->op == OP_output;
     if (!outputs && !loss)
         error_at(e, net->at, "net '%s' has neither an output nor a loss: there is nothing to compute", net->text);
+    else if (!outputs && e->o->infer_only)
+        error_at(e, net->at, "net '%s' has no output: there is nothing to infer (--mode infer)", net->text);
     if (!inputs)
         error_at(e, net->at, "net '%s' has no input: there is at least one", net->text);
     if (m->optimizer && !loss)
         error_at(e, m->optimizer->at, "an optimizer without a loss has nothing to do");
+    else if (e->o->train_only && !loss)
+        error_at(e, net->at, "net '%s' has no loss: there is nothing to train (--mode train)", net->text);
     if (loss)
         check_optimizers(e);
 }
@@ -464,8 +477,10 @@ static bool build_graphs(struct elab *e, const struct ast *net)
     drop_target_checks(e->m->graph[GRAPH_INFER]);
     check_outputs(e, e->m->graph[GRAPH_INFER]);
     freeze_all(e);
-    if (!loss)
+    if (!loss) {
+        warn_of_metrics(e, e->m->graph[GRAPH_EVAL]);
         e->m->graph[GRAPH_TRAIN] = e->m->graph[GRAPH_EVAL] = NULL;
+    }
     check_module(e, net);
     if (e->o->infer_only)
         e->m->graph[GRAPH_TRAIN] = e->m->graph[GRAPH_EVAL] = NULL;

@@ -141,8 +141,10 @@ static bool schedule_call(struct elab *e, struct optimizer *o, const struct ast 
         struct val v = eval(e, a->kind == A_ARG ? a->a : a);
         if (v.kind == V_POISON)
             return false;
-        if (!is_number(&v)) {
-            error_at(e, a->at, "'%s' is a number, not %s", s->arg[k], describe(e, &v));
+        bool counts = strchr("esw", *s->arg[k]) != NULL; /* every, steps, warmup */
+        if (!is_number(&v) || (counts && number_of(&v) != floor(number_of(&v)))) {
+            error_at(e, a->at, "'%s' is a %s, not %s", s->arg[k], counts ? "whole number of steps" : "number",
+                     describe(e, &v));
             return false;
         }
         *schedule_field(o, s->arg[k]) = number_of(&v);
@@ -235,6 +237,14 @@ bool is_optimizer(const char *name)
 {
     for (int i = 0; i < RULES; i++)
         if (!strcmp(rules[i].name, name))
+            return true;
+    return false;
+}
+
+bool is_schedule(const char *name)
+{
+    for (int i = 0; i < SCHEDULES; i++)
+        if (!strcmp(schedules[i].name, name))
             return true;
     return false;
 }

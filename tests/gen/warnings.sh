@@ -33,3 +33,19 @@ T
 result $? "a loss of tensors of different shapes is a warning"
 [ -f "$out/c/shapes.h" ]
 result $? "and compiles"
+
+cat >"$out/measured.net" <<'T'
+net measured {
+    batch N = 4;
+    input x : f32[N, 3];
+    target t : f32[N, 3];
+    output y = relu(x);
+    metric error = mse(y, t);
+}
+T
+(cd "$out" && "$NETC" --color=never -o measured measured.net) 2>&1 | grep warning >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+measured.net:6:12: warning: nothing computes the metric 'error': without a loss there is no evaluation
+measured.net:4:12: warning: nothing needs the target 't'
+T
+result $? "a metric without a loss is a warning"
