@@ -34,8 +34,32 @@ static bool read_option(struct elab *e, struct scan *s, const struct ast *x, boo
     return true;
 }
 
+static bool heads_apart(struct elab *e, const struct ast *x)
+{
+    for (int i = 0; i < x->items; i++)
+        for (int k = 0; k < i; k++)
+            if (x->item[i]->text == x->item[k]->text) {
+                error_at(e, x->item[i]->at, "'%s' stands twice in the head of this scan", x->item[i]->text);
+                return false;
+            }
+    return true;
+}
+
+/* What a carry starts as; true or false may be that of an option whose name is misspelt. */
+static struct value *carry_start(struct elab *e, const struct ast *h, const struct val *v)
+{
+    static const char *const option = "reverse";
+    if (v->kind != V_BOOL || !diag_nearest(h->text, &option, 1))
+        return tensor_of(e, v, h->at, "scan", DT_REAL);
+    error_hint(e, h->at, "a tensor", describe(e, v), arena_printf(e->arena, "did you mean '%s'?", option),
+               "scan: '%s' is a carry, which starts as a tensor, not as %s", h->text, describe(e, v));
+    return NULL;
+}
+
 static bool read_heads(struct elab *e, struct scan *s, const struct ast *x)
 {
+    if (!heads_apart(e, x))
+        return false;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < x->items; i++) {
             const struct ast *h = x->item[i];
@@ -47,7 +71,9 @@ static bool read_heads(struct elab *e, struct scan *s, const struct ast *x)
             if (option)
                 continue;
             struct val v = eval(e, h->a);
-            struct value *t = v.kind == V_POISON ? NULL : tensor_of(e, &v, h->at, "scan", DT_REAL);
+            struct value *t = v.kind == V_POISON ? NULL
+                              : pass             ? carry_start(e, h, &v)
+                                                 : tensor_of(e, &v, h->at, "scan", DT_REAL);
             if (!t)
                 return false;
             if (s->sequences + s->carries == MOST) {
