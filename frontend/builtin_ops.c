@@ -340,6 +340,11 @@ struct val builtin_slice(struct elab *e, struct builtin_args *g)
         return v_poison();
     if (!arg_int(e, g, 4, &step))
         return v_poison();
+    if (!x->type.dim[axis].n && (begin < -length || end < -length)) {
+        error_at(e, g->at, "slice cannot take %lld..%lld of axis %d of %s", (long long)begin, (long long)end, axis,
+                 shape_text(e->arena, x->type));
+        return v_poison();
+    }
     struct build b = builder(e);
     return v_tensor(build_slice(&b, x, axis, begin < 0 ? begin + length : begin, end < 0 ? end + length : end, step));
 }

@@ -95,7 +95,7 @@ struct value *tensor_of(struct elab *e, const struct val *v, struct place at, co
     case V_INT: return build_constant(&b, (double)v->i, like == DT_I32 ? DT_I32 : DT_REAL);
     case V_REAL:
         if (like == DT_I32) {
-            error_at(e, at, "%s: %g is no integer, and the other operand is i32", what, v->real);
+            error_at(e, at, "%s: %s is no integer, and the other operand is i32", what, describe(e, v));
             return NULL;
         }
         return build_constant(&b, v->real, DT_REAL);

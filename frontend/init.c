@@ -64,8 +64,8 @@ static const char *const *arguments_of(const char *rule)
 
 static bool set_number(struct elab *e, struct init_spec *s, const char *arg, const struct val *v, struct place at)
 {
-    if (!is_number(v)) {
-        error_at(e, at, "'%s' is a number, not %s", arg, describe(e, v));
+    if (!is_number(v) || !isfinite(number_of(v))) {
+        error_at(e, at, "'%s' is a %snumber, not %s", arg, is_number(v) ? "finite " : "", describe(e, v));
         return false;
     }
     double x = number_of(v);
@@ -129,6 +129,10 @@ static bool init_argument(struct elab *e, struct init_spec *s, const struct ast 
     struct val v = eval(e, x->kind == A_ARG ? x->a : x);
     if (v.kind == V_POISON)
         return false;
+    if (*given & 1u << i) {
+        error_at(e, place_of(e, x), "argument '%s' is given twice", args[i]);
+        return false;
+    }
     *given |= 1u << i;
     if (!strcmp(args[i], "nonlinearity") || !strcmp(args[i], "mode"))
         return set_word(e, s, args[i], &v, place_of(e, x), nonlinearity);

@@ -142,8 +142,16 @@ static bool schedule_call(struct elab *e, struct optimizer *o, const struct ast 
         if (v.kind == V_POISON)
             return false;
         bool counts = strchr("esw", *s->arg[k]) != NULL; /* every, steps, warmup */
-        if (!is_number(&v) || (counts && number_of(&v) != floor(number_of(&v)))) {
-            error_at(e, a->at, "'%s' is a %s, not %s", s->arg[k], counts ? "whole number of steps" : "number",
+        bool fits = is_number(&v) && isfinite(number_of(&v)) && (!counts || number_of(&v) == floor(number_of(&v)));
+        if (given & 1u << k) {
+            error_at(e, a->at, "argument '%s' is given twice", s->arg[k]);
+            return false;
+        }
+        if (!fits) {
+            error_at(e, a->at, "'%s' is a %s, not %s", s->arg[k],
+                     counts          ? "whole number of steps"
+                     : is_number(&v) ? "finite number"
+                                     : "number",
                      describe(e, &v));
             return false;
         }
@@ -176,6 +184,10 @@ static bool set_lr(struct elab *e, struct optimizer *o, const struct ast *x)
         return false;
     }
     o->rate = number_of(&v);
+    if (!isfinite(o->rate)) {
+        error_at(e, x->at, "a learning rate is a finite number, not %s", describe(e, &v));
+        return false;
+    }
     return check_schedule(e, o, x->at);
 }
 
@@ -208,29 +220,42 @@ static bool arg_value(struct elab *e, const struct rule_arg *a, const struct ast
         return false;
     }
     *out = number_of(&v);
-    if (*out >= a->least && *out <= a->most && !(a->most == 1 && !flag && *out == 1))
+    if (*out >= a->least && *out <= a->most && isfinite(*out) && !(a->most == 1 && !flag && *out == 1))
         return true;
     error_at(e, x->at, "'%s' is out of its range: %g", a->name, *out);
     return false;
 }
 
-static bool read_argument(struct elab *e, struct optimizer *o, const struct rule *r, const struct ast *x, int position)
+static bool no_such_argument(struct elab *e, const struct optimizer *o, const struct rule *r, const struct ast *x)
 {
-    if (x->kind == A_ARG ? !strcmp(x->text, "lr") : position == 0)
-        return set_lr(e, o, x->kind == A_ARG ? x->a : x);
-    int i = x->kind == A_ARG ? find_arg(r, x->text) : position - 1;
-    if (i < 0 || i >= o->args) {
-        const char *names[MAX_OPTIM_ARGS + 1] = { "lr" };
-        for (int k = 0; k < o->args; k++)
-            names[k + 1] = r->arg[k].name;
-        if (x->kind == A_ARG)
-            unknown(e, x->at, arena_printf(e->arena, "argument of optimizer '%s'", r->name), x->text, names,
-                    (size_t)o->args + 1);
-        else
-            error_at(e, x->at, "optimizer '%s' takes %d arguments", r->name, o->args + 1);
+    const char *names[MAX_OPTIM_ARGS + 1] = { "lr" };
+    for (int k = 0; k < o->args; k++)
+        names[k + 1] = r->arg[k].name;
+    if (x->kind == A_ARG)
+        unknown(e, x->at, arena_printf(e->arena, "argument of optimizer '%s'", r->name), x->text, names,
+                (size_t)o->args + 1);
+    else
+        error_at(e, x->at, "optimizer '%s' takes %d arguments", r->name, o->args + 1);
+    return false;
+}
+
+/* lr is argument 0, those of the rule's table follow. given: a bit for each that was seen. */
+static bool read_argument(struct elab *e, struct optimizer *o, const struct rule *r, const struct ast *x, int position,
+                          unsigned *given)
+{
+    int i = position;
+    if (x->kind == A_ARG && strcmp(x->text, "lr"))
+        i = find_arg(r, x->text) < 0 ? o->args + 1 : find_arg(r, x->text) + 1;
+    else if (x->kind == A_ARG)
+        i = 0;
+    if (i > o->args)
+        return no_such_argument(e, o, r, x);
+    if (*given & 1u << i) {
+        error_at(e, x->at, "argument '%s' is given twice", i ? r->arg[i - 1].name : "lr");
         return false;
     }
-    return arg_value(e, &r->arg[i], x, &o->arg[i].value);
+    *given |= 1u << i;
+    return i ? arg_value(e, &r->arg[i - 1], x, &o->arg[i - 1].value) : set_lr(e, o, x->kind == A_ARG ? x->a : x);
 }
 
 bool is_optimizer(const char *name)
@@ -308,8 +333,9 @@ void add_optimizer(struct elab *e, const struct ast *x)
     };
     for (int i = 0; i < MAX_OPTIM_ARGS && r->arg[i].name; i++)
         o->arg[o->args++] = (struct optim_arg){ r->arg[i].name, r->arg[i].fallback };
+    unsigned given = 0;
     for (int i = 0; x->a->kind == A_CALL && i < x->a->items; i++)
-        if (!read_argument(e, o, r, x->a->item[i], i))
+        if (!read_argument(e, o, r, x->a->item[i], i, &given))
             return;
     if (isnan(o->rate)) {
         error_at(e, x->at, "optimizer '%s' needs its learning rate: %s(lr = ...)", r->name, r->name);
