@@ -1,4 +1,5 @@
 /* frontend/value.c: compile-time values, and the scopes that hold them. */
+#include <math.h>
 #include <string.h>
 
 #include "frontend/elab.h"
@@ -68,7 +69,7 @@ bool is_callable(const struct val *v)
 /* A number that is no integer by kind does not look like one. */
 static const char *real_text(struct elab *e, double x)
 {
-    const char *text = arena_printf(e->arena, "%g", x);
+    const char *text = isnan(x) ? "nan" : arena_printf(e->arena, "%g", x);
     return text[strspn(text, "-0123456789")] ? text : arena_printf(e->arena, "%s.0", text);
 }
 
