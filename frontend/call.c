@@ -577,6 +577,11 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
 
 /* ---- a layer's parameters ---- */
 
+bool is_parameter(struct elab *e, const struct layer *l, const char *below)
+{
+    return module_find(e->m, path_join_names(e, l->instance->path, below));
+}
+
 struct val layer_member(struct elab *e, struct layer *l, const char *member, struct place at)
 {
     if (l->builtin) {

@@ -205,6 +205,7 @@ struct val apply_custom(struct elab *e, const struct block *b, struct env *env, 
                         struct place at);
 struct instance *child_of(struct elab *e, struct instance *parent, const char *name, struct place at);
 struct val layer_member(struct elab *e, struct layer *l, const char *name, struct place at);
+bool is_parameter(struct elab *e, const struct layer *l, const char *below); /* the path below the layer's */
 struct val *formal_default(struct elab *e, const struct block *b, int i);
 void check_kind(struct elab *e, const struct ast *x); /* the word behind a block's constant and ':' */
 

@@ -172,11 +172,11 @@ static struct val dim_arithmetic(struct elab *e, const char *op, const struct va
         k = int_arithmetic(e, *op, x.k, y.k, at);
     else if (!strcmp(op, "/") && x.n && y.n)
         return int_arithmetic(e, '/', x.k, y.k, at);
-    else if (*op == '/' && x.n && !y.n)
-        k = int_arithmetic(e, '/', x.k, y.k, at);
+    else if (*op == '/' && x.n && !y.n && y.k && x.k % y.k == 0)
+        k = v_int(x.k / y.k);
     else
-        error_at(e, at, "'%s' cannot be used so with the batch dimension: a dimension is an integer or a multiple of N",
-                 op);
+        error_at(e, at, "%s %s %s: a dimension is an integer or a whole multiple of the batch dimension",
+                 val_text(e, a), op, val_text(e, b));
     return k.kind == V_POISON ? k : v_dim(dim_batch(k.i));
 }
 
@@ -376,8 +376,48 @@ static struct val shape_of_value(struct elab *e, const struct value *t)
     return v;
 }
 
+/* stage[i] may be a name of its own, bound by `stage[i] = ...`: "stage.0". */
+static const char *indexed_name(struct elab *e, const struct ast *x)
+{
+    if (x->kind == A_NAME)
+        return x->text;
+    if (x->kind != A_INDEX)
+        return NULL;
+    const char *base = indexed_name(e, x->a);
+    if (!base)
+        return NULL;
+    struct val i = eval(e, x->b);
+    return i.kind == V_INT ? name_printf(e->names, "%s.%lld", base, (long long)i.i) : NULL;
+}
+
+/* `a.attn.q.weight`, `a.stage[0].bias`: a layer that has a name, and a path below it; NULL for the path of the layer. */
+static bool below_layer(struct elab *e, const struct ast *x, struct layer **l, const char **path)
+{
+    if (x->kind == A_MEMBER && below_layer(e, x->a, l, path)) {
+        *path = *path ? name_printf(e->names, "%s.%s", *path, x->text) : x->text;
+        return true;
+    }
+    const char *own = x->kind == A_NAME || x->kind == A_INDEX ? indexed_name(e, x) : NULL;
+    const struct val *bound = own ? look_up(e, own, false) : NULL;
+    if (bound && bound->kind == V_LAYER && !bound->layer->builtin) {
+        *l = bound->layer;
+        *path = NULL;
+        return true;
+    }
+    if (x->kind != A_INDEX || !below_layer(e, x->a, l, path) || !*path)
+        return false;
+    struct val i = eval(e, x->b);
+    *path = i.kind == V_INT ? name_printf(e->names, "%s.%lld", *path, (long long)i.i) : NULL;
+    return *path;
+}
+
 static struct val eval_member(struct elab *e, const struct ast *x)
 {
+    struct layer *l;
+    const char *path, *above;
+    bool deep = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x, &l, &path);
+    if (deep && !(below_layer(e, x->a, &l, &above) && above && is_parameter(e, l, above)))
+        return layer_member(e, l, path, place_of(e, x));
     struct val v = eval(e, x->a);
     if (v.kind == V_POISON)
         return v;
@@ -392,20 +432,6 @@ static struct val eval_member(struct elab *e, const struct ast *x)
     else
         error_at(e, place_of(e, x), "%s has no '.%s'", describe(e, &v), x->text);
     return v_poison();
-}
-
-/* stage[i] may be a name of its own, bound by `stage[i] = ...`: "stage.0". */
-static const char *indexed_name(struct elab *e, const struct ast *x)
-{
-    if (x->kind == A_NAME)
-        return x->text;
-    if (x->kind != A_INDEX)
-        return NULL;
-    const char *base = indexed_name(e, x->a);
-    if (!base)
-        return NULL;
-    struct val i = eval(e, x->b);
-    return i.kind == V_INT ? name_printf(e->names, "%s.%lld", base, (long long)i.i) : NULL;
 }
 
 static struct val eval_index(struct elab *e, const struct ast *x)
@@ -562,16 +588,16 @@ bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d
 {
     if (v->kind == V_POISON)
         return false;
-    if (v->kind == V_DIM) {
+    if (v->kind == V_DIM && v->dim.k >= 1) {
         *d = v->dim;
         return true;
     }
-    if (v->kind != V_INT) {
+    if (v->kind != V_INT && v->kind != V_DIM) {
         error_at(e, at, "a dimension is an integer or a multiple of the batch dimension, not %s", describe(e, v));
         return false;
     }
-    if (v->i < 1) {
-        error_at(e, at, "a dimension must be at least 1, not %lld", (long long)v->i);
+    if (v->kind == V_DIM || v->i < 1) {
+        error_at(e, at, "a dimension must be at least 1, not %s", val_text(e, v));
         return false;
     }
     *d = dim_of(v->i);
