@@ -117,8 +117,10 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
     }
     int tensor = next_free(g, 0, g->tensors), constant = next_free(g, g->tensors, g->count);
     bool extreme = g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes"); /* max(x, 0), but max(x, [1]) */
-    bool as_tensor = v.kind == V_TENSOR || (is_number(&v) && (constant == g->count || g->count == g->tensors ||
-                                                              extreme || (tensor == 0 && g->tensors && !g->variadic)));
+    bool as_tensor =
+        v.kind == V_TENSOR ||
+        (is_number(&v) && !g->constants_only &&
+         (constant == g->count || g->count == g->tensors || extreme || (tensor == 0 && g->tensors && !g->variadic)));
     if (v.kind == V_TENSOR && g->variadic)
         return give_more(e, g, v, at);
     if (as_tensor && tensor < g->tensors) {
@@ -133,7 +135,7 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
     return false;
 }
 
-static bool give_named(struct elab *e, struct builtin_args *g, const struct ast *a)
+static bool give_named(struct elab *e, struct builtin_args *g, const struct ast *a, struct val v)
 {
     for (int i = 0; i < g->count; i++) {
         if (g->name[i] != a->text)
@@ -142,7 +144,6 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
             error_at(e, a->at, "argument '%s' is given twice", a->text);
             return false;
         }
-        struct val v = eval(e, a->a);
         if (v.kind == V_POISON)
             return false;
         give(g, i, v, place_of(e, a));
@@ -155,37 +156,88 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
     return false;
 }
 
-static bool check_required(struct elab *e, const struct builtin_args *g)
+/* The first argument that is missing; -1 where none is. */
+static int missing_argument(const struct builtin_args *g)
 {
     for (int i = 0; i < g->count; i++) {
         bool second = i == 1 && g->tensors == 2 && (!strcmp(g->f->name, "max") || !strcmp(g->f->name, "min"));
-        if (g->given[i] || g->arg[i].kind != V_POISON || second)
-            continue;
-        error_at(e, g->at, "'%s' needs its argument '%s'", g->f->name, g->name[i]);
-        return false;
+        if (!g->given[i] && g->arg[i].kind == V_POISON && !second)
+            return i;
     }
-    return true;
+    return -1;
 }
 
-struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped,
-                        struct place at)
+static bool check_required(struct elab *e, const struct builtin_args *g)
+{
+    int i = missing_argument(g);
+    if (i >= 0)
+        error_at(e, g->at, "'%s' needs its argument '%s'", g->f->name, g->name[i]);
+    return i < 0;
+}
+
+/* What a layer holds are constants: no number among them stands for a tensor. */
+static bool give_all(struct elab *e, struct builtin_args *g, const struct val *piped, const struct arguments *x)
+{
+    bool ok = true, constants_only = g->constants_only;
+    if (piped && !give_positional(e, g, *piped, g->at))
+        return false;
+    for (int i = 0; i < x->count; i++) {
+        const struct ast *a = x->item[i];
+        g->constants_only = constants_only || i < x->held;
+        ok = (a->kind == A_ARG ? give_named(e, g, a, x->value[i])
+                               : give_positional(e, g, x->value[i], place_of(e, a))) &&
+             ok;
+    }
+    return ok;
+}
+
+/* Whether the arguments make a layer that waits for its tensors: they are compile-time values, and were numbers among
+ * them to stand for tensors, a constant would be missing, as in cumsum(1). */
+static bool waits(struct elab *e, const struct builtin_args *g, const struct arguments *x)
+{
+    struct builtin_args as = { .f = g->f, .at = g->at, .constants_only = true };
+    for (int i = 0; i < x->count; i++)
+        if (x->value[i].kind == V_TENSOR || x->value[i].kind == V_POISON || x->value[i].kind == V_TUPLE)
+            return false;
+    if (!x->count || missing_argument(g) < 0)
+        return false;
+    read_signature(e, &as);
+    diag_hold(e->diag);
+    bool ok = give_all(e, &as, NULL, x);
+    for (int i = as.tensors; i < as.count; i++)
+        ok = ok && (as.given[i] || as.arg[i].kind != V_POISON);
+    return !diag_release(e->diag) && ok;
+}
+
+/* The arguments of a call behind those that the layer holds already. */
+static struct arguments all_arguments(struct elab *e, const struct layer *held, const struct ast *call)
+{
+    int before = held ? held->arguments.count : 0, here = call && call->kind == A_CALL ? call->items : 0;
+    struct arguments x = { NEW_ARRAY(e->arena, before + here + 1, const struct ast *),
+                           NEW_ARRAY(e->arena, before + here + 1, struct val), before + here, before };
+    for (int i = 0; i < before; i++) {
+        x.item[i] = held->arguments.item[i];
+        x.value[i] = held->arguments.value[i];
+    }
+    for (int i = 0; i < here; i++) {
+        x.item[before + i] = call->item[i];
+        x.value[before + i] = eval(e, call->item[i]->kind == A_ARG ? call->item[i]->a : call->item[i]);
+    }
+    return x;
+}
+
+struct val call_builtin(struct elab *e, const struct builtin *f, const struct layer *held, const struct ast *call,
+                        const struct val *piped, struct place at)
 {
     struct builtin_args g = { .f = f, .at = at };
+    struct arguments x = all_arguments(e, held, call);
     read_signature(e, &g);
-    if (piped && !give_positional(e, &g, *piped, at))
-        return v_poison();
-    int count = arguments && arguments->kind == A_CALL ? arguments->items : 0;
-    bool ok = true;
-    for (int i = 0; i < count; i++) {
-        const struct ast *a = arguments->item[i];
-        ok = (a->kind == A_ARG ? give_named(e, &g, a) : give_positional(e, &g, eval(e, a), place_of(e, a))) && ok;
-    }
-    bool any_tensor = piped != NULL;
+    bool ok = give_all(e, &g, piped, &x), any_tensor = piped != NULL;
     for (int i = 0; i < g.tensors; i++)
         any_tensor |= g.given[i];
-    if (ok && !any_tensor && g.tensors) { /* constants alone: a layer that waits for its tensors */
+    if (ok && g.tensors && (!any_tensor || (!piped && waits(e, &g, &x)))) {
         struct layer *l = NEW(e->arena, struct layer);
-        *l = (struct layer){ .builtin = f, .call = arguments, .at = at };
+        *l = (struct layer){ .builtin = f, .arguments = x, .at = at };
         return (struct val){ .kind = V_LAYER, .layer = l };
     }
     if (!ok || !check_required(e, &g))

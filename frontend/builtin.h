@@ -13,9 +13,9 @@ struct builtin_args {
     const char *name[MAX_BUILTIN_ARGS];
     struct place where[MAX_BUILTIN_ARGS];
     bool given[MAX_BUILTIN_ARGS];
-    int tensors, count; /* the first are tensors */
-    bool variadic;
-    struct val *more; /* of a variadic tensor: all of them */
+    int tensors, count;            /* the first are tensors */
+    bool variadic, constants_only; /* no number stands for a tensor */
+    struct val *more;              /* of a variadic tensor: all of them */
     int mores;
 };
 

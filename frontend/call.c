@@ -515,7 +515,7 @@ static struct val call_layer(struct elab *e, struct layer *l, const struct ast *
                              struct place at)
 {
     if (l->builtin)
-        return call_builtin(e, l->builtin, arguments && arguments->items ? arguments : l->call, piped, at);
+        return call_builtin(e, l->builtin, l, arguments, piped, at);
     int count = 0, n = (piped != NULL) + (arguments ? arguments->items : 0);
     struct val *tensors = NEW_ARRAY(e->arena, n + 1, struct val);
     if (piped)
@@ -558,7 +558,7 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         const struct val *found = look_up(e, callee->text, true);
         const struct builtin *f = found ? NULL : builtin_find(callee->text);
         if (f)
-            return call_builtin(e, f, arguments, piped, at);
+            return call_builtin(e, f, NULL, arguments, piped, at);
         if (!found)
             return unknown(e, callee, at);
         v = *found;

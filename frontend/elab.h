@@ -87,6 +87,13 @@ struct instance {
     const char *own; /* its block's name or the name it is bound to */
 };
 
+/* What stands in the parentheses of a call, and what it was where it was written. */
+struct arguments {
+    const struct ast **item; /* A_ARG or an expression */
+    struct val *value;
+    int count, held; /* the first are those that the layer which is called holds */
+};
+
 /* A block or built-in function with constants, waiting for its tensors. */
 struct layer {
     const struct block *block;
@@ -94,7 +101,7 @@ struct layer {
     struct val *constant; /* by formal; V_POISON with given[i] false: the default */
     bool *given;
     struct instance *instance;
-    const struct ast *call; /* a built-in's arguments */
+    struct arguments arguments; /* a built-in's */
     struct place at;
 };
 
@@ -221,8 +228,8 @@ struct builtin {
 
 const struct builtin *builtin_find(const char *name);
 const char *const *builtin_names(size_t *count);
-struct val call_builtin(struct elab *e, const struct builtin *f, const struct ast *arguments, const struct val *piped,
-                        struct place at);
+struct val call_builtin(struct elab *e, const struct builtin *f, const struct layer *held, const struct ast *call,
+                        const struct val *piped, struct place at); /* held: a layer of it with arguments, or NULL */
 
 /* stmt.c */
 bool add_pattern(struct elab *e, const struct ast *x, const struct optimizer *of); /* false after an error */
