@@ -182,7 +182,7 @@ struct val builtin_replace(struct elab *e, struct builtin_args *g)
     if (!list_of(e, g, &v) || !arg_axis(e, g, 1, v.items, &axis))
         return v_poison();
     v.item[axis] = g->arg[2];
-    return v;
+    return weigh_list(e, &v, e->at) ? v : v_poison();
 }
 
 /* Argument 1 as places in a list of n elements, which may be longer than a tensor has axes. */

@@ -44,7 +44,7 @@ struct init_spec {
 
 struct val {
     enum val_kind kind;
-    int64_t i; /* V_INT, V_BOOL */
+    int64_t i; /* V_INT, V_BOOL; V_LIST: how many values it holds, within its lists too */
     double real;
     const char *text;
     struct dim dim;   /* V_DIM: a multiple of N */
@@ -170,14 +170,21 @@ struct elab {
     const char *batch_name; /* what the net calls N; NULL: nothing yet */
 };
 
-enum { MAX_DEPTH_OF_CALLS = 120, MAX_OPERATIONS = 100000, MAX_ITERATIONS = 1000000, MAX_ITEMS = 100000 };
+enum {
+    MAX_DEPTH_OF_CALLS = 120,
+    MAX_OPERATIONS = 100000,
+    MAX_ITERATIONS = 1000000,
+    MAX_ITEMS = 100000,
+    MAX_STRING = 10000
+};
 
 /* value.c */
 struct val v_poison(void), v_none(void), v_bool(bool b), v_int(int64_t i), v_real(double x), v_string(const char *s);
 struct val v_dim(struct dim d); /* an integer where it is none of N */
 struct val v_tensor(struct value *t);
 struct val v_list(struct elab *e, int items);
-bool is_number(const struct val *v); /* V_INT or V_REAL */
+bool weigh_list(struct elab *e, struct val *v, struct place at); /* counts what it holds; false: too much */
+bool is_number(const struct val *v);                             /* V_INT or V_REAL */
 double number_of(const struct val *v);
 bool is_callable(const struct val *v);
 const char *describe(struct elab *e, const struct val *v); /* "an integer", "f32[N,3]", ... */

@@ -312,7 +312,7 @@ static struct val eval_list(struct elab *e, const struct ast *x, enum val_kind k
         if (v.item[i].kind == V_POISON)
             v.kind = V_POISON;
     }
-    return v;
+    return v.kind == V_LIST && !weigh_list(e, &v, place_of(e, x)) ? v_poison() : v;
 }
 
 static struct val eval_range(struct elab *e, const struct ast *x)
@@ -530,6 +530,10 @@ static struct val eval_string(struct elab *e, const struct ast *x)
         if (v.kind == V_POISON)
             return v;
         text_add(&t, "%s", val_text(e, &v));
+        if (t.length > MAX_STRING) {
+            error_at(e, place_of(e, x), "a string of more than %d characters", MAX_STRING);
+            return v_poison();
+        }
         from = open + length + 2;
     }
     text_add(&t, "%s", from);

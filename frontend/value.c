@@ -48,7 +48,20 @@ struct val v_tensor(struct value *t)
 
 struct val v_list(struct elab *e, int items)
 {
-    return (struct val){ .kind = V_LIST, .item = NEW_ARRAY(e->arena, items + 1, struct val), .items = items };
+    return (
+        struct val){ .kind = V_LIST, .i = items, .item = NEW_ARRAY(e->arena, items + 1, struct val), .items = items };
+}
+
+/* A list that holds one list twice, which holds one twice, and so on, is more than could ever be looked through. */
+bool weigh_list(struct elab *e, struct val *v, struct place at)
+{
+    v->i = v->items;
+    for (int k = 0; k < v->items; k++)
+        v->i += v->item[k].kind == V_LIST ? v->item[k].i : 0;
+    if (v->i <= 2 * MAX_ITEMS)
+        return true;
+    error_at(e, at, "a list of more than %d values, those of its lists counted", 2 * MAX_ITEMS);
+    return false;
 }
 
 bool is_number(const struct val *v)
