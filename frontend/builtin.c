@@ -89,8 +89,9 @@ static bool give_more(struct elab *e, struct builtin_args *g, struct val v, stru
         error_at(e, at, "'%s' takes at most %d tensors", g->f->name, MAX_VARIADIC);
         return false;
     }
-    if (!g->more)
-        g->more = NEW_ARRAY(e->arena, MAX_VARIADIC, struct val);
+    void *items = g->more;
+    arena_grow(e->arena, &items, &g->more_capacity, (size_t)g->mores + 1, sizeof *g->more);
+    g->more = items;
     g->more[g->mores++] = v;
     give(g, 0, v, at);
     return true;

@@ -17,6 +17,7 @@ struct builtin_args {
     bool variadic, constants_only; /* no number stands for a tensor */
     struct val *more;              /* of a variadic tensor: all of them */
     int mores;
+    size_t more_capacity;
 };
 
 /* Each reports what is wrong and then gives false or NULL. i: the argument's position in the signature. */

@@ -409,6 +409,7 @@ static struct saved enter(struct elab *e, const struct block *b, struct instance
     e->depth++;
     instance->run++;
     instance->counters = NULL;
+    instance->declared = NULL;
     return s;
 }
 

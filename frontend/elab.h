@@ -77,10 +77,17 @@ struct counter {
     struct counter *next;
 };
 
+/* A parameter or state that this application of a block has declared. */
+struct declared {
+    const char *path; /* interned */
+    struct declared *next;
+};
+
 struct instance {
     const char *path; /* "" for the net itself */
     struct child *children;
     struct counter *counters; /* anonymous layers made in this application */
+    struct declared *declared;
     int run;
     bool clash; /* another layer of the same application has this path */
     struct place at;

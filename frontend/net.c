@@ -307,6 +307,7 @@ static void run_net(struct elab *e, const struct ast *net, enum mode mode, struc
     e->instance = root;
     root->run++;
     root->counters = NULL;
+    root->declared = NULL;
     e->in_net = true;
     e->batch_seen = false;
     e->loss_count = 0;

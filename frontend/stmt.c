@@ -162,10 +162,12 @@ static struct var *variable(struct elab *e, const struct ast *s, const char *pat
 /* Whether this application of the block has declared that path already; from now on it has. */
 static bool declared_here(struct elab *e, const char *path)
 {
-    const char *mark = name_printf(e->names, "@%s", path); /* no name of the language */
-    if (look_up(e, mark, false))
-        return true;
-    bind(e, mark, v_none());
+    for (const struct declared *d = e->instance->declared; d; d = d->next)
+        if (d->path == path)
+            return true;
+    struct declared *d = NEW(e->arena, struct declared);
+    *d = (struct declared){ path, e->instance->declared };
+    e->instance->declared = d;
     return false;
 }
 
