@@ -19,6 +19,16 @@ struct verify {
 
 #define wrong(v, ...) (diag_error((v)->d, (struct place){ .file = (v)->k->name }, __VA_ARGS__), (v)->errors++)
 
+/* A number that does not fit says of what in the model it is too many. */
+static const char *too_large(const struct verify *v)
+{
+    return v->k->origin && *v->k->origin ? arena_printf(v->k->arena, "too large: %s", v->k->origin) : NULL;
+}
+
+#define wrong_size(v, ...)                                                                                             \
+    (diag_error_hint((v)->d, (struct place){ .file = (v)->k->name }, NULL, NULL, too_large(v), __VA_ARGS__),           \
+     (v)->errors++)
+
 static const char *words(const struct verify *v, enum dtype t)
 {
     return dtype_name(t, v->k->f64);
@@ -91,7 +101,7 @@ static void check_index(struct verify *v, const struct lx *x)
     if ((x->kind == LX_IDIV || x->kind == LX_IMOD) && x->arg[1]->low < 1)
         wrong(v, "the divisor of an index can be %lld", (long long)x->arg[1]->low);
     if (x->dtype == DT_I32 && (x->low < INT32_MIN || x->high > INT32_MAX))
-        wrong(v, "an index can leave 32 bits: %lld to %lld", (long long)x->low, (long long)x->high);
+        wrong_size(v, "an index can leave 32 bits: %lld to %lld", (long long)x->low, (long long)x->high);
 }
 
 static void check_place(struct verify *v, const struct lbuf *b, struct lx *const *index)
@@ -129,7 +139,7 @@ static void check_node(struct verify *v, const struct lx *x)
     switch (x->kind) {
     case LX_INT:
         if (x->i < INT32_MIN || x->i > INT32_MAX)
-            wrong(v, "the constant %lld does not fit in 32 bits", (long long)x->i);
+            wrong_size(v, "the constant %lld does not fit in 32 bits", (long long)x->i);
         break;
     case LX_REAL:
     case LX_FLAG:
