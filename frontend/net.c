@@ -344,10 +344,21 @@ static const char *nearest_path(struct elab *e, const char *word, bool trained)
     return diag_nearest(word, path, count);
 }
 
+static bool parameters_under(const struct elab *e, const char *path)
+{
+    size_t n = strlen(path);
+    for (int i = 0; i < e->m->vars; i++)
+        if (e->m->var[i]->role == ROLE_PARAM && !strncmp(e->m->var[i]->name, path, n) && e->m->var[i]->name[n] == '.')
+            return true;
+    return false;
+}
+
 void nothing_matches(struct elab *e, const struct pattern *p, const char *format)
 {
     const char *near = nearest_path(e, p->glob, p->of);
     char text[200];
+    if (p->of && parameters_under(e, p->glob))
+        near = arena_printf(e->arena, "%s.*", p->glob);
     snprintf(text, sizeof text, format, p->glob);
     error_hint(e, p->at, NULL, p->glob, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "%s", text);
 }

@@ -277,11 +277,31 @@ static bool condition(struct elab *e, const struct ast *s, bool *holds)
     return true;
 }
 
+/* What a branch would bind, where nobody knows whether it is taken. */
+static void bind_poison_within(struct elab *e, const struct ast *block)
+{
+    for (int i = 0; block && i < block->items; i++) {
+        const struct ast *s = block->item[i];
+        if (s->kind == A_PARAM || s->kind == A_FROZEN || s->kind == A_STATE || (s->kind == A_OUTPUT && s->a))
+            bind(e, s->text, v_poison());
+        for (int k = 0; s->kind == A_BIND && k < s->items; k++)
+            if (s->item[k]->kind == A_NAME)
+                bind(e, s->item[k]->text, v_poison());
+        if (s->kind == A_IF || s->kind == A_FOR) {
+            bind_poison_within(e, s->b);
+            bind_poison_within(e, s->c);
+        }
+    }
+}
+
 static void run_if(struct elab *e, const struct ast *s)
 {
     bool holds;
-    if (!condition(e, s, &holds))
+    if (!condition(e, s, &holds)) {
+        bind_poison_within(e, s->b);
+        bind_poison_within(e, s->c);
         return;
+    }
     if (holds)
         run_statements(e, s->b);
     else if (s->c)
