@@ -8,6 +8,9 @@
  *                                          %6 = sub %x, %5
  *                                          %4 = mul %6, %dy
  *
+ * What the backward part reads of a function as dear as exp or erf it makes again too, where the function's operand is at
+ * hand: storing much and loading it when it has left the cache takes longer.
+ *
  * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel. What is
  * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
 #include "ir/nest.h"
@@ -119,6 +122,7 @@ static struct node *another_reader(const struct value *v)
     return NULL;
 }
 
+/* Each stands where it stood, and is numbered as what reads it. */
 static void copy_for_readers(struct node *n)
 {
     struct value *v = n->result[0], *operands[MAX_OPERAND_NAMES];
@@ -129,16 +133,98 @@ static void copy_for_readers(struct node *n)
         struct node *copy = node_new(n->graph, n, n->op, operands, n->operands, n->attr, n->attrs, 0);
         copy->at = n->at;
         copy->layer = n->layer;
+        copy->id = reader->id;
         struct value *own = node_add_result(copy, v->type);
         for (int i = 0; i < reader->operands; i++)
             if (operand(reader, i) == v)
                 node_set_operand(reader, i, own);
     }
+    n->id = v->uses->user->id;
 }
+
+/* ---- what the backward part makes again ---- */
+
+enum { FAR = 1 << 18 }; /* bytes that have left the cache when the backward part comes to them */
+
+/* Numbers the operations; gives the number of the last one that computes a loss, behind which the backward part stands. */
+static int end_of_forward(struct graph *g)
+{
+    int id = 0, last = -1;
+
+    for (struct node *n = g->first; n; n = n->next)
+        n->id = id++;
+    for (const struct node *n = g->first; n; n = n->next) {
+        const struct node *def = n->op == OP_loss ? operand(n, 0)->def : NULL;
+        last = def && def->id > last ? def->id : last;
+    }
+    return last < 0 ? id : last;
+}
+
+static struct node *reader_behind(const struct value *v, int end)
+{
+    struct node *first = NULL;
+
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->graph == v->graph && u->user->id > end && (!first || u->user->id < first->id))
+            first = u->user;
+    return first;
+}
+
+/* Whether the backward part reads what v is made of, by cheap operations, as well. */
+static bool is_at_hand(const struct value *v, int end)
+{
+    while (v && !reader_behind(v, end)) {
+        const struct recipe *r = recipe_of(v);
+        const struct value *next = NULL;
+        for (int i = 0; r && r->large && r->large != v && i < v->def->operands; i++) {
+            const struct recipe *of = recipe_of(operand(v->def, i));
+            if (operand(v->def, i) == r->large || (of && of->large == r->large))
+                next = operand(v->def, i);
+        }
+        v = next;
+    }
+    return v != NULL;
+}
+
+/* A function of one large value that both parts read, element by element: what takes longer to compute than to load, but
+ * not longer than to store and load from afar. */
+static bool is_made_again(const struct node *n, int end)
+{
+    bool before = false;
+
+    if (!op_is_map(n->op) || op_is(n->op, CHEAP | EFFECT | RANDOM) || n->operands != 1 || n->op == OP_relayout ||
+        n->id > end || value_bytes(n->result[0]) < FAR || !is_at_hand(operand(n, 0), end))
+        return false;
+    for (const struct use *u = n->result[0]->uses; u; u = u->next) {
+        if (u->user->graph != n->graph || !op_is_map(u->user->op))
+            return false;
+        before |= u->user->id <= end;
+    }
+    return before && reader_behind(n->result[0], end);
+}
+
+static void copy_for_backward(struct node *n, int end)
+{
+    struct node *reader = reader_behind(n->result[0], end);
+    struct node *copy = node_new(n->graph, reader, n->op, (struct value *[]){ operand(n, 0) }, 1, n->attr, n->attrs, 0);
+    struct value *own = node_add_result(copy, n->result[0]->type);
+
+    copy->at = n->at;
+    copy->layer = n->layer;
+    copy->id = reader->id;
+    for (struct use *u = n->result[0]->uses, *next; u; u = next) {
+        next = u->next;
+        if (u->user->id > end)
+            node_set_operand(u->user, u->index, own);
+    }
+}
+
+/* ---- the pass ---- */
 
 static bool keep(struct graph *g, struct arena *scratch)
 {
     bool changed = false;
+    int end = end_of_forward(g);
 
     for (struct node *n = g->first; n; n = n->next) {
         if (n->op == OP_scan)
@@ -155,9 +241,14 @@ static bool keep(struct graph *g, struct arena *scratch)
     for (struct node *n = g->last, *previous; n; n = previous) {
         previous = n->previous;
         const struct recipe *r = n->results == 1 ? recipe_of(n->result[0]) : NULL;
-        if (!r || r->large == n->result[0] || value_use_count(n->result[0]) < 2)
+        if (!r || value_use_count(n->result[0]) < 2)
             continue;
-        copy_for_readers(n);
+        if (r->large != n->result[0])
+            copy_for_readers(n);
+        else if (is_made_again(n, end))
+            copy_for_backward(n, end);
+        else
+            continue;
         changed = true;
     }
     return changed;
