@@ -50,7 +50,7 @@ RUNTIME_H = $(sort $(wildcard runtime/*.h))
 all: $B/netc $B/libnetrt.a $B/netrt.pc $B/netrt-openblas.pc
 
 $B/netc: $B/netc.o $B/libnetc.a $B/libnetrt.a
-	$(CC) $(SAN) -o $@ $^ $(LDFLAGS) -lz -lm
+	$(CC) $(SAN) -o $@ $^ $(LDFLAGS) -lm
 
 $B/libnetc.a: $(COMPILER_O)
 	rm -f $@ && ar rcs $@ $^
@@ -103,7 +103,7 @@ $(patsubst %.c,$B/%.o,$(wildcard frontend/*.c)): | $B/frontend/grammar.h $B/fron
 # The pkg-config files name the build tree; `make install` writes its own.
 define pc
 	@mkdir -p $(@D)
-	printf 'Name: %s\nDescription: runtime of programs compiled by netc%s\nVersion: $(VERSION)\nCflags: -I%s%s\nLibs: -L%s -lnetrt %s-lz -lm\n' \
+	printf 'Name: %s\nDescription: runtime of programs compiled by netc%s\nVersion: $(VERSION)\nCflags: -I%s%s\nLibs: -L%s -lnetrt %s-lm\n' \
 	    '$(1)' '$(2)' '$(3)' '$(4)' '$(5)' '$(6)' > $@
 endef
 

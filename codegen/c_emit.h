@@ -86,6 +86,7 @@ void runtime_names(struct emit *e, struct text *t);                            /
 void runtime_features(struct emit *e, struct text *t, enum runtime_part part); /* before the first #include */
 void runtime_library(struct emit *e, struct text *t);                          /* the sources behind NET.c */
 void runtime_app(struct emit *e, struct text *t);                              /* and behind NET_app.c */
+void runtime_zlib(struct emit *e, struct text *t);                             /* NET_app.c: with .gz or without */
 
 /* c_product.c: the condition under which OpenBLAS has done a group's work, or NULL. */
 const char *product_call(struct emit *e, const struct node *group);

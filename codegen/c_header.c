@@ -237,7 +237,12 @@ void emit_app(struct emit *e, struct text *t)
     text_add(t, "/* %s_app.c: the program of the model `%s`; its body is the runtime's. */\n", e->name, e->name);
     runtime_features(e, t, RUNTIME_APP);
     text_add(t, "#include \"%s.h\"\n\n", e->name);
-    text_add(t, "int main(int argc, char **argv)\n{\n    return nn_app_main(&%s_model, argc, argv);\n}\n", e->name);
+    runtime_zlib(e, t);
+    text_add(
+        t,
+        "int main(int argc, char **argv)\n{\n#ifdef NN_NO_ZLIB\n    return nn_app_main_plain(&%s_model, argc, argv);\n"
+        "#else\n    return nn_app_main(&%s_model, argc, argv);\n#endif\n}\n",
+        e->name, e->name);
     runtime_app(e, t);
 }
 

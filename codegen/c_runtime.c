@@ -193,13 +193,22 @@ void runtime_library(struct emit *e, struct text *t)
     if (!e->o->standalone)
         return;
     put_aside(e, t);
-    text_puts(t, "\n#ifndef NN_ZLIB      /* with it, and -lz, the program reads .gz */\n#define NN_NO_ZLIB\n#endif\n");
     put_sources(e, t, RUNTIME_CORE, &there);
     if (e->constant)
         return;
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
     put_sources(e, t, RUNTIME_LIBRARY, &there);
     text_puts(t, "#endif\n");
+}
+
+/* Stands before main: whether the program reads .gz. */
+void runtime_zlib(struct emit *e, struct text *t)
+{
+    if (e->o->standalone)
+        text_puts(t,
+                  "#ifndef NN_ZLIB      /* with it, and -lz, the program reads .gz */\n#define NN_NO_ZLIB\n#endif\n\n");
+    else
+        text_puts(t, "/* .gz data are read by zlib: link with -lz, or compile with -DNN_NO_ZLIB and do without. */\n");
 }
 
 void runtime_app(struct emit *e, struct text *t)

@@ -49,7 +49,7 @@ enum {
 /* A sentence for a code; never NULL. */
 const char *nn_strerror(int code);
 
-/* How the library was compiled: version, lanes, fused or not, gz or not. */
+/* How the library was compiled: version, lanes, fused or not. */
 const char *nn_build_info(void);
 
 const char *nn_dtype_name(nn_dtype t); /* "f32", ... */
@@ -182,8 +182,10 @@ typedef struct nn_model {
     const char *build_info; /* what its C was compiled to compute with: lanes, fused or not */
 } nn_model;
 
-/* The body of a generated program: `return nn_app_main(&lenet_model, argc, argv);` */
+/* The body of a generated program: `return nn_app_main(&lenet_model, argc, argv);`. It reads .gz data by zlib, and what
+ * calls it links with -lz; nn_app_main_plain needs no zlib, and refuses such files in words. Nothing else here needs it. */
 int nn_app_main(const nn_model *model, int argc, char **argv);
+int nn_app_main_plain(const nn_model *model, int argc, char **argv);
 
 #ifdef __cplusplus
 }

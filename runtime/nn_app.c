@@ -69,7 +69,7 @@ int nn_app_evaluate(const struct nn_set *s, void *m, double *loss, double *metri
     return status;
 }
 
-static int run(const nn_model *model, const char *command, const struct nn_options *o)
+static int run_command(const nn_model *model, const char *command, const struct nn_options *o)
 {
     static const struct {
         const char *name;
@@ -82,7 +82,7 @@ static int run(const nn_model *model, const char *command, const struct nn_optio
     return commands[i].run(model, o);
 }
 
-int nn_app_main(const nn_model *model, int argc, char **argv)
+int nn_app_run(const nn_model *model, nn_unpack *unpack, int argc, char **argv)
 {
     struct nn_options o;
     if (argc < 2) {
@@ -100,8 +100,14 @@ int nn_app_main(const nn_model *model, int argc, char **argv)
         nn_options_help(model, argv[1], stdout);
         return 0;
     }
-    status = run(model, argv[1], &o);
+    o.unpack = unpack;
+    status = run_command(model, argv[1], &o);
     if (fflush(stdout) || ferror(stdout))
         return nn_app_fail(model, 1, "standard output cannot be written");
     return status;
+}
+
+int nn_app_main_plain(const nn_model *model, int argc, char **argv)
+{
+    return nn_app_run(model, NULL, argc, argv);
 }

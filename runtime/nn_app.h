@@ -30,10 +30,14 @@ struct nn_options {
     int batch, n, skip_lines;                          /* -1: not given */
     double lr;
     int has_seed, has_lr, no_shuffle, quiet, train, json, kernels, help;
+    nn_unpack *unpack; /* not an option: what .gz data are unpacked by, or NULL */
 };
 
 /* Reads the options of a command. 0, or 2 after a message; help is set where it was asked for. */
 int nn_options_read(const nn_model *model, const char *command, int argc, char **argv, struct nn_options *o);
+
+/* The whole program; unpack: by what .gz data are read, or NULL. */
+int nn_app_run(const nn_model *model, nn_unpack *unpack, int argc, char **argv);
 
 /* The text of `PROGRAM COMMAND --help`, or of the program's with command NULL. */
 void nn_options_help(const nn_model *model, const char *command, FILE *out);
@@ -83,6 +87,7 @@ struct nn_source {
     const char *option; /* "in" or "val-in" */
     int targets;        /* whether targets are needed too */
     int skip_lines;
+    nn_unpack *unpack;
 };
 
 /* Reads them. Words have the numbers that they have in `like`, unless that is NULL, and new words the next ones. 0, 1

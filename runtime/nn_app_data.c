@@ -77,13 +77,14 @@ static int convert_column(struct nn_set *s, struct nn_column *c, const struct nn
 }
 
 /* Words stand for the numbers of labels, one a sample; elsewhere a word is a mistake. */
-static int read_column(struct nn_set *s, struct nn_column *c, const char *file, int skip_lines, struct nn_words *words)
+static int read_column(struct nn_set *s, struct nn_column *c, const char *file, const struct nn_source *from,
+                       struct nn_words *words)
 {
     char text[512] = "";
     struct nn_message message = { text, sizeof text };
     struct nn_array a;
     int label = c->each == 1 && c->port->dtype != NN_F32 && c->port->dtype != NN_F64;
-    struct nn_data_request request = { file, skip_lines > 0 ? skip_lines : 0, label, words };
+    struct nn_data_request request = { file, from->skip_lines > 0 ? from->skip_lines : 0, label, words, from->unpack };
     size_t known = words->count;
     c->file = file;
     if (nn_data_read(&request, &a, &message))
@@ -123,7 +124,7 @@ static int bind_windows(struct nn_set *s, const char *spec, const char *equals)
     return s->window ? 0 : nn_app_fail(s->model, 2, "the windows are for no input");
 }
 
-static int read_windows(struct nn_set *s, const char *spec)
+static int read_windows(struct nn_set *s, const char *spec, nn_unpack *unpack)
 {
     char text[512] = "";
     struct nn_message message = { text, sizeof text };
@@ -135,7 +136,7 @@ static int read_windows(struct nn_set *s, const char *spec)
     int status = bind_windows(s, spec, equals);
     if (status)
         return status;
-    if (nn_file_read(s->stream_file, &b, &message))
+    if (nn_file_read(s->stream_file, unpack, &b, &message))
         return nn_app_fail(s->model, 1, "%s", text);
     s->stream = b.data;
     s->stream_size = (int64_t)b.size;
@@ -190,7 +191,7 @@ int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source 
     int status = check_names(model, from);
     status = status ? status : make_columns(s);
     if (!status && from->windows)
-        status = read_windows(s, from->windows);
+        status = read_windows(s, from->windows, from->unpack);
     for (int i = 0; i < s->columns && !status; i++) {
         struct nn_column *c = &s->column[i];
         const struct nn_binding *b = binding_of(from->in, c->port);
@@ -202,7 +203,7 @@ int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source 
         if (s->stream)
             return nn_app_fail(model, 2, "'%s' is a file, and the windows of '%s' have no samples that match it",
                                c->port->name, s->stream_file);
-        status = read_column(s, c, b->file, from->skip_lines, like ? &like->column[i].words : &c->words);
+        status = read_column(s, c, b->file, from, like ? &like->column[i].words : &c->words);
     }
     return status;
 }

@@ -299,8 +299,8 @@ static int set_order(struct training *t)
 static int read_sets(struct training *t)
 {
     const struct nn_options *o = t->o;
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines };
-    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines };
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack };
+    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack };
     int status = nn_set_read(&t->set, t->model, &from, NULL);
     if (!status && (o->val_in.count || o->val_windows))
         status = nn_set_read(&t->val, t->model, &val, &t->set);

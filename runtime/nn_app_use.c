@@ -40,11 +40,10 @@ int nn_app_info(const nn_model *model, const struct nn_options *o)
     static const char *const roles[] = { "param", "frozen", "state" };
     void *m = nn_app_create(model, 0);
     size_t count = 0;
-    (void)o;
     if (!m)
         return 1;
-    printf("%s: N = %d, %s, %s; library: %s\n", model->name, model->batch, nn_dtype_name(model->real),
-           model->build_info ? model->build_info : "lanes unknown", nn_build_info());
+    printf("%s: N = %d, %s, %s; library: %s, %s\n", model->name, model->batch, nn_dtype_name(model->real),
+           model->build_info ? model->build_info : "lanes unknown", nn_build_info(), o->unpack ? "gz" : "no gz");
     print_ports("input", model->input, model->inputs);
     print_ports("target", model->target, model->targets);
     print_ports("output", model->output, model->outputs);
@@ -80,7 +79,7 @@ static int eval_set(struct nn_set *s, void *m, double *metrics)
 int nn_app_eval(const nn_model *model, const struct nn_options *o)
 {
     struct nn_set set;
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines };
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack };
     if (!model->eval)
         return nn_app_fail(model, 1, "this model has no loss to evaluate");
     if (!o->weights)
@@ -218,7 +217,7 @@ static void inference_free(struct inference *f)
 int nn_app_infer(const nn_model *model, const struct nn_options *o)
 {
     struct inference f = { .model = model, .set = { .model = model } };
-    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines };
+    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack };
     if (!model->infer)
         return nn_app_fail(model, 1, "this program was built without inference");
     if (!o->weights)

@@ -179,7 +179,7 @@ int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const st
         return nn_report(message, NN_EMEMORY, "%s: not enough memory", r->spec);
     memcpy(path, r->spec, n);
     path[n] = 0;
-    int status = nn_file_read(path, &b, message);
+    int status = nn_file_read(path, r->unpack, &b, message);
     if (!status) {
         status = parse(path, &b, columns, r, out, message);
         if (status)

@@ -33,6 +33,7 @@ struct nn_data_request {
     int skip_lines;         /* CSV */
     int integers;           /* one integer a sample: words may stand for them */
     struct nn_words *words; /* CSV; may be NULL */
+    nn_unpack *unpack;      /* NULL: .gz is refused */
 };
 
 /* Reads a file of any format. path, of path_size bytes, is given the file's name without columns. */

@@ -20,15 +20,9 @@ const char *nn_strerror(int code)
     }
 }
 
-#if defined NN_NO_ZLIB
-#define GZ_TEXT "no gz"
-#else
-#define GZ_TEXT "gz"
-#endif
-
 const char *nn_build_info(void)
 {
-    return "netrt " NN_TEXT(NN_RUNTIME_VERSION) ", " NN_ARITHMETIC ", " GZ_TEXT;
+    return "netrt " NN_TEXT(NN_RUNTIME_VERSION) ", " NN_ARITHMETIC;
 }
 
 const char *nn_dtype_name(nn_dtype t)

@@ -14,10 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if !defined NN_NO_ZLIB
-#include <zlib.h>
-#endif
-
 int nn_report(const struct nn_message *message, int code, const char *format, ...)
 {
     if (message && message->text && message->size) {
@@ -31,8 +27,7 @@ int nn_report(const struct nn_message *message, int code, const char *format, ..
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-/* Makes room for at least one more byte beside the closing zero. */
-static int grow(struct nn_buffer *b, size_t *room)
+int nn_buffer_grow(struct nn_buffer *b, size_t *room)
 {
     if (b->size + 1 < *room)
         return 0;
@@ -49,7 +44,7 @@ static int read_all(FILE *f, const char *path, struct nn_buffer *out, const stru
 {
     size_t room = 0, got = 1;
     while (got > 0) {
-        if (grow(out, &room))
+        if (nn_buffer_grow(out, &room))
             return nn_report(message, NN_EMEMORY, "%s: not enough memory to read the file", path);
         got = fread(out->data + out->size, 1, room - 1 - out->size, f);
         out->size += got;
@@ -75,73 +70,15 @@ int nn_file_read_plain(const char *path, struct nn_buffer *out, const struct nn_
     return status;
 }
 
-#if !defined NN_NO_ZLIB
-
-/* One gzip member after the other. */
-static int inflate_members(z_stream *z, struct nn_buffer *out, size_t *room)
-{
-    for (;;) {
-        if (grow(out, room))
-            return Z_MEM_ERROR;
-        size_t space = *room - 1 - out->size;
-        z->next_out = out->data + out->size;
-        z->avail_out = space > 1u << 30 ? 1u << 30 : (uInt)space;
-        uInt offered = z->avail_out;
-        int status = inflate(z, Z_NO_FLUSH);
-        out->size += offered - z->avail_out;
-        if (status == Z_STREAM_END) {
-            if (z->avail_in < 2 || z->next_in[0] != 0x1f || z->next_in[1] != 0x8b)
-                return Z_OK;
-            inflateReset(z);
-        } else if (status != Z_OK) {
-            return status;
-        }
-    }
-}
-
-static int unpack(const char *path, struct nn_buffer *packed, const struct nn_message *message)
-{
-    z_stream z;
-    struct nn_buffer out = { NULL, 0 };
-    size_t room = 0;
-    memset(&z, 0, sizeof z);
-    if (packed->size > 0xFFFFFFFFu)
-        return nn_report(message, NN_EUNSUPPORTED, "%s: compressed files beyond 4 GB are not read", path);
-    if (inflateInit2(&z, 15 + 16) != Z_OK)
-        return nn_report(message, NN_EMEMORY, "%s: not enough memory to unpack the file", path);
-    z.next_in = packed->data;
-    z.avail_in = (uInt)packed->size;
-    int status = inflate_members(&z, &out, &room);
-    inflateEnd(&z);
-    if (status != Z_OK) {
-        free(out.data);
-        if (status == Z_MEM_ERROR)
-            return nn_report(message, NN_EMEMORY, "%s: not enough memory to unpack the file", path);
-        return nn_report(message, NN_EFORMAT, "%s: the gzip data is %s", path,
-                         status == Z_BUF_ERROR ? "cut short" : "damaged");
-    }
-    out.data[out.size] = 0;
-    free(packed->data);
-    *packed = out;
-    return 0;
-}
-
-#else
-
-static int unpack(const char *path, struct nn_buffer *packed, const struct nn_message *message)
-{
-    (void)packed;
-    return nn_report(message, NN_EUNSUPPORTED, "%s: compressed, and this program was built without zlib", path);
-}
-
-#endif
-
-int nn_file_read(const char *path, struct nn_buffer *out, const struct nn_message *message)
+int nn_file_read(const char *path, nn_unpack *unpack, struct nn_buffer *out, const struct nn_message *message)
 {
     int status = nn_file_read_plain(path, out, message);
     if (status || out->size < 2 || out->data[0] != 0x1f || out->data[1] != 0x8b)
         return status;
-    status = unpack(path, out, message);
+    status = unpack
+                 ? unpack(path, out, message)
+                 : nn_report(message, NN_EUNSUPPORTED,
+                             "%s: packed by gzip, and this program was built without zlib: gzip -d unpacks it", path);
     if (status) {
         free(out->data);
         *out = (struct nn_buffer){ NULL, 0 };

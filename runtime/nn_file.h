@@ -27,8 +27,15 @@ struct nn_buffer {
     size_t size;
 };
 
-/* Reads a file to its end; what starts as gzip does is unpacked. */
-int nn_file_read(const char *path, struct nn_buffer *out, const struct nn_message *message);
+/* Makes room for at least one more byte beside the closing zero; *room is what there is. 0 or NN_EMEMORY. */
+int nn_buffer_grow(struct nn_buffer *b, size_t *room);
+
+/* Unpacks a file's bytes in place. Who reads packed files says by what: zlib is linked where nn_gunzip is named. */
+typedef int nn_unpack(const char *path, struct nn_buffer *b, const struct nn_message *message);
+int nn_gunzip(const char *path, struct nn_buffer *packed, const struct nn_message *message);
+
+/* Reads a file to its end; what starts as gzip does is unpacked, or refused where unpack is NULL. */
+int nn_file_read(const char *path, nn_unpack *unpack, struct nn_buffer *out, const struct nn_message *message);
 
 /* The same for what is not data but weights: never unpacked. */
 int nn_file_read_plain(const char *path, struct nn_buffer *out, const struct nn_message *message);

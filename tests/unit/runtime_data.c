@@ -40,7 +40,7 @@ static int read_as(const char *spec, const void *data, size_t size, int skip, st
     assert_non_null(f);
     fwrite(data, 1, size, f);
     fclose(f);
-    struct nn_data_request r = { full, skip, words != NULL, words };
+    struct nn_data_request r = { full, skip, words != NULL, words, nn_gunzip };
     text[0] = 0;
     int status = nn_data_read(&r, a, &message);
     remove(path);
@@ -144,7 +144,7 @@ static void test_npy_written(void **state)
     char path[256];
     struct nn_array a;
     snprintf(path, sizeof path, "%s/y.npy", folder);
-    struct nn_data_request r = { path, 0, 0, NULL };
+    struct nn_data_request r = { path, 0, 0, NULL, NULL };
     assert_int_equal(nn_npy_write(path, NN_F32, 2, shape, x, &message), 0);
     assert_int_equal(nn_data_read(&r, &a, &message), 0);
     assert_true(a.rank == 2 && a.shape[1] == 3 && !memcmp(a.data, x, sizeof x));
@@ -297,12 +297,12 @@ static void write_and_read(nn_dtype type, int64_t rows, int64_t columns, const v
     const int64_t shape[] = { rows, columns };
     snprintf(path, sizeof path, "%s/y.csv", folder);
     assert_int_equal(nn_array_write(path, type, 2, shape, rows, data, &message), 0);
-    struct nn_data_request r = { path, 0, 0, NULL };
+    struct nn_data_request r = { path, 0, 0, NULL, NULL };
     struct nn_buffer b;
     struct nn_array a;
     void *back;
     int64_t samples;
-    assert_int_equal(nn_file_read(path, &b, &message), 0);
+    assert_int_equal(nn_file_read(path, NULL, &b, &message), 0);
     if (expected)
         assert_string_equal((const char *)b.data, expected);
     free(b.data);

@@ -79,7 +79,7 @@ typedef int parser(const char *, const struct nn_buffer *, struct nn_array *, co
 static int parse_csv(const char *name, const struct nn_buffer *b, struct nn_array *a, const struct nn_message *m)
 {
     struct nn_words words = { NULL, 0 };
-    struct nn_data_request r = { name, (int)draw(2), (int)draw(2), &words };
+    struct nn_data_request r = { name, (int)draw(2), (int)draw(2), &words, NULL };
     int status = nn_csv_parse(name, b, draw(2) ? "0-1,2" : NULL, &r, a, m);
     nn_words_free(&words);
     return status;
@@ -173,7 +173,7 @@ static void test_gz(void **state)
     for (long i = 0; i < mutations / 3; i++) {
         struct nn_buffer b = mutate(&from), out;
         assert_true(ftruncate(fd, 0) == 0 && pwrite(fd, b.data, b.size, 0) == (ssize_t)b.size);
-        if (!nn_file_read(path, &out, NULL))
+        if (!nn_file_read(path, nn_gunzip, &out, NULL))
             free(out.data);
         free(b.data);
     }
