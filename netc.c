@@ -56,7 +56,7 @@ static const char usage[] = "usage: netc [options] model.net\n"
                             "  --standalone           the files compile alone, without the runtime library\n"
                             "  --verify               checks the IR after every pass\n"
                             "  -v                     time and memory of each pass and each graph\n"
-                            "  --version, --help\n";
+                            "  --version, -h, --help\n";
 
 enum {
     OPT_MODE = 256,
@@ -179,7 +179,10 @@ static int option(struct run *r, int c, const char *value)
         o->emit.folder = value;
         o->emit_asked = true;
         return 0;
-    case 'D': return append(r, &o->front.defines, &o->front.ndefines, value);
+    case 'D':
+        if (!strchr(value, '='))
+            return wrong("-D wants NAME=VALUE, not '%s'", value);
+        return append(r, &o->front.defines, &o->front.ndefines, value);
     case 'I': return append(r, &o->front.include, &o->front.includes, value);
     case 'v': o->verbose = true; return 0;
     case 'O':
@@ -221,7 +224,7 @@ static int option(struct run *r, int c, const char *value)
         return status;
     case OPT_STANDALONE: o->emit.standalone = true; return 0;
     case OPT_VERIFY: o->passes.verify = true; return 0;
-    default: return 2; /* getopt has said what is wrong */
+    default: return 2;
     }
 }
 
@@ -230,6 +233,7 @@ static bool answer(struct run *r, int c)
 {
     struct text t = text_make(r->arena);
     switch (c) {
+    case 'h':
     case OPT_HELP: text_puts(&t, usage); break;
     case OPT_VERSION: text_puts(&t, "netc " NETC_VERSION "\n"); break;
     case OPT_PRINT_PASSES:
@@ -241,6 +245,56 @@ static bool answer(struct run *r, int c)
     }
     fputs(text_string(&t), stdout);
     return true;
+}
+
+/* The names of the options that start with so many characters of word: all for none. NULL behind the last. */
+static const char *const *option_names(struct run *r, const char *word, size_t length, size_t *count)
+{
+    const char **names = NEW_ARRAY(r->arena, sizeof long_options / sizeof *long_options, const char *);
+    *count = 0;
+    for (const struct option *o = long_options; o->name; o++)
+        if (!strncmp(o->name, word, length))
+            names[(*count)++] = o->name;
+    return names;
+}
+
+/* What getopt stumbled over: it has passed the word, but not where letters of it are left. */
+static const char *stumbled_over(char **argv)
+{
+    const char *word = argv[optind - 1];
+    return !optopt || optopt >= OPT_MODE || (*word == '-' && word[strlen(word) - 1] == optopt) ? word : argv[optind];
+}
+
+/* A word that is no option, or the start of several: one line, and the status to exit with. */
+static int no_option(struct run *r, const char *word)
+{
+    const char *name = word + strspn(word, "-"), *shown = arena_stringn(r->arena, word, strcspn(word, "="));
+    size_t length = strcspn(name, "="), count, all;
+    const char *const *starts = option_names(r, name, length, &count);
+    const char *const *names = option_names(r, "", 0, &all);
+    const char *meant = diag_nearest(arena_stringn(r->arena, name, length), names, all);
+    struct text hint = text_make(r->arena);
+    bool is_long = !strncmp(word, "--", 2);
+    if (is_long && length && count > 1)
+        for (size_t i = 0; i < count; i++)
+            text_add(&hint, "%s '--%s'%s", i ? " or" : "; did you mean", starts[i], i + 1 < count ? "" : "?");
+    else if (meant)
+        text_add(&hint, "; did you mean '--%s'?", meant);
+    else if (!is_long)
+        shown = arena_printf(r->arena, "-%c", optopt);
+    fprintf(stderr, "netc: there is no option '%s'%s (netc --help)\n", shown, text_string(&hint));
+    return 2;
+}
+
+/* What getopt has found wrong. */
+static int bad_option(struct run *r, int c, char **argv)
+{
+    const char *word = stumbled_over(argv);
+    if (c == ':')
+        return wrong("%s needs a value", word);
+    if (optopt >= OPT_MODE)
+        return wrong("%s: this option takes no value", word);
+    return no_option(r, word);
 }
 
 static int check_names(struct run *r, const char *option_name, const char *list, const char *const *others)
@@ -276,7 +330,10 @@ static int read_options(struct run *r, int argc, char **argv)
     r->o.passes.level = 2;
     r->o.color = "auto";
     int c, status = 0;
-    while ((c = getopt_long(argc, argv, "o:D:I:O:v", long_options, NULL)) != -1) {
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":o:D:I:O:vh", long_options, NULL)) != -1) {
+        if (c == '?' || c == ':')
+            return bad_option(r, c, argv);
         if (answer(r, c))
             return fflush(stdout) || ferror(stdout) ? 3 : 0;
         if ((status = option(r, c, optarg)))

@@ -207,6 +207,48 @@ static void table(struct option *to)
     to[ROWS] = (struct option){ NULL, 0, NULL, 0 };
 }
 
+/* --- misspellings ------------------------------------------------------------------------------------------------- */
+
+/* How many letters differ between what two words have in common at their ends: "epohcs" and "epochs" differ in 2. */
+static size_t differing(const char *a, size_t n, const char *b)
+{
+    size_t m = strlen(b), least = n < m ? n : m, head = 0, tail = 0;
+    while (head < least && a[head] == b[head])
+        head++;
+    while (tail < least - head && a[n - 1 - tail] == b[m - 1 - tail])
+        tail++;
+    return (n > m ? n : m) - head - tail;
+}
+
+/* What follows the word: the option of the command that is meant, or those that start so; and where all are listed. */
+static int no_option(const nn_model *model, const char *command, const char *word)
+{
+    const char *name = word + strspn(word, "-"), *meant = NULL;
+    size_t n = strcspn(name, "="), best = n > 5 ? 3 : n > 2 ? 2 : 1; /* what is that far is not meant */
+    char hint[256] = "";
+    int starts = 0;
+    for (int i = 0; i < ROWS; i++) {
+        size_t at = strlen(hint), distance = differing(name, n, rows[i].name);
+        if (!(rows[i].commands & command_bit(command)))
+            continue;
+        if (n && !strncmp(rows[i].name, name, n))
+            snprintf(hint + at, sizeof hint - at, "%s --%s", starts++ ? " or" : "; did you mean", rows[i].name);
+        if (distance < best)
+            best = distance, meant = rows[i].name;
+    }
+    if (!starts && meant)
+        snprintf(hint, sizeof hint, "; did you mean --%s", meant);
+    return nn_app_fail(model, 2, "%s: no option %.*s%s%s (%s %s --help)", command, (int)strcspn(word, "="), word, hint,
+                       *hint ? "?" : "", model->name, command);
+}
+
+/* What getopt stumbled over: it has passed the word, but not where letters of it are left. */
+static const char *stumbled_over(char **argv)
+{
+    const char *word = argv[optind - 1];
+    return optopt == 0 || optopt >= 256 || (word[0] == '-' && word[1] == optopt && !word[2]) ? word : argv[optind];
+}
+
 int nn_options_read(const nn_model *model, const char *command, int argc, char **argv, struct nn_options *o)
 {
     struct option known[ROWS + 1];
@@ -220,16 +262,16 @@ int nn_options_read(const nn_model *model, const char *command, int argc, char *
     opterr = 0;
     optind = 1;
     while ((c = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
-        const char *word = argv[optind - 1];
         if (c == 'h') {
             o->help = 1;
             return 0;
         }
         if (c == ':')
-            return nn_app_fail(model, 2, "%s: %s needs a value", command, word);
-        if (c < 256)
-            return nn_app_fail(model, 2, "%s: no option %s; %s %s --help lists them", command, word, model->name,
-                               command);
+            return nn_app_fail(model, 2, "%s: %s needs a value", command, argv[optind - 1]);
+        if (c == '?' && optopt >= 256)
+            return nn_app_fail(model, 2, "%s: --%s takes no value", command, rows[optopt - 256].name);
+        if (c == '?')
+            return no_option(model, command, stumbled_over(argv));
         const struct option_row *r = &rows[c - 256];
         if (!(r->commands & bit))
             return nn_app_fail(model, 2, "%s: --%s is no option of this command", command, r->name);

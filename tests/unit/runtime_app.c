@@ -358,7 +358,15 @@ static void test_usage(void **state)
     expect("train --help", 0, "--resume FILE");
     expect("train --help", 0, "input x : f64[n, 4]");
     expect("fly", 2, "no command 'fly'");
-    expect("train --wings", 2, "no option --wings");
+    expect("train --wings", 2, "toy: train: no option --wings (toy train --help)\n");
+    expect("train --epohcs 3" DATA, 2, "toy: train: no option --epohcs; did you mean --epochs? (toy train --help)\n");
+    expect("train --val_in=x", 2, "no option --val_in; did you mean --val-in?");
+    expect("train --iterss 3", 2, "no option --iterss (");
+    expect("bench --iterss 3", 2, "no option --iterss; did you mean --iters?");
+    expect("train -epochs 3", 2, "no option -epochs; did you mean --epochs?");
+    expect("train --e 3", 2, "no option --e; did you mean --epochs or --every?");
+    expect("train -x", 2, "no option -x (");
+    expect("train --quiet=1", 2, "train: --quiet takes no value");
     expect("train --seed", 2, "--seed needs a value");
     expect("train --seed x" DATA, 2, "--seed takes a whole number");
     expect("train --lr -1" DATA, 2, "--lr takes a number");

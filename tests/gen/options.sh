@@ -1,0 +1,46 @@
+#!/bin/bash
+# A wrong command line: status 2, one line on standard error that says what was meant or what there is, and no file written.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+cat >"$out/two.net" <<'END'
+const width = 8;
+net first { batch N = 2; input x : f32[N, 3]; y = x |> linear(width); output y; }
+net second { batch N = 2; input x : f32[N, 3]; y = x |> linear(width); output y; }
+END
+wrong() { # wrong WORDS OPTION...: netc with these options says just that
+    local words=$1
+    shift
+    rm -rf "$out/c"
+    (cd "$out" && "$NETC" -o "$out/c" "$@" two.net) >"$out/stdout" 2>"$out/stderr"
+    if [ $? = 2 ] && [ ! -s "$out/stdout" ] && [ ! -e "$out/c" ] && [ "$(cat "$out/stderr")" = "$words" ]; then
+        echo "ok netc $*"
+    else
+        echo "FAILED netc $*"
+        cat "$out/stderr"
+    fi
+}
+wrong "netc: there is no option '--emitt'; did you mean '--emit'? (netc --help)" --emitt=c
+wrong "netc: there is no option '--embed_weights'; did you mean '--embed-weights'? (netc --help)" --embed_weights w
+wrong "netc: there is no option '-batch'; did you mean '--batch'? (netc --help)" -batch 4
+wrong "netc: there is no option '-emit'; did you mean '--emit'? (netc --help)" -v -emit=c
+wrong "netc: there is no option '-X' (netc --help)" -vX
+wrong "netc: there is no option '--xyzzy' (netc --help)" --xyzzy
+wrong "netc: there is no option '--em'; did you mean '--emit' or '--embed-weights'? (netc --help)" --em=c
+wrong "netc: --verify=3: this option takes no value (netc --help)" --verify=3
+wrong "netc: --emit cannot be 'cc': one of c, app, ir, dot, html, json" --emit=c,cc
+wrong "netc: --mode cannot be 'trian': one of both, train, infer" --mode=trian
+wrong "netc: --dtype cannot be 'f16': one of f32, f64" --dtype=f16
+wrong "netc: no such level: -O3; there are -O0, -O1 and -O2 (netc --help)" -O3
+wrong "netc: --batch wants a whole number from 1 on, not 'x' (netc --help)" --batch x
+for option in --disable --dump-ir --passes --explain; do
+    wrong "netc: $option: there is no pass 'fues'; did you mean 'fuse'? (netc --print-passes)" $option=fues
+    wrong "netc: $option: there is no pass 'xyzzy' (netc --print-passes)" $option=cse,xyzzy
+done
+wrong "netc: -D wants NAME=VALUE, not 'width' (netc --help)" -D width
+wrong "-D: error: -D widht=4 sets no constant of the model
+-D: hint: did you mean 'width'?" --net first -D widht=4
+wrong "two.net: error: no net is called 'frist': there is first, second" --net frist
+wrong "two.net: error: there are several nets: choose one with --net (first, second)"
+"$NETC" "$out/two.net" --batch 2>"$out/stderr"
+if [ $? = 2 ] && [ "$(cat "$out/stderr")" = "netc: --batch needs a value (netc --help)" ]; then echo "ok a value left out"; else echo "FAILED a value left out"; fi
