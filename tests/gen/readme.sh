@@ -1,10 +1,50 @@
 #!/bin/bash
-# Every fenced example of the language reference compiles, without a warning, under the name in its first line.
+# What the pages for users show is so. The blocks of README.md marked sh run in their order, in one shell, in a copy of the
+# tree, and print what the text block behind them says, times aside. Every fenced example of the language reference compiles,
+# without a warning, under the name in its first line; those marked sh run likewise.
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+
+# A page's blocks in one script: each says into a file of its own; the last line of the script is reached if none failed.
+blocks() { # blocks PAGE FOLDER
+    awk -v dir="$2" '
+        /^```/ {
+            inside = !inside
+            kind = inside ? substr($0, 4) : ""
+            if (kind == "sh") print "exec >" dir "/" ++n ".got 2>&1" >(dir "/script")
+            if (kind == "text") printf "" >(dir "/" n ".shown")
+            next
+        }
+        kind == "sh" { print >(dir "/script") }
+        kind == "text" { print >(dir "/" n ".shown") }
+        END { print "exec >" dir "/done" >(dir "/script"); print n + 0 }' "$1"
+}
+untimed() { sed -E 's/[0-9.]+ (samples\/s|s|us|ms)\b/T \1/g' "$1"; }
+run_page() { # run_page PAGE
+    local dir=$out/run/$(basename "$(dirname "$1")") count i
+    mkdir -p "$dir/tree"
+    count=$(blocks "$1" "$dir")
+    [ "$count" = 0 ] && return
+    cp -r examples frontend ir passes codegen runtime netc.c Makefile README.md tests "$dir/tree" && ln -s "$PWD/$B" "$dir/tree/build"
+    # what is built is what is tested: `make` would build it again, without the sanitizers perhaps
+    { echo "make() { :; }"; [ -n "${SANITIZE:-}" ] && echo 'cc() { command cc -fsanitize=address,undefined "$@"; }'; } >"$dir/first"
+    (cd "$dir/tree" && bash -c "set -eu; . $dir/first; . $dir/script")
+    for ((i = 1; i <= count; i++)); do
+        if [ ! -e "$dir/$((i + 1)).got" ] && [ ! -e "$dir/done" ]; then
+            [ -e "$dir/$i.got" ] && cat "$dir/$i.got"
+            echo "FAILED $1 block $i"
+            return
+        fi
+        if [ ! -e "$dir/$i.shown" ] || diff <(untimed "$dir/$i.shown") <(untimed "$dir/$i.got"); then echo "ok $1 block $i"; else echo "FAILED $1 block $i prints something else"; fi
+    done
+}
+run_page README.md
+run_page frontend/README.md
+
 awk -v dir="$out" '
-    /^```/ { inside = !inside; first = inside; next }
+    /^```/ { inside = !inside; first = inside && $0 == "```"; other = inside && !first; next }
+    other { next }
     inside && first { file = dir "/" $2; sub(/:$/, "", file); first = 0 }
     inside { print > file }' frontend/README.md
 for example in "$out"/*.net; do
