@@ -392,14 +392,33 @@ static const char *semicolon_hint(struct parse *p, struct place at)
     return "is a ';' missing before this?";
 }
 
-/* How a statement is written whose second word is wrong. */
+/* How the statement is written that cannot go on like this. */
 static const char *statement_hint(struct parse *p, struct place at)
 {
+    static const struct { const char *word, *hint; } rows[] = {
+        { "import", "it is 'import \"blocks.net\";', with the file's path in quotes" },
+        { "batch", "it is 'batch N = 32;', with the name that stands for the batch dimension" },
+        { "if", "it is 'if (depth > 2) { ... }'" },
+        { "for", "it is 'for i in 0..4 { ... }'" },
+    };
     const char *start = statement_start(p->text, offset_of(p->text, at));
+    size_t length = strspn(start, WORD_LETTERS "0123456789");
 
-    if (!strncmp(start, "import", 6))
-        return "it is 'import \"blocks.net\";', with the file's path in quotes";
-    return !strncmp(start, "batch", 5) ? "it is 'batch N = 32;', with the name that stands for the batch dimension" : NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (length == strlen(rows[i].word) && !strncmp(start, rows[i].word, length))
+            return rows[i].hint;
+    return NULL;
+}
+
+/* A ':' or ',' within the brackets behind a value, as where tensors are sliced by them. */
+static const char *slice_hint(struct parse *p, struct place at, const char *found, bool within)
+{
+    const char *end = offset_of(p->text, at);
+
+    while (end > p->text && strchr(" \t\r\n", end[-1]))
+        end--;
+    within |= end > p->text && end[-1] == '[';
+    return within && (!strcmp(found, "':'") || !strcmp(found, "','")) ? "slice(x, axis, begin, end) takes part of a tensor" : NULL;
 }
 
 /* What a word was meant to be that stands where an item of the file does. */
@@ -480,11 +499,12 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     for (size_t k = 0; k < sizeof closes / sizeof *closes; k++)
         for (int i = 0; i < count && !value; i++)
             if (!strcmp(yysymbol_name(expected[i]), closes[k])) {
-                diag_error(p->diag, at, "expected %s%s before %s", comma ? "',' or " : "", closes[k], is);
+                diag_error_hint(p->diag, at, NULL, NULL, slice_hint(p, at, is, k == 1 && !comma), "expected %s%s before %s",
+                                comma ? "',' or " : "", closes[k], is);
                 return 0;
             }
     if (value && count > MOST) {
-        diag_error(p->diag, at, "expected a value before %s", is);
+        diag_error_hint(p->diag, at, NULL, NULL, slice_hint(p, at, is, false), "expected a value before %s", is);
         return 0;
     }
     struct text t = text_make(p->arena);
@@ -493,7 +513,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     if (count > 0 && count <= MOST)
         diag_error_hint(p->diag, at, text_string(&t), is, statement_hint(p, at), "expected %s, found %s", text_string(&t), is);
     else
-        diag_error(p->diag, at, "%s does not belong here", is);
+        diag_error_hint(p->diag, at, NULL, NULL, statement_hint(p, at), "%s does not belong here", is);
     return 0;
 }
 

@@ -314,7 +314,8 @@ static void run_for(struct elab *e, const struct ast *s)
     if (over.kind == V_POISON)
         return;
     if (over.kind != V_LIST) {
-        error_at(e, place_of(e, s->a), "`for` walks a range or a list, not %s", describe(e, &over));
+        error_hint(e, place_of(e, s->a), NULL, NULL, "a range is 0..4, without its end",
+                   "`for` walks a range or a list, not %s", describe(e, &over));
         return;
     }
     for (int i = 0; i < over.items && !e->returned && !diag_errors(e->diag) && !e->too_large; i++) {

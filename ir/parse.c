@@ -250,7 +250,9 @@ static bool parse_head(struct parser *p, struct graph **g)
     if (!parse_properties(p, &h) || !same_module(p, at, net, &h))
         return false;
     if (p->m->graph[kind]) {
-        reader_error(&p->r, at, "graph %s stands there twice", graph_name((enum graph_kind)kind));
+        diag_error_hint(p->r.diag, at, NULL, NULL,
+                        "a dump after several passes holds the module once for each: keep one",
+                        "graph %s stands there twice", graph_name((enum graph_kind)kind));
         return false;
     }
     *g = graph_new(p->m, (enum graph_kind)kind);

@@ -281,6 +281,7 @@ int nn_options_read(const nn_model *model, const char *command, int argc, char *
             return 0;
     }
     if (optind < argc)
-        return nn_app_fail(model, 2, "%s: unexpected word '%s'", command, argv[optind]);
+        return nn_app_fail(model, 2, "%s: unexpected word '%s': files are given by options (%s %s --help)", command,
+                           argv[optind], model->name, command);
     return 0;
 }
