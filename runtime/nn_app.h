@@ -62,11 +62,10 @@ struct nn_column {
     const nn_port *port;
     const char *file;
     unsigned char *data;
-    int64_t each;          /* values a sample */
-    size_t sample_size;    /* bytes of them */
-    int shift;             /* windows: bytes behind the window's start; else -1 */
-    int64_t *line;         /* of each sample in the file; NULL where it has none */
-    struct nn_words words; /* what numbers in it stand for, where the file had words */
+    int64_t each;       /* values a sample */
+    size_t sample_size; /* bytes of them */
+    int shift;          /* windows: bytes behind the window's start; else -1 */
+    int64_t *line;      /* of each sample in the file; NULL where it has none */
 };
 
 /* Inputs, then targets. Where windows are taken, `samples` are as many as lie side by side in the stream. */
@@ -88,12 +87,17 @@ struct nn_source {
     int targets;        /* whether targets are needed too */
     int skip_lines;
     nn_unpack *unpack;
+    struct nn_words *words; /* of each port; new ones are added */
 };
 
-/* Reads them. Words have the numbers that they have in `like`, unless that is NULL, and new words the next ones. 0, 1
- * or 2; nn_set_free is due in any case. */
-int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from, struct nn_set *like);
+/* Reads them. 0, 1 or 2; nn_set_free is due in any case. */
+int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from);
 void nn_set_free(struct nn_set *s);
+
+/* The words of each port that a weight file names: none for NULL, or from a file that cannot be read. NULL after a
+ * message. */
+struct nn_words *nn_app_words_new(const nn_model *model, const char *weights);
+void nn_app_words_free(const nn_model *model, struct nn_words *words);
 
 /* The ports in order: inputs, then targets. */
 const nn_port *nn_app_port(const nn_model *model, int i);
@@ -139,6 +143,9 @@ int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
 
 void *nn_app_create(const nn_model *model, uint64_t seed);            /* NULL after a message */
 int nn_app_load(const nn_model *model, void *m, const char *weights); /* 0 or 1 */
+
+/* Writes the weights, and beside them the words of their ports. 0 or 1. */
+int nn_app_save(const nn_model *model, void *m, const struct nn_words *words, const char *path);
 double nn_app_real(const nn_model *model, const void *reals, int i);
 double nn_app_now(void); /* seconds */
 

@@ -165,11 +165,13 @@ static int check_all(struct check *c)
 
 static int make_batch(struct check *c)
 {
-    struct nn_source from = { &c->o->in, c->o->windows, "in", 1, c->o->skip_lines, c->o->unpack };
+    struct nn_source from = { &c->o->in, c->o->windows, "in", 1, c->o->skip_lines, c->o->unpack, NULL };
     struct nn_set set;
     if (!c->o->in.count && !c->o->windows)
         return nn_batch_random(c->model, c->m, c->n, c->batch);
-    int status = nn_set_read(&set, c->model, &from, NULL);
+    if (!(from.words = nn_app_words_new(c->model, c->o->weights)))
+        return 1;
+    int status = nn_set_read(&set, c->model, &from);
     if (!status && set.samples < c->n)
         c->n = (int)set.samples;
     int64_t *index = malloc((size_t)c->n * sizeof *index);
@@ -181,6 +183,7 @@ static int make_batch(struct check *c)
         nn_set_gather(&set, index, c->n, c->batch);
     free(index);
     nn_set_free(&set);
+    nn_app_words_free(c->model, from.words);
     return status;
 }
 

@@ -185,7 +185,7 @@ static int check_names(const nn_model *model, const struct nn_source *from)
     return 0;
 }
 
-int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from, struct nn_set *like)
+int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from)
 {
     *s = (struct nn_set){ .model = model, .columns = model->inputs + (from->targets ? model->targets : 0) };
     int status = check_names(model, from);
@@ -203,7 +203,7 @@ int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source 
         if (s->stream)
             return nn_app_fail(model, 2, "'%s' is a file, and the windows of '%s' have no samples that match it",
                                c->port->name, s->stream_file);
-        status = read_column(s, c, b->file, from, like ? &like->column[i].words : &c->words);
+        status = read_column(s, c, b->file, from, &from->words[i]);
     }
     return status;
 }
@@ -213,7 +213,6 @@ void nn_set_free(struct nn_set *s)
     for (int i = 0; s->column && i < s->columns; i++) {
         free(s->column[i].data);
         free(s->column[i].line);
-        nn_words_free(&s->column[i].words);
     }
     free(s->column);
     free(s->stream);

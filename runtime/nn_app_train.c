@@ -24,6 +24,7 @@ struct training {
     const nn_model *model;
     const struct nn_options *o;
     struct nn_set set, val;
+    struct nn_words *words; /* of both */
     struct nn_order order;
     void *m, **batch;
     int64_t *index;
@@ -237,9 +238,7 @@ static int loop(struct training *t)
         fprintf(stderr, "%s%s: stopped after step %lld\n", t->bar ? "\n" : "", t->model->name, (long long)t->step);
     if (keep(t))
         return 1;
-    if (t->o->save && t->model->save(t->m, t->o->save))
-        return nn_app_fail(t->model, 1, "%s", t->model->error(t->m));
-    return 0;
+    return t->o->save ? nn_app_save(t->model, t->m, t->words, t->o->save) : 0;
 }
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
@@ -299,11 +298,12 @@ static int set_order(struct training *t)
 static int read_sets(struct training *t)
 {
     const struct nn_options *o = t->o;
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack };
-    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack };
-    int status = nn_set_read(&t->set, t->model, &from, NULL);
+    t->words = nn_app_words_new(t->model, o->weights);
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, t->words };
+    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack, t->words };
+    int status = t->words ? nn_set_read(&t->set, t->model, &from) : 1;
     if (!status && (o->val_in.count || o->val_windows))
-        status = nn_set_read(&t->val, t->model, &val, &t->set);
+        status = nn_set_read(&t->val, t->model, &val);
     return status;
 }
 
@@ -364,6 +364,7 @@ static void finish(struct training *t)
     nn_order_free(&t->order);
     nn_set_free(&t->val);
     nn_set_free(&t->set);
+    nn_app_words_free(t->model, t->words);
     nn_batch_free(t->model, t->batch);
     free(t->index);
     free(t->metric);

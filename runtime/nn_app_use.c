@@ -79,12 +79,14 @@ static int eval_set(struct nn_set *s, void *m, double *metrics)
 int nn_app_eval(const nn_model *model, const struct nn_options *o)
 {
     struct nn_set set;
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack };
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, NULL };
     if (!model->eval)
         return nn_app_fail(model, 1, "this model has no loss to evaluate");
     if (!o->weights)
         return nn_app_fail(model, 2, "eval: --weights FILE is missing");
-    int status = nn_set_read(&set, model, &from, NULL);
+    if (!(from.words = nn_app_words_new(model, o->weights)))
+        return 1;
+    int status = nn_set_read(&set, model, &from);
     void *m = status ? NULL : nn_app_create(model, 0);
     double *metrics = calloc((size_t)model->metrics + 1, sizeof *metrics);
     if (!status)
@@ -93,6 +95,7 @@ int nn_app_eval(const nn_model *model, const struct nn_options *o)
     if (m)
         model->destroy(m);
     nn_set_free(&set);
+    nn_app_words_free(model, from.words);
     return status;
 }
 
@@ -217,13 +220,15 @@ static void inference_free(struct inference *f)
 int nn_app_infer(const nn_model *model, const struct nn_options *o)
 {
     struct inference f = { .model = model, .set = { .model = model } };
-    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack };
+    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack, NULL };
     if (!model->infer)
         return nn_app_fail(model, 1, "this program was built without inference");
     if (!o->weights)
         return nn_app_fail(model, 2, "infer: --weights FILE is missing");
     int status = check_outputs(model, &o->out);
-    status = status ? status : nn_set_read(&f.set, model, &from, NULL);
+    if (!status && !(from.words = nn_app_words_new(model, o->weights)))
+        status = 1;
+    status = status ? status : nn_set_read(&f.set, model, &from);
     if (!status && !(f.m = nn_app_create(model, 0)))
         status = 1;
     status = status ? status : nn_app_load(model, f.m, o->weights);
@@ -231,5 +236,6 @@ int nn_app_infer(const nn_model *model, const struct nn_options *o)
     status = status ? status : infer_all(&f);
     status = status ? status : write_outputs(&f, &o->out);
     inference_free(&f);
+    nn_app_words_free(model, from.words);
     return status;
 }

@@ -201,6 +201,34 @@ int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *sha
     return nn_csv_write(path, type, rows, count / rows, data, message);
 }
 
+size_t nn_words_find(const struct nn_words *w, const char *text, size_t n)
+{
+    size_t i = 0;
+    while (i < w->count && (strncmp(w->word[i], text, n) != 0 || w->word[i][n] != 0))
+        i++;
+    return i;
+}
+
+int nn_words_number(struct nn_words *w, const char *text, size_t n)
+{
+    size_t i = nn_words_find(w, text, n);
+    if (i < w->count)
+        return (int)i;
+    if (i == NN_WORDS_MOST || n == 0 || n > NN_WORD_LONGEST)
+        return NN_EFORMAT;
+    char **longer = realloc(w->word, (i + 1) * sizeof *longer), *copy = malloc(n + 1);
+    if (longer)
+        w->word = longer;
+    if (!longer || !copy) {
+        free(copy);
+        return NN_EMEMORY;
+    }
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    w->word[w->count++] = copy;
+    return (int)i;
+}
+
 void nn_words_free(struct nn_words *w)
 {
     for (size_t i = 0; i < w->count; i++)

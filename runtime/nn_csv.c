@@ -1,6 +1,6 @@
 /* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over,
- * quotes may surround a field. Where an input holds integers and the first field read is no number, the fields are
- * words, numbered in order of appearance. Written are numbers alone.
+ * quotes may surround a field. Where an input holds integers and the first field read is no number, or a known word, the
+ * fields are words, numbered in order of appearance. Written are numbers alone.
  */
 #include "nn_data.h"
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_COLUMNS = 1 << 20, MOST_WORDS = 1 << 16, LONGEST_WORD = 255 };
+enum { MOST_COLUMNS = 1 << 20 };
 
 struct csv {
     const char *name;
@@ -174,30 +174,23 @@ static int number(const char *text, double *out)
 
 static int word(struct csv *c, const char *text, double *out)
 {
-    struct nn_words *w = c->request->words;
-    size_t i = 0;
-    while (i < w->count && strcmp(w->word[i], text))
-        i++;
-    *out = (double)i;
-    if (i < w->count)
-        return 0;
     size_t n = strlen(text);
-    if (w->count == MOST_WORDS || n == 0 || n > LONGEST_WORD)
-        return nn_report(c->m, NN_EFORMAT, "%s:%lld: %s", c->name, (long long)c->line,
-                         n == 0             ? "a label is missing"
-                         : n > LONGEST_WORD ? "a label is too long"
-                                            : "too many labels");
-    char **p = realloc(w->word, (w->count + 1) * sizeof *p);
-    char *copy = malloc(n + 1);
-    if (p)
-        w->word = p;
-    if (!p || !copy) {
-        free(copy);
+    int number_of = nn_words_number(c->request->words, text, n);
+    *out = number_of;
+    if (number_of == NN_EMEMORY)
         return out_of_memory(c);
-    }
-    memcpy(copy, text, n + 1);
-    w->word[w->count++] = copy;
-    return 0;
+    return number_of >= 0 ? 0
+                          : nn_report(c->m, NN_EFORMAT, "%s:%lld: %s", c->name, (long long)c->line,
+                                      n == 0                ? "a label is missing"
+                                      : n > NN_WORD_LONGEST ? "a label is too long"
+                                                            : "too many labels");
+}
+
+/* The first label tells of all: words, unless it is a number and no word that is known already. */
+static int holds_words(const struct csv *c, const char *text, int is_number)
+{
+    const struct nn_words *w = c->request->integers ? c->request->words : NULL;
+    return w && (!is_number || nn_words_find(w, text, strlen(text)) < w->count);
 }
 
 static int add_value(struct csv *c, int column)
@@ -217,7 +210,7 @@ static int add_value(struct csv *c, int column)
     double *out = &c->value[c->values++];
     int is_number = number(text, out);
     if (c->words < 0)
-        c->words = c->request->integers && c->request->words && (c->request->words->count > 0 || !is_number);
+        c->words = holds_words(c, text, is_number);
     if (c->words)
         return word(c, text, out);
     if (is_number && !isfinite(*out))

@@ -27,6 +27,14 @@ struct nn_words {
     size_t count;
 };
 
+enum { NN_WORDS_MOST = 1 << 16, NN_WORD_LONGEST = 255 };
+
+/* The number of the word that is these n bytes: count where it is not known. */
+size_t nn_words_find(const struct nn_words *w, const char *text, size_t n);
+
+/* The same, and a new word becomes the last. NN_EFORMAT: it is empty, too long or one too many; NN_EMEMORY. */
+int nn_words_number(struct nn_words *w, const char *text, size_t n);
+
 /* What a file of samples is read for. */
 struct nn_data_request {
     const char *spec;       /* a path; for CSV with ":columns" */

@@ -119,6 +119,17 @@ static int read_character(struct nn_json *j, char **to)
     return code >= least[more] && code <= 0x10FFFF && (code < 0xD800 || code >= 0xE000);
 }
 
+int nn_json_plain(const char *text)
+{
+    struct nn_json j = { (const unsigned char *)text, (const unsigned char *)text + strlen(text) };
+    while (j.at < j.end) {
+        char room[4], *to = room;
+        if (!read_character(&j, &to))
+            return 0;
+    }
+    return 1;
+}
+
 int nn_json_string(struct nn_json *j, char **out)
 {
     *out = NULL;

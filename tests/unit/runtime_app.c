@@ -553,6 +553,32 @@ static void test_words(void **state)
     expect("train --in x=words.csv:1-4 --in label=words.csv:4", 1, "is no number");
 }
 
+/* The weights know the words: another run, on a file that has them in another order, says nothing of them. */
+static void test_words_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(system("tail -n 7 words.csv >tail.csv && sed 's/elm/fir/' tail.csv >new.csv"), 0);
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 20 --save kept", 0, "label 0 is 'oak'");
+    expect("eval --weights kept --in x=tail.csv:0-3 --in label=tail.csv:4", 0, "samples 7\n");
+    assert_non_null(strstr(printed, "\naccuracy 1.000000\n"));
+    assert_null(strstr(printed, "label 0"));
+    expect("train --weights kept --in x=tail.csv:0-3 --in label=tail.csv:4 --epochs 1 --save again", 0,
+           "accuracy 1.0000");
+    expect("eval --weights again --in x=words.csv:0-3 --in label=words.csv:4", 0, "\naccuracy 1.000000\n");
+    expect("eval --weights kept" DATA, 0, "\naccuracy 1.000000\n"); /* numbers are themselves */
+    expect("eval --weights kept --in x=new.csv:0-3 --in label=new.csv:4", 1, "the label 3 is outside 0..2");
+    assert_non_null(strstr(printed, "label 3 is 'fir'"));
+    /* what a header of JSON cannot hold is left out, and the weights are whole */
+    assert_int_equal(system("sed 's/ash/\\xe4sh/' words.csv >latin.csv"), 0);
+    expect("train --in x=latin.csv:0-3 --in label=latin.csv:4 --epochs 1 --save latin", 0, "label 2 is 'elm'");
+    expect("eval --weights latin --in x=latin.csv:0-3 --in label=latin.csv:4", 0, "label 2 is 'elm'");
+    assert_int_equal(system("sed 's/ash/\"a, \\\\ s%h\"/' words.csv >odd.csv"), 0);
+    expect("train --in x=odd.csv:0-3 --in label=odd.csv:4 --epochs 20 --save odd", 0, "label 1 is 'a, ");
+    expect("eval --weights odd --in x=odd.csv:0-3 --in label=odd.csv:4", 0, "samples 30\n");
+    assert_null(strstr(printed, "label 1"));
+    assert_non_null(strstr(printed, "\naccuracy 1.000000\n"));
+}
+
 static void test_bench(void **state)
 {
     (void)state;
@@ -585,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_interrupt_saves),
         cmocka_unit_test(test_bad_data),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_words_kept),
         cmocka_unit_test(test_bench),
         cmocka_unit_test(test_check),
     };
