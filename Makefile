@@ -100,10 +100,10 @@ $B/codegen/%.o: $B/codegen/%.c
 $B/frontend/lexer.o $B/frontend/grammar.o: $B/frontend/grammar.h $B/frontend/lexer.h
 $(patsubst %.c,$B/%.o,$(wildcard frontend/*.c)): | $B/frontend/grammar.h $B/frontend/lexer.h
 
-# The pkg-config files name the build tree; `make install` writes its own.
+# The pkg-config files name zlib for generated programs, which read .gz; others are not linked with it. They name the build tree; `make install` writes its own.
 define pc
 	@mkdir -p $(@D)
-	printf 'Name: %s\nDescription: runtime of programs compiled by netc%s\nVersion: $(VERSION)\nCflags: -I%s%s\nLibs: -L%s -lnetrt %s-lm\n' \
+	printf 'Name: %s\nDescription: runtime of programs compiled by netc%s\nVersion: $(VERSION)\nCflags: -I%s%s\nLibs: -L%s -lnetrt %s-Wl,--as-needed -lz -Wl,--no-as-needed -lm\n' \
 	    '$(1)' '$(2)' '$(3)' '$(4)' '$(5)' '$(6)' > $@
 endef
 

@@ -509,9 +509,7 @@ static bool check_defines(struct loader *l)
         const char *given = l->e->o->defines[i], *word = arena_stringn(l->e->arena, given, strcspn(given, "="));
         const char *near = diag_nearest(word, l->constant, (size_t)l->constants);
         diag_error_hint(l->e->diag, (struct place){ "-D", 0, 0, 0 }, NULL, word,
-                        near                  ? arena_printf(l->e->arena, "did you mean '%s'?", near)
-                        : given[strlen(word)] ? NULL
-                                              : "it is -D NAME=VALUE",
+                        near ? arena_printf(l->e->arena, "did you mean '%s'?", near) : NULL,
                         "-D %s sets no constant of the model", given);
         l->status = 2;
         return false;

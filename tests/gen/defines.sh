@@ -44,8 +44,7 @@ status 2
 status 2
 -D: error: -D sizes=wide: 'sizes' is the list [3] in the model, and this is the string "wide"
 status 2
--D: error: -D d sets no constant of the model
--D: hint: it is -D NAME=VALUE
+netc: -D wants NAME=VALUE, not 'd' (netc --help)
 status 2
 -D: error: -D haeds=2 sets no constant of the model
 status 2
