@@ -22,7 +22,7 @@ enum { WIDE_TILE = 14, WIDE = 32 }; /* more elements, twice, are more than there
 static bool holds_tile(const struct ls *loop)
 {
     for (const struct ls *s = loop->body.first; s; s = s->next) {
-        if (s->kind == LS_LOCAL && s->buf->rank == 1 && s->buf->shape[0].k <= WIDE_TILE)
+        if (s->kind == LS_LOCAL && (!s->buf->rank || (s->buf->rank == 1 && s->buf->shape[0].k <= WIDE_TILE)))
             return true;
     }
     return false;

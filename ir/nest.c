@@ -127,6 +127,21 @@ static bool set_domain(struct nest *n, const struct node *reduction)
     return true;
 }
 
+/* What an anchor gives, t, and the first reduction's rows as leading axes of it: as many elements, in other axes perhaps. */
+static bool set_anchor_domain(struct nest *n, struct type t, const struct node *reduction)
+{
+    struct type rows = nest_rows(n);
+    int split = reduction ? 0 : t.rank;
+
+    if (reduction && !shape_same_size(t, n->domain))
+        return false;
+    while (reduction && split <= t.rank && !shape_same_size(part(t, 0, split), rows))
+        split++;
+    n->domain = t;
+    n->split = split;
+    return split <= t.rank;
+}
+
 /* An anchor's result; what the first reduction reads that leaves something; what is stored. Where all is summed a row is
  * all there is. */
 static bool find_domain(struct node *const *member, int count, struct nest *n)
@@ -148,12 +163,7 @@ static bool find_domain(struct node *const *member, int count, struct nest *n)
     if (reduction && reduces_all(reduction))
         n->split = 0;
     if (n->anchor) {
-        struct type t = n->anchor->result[0]->type;
-        if (reduction && !shape_equal(type_with(t, n->domain.dtype), n->domain))
-            return false;
-        n->domain = t;
-        n->split = reduction ? n->split : t.rank;
-        return true;
+        return set_anchor_domain(n, n->anchor->result[0]->type, reduction);
     }
     if (reduction)
         return true;
