@@ -4,7 +4,7 @@
  *                                        =>    %1 = relayout %0
  *                                              %y = matmul %a, %1      (zeros fill %1's rows up to a multiple of 16)
  *
- * and likewise where %b is a transpose that nobody has laid out.
+ * and likewise where %b is a transpose that nobody has laid out, or %a a transpose with axes joined.
  *
  *     %y = conv %x, %w, pad = [1,1,1,1]        %0 = pad %x, pairs = [0,0,0,0,1,1,1,1]
  *                                        =>    %1 = relayout %0
@@ -109,10 +109,23 @@ static bool reads_across(const struct value *v)
     return false;
 }
 
+/* Whether going along v's last axis one jumps about: axes that were not neighbours have become one. */
+static bool is_scattered(const struct value *v)
+{
+    const struct node *n = v->def;
+
+    while (n && (n->op == OP_slice || n->op == OP_broadcast || n->op == OP_pad))
+        n = operand(n, 0)->def;
+    if (!n || n->op != OP_reshape)
+        return false;
+    const struct node *before = operand(n, 0)->def;
+    return before && before->op == OP_transpose;
+}
+
 /* Columns that fill no vector are followed by some of zeros, which nobody reads. */
 static bool choose_matmul(struct node *n)
 {
-    struct value *b = operand(n, 1);
+    struct value *a = operand(n, 0), *b = operand(n, 1);
     struct type t = n->result[0]->type;
     struct dim columns = t.dim[t.rank - 1];
     int64_t extra = columns.n || columns.k % LANES == 0 ? 0 : LANES - columns.k % LANES;
@@ -120,13 +133,15 @@ static bool choose_matmul(struct node *n)
 
     if (dim_size(columns, n->graph->module->batch) < MIN_COLUMNS)
         return false;
+    if (is_scattered(a) && !attr_bool(n, "ta"))
+        a = relayout(&at, a);
     if (attr_bool(n, "tb"))
         b = swapped(&at, b, extra);
     else if (reads_across(b) || (extra && n->graph->kind != GRAPH_BODY))
         b = relayout(&at, with_zeros(&at, b, extra));
-    else
+    else if (a == operand(n, 0))
         return false;
-    struct value *y = build_matmul(&at, operand(n, 0), b, attr_bool(n, "ta"), false);
+    struct value *y = build_matmul(&at, a, b, attr_bool(n, "ta"), false);
     return replace(n, extra ? build_slice(&at, y, t.rank - 1, 0, columns.k, 1) : y);
 }
 
