@@ -33,11 +33,13 @@ static int64_t row_size(const struct lower *l)
     return type_count(nest_row(&l->nest), 1);
 }
 
-/* Whether the nest's first axis is the variable of its outermost loop. A product's panels run in threads as they are. */
+/* Whether the nest's first axis is the variable of its outermost loop, or the nest has a loop over parts. A product's
+ * panels run in threads as they are. */
 static bool goes_by_first_axis(const struct node *anchor)
 {
     return !anchor || anchor->op == OP_conv || anchor->op == OP_conv_dx || anchor->op == OP_maxpool_dx ||
-           anchor->op == OP_avgpool_dx || anchor->op == OP_maxpool || anchor->op == OP_avgpool;
+           anchor->op == OP_avgpool_dx || anchor->op == OP_maxpool || anchor->op == OP_avgpool ||
+           anchor->op == OP_winograd;
 }
 
 /* A total is one number: it has no parts. */
@@ -60,6 +62,8 @@ static void choose_parts(struct lower *l)
 /* The part that these coordinates lie in. */
 static struct lx *part_of(struct lower *l, struct lx *const *at)
 {
+    if (l->part)
+        return l->part;
     if (l->parts > 1 && at[0]->kind != LX_VAR)
         bug("the first axis of kernel %s is no loop", l->k->name);
     return l->parts == 1 ? lx_int(l->k, 0) : index_op(l, LX_IDIV, at[0], lx_int(l->k, l->part_size));
@@ -446,8 +450,8 @@ static void arrange_loops(struct lower *l)
     for (struct ls *s = l->k->body.first; s; s = s->next) {
         if (s->kind != LS_LOOP)
             continue;
-        s->data = NULL;
-        if (l->parts > 1 && is_first_axis(l, s))
+        s->data = l->part && s->var == l->part->var ? l->part : NULL;
+        if (l->parts > 1 && !l->part && is_first_axis(l, s))
             cut_into_parts(l, s);
         if (has_images(&l->nest))
             carry_image(l, s->data ? s->body.first : s, s->data ? s->data : lx_int(l->k, 0));

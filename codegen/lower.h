@@ -33,6 +33,7 @@ struct lower {
     struct lx *in_row; /* which element of its row is being computed */
     struct column *column;
     int64_t parts, part_size; /* of the first axis, whose sums over rows are kept apart */
+    struct lx *part;          /* the one at work, where the nest has a loop over them; else NULL */
     bool flat;                /* buffers are seen with one dimension; coordinates are one index */
     bool failed;
 };

@@ -237,13 +237,30 @@ static struct tiles tiles_of(struct lower *l, struct winograd w, struct type y, 
     return t;
 }
 
+/* The tiles of some images at a time where sums go along that are kept apart (columns.c). */
+static struct lblock *open_part(struct lower *l, const struct tiles *t, struct lx **begin, struct lx **end)
+{
+    struct lx *all = lx_dim(l->k, t->all), *size = lx_int(l->k, l->part_size * t->each);
+
+    *begin = lx_int(l->k, 0);
+    *end = all;
+    if (l->parts <= 1)
+        return &l->k->body;
+    struct ls *loop = ls_loop(l->k, &l->k->body, "part", *begin, lx_int(l->k, l->parts), 1, LICENCE_PAR);
+    l->part = lx_var(l->k, loop->var);
+    *begin = index_op(l, LX_IMUL, l->part, size);
+    *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, *begin, size), all);
+    return &loop->body;
+}
+
 static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence licence)
 {
-    struct ls *loop = ls_loop(l->k, &l->k->body, "b", lx_int(l->k, 0), lx_dim(l->k, t->all), t->block, licence);
-    struct lx *left;
+    struct lx *left, *begin, *end;
+    struct lblock *b = open_part(l, t, &begin, &end);
+    struct ls *loop = ls_loop(l->k, b, "b", begin, end, t->block, licence);
 
     t->first = lx_var(l->k, loop->var);
-    left = index_op(l, LX_ISUB, lx_dim(l->k, t->all), t->first);
+    left = index_op(l, LX_ISUB, end, t->first);
     t->used = ls_let(l->k, &loop->body, "used", index_op(l, LX_IMIN, left, lx_int(l->k, t->block)));
     t->body = &loop->body;
     return t->body;
