@@ -19,6 +19,7 @@ struct options {
     struct pipeline_options passes;
     struct emit_options emit;
     const char *model, *from_ir, *dump, *explain, *weights;
+    int64_t max_bytes; /* 0: no limit */
     bool emit_asked, json, verbose;
     const char *color;
 };
@@ -41,6 +42,7 @@ static const char usage[] = "usage: netc [options] model.net\n"
                             "  -D NAME=VALUE          sets a constant of the file\n"
                             "  -I DIR                 where imports are looked for, too\n"
                             "  --dtype TYPE           the generated C's real type, f32 or f64 (f32)\n"
+                            "  --max-bytes B          the most that training may take: 500000, 64K, 8M, 1G\n"
                             "  --fp MODE              fast or portable: the same bits on every CPU (fast)\n"
                             "  -O0 -O1 -O2            how much is optimised (-O2)\n"
                             "  --disable=PASS,...     all passes but these\n"
@@ -65,6 +67,7 @@ enum {
     OPT_BATCH,
     OPT_DTYPE,
     OPT_FP,
+    OPT_MAX_BYTES,
     OPT_DISABLE,
     OPT_DUMP,
     OPT_EXPLAIN,
@@ -88,6 +91,7 @@ static const struct option long_options[] = {
     { "batch", required_argument, NULL, OPT_BATCH },
     { "dtype", required_argument, NULL, OPT_DTYPE },
     { "fp", required_argument, NULL, OPT_FP },
+    { "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
     { "disable", required_argument, NULL, OPT_DISABLE },
     { "dump-ir", optional_argument, NULL, OPT_DUMP },
     { "explain", required_argument, NULL, OPT_EXPLAIN },
@@ -136,6 +140,23 @@ static int option_batch(struct run *r, const char *value)
     if (*end || end == value || errno || n < 1 || n > INT32_MAX)
         return wrong("--batch wants a whole number from 1 on, not '%s'", value);
     r->o.front.batch = n;
+    return 0;
+}
+
+/* Bytes, or K, M or G of 1024 each of the one before. */
+static int option_max_bytes(struct run *r, const char *value)
+{
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    long long bytes = strtoll(value, &end, 10), unit = 1;
+    const char *named = *end ? strchr(units, *end) : NULL;
+    for (const char *u = units; named && u <= named; u++)
+        unit *= 1024;
+    end += named != NULL;
+    if (*end || *value < '0' || *value > '9' || errno || bytes < 1 || bytes > INT64_MAX / unit)
+        return wrong("--max-bytes wants a number of bytes from 1 on, as 500000, 64K, 8M or 1G, not '%s'", value);
+    r->o.max_bytes = bytes * unit;
     return 0;
 }
 
@@ -208,6 +229,7 @@ static int option(struct run *r, int c, const char *value)
         status = choice("--fp", value, fps, &which);
         o->emit.portable = which == 1;
         return status;
+    case OPT_MAX_BYTES: return option_max_bytes(r, value);
     case OPT_DISABLE: o->passes.disable = o->emit.disable = value; return 0;
     case OPT_DUMP: o->dump = value ? value : ""; return 0;
     case OPT_EXPLAIN: o->explain = o->explain ? arena_printf(r->arena, "%s,%s", o->explain, value) : value; return 0;
@@ -323,6 +345,15 @@ static int embeds(struct run *r)
     return -1;
 }
 
+/* A limit to what trains needs something that trains. */
+static int limits(struct run *r)
+{
+    if (r->o.max_bytes && !r->o.emit.train)
+        return wrong("--max-bytes is a limit to training: there is none %s",
+                     r->o.weights ? "with --embed-weights" : "in --mode infer");
+    return -1;
+}
+
 /* Reads the command line: -1 to go on, or the status to exit with. */
 static int read_options(struct run *r, int argc, char **argv)
 {
@@ -353,7 +384,7 @@ static int read_options(struct run *r, int argc, char **argv)
         (status = check_names(r, "--passes", r->o.passes.only, loops)) ||
         (status = check_names(r, "--explain", r->o.explain, NULL)))
         return status;
-    return embeds(r);
+    return (status = embeds(r)) < 0 ? limits(r) : status;
 }
 
 static void watch(struct run *r, void (*see)(void *, struct module *, const char *, const char *), void *context)
@@ -491,13 +522,38 @@ static int write_files(struct run *r, const struct file_out *files, size_t count
     return 0;
 }
 
+static int64_t measure(void *context, struct module *m)
+{
+    const struct run *r = context;
+    return train_bytes_of(m, &r->o.emit).all;
+}
+
+/* --max-bytes: whether the module keeps to it, if it is planned. */
+static bool fits(struct run *r, struct module *m)
+{
+    const struct graph *g = m->graph[GRAPH_TRAIN];
+    if (!r->o.max_bytes || (g && g->arena_bytes < 0))
+        return true;
+    struct train_bytes b = train_bytes_of(m, &r->o.emit);
+    long long most = r->o.max_bytes, all = b.all, arena = b.arena;
+    if (all <= most)
+        return true;
+    const char *words =
+        "--max-bytes %lld: the smallest plan of an instance that trains takes %lld bytes, %lld too many "
+        "(%lld are parameters, gradients, states and the optimizer's, %lld values of a run)";
+    diag_error(r->diag, (struct place){ m->name, 0, 0, 0 }, words, most, all, all - most, all - arena, arena);
+    return false;
+}
+
 static int compile(struct run *r)
 {
     int status = 0;
     struct module *m = load(r, &status);
     if (!m)
         return status;
-    if (!pipeline_run(m, &r->o.passes))
+    struct budget budget = { r->o.max_bytes, measure, r };
+    r->o.passes.budget = r->o.max_bytes ? &budget : NULL;
+    if (!pipeline_run(m, &r->o.passes) || !fits(r, m))
         return 1;
     if (r->explain)
         explain_end(r->explain);

@@ -244,6 +244,15 @@ void layout_module(struct emit *e)
     measure(e);
 }
 
+struct train_bytes train_bytes_of(struct module *m, const struct emit_options *o)
+{
+    struct emit *e = NEW(m->arena, struct emit);
+
+    *e = (struct emit){ .m = m, .o = o, .arena = m->arena };
+    layout_module(e);
+    return (struct train_bytes){ e->train_bytes, e->train_arena };
+}
+
 const char *var_pointer(struct emit *e, const struct var *v)
 {
     if (v->role == ROLE_INPUT || v->role == ROLE_TARGET)

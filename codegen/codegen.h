@@ -52,6 +52,12 @@ struct emit_options {
     struct history *history; /* of --emit=html */
 };
 
+/* c_layout.c: what an instance that trains takes, as NET_TRAIN_BYTES: in all, and of that the arena. */
+struct train_bytes {
+    int64_t all, arena;
+};
+struct train_bytes train_bytes_of(struct module *m, const struct emit_options *o);
+
 /* c_files.c: whether a list of --emit has this word. */
 bool emit_wanted(const char *list, const char *word);
 

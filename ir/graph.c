@@ -492,7 +492,7 @@ static struct value *counterpart(const struct value *v, struct graph *to)
     return graph_var(to, v->var);
 }
 
-static void node_copy(const struct node *n, struct graph *to, struct node *before)
+struct node *node_copy(const struct node *n, struct graph *to, struct node *before)
 {
     struct value **operands = NEW_ARRAY(to->module->arena, n->operands, struct value *);
 
@@ -508,6 +508,7 @@ static void node_copy(const struct node *n, struct graph *to, struct node *befor
         v->name = n->result[i]->name;
         n->result[i]->data = v;
     }
+    return copy;
 }
 
 void graph_copy_into(struct graph *from, struct graph *to, struct node *before)

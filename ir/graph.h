@@ -248,7 +248,8 @@ bool attr_equal(const struct attr *a, const struct attr *b);
  * module graph); value->data of from's parameters and variables must hold what they become in `to` (for variables
  * NULL: graph_var(to, var)). Afterwards value->data of every copied result holds its copy. */
 void graph_copy_into(struct graph *from, struct graph *to, struct node *before);
-struct graph *graph_copy(struct graph *from); /* a body, whole, with no owner */
+struct node *node_copy(const struct node *n, struct graph *to, struct node *before); /* one of them, by the same rule */
+struct graph *graph_copy(struct graph *from);                                        /* a body, whole, with no owner */
 
 /* The scalar constant's value, if v is one, through broadcast, reshape and cast. */
 bool value_constant(const struct value *v, double *out);

@@ -4,11 +4,19 @@
 
 #include "ir/graph.h"
 
+/* --max-bytes: how large an instance that trains may be, and how large the planned module makes it. */
+struct budget {
+    int64_t bytes;
+    int64_t (*measure)(void *context, struct module *m);
+    void *context;
+};
+
 /* What a pass works with besides the module. */
 struct pass_context {
-    struct arena *scratch; /* emptied after the pass */
-    int level;             /* -O0, -O1, -O2 */
-    bool infer_only;       /* --mode infer */
+    struct arena *scratch;       /* emptied after the pass */
+    int level;                   /* -O0, -O1, -O2 */
+    bool infer_only;             /* --mode infer */
+    const struct budget *budget; /* NULL: none */
 };
 
 /* A pass changes the module; it returns whether it did. Errors go through the module's diag. */
@@ -35,7 +43,8 @@ struct pipeline_options {
     const char *only;    /* --passes: these, in the order given, or NULL */
     const char *dump;    /* names after which to dump, "" for after all of them, or NULL */
     struct text *dump_to;
-    struct text *log; /* -v: a line a pass with time and memory, or NULL */
+    struct text *log;            /* -v: a line a pass with time and memory, or NULL */
+    const struct budget *budget; /* or NULL */
     const struct watcher *watchers;
 };
 

@@ -232,7 +232,9 @@ static bool run_all(struct module *m, const struct pipeline_options *o, struct p
 
 bool pipeline_run(struct module *m, const struct pipeline_options *o)
 {
-    struct pass_context c = { .scratch = arena_new(), .level = o->level, .infer_only = o->infer_only };
+    struct pass_context c = {
+        .scratch = arena_new(), .level = o->level, .infer_only = o->infer_only, .budget = o->budget
+    };
 
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
         check_order(&orders[i]);

@@ -8,16 +8,9 @@
  * A scan's inner values live as long as the scan, each in a place of its own. */
 #include <string.h>
 
-#include "passes/passes.h"
+#include "passes/shared.h"
 
-enum { ALIGNMENT = 64 };
-
-/* A value's place and the steps between which it lives. */
-struct buffer {
-    struct value *value;
-    int64_t bytes, offset;
-    int born, dies;
-};
+enum { ALIGNMENT = 64, ROUNDS = 40 };
 
 struct planner {
     struct module *m;
@@ -26,6 +19,7 @@ struct planner {
     int count;
     size_t capacity;
     int step;
+    int rounds;
 };
 
 static int64_t aligned(int64_t bytes)
@@ -33,7 +27,7 @@ static int64_t aligned(int64_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static int64_t bytes_of(const struct module *m, struct type t)
+int64_t plan_bytes(const struct module *m, struct type t)
 {
     int64_t size = t.dtype == DT_REAL ? (m->f64 ? 8 : 4) : t.dtype == DT_I32 ? 4 : 1;
     return aligned(type_count(t, m->batch) * size);
@@ -53,7 +47,7 @@ static void add(struct planner *p, struct value *v, int born, int dies)
     void *items = p->buffer;
     arena_grow(p->scratch, &items, &p->capacity, (size_t)p->count + 1, sizeof *p->buffer);
     p->buffer = items;
-    p->buffer[p->count++] = (struct buffer){ v, bytes_of(p->m, v->type), -1, born, dies };
+    p->buffer[p->count++] = (struct buffer){ v, plan_bytes(p->m, v->type), -1, born, dies };
 }
 
 /* All values of a scan's body, and the parameters that are not captured. */
@@ -175,14 +169,14 @@ static int *sorted(struct planner *p, before_fn *first)
     return order;
 }
 
-static int64_t lower_bound(const struct planner *p)
+int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch)
 {
-    int64_t most = 0, *live = NEW_ARRAY(p->scratch, p->step + 2, int64_t);
-    for (int i = 0; i < p->count; i++) {
-        live[p->buffer[i].born] += p->buffer[i].bytes;
-        live[p->buffer[i].dies + 1] -= p->buffer[i].bytes;
+    int64_t most = 0, *live = NEW_ARRAY(scratch, steps + 2, int64_t);
+    for (int i = 0; i < count; i++) {
+        live[buffer[i].born] += buffer[i].bytes;
+        live[buffer[i].dies + 1] -= buffer[i].bytes;
     }
-    for (int64_t i = 0, sum = 0; i <= p->step; i++) {
+    for (int64_t i = 0, sum = 0; i <= steps; i++) {
         sum += live[i];
         most = sum > most ? sum : most;
     }
@@ -217,8 +211,6 @@ static void promote(const struct planner *p, int *order, int64_t end)
     order[0] = first;
 }
 
-enum { ROUNDS = 40 };
-
 /* The best of several orders, each tried again with what reached furthest in front, into the lowest place and into the
  * narrowest; the first that needs no more than the lower bound will do. */
 static int64_t best_places(struct planner *p, int64_t bound)
@@ -231,7 +223,7 @@ static int64_t best_places(struct planner *p, int64_t bound)
     for (size_t i = 0; i < 2 * orders && least != bound; i++) {
         int *order = sorted(p, before[i % orders]);
         bool narrowest = i >= orders;
-        for (int round = 0; round < ROUNDS && least != bound && p->count; round++) {
+        for (int round = 0; round < p->rounds && least != bound && p->count; round++) {
             int64_t end = give_places(p, order, narrowest);
             if (least < 0 || end < least) {
                 memcpy(best, order, size);
@@ -244,17 +236,35 @@ static int64_t best_places(struct planner *p, int64_t bound)
     return p->count ? give_places(p, best, best_narrowest) : 0;
 }
 
-static void plan_graph(struct module *m, struct graph *g, struct arena *scratch)
+struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, int *steps)
 {
-    struct planner p = { .m = m, .scratch = scratch };
+    struct planner p = { .m = g->module, .scratch = scratch };
 
     find_lives(&p, g);
-    g->lower_bound = lower_bound(&p);
-    g->arena_bytes = best_places(&p, g->lower_bound) + ALIGNMENT; /* lanes may read a little behind a buffer */
-    for (int i = 0; i < p.count; i++) {
-        p.buffer[i].value->offset = p.buffer[i].offset;
-        p.buffer[i].value->born = p.buffer[i].born;
-        p.buffer[i].value->dies = p.buffer[i].dies;
+    *count = p.count;
+    *steps = p.step;
+    return p.buffer;
+}
+
+int64_t plan_places(struct buffer *buffer, int count, int steps, int rounds, struct arena *scratch)
+{
+    struct planner p = { .scratch = scratch, .buffer = buffer, .count = count, .step = steps, .rounds = rounds };
+
+    /* lanes may read a little behind a buffer */
+    return best_places(&p, plan_bound(buffer, count, steps, scratch)) + ALIGNMENT;
+}
+
+void plan_graph(struct graph *g, struct arena *scratch)
+{
+    int count, steps;
+    struct buffer *buffer = plan_lives(g, scratch, &count, &steps);
+
+    g->lower_bound = plan_bound(buffer, count, steps, scratch);
+    g->arena_bytes = plan_places(buffer, count, steps, ROUNDS, scratch);
+    for (int i = 0; i < count; i++) {
+        buffer[i].value->offset = buffer[i].offset;
+        buffer[i].value->born = buffer[i].born;
+        buffer[i].value->dies = buffer[i].dies;
     }
 }
 
@@ -264,7 +274,7 @@ static void lay_out_variables(struct module *m)
     int64_t param = 0, state = 0, prepared = 0, grad = 0, optimizer = 0;
     for (int i = 0; i < m->vars; i++) {
         struct var *v = m->var[i];
-        int64_t bytes = bytes_of(m, v->type), *segment = NULL;
+        int64_t bytes = plan_bytes(m, v->type), *segment = NULL;
         switch (v->role) {
         case ROLE_PARAM:
         case ROLE_FROZEN: segment = &param; break;
@@ -287,6 +297,6 @@ bool pass_plan(struct module *m, struct pass_context *c)
     lay_out_variables(m);
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (m->graph[k])
-            plan_graph(m, m->graph[k], c->scratch);
+            plan_graph(m->graph[k], c->scratch);
     return true;
 }

@@ -6,9 +6,9 @@
  *     fused { bound %index }       =>     %1 = fused @v { ... }
  *     %1 = fused @v { ... }               fused { assign @v, ... }
  */
-#include "passes/passes.h"
+#include "passes/shared.h"
 
-static bool has(const struct node *n, enum op op)
+bool group_has(const struct node *n, enum op op)
 {
     for (const struct node *b = n->op == OP_fused ? n->body[0]->first : NULL; b; b = b->next)
         if (b->op == op)
@@ -16,10 +16,9 @@ static bool has(const struct node *n, enum op op)
     return false;
 }
 
-/* Whether a group writes what its operand i reads. */
-static bool writes(const struct node *n, int i)
+bool group_writes(const struct node *n, int i)
 {
-    for (const struct use *u = n->body[0]->param[i]->uses; u; u = u->next)
+    for (const struct use *u = n->op == OP_fused ? n->body[0]->param[i]->uses : NULL; u; u = u->next)
         if ((u->user->op == OP_assign || u->user->op == OP_accumulate) && u->index == 0)
             return true;
     return false;
@@ -49,7 +48,7 @@ static struct node *last_before(struct node *n)
         const struct value *v = operand(n, i);
         last = later(last, v->def);
         for (const struct use *u = v->var ? v->uses : NULL; u; u = u->next)
-            if (u->user != n && writes(n, i))
+            if (u->user != n && group_writes(n, i))
                 last = later(last, u->user);
     }
     return last;
@@ -70,7 +69,7 @@ static bool schedule(struct graph *g)
 
     for (struct node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (has(n, OP_bound) && reads_arguments_alone(n) && n != top) {
+        if (group_has(n, OP_bound) && reads_arguments_alone(n) && n != top) {
             node_move(n, top);
             changed = true;
         }
@@ -79,7 +78,7 @@ static bool schedule(struct graph *g)
     for (struct node *n = g->first, *next; n; n = next) {
         struct node *last;
         next = n->next;
-        if (n->results || n->op != OP_fused || has(n, OP_bound) || !(last = last_before(n)) || last->next == n)
+        if (n->results || n->op != OP_fused || group_has(n, OP_bound) || !(last = last_before(n)) || last->next == n)
             continue;
         node_move(n, last->next);
         number(g);

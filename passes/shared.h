@@ -42,4 +42,24 @@ struct value *scan_add_sequence(struct node *scan, struct value *whole); /* the 
  * for one axis more. */
 struct type scan_stackable(const struct node *scan, struct type t);
 
+/* schedule.c */
+bool group_has(const struct node *n, enum op op);   /* a group with such an operation */
+bool group_writes(const struct node *n, int index); /* a group that writes the variable which that operand reads */
+
+/* plan.c: a value's place and the steps between which it lives; bytes are those it takes, spacing included. */
+struct buffer {
+    struct value *value;
+    int64_t bytes, offset;
+    int born, dies;
+};
+
+int64_t plan_bytes(const struct module *m, struct type t); /* what a value takes */
+/* The buffers of a graph in its order, those within a scan behind the scan's own results, and how many steps it has. */
+struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, int *steps);
+/* The most that live at once. */
+int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch);
+/* Gives offsets; the arena's size. More rounds never give a larger one. */
+int64_t plan_places(struct buffer *buffer, int count, int steps, int rounds, struct arena *scratch);
+void plan_graph(struct graph *g, struct arena *scratch);
+
 #endif

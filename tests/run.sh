@@ -34,6 +34,9 @@ compare() { # compare NAME EXPECTED-FILE GOT-FILE
     fi
 }
 
+# What else netc is told about a test: a first line `# netc OPTIONS`.
+options() { sed -n '1s/^# netc //p' "$1"; }
+
 # A text through one pass: x.ir through the pass its folder is named for gives x.out.ir.
 text_pairs() { # text_pairs FOLDER EXTENSION
     local dir in out pass_name
@@ -42,7 +45,7 @@ text_pairs() { # text_pairs FOLDER EXTENSION
         for in in "$dir"*."$2"; do
             case $in in *.out."$2" | *'*'*) continue ;; esac
             out=${in%."$2"}.out.$2
-            if ! "$NETC" --from-ir "$in" --passes="$pass_name" --dump-ir="$pass_name" >"$work/got" 2>&1; then
+            if ! "$NETC" --from-ir "$in" --passes="$pass_name" $(options "$in") --dump-ir="$pass_name" >"$work/got" 2>&1; then
                 cat "$work/got"
                 fail "$in"
             else
@@ -73,7 +76,7 @@ error_pairs() {
         as=
         [ "${in##*.}" = ir ] && as=--from-ir
         rm -rf "$work/out"
-        (cd tests/errors && timeout 20 "$NETC" --color=never -o "$work/out" $as "$name") >"$work/stdout" 2>"$work/got"
+        (cd tests/errors && timeout 20 "$NETC" --color=never -o "$work/out" $(options "$name") $as "$name") >"$work/stdout" 2>"$work/got"
         local status=$?
         if [ $status != 1 ] || [ -s "$work/stdout" ] || [ -e "$work/out" ]; then
             cat "$work/got"

@@ -26,9 +26,18 @@ static bool rounds_otherwise(const char *pass)
     return false;
 }
 
+static int64_t train_arena(void *context, struct module *m)
+{
+    (void)context;
+    return m->graph[GRAPH_TRAIN] ? m->graph[GRAPH_TRAIN]->arena_bytes : 0;
+}
+
+/* As little memory as there may be. */
+static const struct budget nothing = { .bytes = 1, .measure = train_arena };
+
 static void run_pass(struct module *m, const char *pass)
 {
-    struct pipeline_options o = { .level = 2, .verify = true, .only = pass };
+    struct pipeline_options o = { .level = 2, .verify = true, .only = pass, .budget = &nothing };
 
     if (!pipeline_run(m, &o))
         fails("pass %s reports an error", pass);
@@ -39,8 +48,12 @@ static void check_pass(struct arena *a, struct module *m, const char *pass, int6
 {
     const char *before = text_of_module(a, m);
     bool had_apply = m->graph[GRAPH_APPLY] != NULL;
+    int64_t arena = train_arena(NULL, m);
 
     run_pass(m, pass);
+    if (strcmp(pass, "recompute") == 0 && train_arena(NULL, m) > arena)
+        fails("recompute makes an arena of %lld bytes %lld bytes large", (long long)arena,
+              (long long)train_arena(NULL, m));
     const struct seen *is = run_module(a, m, n, 0, eval_graph);
     int steps = had_apply == (m->graph[GRAPH_APPLY] != NULL) ? 2 : 1;
     const char *what = difference(a, *now, is, NULL, 0, steps);

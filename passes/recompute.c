@@ -1,0 +1,294 @@
+/* passes/recompute.c: --max-bytes. Where an instance that trains takes more than it may, what forward gave and backward
+ * reads late is not kept: the group that gave it runs again, before it is read.
+ *
+ *     %1 = fused %x                       %1 = fused %x
+ *     %2 = fused %1                       %2 = fused %1
+ *     %3 = fused %2                 =>    %3 = fused %2              (%1 makes room)
+ *     %4 = fused %3                       %4 = fused %3
+ *     %5 = fused %4, %1                   %6 = fused %x              (%1's group once more)
+ *                                         %5 = fused %4, %6
+ *
+ * A group that runs again is the same kernel on the same operands, and draws the same random numbers: the same bits. It
+ * stands behind `plan` because groups must not depend on the budget: a sum adds up in the order of the group it is in.
+ *
+ * Tried are several ways: from the order as it is, and from orders that keep what crosses a few cuts and make all else again
+ * from cut to cut (Chen et al., Training deep nets with sublinear memory cost, 2016). Each is followed down: at its peak,
+ * that change is made which brings it lower for the least work, until it fits or no change helps. Of what fits, that is
+ * taken which works least. No way depends on the budget, only where it ends: what fits into some bytes fits into more. */
+#include "passes/recompute.h"
+
+enum {
+    TRIED = 48,  /* values tried at a peak, */
+    STEPS = 500, /* of an order of so many steps; fewer of a longer one */
+    GROWTH = 3,  /* so many times as many steps as the graph has, and not more */
+    FINE = 64,   /* a way goes down in steps of this part of the peak */
+    LADDER = 12, /* sizes of segments, */
+    COARSE = 2   /* the largest an n-th of all that is kept; each 2/3 of the one before */
+};
+
+/* ---- one way down ---- */
+
+struct way {
+    struct order *o;
+    struct arena *now, *next, *tries; /* of the order, of the one after it, of what is tried */
+    int most_steps;
+};
+
+static void go_on_with(struct way *w, const struct order *o)
+{
+    struct arena *old = w->now;
+
+    w->o = order_whole_copy(o, w->next);
+    w->now = w->next;
+    w->next = old;
+    arena_reset(w->next);
+    arena_reset(w->tries);
+}
+
+static int64_t peak_bytes(struct way *w)
+{
+    const int64_t *live = order_live_bytes(w->o, w->tries);
+    int64_t peak = live[order_peak(w->o, live)];
+
+    arena_reset(w->tries);
+    return peak;
+}
+
+/* How far an order is above a limit: bytes too many, summed over steps. */
+static double excess(const struct order *o, int64_t limit, struct arena *scratch)
+{
+    const int64_t *live = order_live_bytes(o, scratch);
+    double sum = 0;
+
+    for (int i = 0; i < o->steps; i++)
+        sum += live[i] > limit ? (double)(live[i] - limit) : 0;
+    return sum;
+}
+
+/* A value that is idle at the peak: it lives on, and is read only after it. */
+struct idle {
+    int item, next; /* who reads it first */
+    double worth;
+};
+
+static int next_reader(const struct order *o, int item, int at)
+{
+    for (int i = at; i <= o->item[item].last; i++)
+        for (int k = 0; k < o->step[i].reads; k++)
+            if (o->step[i].read[k] == item)
+                return i;
+    return -1;
+}
+
+static void add_idle(struct idle *list, int *count, int most, struct idle x)
+{
+    int i = *count < most ? (*count)++ : most;
+
+    for (; i > 0 && list[i - 1].worth < x.worth; i--)
+        if (i < most)
+            list[i] = list[i - 1];
+    if (i < most)
+        list[i] = x;
+}
+
+static int tried_at_most(const struct order *o)
+{
+    int most = o->steps < STEPS ? TRIED : TRIED * STEPS / o->steps;
+    return most > 4 ? most : 4;
+}
+
+/* Those first that free most for the work of one group. */
+static int find_idle(const struct order *o, int at, struct idle *list)
+{
+    int count = 0, most = tried_at_most(o);
+
+    for (int i = 0; i < o->items; i++) {
+        const struct item *x = &o->item[i];
+        int next = x->step >= 0 && x->step < at && x->last > at && x->bytes ? next_reader(o, i, at) : -1;
+        if (next > at)
+            add_idle(list, &count, most,
+                     (struct idle){ i, next, (double)x->bytes * (next - x->step) / o->step[x->step].work });
+    }
+    return count;
+}
+
+enum { EARLIER, LATER, LATER_SHARED, KINDS };
+
+struct change {
+    struct idle what;
+    int at, kind;
+    double worth;
+};
+
+static struct order *changed(const struct order *o, const struct change *c, struct arena *a)
+{
+    if (c->kind == EARLIER)
+        return read_earlier(o, c->what.item, c->at, a);
+    if (o->step[o->item[c->what.item].step].once)
+        return NULL;
+    return made_later(o, c->what.item, c->what.next, c->kind == LATER_SHARED, a);
+}
+
+/* What a change gains for its work; it is worth nothing where it gains nothing. */
+static double worth_of(const struct way *w, const struct change *c, int64_t limit, double now)
+{
+    const struct order *o = changed(w->o, c, w->tries);
+    double gain = o ? now - excess(o, limit, w->tries) : 0, work = o ? o->work - w->o->work : 0;
+
+    arena_reset(w->tries);
+    return gain > 0 ? gain / (work > 1 ? work : 1) : 0;
+}
+
+/* The best change at the peak is made; false where none brings the order nearer to the limit. */
+static bool improve(struct way *w, int64_t limit)
+{
+    struct idle list[TRIED];
+    struct change best = { .worth = 0 };
+    double now = excess(w->o, limit, w->tries);
+    int peak = order_peak(w->o, order_live_bytes(w->o, w->tries));
+    int count = w->o->steps < w->most_steps ? find_idle(w->o, peak, list) : 0;
+
+    arena_reset(w->tries);
+    for (int i = 0; i < KINDS * count; i++) {
+        struct change c = { .what = list[i / KINDS], .at = peak, .kind = i % KINDS };
+        c.worth = worth_of(w, &c, limit, now);
+        best = c.worth > best.worth ? c : best;
+    }
+    if (best.worth > 0)
+        go_on_with(w, changed(w->o, &best, w->tries));
+    return best.worth > 0;
+}
+
+/* A little lower, so that only what must is made again; where that cannot be, by any byte. */
+static bool lower(struct way *w)
+{
+    int64_t peak = peak_bytes(w), limit[] = { peak - 1 - peak / FINE, peak - 1 - peak / 256 };
+
+    for (int i = 0; i < 2; i++) {
+        while (peak_bytes(w) > limit[i] && improve(w, limit[i]))
+            ;
+        if (peak_bytes(w) < peak)
+            return true;
+    }
+    return false;
+}
+
+/* ---- all ways ---- */
+
+struct search {
+    struct graph *g;
+    struct arena *scratch;
+    const struct order *first; /* as the graph is */
+    struct way way;
+    int64_t room;           /* the arena's */
+    struct order *best;     /* of what fits that with the least work; NULL: nothing fits */
+    struct order *smallest; /* of the ends of all ways */
+    int64_t smallest_bytes;
+};
+
+/* The step that gives the loss; backward follows. */
+static int turn_of(const struct order *o)
+{
+    for (int i = 0; i < o->steps; i++)
+        if (o->step[i].of->op == OP_loss)
+            return o->step[i].reads ? o->item[o->step[i].read[0]].step : i;
+    return -1;
+}
+
+static int64_t kept_bytes(const struct order *o, int turn)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < o->items; i++)
+        sum += o->item[i].step <= turn && o->item[i].last > turn ? o->item[i].bytes : 0;
+    return sum;
+}
+
+static int64_t planned_bytes(struct way *w)
+{
+    int64_t bytes = order_planned_bytes(w->o, w->tries);
+
+    arena_reset(w->tries);
+    return bytes;
+}
+
+/* What fits is taken, and the way is at its end; so it is where it only takes more work than what fits already. */
+static bool arrived(struct search *s)
+{
+    struct way *w = &s->way;
+
+    if (s->best && w->o->work >= s->best->work)
+        return true;
+    if (peak_bytes(w) > s->room || planned_bytes(w) > s->room)
+        return false;
+    s->best = order_whole_copy(w->o, s->scratch);
+    return true;
+}
+
+static void note_end(struct search *s)
+{
+    int64_t bytes = planned_bytes(&s->way);
+
+    if (s->smallest && bytes >= s->smallest_bytes)
+        return;
+    s->smallest = order_whole_copy(s->way.o, s->scratch);
+    s->smallest_bytes = bytes;
+}
+
+static void follow(struct search *s, const struct order *from)
+{
+    bool here;
+
+    go_on_with(&s->way, from);
+    while (!(here = arrived(s)) && lower(&s->way))
+        ;
+    if (!here)
+        note_end(s);
+}
+
+static void search(struct search *s)
+{
+    struct way *w = &s->way;
+
+    s->first = order_of(s->g, s->scratch);
+    *w = (struct way){ .now = arena_new(), .next = arena_new(), .tries = arena_new() };
+    w->most_steps = GROWTH * s->first->steps;
+    int turn = turn_of(s->first);
+    int64_t segment = kept_bytes(s->first, turn) / COARSE;
+    follow(s, s->first);
+    for (int i = 0; i < LADDER && turn >= 0; i++, segment -= segment / 3)
+        follow(s, cut_order(s->first, turn, segment, s->scratch));
+    order_to_graph(s->best ? s->best : s->smallest, s->g, s->scratch);
+    arena_free(w->now);
+    arena_free(w->next);
+    arena_free(w->tries);
+}
+
+/* ---- the pass ---- */
+
+/* What an instance takes where the graph's arena has so many bytes. */
+static int64_t measured(const struct budget *b, struct graph *g, int64_t arena_bytes)
+{
+    int64_t is = g->arena_bytes;
+
+    g->arena_bytes = arena_bytes;
+    int64_t all = b->measure(b->context, g->module);
+    g->arena_bytes = is;
+    return all;
+}
+
+bool pass_recompute(struct module *m, struct pass_context *c)
+{
+    struct search s = { .g = m->graph[GRAPH_TRAIN], .scratch = c->scratch };
+
+    if (!s.g || !c->budget || s.g->arena_bytes < 0 || measured(c->budget, s.g, s.g->arena_bytes) <= c->budget->bytes)
+        return false;
+    const int64_t large = INT64_C(1) << 48;
+    int64_t beside = measured(c->budget, s.g, large) - large;
+    int64_t others = measured(c->budget, s.g, 0) - beside; /* arenas of other graphs lie in the same place */
+    int64_t room = c->budget->bytes - beside;
+    s.room = room > others ? room : others;
+    search(&s);
+    plan_graph(s.g, c->scratch);
+    return true;
+}

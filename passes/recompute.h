@@ -1,0 +1,66 @@
+/* passes/recompute.h: what the files of `recompute` share: a graph as an order of steps, which is cheap to change and to
+ * measure (recompute_order.c), changes to it (recompute_change.c), and the choice among them (recompute.c). */
+#ifndef PASSES_RECOMPUTE_H
+#define PASSES_RECOMPUTE_H
+
+#include "passes/shared.h"
+
+enum { SMALL = 16 }; /* a value so many times smaller than what is made of it may as well stay */
+
+/* A value of the order. Copies of one value have one root, the item that the graph's own operation gives. */
+struct item {
+    int64_t bytes; /* 0: it lies outside the arena */
+    int root;
+    int step, last; /* where it is made, the last step that reads it; -1: it is not made */
+};
+
+/* An operation at its place, or again at another. */
+struct step {
+    struct node *of;
+    double work;
+    bool stays;          /* it has an effect */
+    bool once;           /* it cannot run again */
+    bool stands;         /* it checks data, or is no kernel: it does not move either */
+    bool checks, writes; /* data; variables */
+    bool again;
+    const int64_t *inner, *aside; /* sizes of the values within a scan; of what goes aside where it runs again */
+    int inners, asides;
+    int *read, *give; /* items; variables are none */
+    int reads, gives;
+};
+
+struct order {
+    struct arena *arena;
+    struct step *step;
+    struct item *item;
+    size_t item_capacity;
+    int steps, items;
+    double work;
+};
+
+/* ---- recompute_order.c ---- */
+
+struct order *order_of(struct graph *g, struct arena *a);
+struct order *order_copy(const struct order *from, int more_steps, struct arena *a); /* steps' lists are not copied */
+struct order *order_whole_copy(const struct order *from,
+                               struct arena *a);                /* shares nothing, and has no items that are not made */
+struct step order_again(struct order *o, const struct step *s); /* the step once more, reading and giving the same */
+int order_add_item(struct order *o, int64_t bytes, int root);   /* root -1: itself */
+void order_finish(struct order *o, struct arena *scratch); /* after a change: steps nobody needs go, lives are found */
+int64_t *order_live_bytes(const struct order *o, struct arena *a); /* at each step */
+int order_peak(const struct order *o, const int64_t *live);        /* the first step where most live */
+int64_t order_planned_bytes(const struct order *o, struct arena *scratch);
+void order_to_graph(const struct order *o, struct graph *g, struct arena *scratch);
+
+/* ---- recompute_change.c: each gives another order, or NULL where there is none ---- */
+
+/* `item` is not kept beyond what reads it before step `at`: it is made again there. sharing: what was made again for
+ * readers still later is made here instead, and lives on. */
+struct order *made_later(const struct order *from, int item, int at, bool sharing, struct arena *a);
+/* All that reads `item` from step `at` on runs before that step. */
+struct order *read_earlier(const struct order *from, int item, int at, struct arena *a);
+/* Of a graph's own order: what is read behind the step `turn` is kept where the order is cut, and all else made again from
+ * cut to cut, in segments that keep `segment` bytes, or a little more. */
+struct order *cut_order(const struct order *from, int turn, int64_t segment, struct arena *a);
+
+#endif

@@ -1,0 +1,367 @@
+/* passes/recompute_order.c: a graph as an order of steps, and back. */
+#include <math.h>
+
+#include "ir/nest.h"
+#include "passes/recompute.h"
+
+enum { ROUNDS = 4 }; /* of a plan that is only looked at */
+
+/* ---- from the graph ---- */
+
+static double elements(const struct value *v)
+{
+    return (double)type_count(v->type, v->graph->module->batch);
+}
+
+/* What an operation costs beside others, roughly: elements it gives; multiply-adds of a product of a and b to y are
+ * sqrt(|a| |b| |y|), and run in lanes. */
+static double work_of(const struct node *n)
+{
+    double work = 0;
+
+    for (int i = 0; i < n->bodies; i++)
+        for (const struct node *b = n->body[i]->first; b; b = b->next)
+            work += work_of(b);
+    if (n->op == OP_scan)
+        return work * (double)operand(n, 0)->type.dim[attr_int(n, "axis")].k;
+    if (n->op == OP_fused)
+        return work;
+    for (int i = 0; i < n->results; i++)
+        work += elements(n->result[i]);
+    if (n->results && n->operands > 1 && node_is_anchor(n))
+        work += sqrt(elements(operand(n, 0)) * elements(operand(n, 1)) * elements(n->result[0])) / 8;
+    return work;
+}
+
+static bool is_written(const struct value *v)
+{
+    for (const struct use *u = v->var ? v->uses : NULL; u; u = u->next)
+        if (group_writes(u->user, u->index))
+            return true;
+    return false;
+}
+
+/* Whether what a body gives is made of variables that are written, whose old contents may be gone. */
+static bool gives_written(const struct node *n)
+{
+    const struct graph *body = n->body[0];
+
+    for (int i = 0; i < n->operands; i++)
+        body->param[i]->id = is_written(operand(n, i));
+    for (const struct node *b = body->first; b; b = b->next) {
+        bool written = b->bodies > 0;
+        for (int i = 0; i < b->operands; i++)
+            written |= operand(b, i)->id;
+        for (int i = 0; i < b->results; i++)
+            b->result[i]->id = written;
+    }
+    for (int i = 0; i < body->yields; i++)
+        if (body->yield[i]->id)
+            return true;
+    return false;
+}
+
+static bool reads_written(const struct node *n)
+{
+    for (int i = 0; i < n->operands; i++)
+        if (is_written(operand(n, i)))
+            return true;
+    return false;
+}
+
+/* Whether a group's effects are assignments of values that it makes, and nothing else. */
+static bool only_assigns(const struct node *n)
+{
+    for (const struct node *b = n->body[0]->first; b; b = b->next)
+        if (node_has_effect(b) && (b->op != OP_assign || !operand(b, 1)->def))
+            return false;
+    return true;
+}
+
+static bool runs_once(const struct node *n)
+{
+    if (n->op == OP_fused)
+        return !only_assigns(n) || gives_written(n);
+    return n->op != OP_scan || node_has_effect(n) || reads_written(n);
+}
+
+static void add_asides(struct order *o, struct step *s)
+{
+    const struct node *n = s->of;
+    int64_t *aside = NEW_ARRAY(o->arena, n->operands + 1, int64_t);
+
+    for (const struct node *b = n->op == OP_fused ? n->body[0]->first : NULL; b; b = b->next)
+        if (b->op == OP_assign && !s->once)
+            aside[s->asides++] = plan_bytes(n->graph->module, operand(b, 1)->type);
+    s->aside = aside;
+}
+
+int order_add_item(struct order *o, int64_t bytes, int root)
+{
+    void *items = o->item;
+
+    arena_grow(o->arena, &items, &o->item_capacity, (size_t)o->items + 1, sizeof *o->item);
+    o->item = items;
+    o->item[o->items] = (struct item){ .bytes = bytes, .root = root < 0 ? o->items : root, .step = -1, .last = -1 };
+    return o->items++;
+}
+
+/* Buffers come in the order of the operations: an operation's results, as far as they lie in the arena, and then what lies
+ * within it. */
+static void add_step(struct order *o, struct node *n, const struct buffer *buffer, int count, int *at)
+{
+    struct step *s = &o->step[o->steps];
+    bool kernel = n->op == OP_fused || n->op == OP_scan;
+    int64_t *inner = NEW_ARRAY(o->arena, count - *at + 1, int64_t);
+
+    *s = (struct step){ .of = n, .work = 1 + work_of(n), .inner = inner };
+    s->checks = group_has(n, OP_bound);
+    for (int i = 0; i < n->operands; i++)
+        s->writes |= group_writes(n, i);
+    s->stands = !kernel || s->checks;
+    s->stays = s->stands || node_has_effect(n);
+    s->once = s->stands || runs_once(n);
+    s->read = NEW_ARRAY(o->arena, n->operands + 1, int);
+    s->give = NEW_ARRAY(o->arena, n->results + 1, int);
+    for (int i = 0; i < n->operands; i++)
+        if (!operand(n, i)->var)
+            s->read[s->reads++] = operand(n, i)->id;
+    for (int i = 0; i < n->results; i++) {
+        bool planned = *at < count && buffer[*at].value == n->result[i];
+        s->give[s->gives++] = n->result[i]->id = order_add_item(o, planned ? buffer[*at].bytes : 0, -1);
+        s->once |= !planned;
+        *at += planned;
+    }
+    for (; *at < count && buffer[*at].born == o->steps; ++*at)
+        inner[s->inners++] = buffer[*at].bytes;
+    add_asides(o, s);
+    o->steps++;
+}
+
+struct order *order_of(struct graph *g, struct arena *a)
+{
+    struct order *o = NEW(a, struct order);
+    int count, steps, at = 0;
+    const struct buffer *buffer = plan_lives(g, a, &count, &steps);
+
+    *o = (struct order){ .arena = a, .step = NEW_ARRAY(a, steps + 1, struct step) };
+    for (struct node *n = g->first; n; n = n->next)
+        add_step(o, n, buffer, count, &at);
+    order_finish(o, a);
+    return o;
+}
+
+/* ---- copies ---- */
+
+struct step order_again(struct order *o, const struct step *s)
+{
+    struct step again = *s;
+
+    again.again = true;
+    again.stays = false;
+    if (s->asides && !s->again) {
+        again.inner = s->aside;
+        again.inners = s->asides;
+    }
+    again.read = arena_copy(o->arena, s->read, (size_t)s->reads * sizeof *s->read);
+    return again;
+}
+
+struct order *order_copy(const struct order *from, int more_steps, struct arena *a)
+{
+    struct order *o = NEW(a, struct order);
+
+    *o = (struct order){ .arena = a, .steps = from->steps, .items = from->items, .work = from->work };
+    o->step = NEW_ARRAY(a, from->steps + more_steps + 1, struct step);
+    for (int i = 0; i < from->steps; i++)
+        o->step[i] = from->step[i];
+    o->item = arena_copy(a, from->item, (size_t)from->items * sizeof *from->item);
+    o->item_capacity = (size_t)from->items;
+    return o;
+}
+
+/* Items that are made, and all roots, whose numbers stay, close ranks: the new number of each. */
+static const int *compact(struct order *o, struct arena *scratch)
+{
+    int *now = NEW_ARRAY(scratch, o->items + 1, int), kept = 0;
+
+    for (int i = 0; i < o->items; i++) {
+        if (o->item[i].step < 0 && o->item[i].root != i)
+            continue;
+        now[i] = kept;
+        o->item[kept++] = o->item[i];
+    }
+    o->items = kept;
+    return now;
+}
+
+static int *renumbered(const int *list, int count, const int *now, struct arena *a)
+{
+    int *copy = NEW_ARRAY(a, count + 1, int);
+
+    for (int i = 0; i < count; i++)
+        copy[i] = now[list[i]];
+    return copy;
+}
+
+struct order *order_whole_copy(const struct order *from, struct arena *a)
+{
+    struct order *o = order_copy(from, 0, a);
+    const int *now = compact(o, a);
+
+    for (int i = 0; i < o->steps; i++) {
+        struct step *s = &o->step[i];
+        s->read = renumbered(s->read, s->reads, now, a);
+        s->give = renumbered(s->give, s->gives, now, a);
+        s->inner = arena_copy(a, s->inner, (size_t)s->inners * sizeof *s->inner);
+        s->aside = arena_copy(a, s->aside, (size_t)s->asides * sizeof *s->aside);
+    }
+    return o;
+}
+
+/* ---- measuring ---- */
+
+/* Steps that nobody reads any more go. */
+static void sweep(struct order *o, struct arena *scratch)
+{
+    bool *used = NEW_ARRAY(scratch, o->items + 1, bool), *stays = NEW_ARRAY(scratch, o->steps + 1, bool);
+    int kept = 0;
+
+    for (int i = o->steps - 1; i >= 0; i--) {
+        const struct step *s = &o->step[i];
+        stays[i] = s->stays;
+        for (int k = 0; k < s->gives; k++)
+            stays[i] |= used[s->give[k]];
+        for (int k = 0; k < s->reads && stays[i]; k++)
+            used[s->read[k]] = true;
+    }
+    o->work = 0;
+    for (int i = 0; i < o->steps; i++) {
+        if (!stays[i])
+            continue;
+        o->work += o->step[i].work;
+        o->step[kept++] = o->step[i];
+    }
+    o->steps = kept;
+}
+
+void order_finish(struct order *o, struct arena *scratch)
+{
+    sweep(o, scratch);
+    for (int i = 0; i < o->items; i++)
+        o->item[i].step = o->item[i].last = -1;
+    for (int i = 0; i < o->steps; i++) {
+        const struct step *s = &o->step[i];
+        for (int k = 0; k < s->gives; k++)
+            o->item[s->give[k]].step = o->item[s->give[k]].last = i;
+        for (int k = 0; k < s->reads; k++)
+            o->item[s->read[k]].last = i;
+    }
+}
+
+int64_t *order_live_bytes(const struct order *o, struct arena *a)
+{
+    int64_t *live = NEW_ARRAY(a, o->steps + 1, int64_t);
+
+    for (int i = 0; i < o->items; i++) {
+        const struct item *x = &o->item[i];
+        if (x->step < 0)
+            continue;
+        live[x->step] += x->bytes;
+        live[x->last + 1] -= x->bytes;
+    }
+    for (int i = 1; i < o->steps; i++)
+        live[i] += live[i - 1];
+    for (int i = 0; i < o->steps; i++)
+        for (int k = 0; k < o->step[i].inners; k++)
+            live[i] += o->step[i].inner[k];
+    return live;
+}
+
+int order_peak(const struct order *o, const int64_t *live)
+{
+    int peak = 0;
+
+    for (int i = 1; i < o->steps; i++)
+        peak = live[i] > live[peak] ? i : peak;
+    return peak;
+}
+
+/* As the graph would be planned, the same buffers in the same order, with fewer rounds: the plan takes no more than this. */
+int64_t order_planned_bytes(const struct order *o, struct arena *scratch)
+{
+    int count = o->items, at = 0;
+
+    for (int i = 0; i < o->steps; i++)
+        count += o->step[i].inners;
+    struct buffer *buffer = NEW_ARRAY(scratch, count + 1, struct buffer);
+    for (int i = 0; i < o->steps; i++) {
+        const struct step *s = &o->step[i];
+        for (int k = 0; k < s->gives; k++) {
+            const struct item *x = &o->item[s->give[k]];
+            if (x->bytes)
+                buffer[at++] = (struct buffer){ .bytes = x->bytes, .born = i, .dies = x->last };
+        }
+        for (int k = 0; k < s->inners; k++)
+            buffer[at++] = (struct buffer){ .bytes = s->inner[k], .born = i, .dies = i };
+    }
+    return plan_places(buffer, at, o->steps, ROUNDS, scratch);
+}
+
+/* ---- back to the graph ---- */
+
+/* What a group assigns to variables goes aside: it gives it, and nobody reads it. So it is the same kernel yet. */
+static void set_aside(struct node *group)
+{
+    struct graph *body = group->body[0];
+    struct value **yield = NEW_ARRAY(group->graph->module->arena, body->yields + group->operands, struct value *);
+    int yields = 0;
+
+    for (; yields < body->yields; yields++)
+        yield[yields] = body->yield[yields];
+    for (struct node *b = body->first, *next; b; b = next) {
+        next = b->next;
+        if (b->op != OP_assign)
+            continue;
+        yield[yields++] = operand(b, 1);
+        node_add_result(group, operand(b, 1)->type);
+        node_remove(b);
+    }
+    graph_yield(body, yield, yields);
+}
+
+/* The same once more, for now of the same operands. */
+static struct node *node_again(struct node *n)
+{
+    for (int i = 0; i < n->operands; i++)
+        operand(n, i)->data = operand(n, i);
+    struct node *copy = node_copy(n, n->graph, NULL);
+    if (n->op == OP_fused && group_has(n, OP_assign))
+        set_aside(copy);
+    return copy;
+}
+
+/* Operations come to stand in the order of the steps, copies among them; those that are no step any more go. */
+void order_to_graph(const struct order *o, struct graph *g, struct arena *scratch)
+{
+    struct value **value = NEW_ARRAY(scratch, o->items + 1, struct value *);
+
+    for (struct node *n = g->first; n; n = n->next)
+        n->id = 0;
+    for (int i = 0; i < o->steps; i++) {
+        const struct step *s = &o->step[i];
+        struct node *n = s->again ? node_again(s->of) : s->of;
+        node_move(n, NULL);
+        n->id = 1;
+        for (int k = 0, r = 0; k < n->operands; k++)
+            if (!operand(n, k)->var)
+                node_set_operand(n, k, value[s->read[r++]]);
+        for (int k = 0; k < s->gives; k++)
+            value[s->give[k]] = n->result[k];
+    }
+    for (struct node *n = g->last, *previous; n; n = previous) {
+        previous = n->previous;
+        if (!n->id)
+            node_remove(n);
+    }
+}

@@ -1,0 +1,82 @@
+#!/bin/bash
+# --max-bytes: a deep net trains in less memory, to the same bits; what cannot be is refused, with the bytes that it takes.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 10 "$out/log"; fi; }
+gzip -dc examples/digits/digits.csv.gz | head -n 400 >"$out/train.csv"
+data="--in image=$out/train.csv:0-63 --in label=$out/train.csv:64"
+cat >"$out/deep.net" <<'N'
+block wide(x) {
+    return relu(x + (x |> conv2d(8, kernel = 3, pad = 1) |> batchnorm |> relu |> dropout(0.1) |> conv2d(8, kernel = 3, pad = 1)));
+}
+net deep {
+    batch  N = 16;
+    input  image : u8[N, 1, 8, 8];
+    target label : i32[N];
+    h = f32(image) / 16 |> conv2d(8, kernel = 3, pad = 1) |> batchnorm |> relu;
+    for i in 0..6 {
+        blocks[i] = wide();
+        h = h |> blocks[i];
+    }
+    logits = h |> flatten |> linear(10);
+    output logits;
+    loss cross_entropy(logits, label);
+    optimizer adam(lr = 1e-3);
+}
+N
+train_bytes() { sed -n 's/^#define DEEP_TRAIN_BYTES (\([0-9]*\) .*/\1/p' "$1/deep.h"; }
+arena() { sed -n 's/^train .* arena \([0-9]*\) bytes.*/\1/p' "$1"; }
+# trains NAME OPTIONS...: $out/NAME, NAME.w and NAME.csv
+trains() {
+    local name=$1
+    shift
+    "$NETC" -v --emit=c,app "$@" -o "$out/$name.c" "$out/deep.net" 2>"$out/$name.v" || { cp "$out/$name.v" "$out/log"; return 1; }
+    gcc -std=c11 -O1 -march=native ${SANITIZE:+-fsanitize=address,undefined} -Iruntime -I"$out/$name.c" -o "$out/$name" \
+        "$out/$name.c"/deep*.c "$B/libnetrt.a" -lz -lm &&
+        "$out/$name" train $data --steps 20 --seed 3 --save "$out/$name.w" --log "$out/$name.csv" --quiet >"$out/log" 2>&1
+}
+for how in "-O2" "-O0" "-O2 --dtype f64"; do
+    trains all $how
+    result $? "$how: trains"
+    "$NETC" $how --max-bytes 1 -o "$out/none" "$out/deep.net" >"$out/log" 2>&1
+    status=$?
+    least=$(sed -n 's/.*: the smallest plan of an instance that trains takes \([0-9]*\) bytes, .*/\1/p' "$out/log")
+    [ $status = 1 ] && [ ! -e "$out/none" ] && [ "$(wc -l <"$out/log")" = 1 ] && grep -q " takes $least bytes, $((least - 1)) too many " "$out/log"
+    result $? "$how: what cannot be says by how much"
+
+    # between all that was taken and the least
+    all=$(train_bytes "$out/all.c")
+    between=
+    [ "$how" != "-O2" ] || between=$(((all + least) / 2))
+    for most in $between "$least"; do
+        trains less $how --max-bytes "$most"
+        result $? "$how: trains in less"
+        echo "$(train_bytes "$out/less.c") of $most, $all; arenas $(arena "$out/less.v"), $(arena "$out/all.v")" >"$out/log"
+        [ "$(train_bytes "$out/less.c")" -le "$most" ] && grep -q "$(train_bytes "$out/less.c") bytes an instance that trains" "$out/less.v" &&
+            [ "$(arena "$out/less.v")" -lt "$(arena "$out/all.v")" ] && [ "$(arena "$out/less.v")" -lt "$most" ]
+        result $? "$how: takes no more than it may"
+        cmp "$out/all.w" "$out/less.w" >"$out/log" 2>&1 && diff <(cut -d, -f1-2 "$out/all.csv") <(cut -d, -f1-2 "$out/less.csv") >"$out/log"
+        result $? "$how: the same weights and losses, bit for bit"
+    done
+    "$NETC" $how --max-bytes $((least - 1)) -o "$out/none" "$out/deep.net" 2>&1 | grep -q " takes $least bytes, 1 too many "
+    result $? "$how: one byte too many"
+    [ $((2 * $(arena "$out/less.v"))) -lt "$(arena "$out/all.v")" ]
+    result $? "$how: the least is less than half"
+done
+
+# what fits already stays as it is
+"$NETC" -o "$out/as_it_is" "$out/deep.net" && "$NETC" --max-bytes 1G -o "$out/large" "$out/deep.net" && diff -r "$out/as_it_is" "$out/large" >"$out/log"
+result $? "enough is no limit"
+
+refused() { # refused WORDS OPTIONS...
+    local words=$1
+    shift
+    "$NETC" "$@" -o "$out/none" "$out/deep.net" >"$out/log" 2>&1
+    [ $? = 2 ] && grep -q -e "$words" "$out/log" && [ ! -e "$out/none" ]
+    result $? "refused: $*"
+}
+for bytes in 0 -1 '' x 10x 10KB 1.5M K ' 5' 99999999999999999999 9999999999G; do
+    refused "--max-bytes wants a number of bytes from 1 on, as 500000, 64K, 8M or 1G, not '$bytes'" --max-bytes "$bytes"
+done
+refused "--max-bytes is a limit to training" --mode infer --max-bytes 1G
