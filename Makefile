@@ -137,8 +137,9 @@ $B/tests/unit/%: tests/unit/%.c $B/libnetc.a $B/libnetrt.a | $B/check-packages
 $B/tests/fuzz/fuzz: $(FUZZ:%.c=$B/%.o) $B/libnetc.a
 	$(CC) $(SAN) -o $@ $^ -lcmocka -lm
 
-fuzz: $B/tests/fuzz/fuzz
-	$B/tests/fuzz/fuzz $(SEED) $(COUNT) && $B/tests/fuzz/fuzz -k $(SEED) $(COUNT)
+fuzz: $B/tests/fuzz/fuzz $B/libnetrt.a
+	$B/tests/fuzz/fuzz $(SEED) $(COUNT) && $B/tests/fuzz/fuzz -k $(SEED) $(COUNT) && \
+	    $B/tests/fuzz/fuzz -c $(SEED) $(COUNT)
 
 unit: $(UNIT)
 

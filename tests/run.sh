@@ -163,7 +163,7 @@ format() {
 # Graphs made at random: one line and a status for all.
 fuzz() {
     local what
-    for what in "1 200" "-k 1 40"; do
+    for what in "1 200" "-k 1 40" "-c 1 20"; do
         if timeout 300 "$B/tests/fuzz/fuzz" $what >"$work/lines" 2>&1; then
             pass
         else

@@ -1,8 +1,8 @@
 /* tests/fuzz/fuzz.c: checks graphs made at random, each in a process of its own, so that a crash is a failure like others.
  *
- *     fuzz [-k] [-p] [-j JOBS] [SEED [COUNT]]
+ *     fuzz [-k | -c] [-p] [-j JOBS] [SEED [COUNT]]
  *
- * -k: kernels; else the passes. -p: prints the dump of SEED. Of what fails a small dump is printed,
+ * -k: kernels; -c: the C; else the passes. -p: prints the dump of SEED. Of what fails a small dump is printed,
  * which `netc --from-ir` takes. The last line counts. */
 #define _DEFAULT_SOURCE /* anonymous memory */
 #include <stdlib.h>
@@ -107,12 +107,13 @@ static struct options options_of(int argc, char **argv)
     struct options o = { .check = check_passes, .name = "passes", .jobs = 2, .seed = 1, .count = 1 };
     int c;
 
-    while ((c = getopt(argc, argv, "kpj:")) != -1)
+    while ((c = getopt(argc, argv, "kcpj:")) != -1)
         switch (c) {
         case 'k': o.check = check_kernels, o.name = "kernels"; break;
+        case 'c': o.check = check_c, o.name = "C"; break;
         case 'p': o.print = true; break;
         case 'j': o.jobs = atoi(optarg); break;
-        default: fails("usage: fuzz [-k] [-p] [-j JOBS] [SEED [COUNT]]");
+        default: fails("usage: fuzz [-k | -c] [-p] [-j JOBS] [SEED [COUNT]]");
         }
     if (optind < argc)
         o.seed = strtoull(argv[optind++], NULL, 10);

@@ -4,6 +4,7 @@
  *     run.c             numbers for a module's variables, its results, and how exactly they can be known
  *     check_passes.c    results before and after every pass; gradients
  *     check_kernels.c   kernels, run by the evaluator of loops
+ *     check_c.c         the generated C, compiled and run (driver/)
  *     check_plan.c      what lies where in the arena, step by step
  *     shrink.c          a failing dump made small
  *     fuzz.c            the program: seeds, processes, reports */
@@ -89,6 +90,7 @@ _Noreturn void fails(const char *format, ...) __attribute__((format(printf, 1, 2
 void check_passes(const char *text, uint64_t seed);
 void check_plan(struct module *m); /* a planned one */
 void check_kernels(const char *text, uint64_t seed);
+void check_c(const char *text, uint64_t seed);
 
 typedef void check_fn(const char *text, uint64_t seed);
 

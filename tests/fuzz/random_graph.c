@@ -107,7 +107,8 @@ static struct value *variable(struct gen *g, enum role role, struct type t)
 
     if (!v) {
         v = module_var(g->m, called, role, t);
-        v->init = chance(g->r, 50) ? (struct init){ INIT_UNIFORM, -1, 1 } : (struct init){ INIT_CONSTANT, 0.5, 0 };
+        v->init = chance(g->r, 50) ? (struct init){ .rule = INIT_UNIFORM, .a = -1, .b = 1 }
+                                   : (struct init){ .rule = INIT_CONSTANT, .a = 0.5 };
     } else {
         (void)draw(g->r);
     }
