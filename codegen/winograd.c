@@ -160,13 +160,20 @@ static void transform_both(struct lower *l, struct lblock *b, const struct winog
 
 struct channels {
     struct lx *in, *out;
+    int64_t parts, points; /* of a gradient: so many, one behind the other, each of so many rows */
 };
 
 static struct lx *read_weight(struct lower *l, struct lx *i, struct lx *k, void *context)
 {
     struct channels *c = context;
+    struct lx *sum = NULL;
 
-    return body_at(l, operand(l->anchor, 0), (struct lx *[MAX_RANK]){ i, k, c->in, c->out });
+    for (int64_t p = 0; p < c->parts; p++) {
+        struct lx *row = index_op(l, LX_IADD, i, lx_int(l->k, p * c->points));
+        struct lx *v = body_at(l, operand(l->anchor, 0), (struct lx *[MAX_RANK]){ row, k, c->in, c->out });
+        sum = sum ? element(l, OP_add, DT_REAL, sum, v) : v;
+    }
+    return sum;
 }
 
 static void write_weight(struct lower *l, struct lblock *b, struct lx *i, struct lx *k, struct lx *v, void *context)
@@ -191,13 +198,14 @@ void lower_winograd_weight(struct lower *l)
 {
     struct node *n = l->anchor;
     struct type t = n->result[0]->type;
-    int64_t size = operand(n, 0)->type.dim[0].k;
+    struct type from = operand(n, 0)->type;
+    int64_t size = from.dim[1].k;
     bool back = n->op == OP_winograd_dw_weight;
     struct winograd w = back ? form_of(size - t.dim[0].k + 1, t.dim[0].k) : form_of(attr_int(n, "tile"), size);
     struct winograd_matrix m = back ? winograd_transposed(&w.weight) : w.weight;
     struct lx *at[MAX_RANK];
     struct lblock *b = open_loops(l, &l->k->body, t, 2, 4, at);
-    struct channels c = { at[2], at[3] };
+    struct channels c = { at[2], at[3], from.dim[0].k / size, size };
 
     transform_both(l, b, &m, &(struct ends){ read_weight, write_weight, &c, &c });
 }
@@ -516,7 +524,8 @@ static void gradient_tile(struct lower *l, struct lblock *b, struct lx *from, in
         }
         struct ls *loop = tile_loop(l, body, rows);
         struct lx *r = lx_var(l->k, loop->var), *c = index_op(l, LX_IADD, from, r);
-        struct lx *at[MAX_RANK] = { g->i, g->k, c, g->d.channel };
+        struct lx *i = l->part ? index_op(l, LX_IMUL, l->part, lx_int(l->k, g->t.w.points)) : lx_int(l->k, 0);
+        struct lx *at[MAX_RANK] = { index_op(l, LX_IADD, i, g->i), g->k, c, g->d.channel };
         g->v.channel = c;
         if (pass == 0)
             ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, g->du, at));
@@ -543,6 +552,8 @@ void lower_winograd_dw(struct lower *l)
         bug("the gradient of weights is no result of its group");
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
     g.t = tiles_of(l, w, dy->type, inputs + outputs, 1);
+    l->parts = attr_int(n, "parts");
+    l->part_size = winograd_part(dim_size(x->type.dim[0], l->k->batch), l->parts);
     g.v = (struct plane){ .points = w.points, .channels = inputs };
     g.d = (struct plane){ .points = w.points, .channels = outputs };
     struct lblock *b = open_block(l, &g.t, LICENCE_SEQ), *in;

@@ -58,11 +58,15 @@ void eval_winograd_weight(struct eval *e, const struct node *n, const struct ten
 void eval_winograd_dw_weight(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
 {
     int64_t kernel = attr_int(n, "kernel");
-    struct winograd w = form_of(x[0].type.dim[0].k - kernel + 1, kernel);
+    struct winograd w = form_of(x[0].type.dim[1].k - kernel + 1, kernel);
     struct winograd_matrix back = winograd_transposed(&w.weight);
+    struct type one = x[0].type;
 
-    (void)e;
-    transform_all(&back, &x[0], &y[0]);
+    one.dim[0] = one.dim[1];
+    struct tensor sum = tensor_make(e->arena, one, e->n);
+    for (int64_t i = 0; i < x[0].count; i++)
+        sum.data[i % sum.count] += x[0].data[i];
+    transform_all(&back, &sum, &y[0]);
 }
 
 /* Images of `size` elements along two axes, with channels last. */
@@ -144,7 +148,8 @@ void eval_winograd_dw(struct eval *e, const struct node *n, const struct tensor 
     struct winograd w = form_of(tile, attr_int(n, "kernel"));
     struct winograd_matrix back = winograd_transposed(&w.out);
     struct images from = images_of(&x[0]), to = images_of(&x[1]);
-    int64_t pairs = from.channels * to.channels;
+    int64_t pairs = from.channels * to.channels, samples = dim_size(x[0].type.dim[0], e->s->module->batch);
+    int64_t part = winograd_part(samples, attr_int(n, "parts"));
     square d, in, dy, out;
 
     for (int64_t s = 0; s < dim_size(x[0].type.dim[0], e->n); s++)
@@ -156,6 +161,7 @@ void eval_winograd_dw(struct eval *e, const struct node *n, const struct tensor 
                     transform(&w.in, d, in);
                     transform(&back, dy, out);
                     for (int k = 0; k < w.points * w.points; k++)
-                        du[0].data[k * pairs + p] += in[k / w.points][k % w.points] * out[k / w.points][k % w.points];
+                        du[0].data[(s / part * w.points * w.points + k) * pairs + p] +=
+                            in[k / w.points][k % w.points] * out[k / w.points][k % w.points];
                 }
 }

@@ -51,9 +51,14 @@ bool infer_winograd_weight(struct inference *f)
 bool infer_winograd_dw_weight(struct inference *f)
 {
     struct winograd w;
-    int64_t points, kernel = attr_int(f->n, "kernel");
+    int64_t kernel = attr_int(f->n, "kernel");
+    struct type t = f->x[0];
 
-    if (!want_square(f, 0, &points) || !want_form(f, points - kernel + 1, kernel, &w))
+    if (!want_tensor(f, 0, false))
+        return false;
+    if (t.dim[0].k % t.dim[1].k)
+        return wrong(f, "wants square windows, one behind the other: %s", shape_of(f, t));
+    if (!want_form(f, t.dim[1].k - kernel + 1, kernel, &w))
         return false;
     f->type[0] = resized(f->x[0], kernel);
     return true;
@@ -92,8 +97,11 @@ bool infer_winograd(struct inference *f)
     return slide(f, w.kernel, f->x[1].dim[3], &f->type[0]);
 }
 
+enum { MAX_PARTS = 64 };
+
 bool infer_winograd_dw(struct inference *f)
 {
+    int64_t parts = attr_int(f->n, "parts");
     struct winograd w;
     struct type y;
 
@@ -102,7 +110,10 @@ bool infer_winograd_dw(struct inference *f)
         return false;
     if (!shape_equal(y, f->x[1]))
         return wrong(f, "needs a gradient of the shape %s, not %s", shape_of(f, y), shape_of(f, f->x[1]));
+    if (parts < 1 || parts > MAX_PARTS)
+        return wrong(f, "cannot be in %lld parts", (long long)parts);
     f->type[0] = resized(f->x[0], w.points);
+    f->type[0].dim[0].k *= parts;
     f->type[0].dim[2] = f->x[0].dim[3];
     f->type[0].dim[3] = y.dim[3];
     return true;

@@ -90,3 +90,8 @@ struct winograd_matrix winograd_transposed(const struct winograd_matrix *m)
     }
     return t;
 }
+
+int64_t winograd_part(int64_t samples, int64_t parts)
+{
+    return (samples + parts - 1) / parts;
+}

@@ -38,4 +38,7 @@ struct winograd {
 bool winograd_form(int64_t tile, int64_t kernel, struct winograd *w);
 struct winograd_matrix winograd_transposed(const struct winograd_matrix *m);
 
+/* How many of `samples` a part has: all parts but the last. */
+int64_t winograd_part(int64_t samples, int64_t parts);
+
 #endif

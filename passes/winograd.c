@@ -7,7 +7,7 @@
  *     %dx = conv_dx %dy, %w, pad = [1,1,1,1]    =>    the same, with %w turned round
  *
  *     %dw = conv_dw %x, %dy, pad = [1,1,1,1]    =>    %0  = winograd_dw %x, %dy, pad = [1,1,1,1], tile = 4, kernel = 3
- *                                                     %dw = winograd_dw_weight %0, kernel = 3
+ *                                                     %dw = winograd_dw_weight %0, kernel = 3      (%0 in parts = 4)
  *
  * Results differ from those of the plain form by rounding: up to 2.6e-6 of the largest, where that has up to 2.4e-6.
  * Not with f64, which is asked for to know better. */
@@ -17,6 +17,10 @@
 #include "passes/shared.h"
 
 enum { MIN_CHANNELS = 16, MOST_CHANNELS = 448 };
+enum {
+    PARTS = 4,
+    SMALL = 1 << 18
+}; /* of samples, whose gradients are summed apart, in threads: where they are small */
 
 /* Six points give tiles of so many results. */
 static int64_t tile_for(int64_t kernel)
@@ -129,8 +133,13 @@ static struct value *data_gradient(struct build *b, const struct winograd *w, co
 
 static struct value *weight_gradient(struct build *b, const struct winograd *w, const struct node *n)
 {
-    const struct attr attrs[] = { *node_attr(n, "pad"), at_int("tile", w->tile), at_int("kernel", w->kernel) };
-    struct value *du = made(b, OP_winograd_dw, (struct value *[]){ operand(n, 0), operand(n, 1) }, 2, attrs, 3);
+    struct value *x = operand(n, 0), *dy = operand(n, 1);
+    int64_t samples = dim_size(x->type.dim[0], n->graph->module->batch),
+            channels = x->type.dim[3].k * dy->type.dim[3].k;
+    int64_t parts = samples >= PARTS && channels * w->points * w->points <= SMALL ? PARTS : 1;
+    const struct attr attrs[] = { *node_attr(n, "pad"), at_int("tile", w->tile), at_int("kernel", w->kernel),
+                                  at_int("parts", parts) };
+    struct value *du = made(b, OP_winograd_dw, (struct value *[]){ x, dy }, 2, attrs, 4);
 
     return made(b, OP_winograd_dw_weight, &du, 1, &attrs[2], 1);
 }

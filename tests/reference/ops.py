@@ -242,12 +242,16 @@ def winograd_dw(x, a):
     into, _, out = winograd_form(tile, a["kernel"])
     v = np.einsum("iu,sabuvc,jv->sabijc", into, winograd_tiles(d, a["pad"], dy.shape[1:3], tile, len(into)), into)
     e = np.einsum("ui,sabuvo,vj->sabijo", out, winograd_tiles(dy, [0] * 4, dy.shape[1:3], tile, tile), out)
-    return torch.from_numpy(np.einsum("sabijc,sabijo->ijco", v, e))
+    size = -(-len(v) // a.get("parts", 1))
+    parts = [np.einsum("sabijc,sabijo->ijco", v[s : s + size], e[s : s + size]) for s in range(0, len(v), size)]
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def winograd_dw_weight(x, a):
     du, kernel = x[0].numpy(), a["kernel"]
-    g = winograd_form(len(du) - kernel + 1, kernel)[1]
+    points = du.shape[1]
+    du = du.reshape(-1, points, *du.shape[1:]).sum(0)
+    g = winograd_form(points - kernel + 1, kernel)[1]
     return torch.from_numpy(np.einsum("iu,ijco,jv->uvco", g, du, g))
 
 

@@ -123,8 +123,7 @@ static void one_step(void *m, int n, int step, const void *const *in, void *cons
 int main(int argc, char **argv)
 {
     int n = argc > 2 ? atoi(argv[1]) : 0, steps = argc > 2 ? atoi(argv[2]) : 0, ports = model->inputs + model->targets;
-    const void **in = room((size_t)ports + 1);
-    void **out = room((size_t)model->outputs + 1), *m = model->create(7);
+    void **in = room((size_t)ports + 1), **out = room((size_t)model->outputs + 1), *m = model->create(7);
     size_t tensors;
 
     if (!m || model->metrics > 32)
@@ -143,7 +142,13 @@ int main(int argc, char **argv)
         read_numbers(t[i].data, t[i].dtype, elements(t[i].rank, t[i].shape, 1));
     model->changed(m);
     for (int step = 0; step < steps; step++)
-        one_step(m, n, step, in, out);
+        one_step(m, n, step, (const void *const *)in, out);
     model->destroy(m);
+    for (int i = 0; i < ports; i++)
+        nn_free(in[i]);
+    for (int i = 0; i < model->outputs; i++)
+        nn_free(out[i]);
+    nn_free(in);
+    nn_free(out);
     return 0;
 }
