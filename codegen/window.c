@@ -248,21 +248,89 @@ static void spread_windows(struct lower *l, const struct window *w)
     finish(l, b, to);
 }
 
-/* Every element gathers from the windows that held it. */
+/* The element `phase` behind number `which` multiple of the stride along an axis. Windows hold it as their elements first,
+ * first + stride, ..., `count` of them. */
+struct phase {
+    int64_t phase, first, count;
+    struct lx *which;
+};
+
+static struct phase phase_of(const struct window *w, int i, int64_t phase, struct lx *which)
+{
+    int64_t first = (phase + w->pad[2 * i]) % w->stride[i], rest = w->kernel[i] - first;
+
+    return (struct phase){ phase, first, rest > 0 ? (rest + w->stride[i] - 1) / w->stride[i] : 0, which };
+}
+
+/* The sum of what windows pass on to the element at `at`; what lies in none has 0. */
+static struct lx *gathered(struct lower *l, struct lblock *b, const struct window *w, const struct phase *p,
+                           struct lx *const *at)
+{
+    static const char *const names[] = { "u", "v", "w" };
+    struct type t = l->anchor->result[0]->type, dy = operand(l->anchor, 0)->type;
+    struct lx *from[MAX_RANK], *window[3], *k[3], *zero = lx_real(l->k, 0);
+    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, zero);
+
+    for (int i = 0; i < w->n; i++) {
+        struct lx *e, *ahead = lx_int(l->k, (p[i].phase + w->pad[2 * i] - p[i].first) / w->stride[i]);
+        b = open_red(l, b, names[i], p[i].count, &e);
+        k[i] = index_op(l, LX_IADD, index_op(l, LX_IMUL, e, lx_int(l->k, w->stride[i])), lx_int(l->k, p[i].first));
+        window[i] = index_op(l, LX_ISUB, index_op(l, LX_IADD, p[i].which, ahead), e);
+    }
+    spatial_at(w, t.rank, at, window, from);
+    struct lx *v = passed_on(l, w, t, from, k);
+    for (int i = w->n - 1; i >= 0; i--) {
+        v = lx_guard(l->k, index_op(l, LX_ILT, window[i], lx_dim(l->k, dy.dim[w->axis + i])), v, zero);
+        v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), window[i]), v, zero);
+    }
+    ls_store(l->k, b, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), v));
+    return lx_load(l->k, acc, NULL);
+}
+
+/* The element of these phases, where there is one. */
+static void gather_phase(struct lower *l, struct lblock *b, const struct window *w, const struct phase *p,
+                         struct lx **at)
+{
+    struct type t = l->anchor->result[0]->type;
+
+    for (int i = 0; i < w->n; i++) {
+        struct dim size = t.dim[w->axis + i];
+        struct lx *first = index_op(l, LX_IMUL, p[i].which, lx_int(l->k, w->stride[i]));
+        at[w->axis + i] = index_op(l, LX_IADD, first, lx_int(l->k, p[i].phase));
+        if (size.k % w->stride[i] && p[i].phase >= size.k % w->stride[i])
+            b = &ls_if(l->k, b, index_op(l, LX_ILT, at[w->axis + i], lx_dim(l->k, size)))->body;
+    }
+    b = open_loops(l, b, t, w->axis + w->n, t.rank, at);
+    l->result = gathered(l, b, w, p, at);
+    finish(l, b, at);
+}
+
+/* Every element gathers from the windows that held it: a square of the stride's size at a time, of which each element lies
+ * otherwise in the windows, but all squares alike. */
 static void gather_windows(struct lower *l, const struct window *w)
 {
-    struct type t = l->anchor->result[0]->type, dy = operand(l->anchor, 0)->type;
-    struct lx *at[MAX_RANK], *from[MAX_RANK], *k[3];
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);
-    struct lbuf *acc = lbuf_scalar(l->k, b, "acc", DT_REAL, lx_real(l->k, 0));
-    struct lblock *in = open_window(l, b, w, k);
-    struct source s = source_of(l, w, dy, at + w->axis, k);
+    static const char *const names[] = { "j", "k", "m" };
+    struct type t = l->anchor->result[0]->type;
+    struct lx *at[MAX_RANK], *which[3];
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, w->axis, at);
+    int64_t all = 1;
 
-    spatial_at(w, t.rank, at, s.from, from);
-    struct lx *v = guarded(l, &s, passed_on(l, w, t, from, k));
-    ls_store(l->k, in, acc, NULL, element(l, OP_add, DT_REAL, lx_load(l->k, acc, NULL), v));
-    l->result = lx_load(l->k, acc, NULL);
-    finish(l, b, at);
+    for (int i = 0; i < w->n; i++) {
+        int64_t count = (t.dim[w->axis + i].k + w->stride[i] - 1) / w->stride[i];
+        struct ls *loop = ls_loop(l->k, b, names[i], lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_PAR);
+        which[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+        all *= w->stride[i];
+    }
+    for (int64_t number = 0; number < all; number++) {
+        struct phase p[3];
+        int64_t rest = number;
+        for (int i = w->n - 1; i >= 0; i--) {
+            p[i] = phase_of(w, i, rest % w->stride[i], which[i]);
+            rest /= w->stride[i];
+        }
+        gather_phase(l, b, w, p, at);
+    }
 }
 
 void lower_pool_dx(struct lower *l)
