@@ -11,6 +11,7 @@
  * Each sum takes its rows in their order as before. Few rows, known in number, are taken all at once; those of a register
  * tile are too few. */
 #include "codegen/loop_pass.h"
+#include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
 enum { ROWS = 8, LEAST = 16, FEW = 32, MOST = 8 }; /* rows at a time; worth it; taken at once; sums */
@@ -24,16 +25,6 @@ struct hold {
     unsigned char *seen; /* of each expression */
     size_t capacity;
 };
-
-static bool mentions(const struct lx *x, const struct lvar *v)
-{
-    if (x->kind == LX_VAR)
-        return x->var == v;
-    for (int i = 0; i < x->args; i++)
-        if (mentions(x->arg[i], v))
-            return true;
-    return false;
-}
 
 static int number_of(const struct hold *h, const struct lbuf *buf)
 {
@@ -53,7 +44,7 @@ static bool find_sums(struct hold *h)
         bool own = s->buf->space == SPACE_ARRAY && s->buf->rank == 1;
         if (number_of(h, s->buf) >= 0)
             return false;
-        if (!own || mentions(s->index[0], h->rows->var) || !mentions(s->index[0], h->lanes->var))
+        if (!own || lx_mentions(s->index[0], h->rows->var) || !lx_mentions(s->index[0], h->lanes->var))
             continue;
         if (h->sums == MOST)
             return false;
@@ -101,8 +92,8 @@ static bool is_held(struct hold *h)
 
     return (trips < 0 || trips >= LEAST) && rows->licence == LICENCE_RED && rows->way == WAY_PLAIN && rows->step == 1 &&
            lanes && !lanes->next && lanes->kind == LS_LOOP && lanes->licence == LICENCE_PAR &&
-           lanes->way == WAY_PLAIN && lanes->step == 1 && !mentions(lanes->begin, rows->var) &&
-           !mentions(lanes->end, rows->var) && find_sums(h) && is_plain(h);
+           lanes->way == WAY_PLAIN && lanes->step == 1 && !lx_mentions(lanes->begin, rows->var) &&
+           !lx_mentions(lanes->end, rows->var) && find_sums(h) && is_plain(h);
 }
 
 static struct lx *held_load(struct rewrite *r, struct lx *x)

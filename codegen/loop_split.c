@@ -28,16 +28,6 @@ static int64_t common(int64_t a, int64_t b)
     return b ? common(b, a % b) : a;
 }
 
-static bool mentions(const struct lx *x, const struct lx *var)
-{
-    if (x == var)
-        return true;
-    for (int i = 0; i < x->args; i++)
-        if (mentions(x->arg[i], var))
-            return true;
-    return false;
-}
-
 /* ---- how long pieces may be ---- */
 
 /* At which distance from a multiple of the piece a comparison changes. */
@@ -50,7 +40,7 @@ static int64_t border(struct lx *a, struct lx *b)
 
 static void shorten(struct split *p, const struct lx *x)
 {
-    if (!mentions(x, p->var))
+    if (!lx_mentions(x, p->var->var))
         return;
     if ((x->kind == LX_IDIV || x->kind == LX_IMOD) && x->arg[1]->kind == LX_INT)
         p->piece = common(p->piece, x->arg[1]->i);

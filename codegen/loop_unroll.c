@@ -8,27 +8,17 @@
  */
 #include "codegen/loop_pass.h"
 
+#include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
 enum { MAX_UNROLLED = 64 }; /* as nn_vec.h's NN_UNROLL */
-
-static bool depends(const struct lx *x, const struct lvar *v)
-{
-    if (x->kind == LX_VAR)
-        return x->var == v;
-    for (int i = 0; i < x->args; i++) {
-        if (depends(x->arg[i], v))
-            return true;
-    }
-    return false;
-}
 
 static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)
 {
     if (b->space != SPACE_TILE && b->data != b)
         return false;
     for (int i = 0; i < b->rank; i++) {
-        if (depends(index[i], v))
+        if (lx_mentions(index[i], v))
             return true;
     }
     return false;

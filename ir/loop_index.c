@@ -163,6 +163,16 @@ static struct lx *append(struct lkernel *k, struct lx *sum, struct lx *atom, int
     return lx_raw(k, LX_IADD, sum, term_build(k, atom, factor));
 }
 
+bool lx_mentions(const struct lx *x, const struct lvar *v)
+{
+    if (x->kind == LX_VAR)
+        return x->var == v;
+    for (int i = 0; i < x->args; i++)
+        if (lx_mentions(x->arg[i], v))
+            return true;
+    return false;
+}
+
 /* The first positive term leads, the constant stands last; where all terms are negative a positive constant leads. So
  * the text of a sum reads back as the same sum. */
 struct lx *lsum_build(struct lkernel *k, const struct lsum *from)

@@ -28,6 +28,7 @@ bool lsum_add(struct lsum *s, struct lx *x, int64_t factor); /* s += factor * x 
 void lsum_range(const struct lsum *s, int64_t *low, int64_t *high);
 int64_t lsum_factor(const struct lsum *s, const struct lx *atom); /* 0: not in it */
 struct lx *lsum_build(struct lkernel *k, const struct lsum *s);
+bool lx_mentions(const struct lx *x, const struct lvar *v); /* anywhere in it, the indices of what it loads too */
 
 /* The element of buf in row-major order that these indices name. */
 struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *index);

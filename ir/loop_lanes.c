@@ -263,16 +263,6 @@ static bool is_side(const struct ls *s)
            s->begin->kind == LX_INT && s->begin->i == 0 && s->body.first && !s->body.first->next;
 }
 
-static bool mentions(const struct lx *x, const struct lvar *v)
-{
-    if (x->kind == LX_VAR)
-        return x->var == v;
-    for (int i = 0; i < x->args; i++)
-        if (mentions(x->arg[i], v))
-            return true;
-    return false;
-}
-
 /* The address as base + unit + stride * other: two loop variables, of which one has factor 1. */
 static bool address(struct lkernel *k, struct lx *x, struct lx *unit, struct lx *other, struct lx **base,
                     int64_t *stride)
@@ -284,7 +274,7 @@ static bool address(struct lkernel *k, struct lx *x, struct lx *unit, struct lx 
     *stride = lsum_factor(&s, other);
     for (int i = 0; i < s.terms; i++) {
         const struct lx *atom = s.term[i].atom;
-        if (atom != unit && atom != other && (mentions(atom, unit->var) || mentions(atom, other->var)))
+        if (atom != unit && atom != other && (lx_mentions(atom, unit->var) || lx_mentions(atom, other->var)))
             return false;
     }
     return lsum_add(&s, unit, -1) && lsum_add(&s, other, -*stride) && (*base = lsum_build(k, &s)) && *stride > 0;
