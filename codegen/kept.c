@@ -15,17 +15,24 @@ struct kept {
     int position;
 };
 
-/* The operation within the group that gives the value. */
+static bool copies(const struct node *n)
+{
+    return op_is_index(n->op) || n->op == OP_relayout;
+}
+
+/* The operation within the group that gives the value: what its last copy copies, where that is made there too. */
 static const struct node *maker(const struct value *v)
 {
     const struct node *n = v->def;
 
     if (n->op != OP_fused)
         return n;
-    const struct value *inside = n->body[0]->yield[v->index];
-    while (inside->def && (op_is_index(inside->def->op) || inside->def->op == OP_relayout))
-        inside = operand(inside->def, 0);
-    return inside->def ? inside->def : n;
+    for (const struct value *x = n->body[0]->yield[v->index]; x->def; x = operand(n, 0)) {
+        n = x->def;
+        if (!copies(n))
+            break;
+    }
+    return n;
 }
 
 /* The anchor of a group, or the operation that reads the value there. */
@@ -52,6 +59,8 @@ static const char *reason(const struct node *made, const struct node *reader)
         return "dear to make again";
     if (node_is_reduction(made))
         return "small, and a pass over memory to make again";
+    if (copies(made))
+        return "laid out as it is read there";
     if (op_is_map(made->op) && !op_is(made->op, CHEAP))
         return "dearer to make than to load";
     if (node_is_contraction(reader))
@@ -66,30 +75,6 @@ static int by_size(const void *a, const void *b)
     return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes) : x->position - y->position;
 }
 
-/* Numbers the operations; gives the place of the last that computes a loss. */
-static int number(const struct graph *g)
-{
-    int id = 0, last = -1;
-
-    for (struct node *n = g->first; n; n = n->next)
-        n->id = id++;
-    for (const struct node *n = g->first; n; n = n->next) {
-        const struct node *def = n->op == OP_loss ? operand(n, 0)->def : NULL;
-        last = def && def->id > last ? def->id : last;
-    }
-    return last;
-}
-
-static const struct node *first_behind(const struct value *v, int last)
-{
-    const struct node *first = NULL;
-
-    for (const struct use *u = v->uses; u; u = u->next)
-        if (u->user->graph == v->graph && u->user->id > last && (!first || u->user->id < first->id))
-            first = u->user;
-    return first;
-}
-
 static int find_kept(const struct emit *e, const struct graph *g, int last, struct kept *out)
 {
     int count = 0;
@@ -97,7 +82,7 @@ static int find_kept(const struct emit *e, const struct graph *g, int last, stru
     for (const struct node *n = g->first; n && n->id < last; n = n->next) {
         for (int i = 0; i < n->results; i++) {
             const struct value *v = n->result[i];
-            const struct node *reader = first_behind(v, last);
+            const struct node *reader = value_read_behind(v, last);
             if (!reader || reader->op == OP_output || reader->op == OP_metric)
                 continue;
             out[count] = (struct kept){ v, type_bytes(e, v->type), reader, count };
@@ -117,7 +102,7 @@ static void say_at(struct text *t, const struct node *n)
 
 void log_kept(const struct emit *e, const struct graph *g)
 {
-    int operations = 0, last = number(g), results = 0;
+    int operations = 0, last = graph_number(g), results = 0;
     int64_t sum = 0;
 
     for (const struct node *n = g->first; n; n = n->next, operations++)

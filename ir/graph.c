@@ -539,6 +539,31 @@ struct graph *graph_copy(struct graph *from)
     return to;
 }
 
+/* ---- the backward part ---- */
+
+int graph_number(const struct graph *g)
+{
+    int id = 0, last = -1;
+
+    for (struct node *n = g->first; n; n = n->next)
+        n->id = id++;
+    for (const struct node *n = g->first; n; n = n->next) {
+        const struct node *def = n->op == OP_loss ? operand(n, 0)->def : NULL;
+        last = def && def->id > last ? def->id : last;
+    }
+    return last;
+}
+
+struct node *value_read_behind(const struct value *v, int last)
+{
+    struct node *first = NULL;
+
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->graph == v->graph && u->user->id > last && (!first || u->user->id < first->id))
+            first = u->user;
+    return first;
+}
+
 /* ---- constants ---- */
 
 static bool constant_cast(double x, enum dtype to, double *out)

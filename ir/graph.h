@@ -234,6 +234,11 @@ void value_replace(struct value *old, struct value *with); /* in every use, yiel
 bool value_used(const struct value *v);
 int value_use_count(const struct value *v);
 
+/* Numbers the operations, from 0; the number of the last that computes a loss, behind which the backward part stands; -1:
+ * there is none. And the first reader of v in its own graph, so numbered, behind `last`; NULL. */
+int graph_number(const struct graph *g);
+struct node *value_read_behind(const struct value *v, int last);
+
 /* Attributes by name; asking for one the operation does not have is a bug. */
 const struct attr *node_attr(const struct node *n, const char *name);
 int64_t attr_int(const struct node *n, const char *name);

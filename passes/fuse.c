@@ -16,6 +16,7 @@
 #include "ir/layout.h"
 #include "ir/nest.h"
 #include "passes/group.h"
+#include "passes/shared.h"
 
 enum { MAX_GROUP = 48, MAX_MERGED = 128 };
 
@@ -328,11 +329,6 @@ static void take_members(struct cluster *c)
         c->member[i]->data = c;
 }
 
-static int64_t bytes_of(const struct merging *m, struct type t)
-{
-    return type_count(t, m->g->module->batch) * (t.dtype == DT_REAL || t.dtype == DT_I32 ? 4 : 1);
-}
-
 /* What a variable is read for stands at its own coordinates in a group that writes it. */
 static bool writes_in_place(const struct cluster *c)
 {
@@ -381,7 +377,7 @@ enum { CACHED = 1 << 18 };
 
 static bool rows_are_cached(const struct merging *m, const struct nest *n)
 {
-    return n->anchor || !n->reductions || bytes_of(m, nest_row(n)) <= CACHED;
+    return n->anchor || !n->reductions || full_bytes(m->g->module, nest_row(n)) <= CACHED;
 }
 
 /* A copy stays a copy, and what adds up in place has nothing beside it. */
@@ -401,7 +397,7 @@ static bool is_legal(struct merging *m, struct cluster *both, struct nest *n)
 }
 
 /* Bytes that need not be read, or written, once a and b are one: what a gives b, and what both read. */
-static int64_t bytes_saved(const struct merging *m, const struct cluster *a, const struct cluster *b)
+static int64_t bytes_saved(const struct cluster *a, const struct cluster *b)
 {
     int64_t saved = 0;
 
@@ -417,28 +413,27 @@ static int64_t bytes_saved(const struct merging *m, const struct cluster *a, con
             }
             shared |= v->def && v->def->data == a;
             if (shared)
-                saved += bytes_of(m, v->type) * (v->def && v->def->data == a && !outside ? 2 : 1);
+                saved += value_bytes(v) * (v->def && v->def->data == a && !outside ? 2 : 1);
         }
     return saved;
 }
 
-static int64_t largest(const struct merging *m, const struct cluster *c)
+static int64_t largest(const struct cluster *c)
 {
     int64_t most = 0;
 
     for (int i = 0; i < c->members; i++)
         for (int k = 0; k < c->member[i]->operands; k++) {
-            int64_t bytes = bytes_of(m, operand(c->member[i], k)->type);
+            int64_t bytes = value_bytes(operand(c->member[i], k));
             most = bytes > most ? bytes : most;
         }
     return most;
 }
 
 /* It pays to have a good part of what is read, or where the one is little work beside the other. */
-static bool pays(const struct merging *m, const struct cluster *a, const struct cluster *b)
+static bool pays(const struct cluster *a, const struct cluster *b)
 {
-    int64_t saved = bytes_saved(m, a, b), x = largest(m, a), y = largest(m, b), less = x < y ? x : y,
-            more = x < y ? y : x;
+    int64_t saved = bytes_saved(a, b), x = largest(a), y = largest(b), less = x < y ? x : y, more = x < y ? y : x;
 
     return saved && (saved * 4 >= more || less * 8 <= more);
 }
@@ -448,7 +443,7 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
     struct nest n;
     struct cluster *both;
 
-    if (a == b || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED || !pays(m, a, b) ||
+    if (a == b || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED || !pays(a, b) ||
         feeds_anchor(a, b))
         return false;
     both = joined(m, a, b);

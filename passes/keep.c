@@ -13,6 +13,8 @@
  *
  * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel. What is
  * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
+#include <limits.h>
+
 #include "ir/nest.h"
 #include "passes/shared.h"
 
@@ -24,11 +26,14 @@ struct recipe {
     int work;            /* operations on much, those met twice counted twice */
 };
 
+int64_t full_bytes(const struct module *m, struct type t)
+{
+    return type_count(t, m->batch) * (t.dtype == DT_REAL || t.dtype == DT_I32 ? 4 : 1);
+}
+
 int64_t value_bytes(const struct value *v)
 {
-    return type_count(v->type, v->graph->module->batch) * (v->type.dtype == DT_REAL  ? 4
-                                                           : v->type.dtype == DT_I32 ? 4
-                                                                                     : 1);
+    return full_bytes(v->graph->module, v->type);
 }
 
 static bool is_small(const struct value *v, const struct value *beside)
@@ -146,34 +151,10 @@ static void copy_for_readers(struct node *n)
 
 enum { FAR = 1 << 18 }; /* bytes that have left the cache when the backward part comes to them */
 
-/* Numbers the operations; gives the number of the last one that computes a loss, behind which the backward part stands. */
-static int end_of_forward(struct graph *g)
-{
-    int id = 0, last = -1;
-
-    for (struct node *n = g->first; n; n = n->next)
-        n->id = id++;
-    for (const struct node *n = g->first; n; n = n->next) {
-        const struct node *def = n->op == OP_loss ? operand(n, 0)->def : NULL;
-        last = def && def->id > last ? def->id : last;
-    }
-    return last < 0 ? id : last;
-}
-
-static struct node *reader_behind(const struct value *v, int end)
-{
-    struct node *first = NULL;
-
-    for (const struct use *u = v->uses; u; u = u->next)
-        if (u->user->graph == v->graph && u->user->id > end && (!first || u->user->id < first->id))
-            first = u->user;
-    return first;
-}
-
 /* Whether the backward part reads what v is made of, by cheap operations, as well. */
 static bool is_at_hand(const struct value *v, int end)
 {
-    while (v && !reader_behind(v, end)) {
+    while (v && !value_read_behind(v, end)) {
         const struct recipe *r = recipe_of(v);
         const struct value *next = NULL;
         for (int i = 0; r && r->large && r->large != v && i < v->def->operands; i++) {
@@ -200,12 +181,12 @@ static bool is_made_again(const struct node *n, int end)
             return false;
         before |= u->user->id <= end;
     }
-    return before && reader_behind(n->result[0], end);
+    return before && value_read_behind(n->result[0], end);
 }
 
 static void copy_for_backward(struct node *n, int end)
 {
-    struct node *reader = reader_behind(n->result[0], end);
+    struct node *reader = value_read_behind(n->result[0], end);
     struct node *copy = node_new(n->graph, reader, n->op, (struct value *[]){ operand(n, 0) }, 1, n->attr, n->attrs, 0);
     struct value *own = node_add_result(copy, n->result[0]->type);
 
@@ -224,7 +205,7 @@ static void copy_for_backward(struct node *n, int end)
 static bool keep(struct graph *g, struct arena *scratch)
 {
     bool changed = false;
-    int end = end_of_forward(g);
+    int loss = graph_number(g), end = loss < 0 ? INT_MAX : loss; /* of the forward part */
 
     for (struct node *n = g->first; n; n = n->next) {
         if (n->op == OP_scan)

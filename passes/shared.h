@@ -23,7 +23,8 @@ struct node *node_table_add(struct node_table *t, struct node *n);
 /* Whether n changes coordinates only, or is a constant: free to compute again. hoist.c. */
 bool node_is_free(const struct node *n);
 
-/* What v takes in memory at the full batch, reals as f32. keep.c. */
+/* What a tensor takes in memory at the full batch, reals as f32: passes choose alike for both. keep.c. */
+int64_t full_bytes(const struct module *m, struct type t);
 int64_t value_bytes(const struct value *v);
 
 /* Changing a bodied operation in place: results, with their yields, and parameters, with their operands, that nothing
