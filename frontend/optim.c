@@ -83,16 +83,24 @@ static void unknown(struct elab *e, struct place at, const char *what, const cha
 
 /* ---- schedules ---- */
 
-static double *schedule_field(struct optimizer *o, const char *arg)
+/* What schedules take, where an optimizer has it, and whether it counts steps. */
+static const struct schedule_arg {
+    const char *name;
+    size_t at;
+    bool counts;
+} schedule_args[] = {
+    { "lr", offsetof(struct optimizer, rate), false },      { "every", offsetof(struct optimizer, every), true },
+    { "gamma", offsetof(struct optimizer, gamma), false },  { "steps", offsetof(struct optimizer, steps), true },
+    { "warmup", offsetof(struct optimizer, warmup), true }, { "min", offsetof(struct optimizer, low), false },
+};
+
+static const struct schedule_arg *schedule_arg(const char *name)
 {
-    switch (*arg) {
-    case 'l': return &o->rate;
-    case 'e': return &o->every;
-    case 'g': return &o->gamma;
-    case 's': return &o->steps;
-    case 'w': return &o->warmup;
-    default: return &o->low;
-    }
+    const struct schedule_arg *a = schedule_args;
+
+    while (strcmp(a->name, name) != 0)
+        a++;
+    return a;
 }
 
 static bool check_schedule(struct elab *e, const struct optimizer *o, struct place at)
@@ -141,21 +149,21 @@ static bool schedule_call(struct elab *e, struct optimizer *o, const struct ast 
         struct val v = eval(e, a->kind == A_ARG ? a->a : a);
         if (v.kind == V_POISON)
             return false;
-        bool counts = strchr("esw", *s->arg[k]) != NULL; /* every, steps, warmup */
-        bool fits = is_number(&v) && isfinite(number_of(&v)) && (!counts || number_of(&v) == floor(number_of(&v)));
+        const struct schedule_arg *arg = schedule_arg(s->arg[k]);
+        bool fits = is_number(&v) && isfinite(number_of(&v)) && (!arg->counts || number_of(&v) == floor(number_of(&v)));
         if (given & 1u << k) {
             error_at(e, a->at, "argument '%s' is given twice", s->arg[k]);
             return false;
         }
         if (!fits) {
             error_at(e, a->at, "'%s' is a %s, not %s", s->arg[k],
-                     counts          ? "whole number of steps"
+                     arg->counts     ? "whole number of steps"
                      : is_number(&v) ? "finite number"
                                      : "number",
                      describe(e, &v));
             return false;
         }
-        *schedule_field(o, s->arg[k]) = number_of(&v);
+        *(double *)(void *)((char *)o + arg->at) = number_of(&v);
         given |= 1u << k;
     }
     for (int i = 0; i < s->required; i++)
