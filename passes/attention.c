@@ -321,10 +321,10 @@ static bool fits(const struct written *w, struct type scores, bool trained)
     int last = scores.rank - 1;
     struct dim rows = scores.dim[last - 1], keys = scores.dim[last], depth = w->q->type.dim[last],
                columns = w->v->type.dim[last];
-    int64_t each = trained ? depth.k + columns.k + 64 : depth.k + 8;
+    int64_t each = trained ? depth.k + columns.k + 64 : depth.k + 8, size = w->b.graph->module->f64 ? 8 : 4;
 
     return !rows.n && !keys.n && !depth.n && !columns.n && depth.k % LANES == 0 && columns.k % LANES == 0 &&
-           keys.k * each * 4 <= SCRATCH;
+           keys.k * each * size <= SCRATCH;
 }
 
 static struct value *as_attention(struct written *w, struct node *product, bool trained)
