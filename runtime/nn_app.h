@@ -88,6 +88,7 @@ struct nn_source {
     int skip_lines;
     nn_unpack *unpack;
     struct nn_words *words; /* of each port; new ones are added */
+    const char *loaded;     /* weights or a checkpoint that the numbers of words have to be those of; NULL: none */
 };
 
 /* Reads them. 0, 1 or 2; nn_set_free is due in any case. */

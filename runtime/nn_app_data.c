@@ -89,6 +89,9 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
     c->file = file;
     if (nn_data_read(&request, &a, &message))
         return nn_app_fail(s->model, 1, "%s", text);
+    if (!known && words->count && from->loaded)
+        fprintf(stderr, "%s: %s holds no words of %s: they are numbered as they come\n", s->model->name, from->loaded,
+                c->port->name);
     for (size_t k = known; k < words->count; k++)
         fprintf(stderr, "%s: %s %zu is '%s'\n", s->model->name, c->port->name, k, words->word[k]);
     int status = convert_column(s, c, &a);
@@ -195,6 +198,9 @@ int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source 
     for (int i = 0; i < s->columns && !status; i++) {
         struct nn_column *c = &s->column[i];
         const struct nn_binding *b = binding_of(from->in, c->port);
+        if (c->shift >= 0 && b)
+            return nn_app_fail(model, 2, "'%s' is given twice: by windows of '%s', and by '%s'", c->port->name,
+                               s->stream_file, b->file);
         if (c->shift >= 0)
             continue;
         if (!b)

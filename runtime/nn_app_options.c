@@ -162,6 +162,16 @@ static int add_binding(struct nn_bindings *b, const char *text)
     return 1;
 }
 
+/* What was given first would go unread. */
+static int is_bound(const struct nn_bindings *b, const char *text)
+{
+    size_t n = strcspn(text, "=");
+    for (int i = 0; i < b->count; i++)
+        if ((size_t)b->of[i].name_size == n && !strncmp(b->of[i].name, text, n))
+            return 1;
+    return 0;
+}
+
 static int take(const struct option_row *r, struct nn_options *o, const char *text)
 {
     char *at = (char *)o + r->at, *end;
@@ -275,6 +285,9 @@ int nn_options_read(const nn_model *model, const char *command, int argc, char *
         const struct option_row *r = &rows[c - 256];
         if (!(r->commands & bit))
             return nn_app_fail(model, 2, "%s: --%s is no option of this command", command, r->name);
+        if (r->kind == BINDING && is_bound((struct nn_bindings *)(void *)((char *)o + r->at), optarg))
+            return nn_app_fail(model, 2, "%s: --%s %.*s is given twice", command, r->name, (int)strcspn(optarg, "="),
+                               optarg);
         if (!take(r, o, optarg))
             return nn_app_fail(model, 2, "%s: --%s takes %s, not '%s'", command, r->name, expected(r), optarg);
         if (o->help)

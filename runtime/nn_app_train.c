@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t interrupted; /* a signal has nowhere else to leave its mark */
@@ -299,8 +300,9 @@ static int read_sets(struct training *t)
 {
     const struct nn_options *o = t->o;
     t->words = nn_app_words_new(t->model, o->weights);
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, t->words };
-    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack, t->words };
+    const char *loaded = o->weights ? o->weights : o->resume;
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, t->words, loaded };
+    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack, t->words, loaded };
     int status = t->words ? nn_set_read(&t->set, t->model, &from) : 1;
     if (!status && (o->val_in.count || o->val_windows))
         status = nn_set_read(&t->val, t->model, &val);
@@ -341,6 +343,22 @@ static void warn(const struct training *t)
                 (long long)t->last);
 }
 
+/* Whether a file will be written where it is asked for, tried before the hours of a run are in it. A pipe or a device
+ * has to be opened once alone. */
+static int try_file(const struct training *t, const char *path)
+{
+    char text[512] = "";
+    struct nn_message message = { text, sizeof text };
+    struct nn_writer w;
+    struct stat st;
+    if (!path || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return 0;
+    if (nn_file_begin(&w, path, &message))
+        return nn_app_fail(t->model, 1, "%s", text);
+    nn_file_abandon(&w);
+    return 0;
+}
+
 static int start(struct training *t)
 {
     if (!t->model->train_step)
@@ -353,6 +371,8 @@ static int start(struct training *t)
     t->bar = isatty(STDOUT_FILENO) && !t->o->quiet;
     int shows = t->bar || (!t->o->quiet && !t->val.column);
     t->measures = t->model->metrics && t->model->eval && (t->o->log || shows);
+    status = status ? status : try_file(t, t->o->save);
+    status = status ? status : try_file(t, t->o->checkpoint);
     status = status ? status : open_log(t);
     if (!status)
         warn(t);

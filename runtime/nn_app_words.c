@@ -59,16 +59,25 @@ void nn_app_words_free(const nn_model *model, struct nn_words *w)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-/* The list as one text, malloc'ed; NULL where it is empty or not such that a reader of the file would take it. */
+/* Whether the file may hold them: a word in no UTF-8 is said, and the weights go without. */
+static int are_plain(const nn_model *model, const nn_port *p, const struct nn_words *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (!nn_json_plain(w->word[i])) {
+            fprintf(stderr, "%s: the weights are saved without the words of %s: number %zu is no UTF-8\n", model->name,
+                    p->name, i);
+            return 0;
+        }
+    return w->count > 0;
+}
+
+/* The list as one text, malloc'ed; NULL: no memory. */
 static char *pack_words(const struct nn_words *w)
 {
     size_t room = 1;
-    for (size_t i = 0; i < w->count; i++) {
-        if (!nn_json_plain(w->word[i]))
-            return NULL;
+    for (size_t i = 0; i < w->count; i++)
         room += strlen(w->word[i]) + 1;
-    }
-    char *text = w->count ? malloc(room) : NULL, *to = text;
+    char *text = malloc(room), *to = text;
     for (size_t i = 0; text && i < w->count; i++)
         to += sprintf(to, i ? "\n%s" : "%s", w->word[i]);
     return text;
@@ -76,18 +85,26 @@ static char *pack_words(const struct nn_words *w)
 
 int nn_app_save(const nn_model *model, void *m, const struct nn_words *words, const char *path)
 {
-    int ports = model->inputs + model->targets, packed = 0, code;
+    int ports = model->inputs + model->targets, packed = 0, code = 0;
     char error[512] = "", (*key)[KEY_TEXT] = calloc((size_t)ports + 1, sizeof *key);
     char **pairs = calloc(2 * (size_t)ports + 2, sizeof *pairs);
-    for (int i = 0; key && pairs && i < ports; i++) {
-        char *text = pack_words(&words[i]);
-        if (!text)
+    int room = key && pairs;
+    for (int i = 0; room && i < ports; i++) {
+        const nn_port *p = nn_app_port(model, i);
+        if (!are_plain(model, p, &words[i]))
             continue;
-        words_key(key[packed], nn_app_port(model, i));
+        char *text = pack_words(&words[i]);
+        room = text != NULL;
+        if (!room)
+            break;
+        words_key(key[packed], p);
         pairs[2 * packed] = key[packed];
         pairs[2 * packed++ + 1] = text;
     }
-    if (packed) {
+    if (!room) {
+        code = NN_EMEMORY;
+        snprintf(error, sizeof error, "no memory");
+    } else if (packed) {
         size_t count;
         const nn_tensor *t = model->tensors(m, &count);
         code = nn_tensors_save(path, t, count, (const char *const *)pairs, error, sizeof error);

@@ -371,6 +371,10 @@ static void test_usage(void **state)
     expect("train --seed x" DATA, 2, "--seed takes a whole number");
     expect("train --lr -1" DATA, 2, "--lr takes a number");
     expect("train --in x" DATA, 2, "--in takes NAME=FILE");
+    expect("train --in x=a.csv" DATA, 2, "toy: train: --in x is given twice\n");
+    expect("train --val-in x=d.csv:0-3 --val-in x=a.csv" DATA, 2, "toy: train: --val-in x is given twice\n");
+    expect("infer --weights w --in x=d.csv:0-3 --out logits=y --out logits=z", 2, "--out logits is given twice\n");
+    expect("train --windows x=d.csv" DATA, 2, "'x' is given twice: by windows of 'd.csv', and by 'd.csv:0-3'\n");
     expect("train --epochs 2.5" DATA, 2, "--epochs takes");
     expect("train extra" DATA, 2, "unexpected word 'extra'");
     expect("eval --steps 3" DATA, 2, "--steps is no option of this command");
@@ -423,6 +427,22 @@ static void test_log(void **state)
     fclose(f);
     expect("train --steps 3 --log none/l.csv" DATA, 1, "none/l.csv: cannot be written");
     expect("train --steps 3 --log /dev/full" DATA, 1, "/dev/full: cannot be written");
+}
+
+/* What cannot be written is refused before the first step, and nothing is left where it can. */
+static void test_outputs_are_tried(void **state)
+{
+    (void)state;
+    static const char *const options[] = { "--save none/w", "--checkpoint none/w", "--save .",
+                                           "--save w0 --checkpoint ." };
+    for (int i = 0; i < 4; i++) {
+        char words[256];
+        snprintf(words, sizeof words, "train --steps 3 --log tried.csv %s" DATA, options[i]);
+        expect(words, 1, i < 2 ? "none/w: " : ".: ");
+        assert_int_not_equal(access("tried.csv", F_OK), 0);
+        assert_int_not_equal(access("w0", F_OK), 0);
+    }
+    expect("train --steps 3 --save /dev/null" DATA, 0, "epoch 1");
 }
 
 /* Batches of 8, 8, 8 and 6 samples: the line holds the means over all 30, the log those of each. */
@@ -570,8 +590,15 @@ static void test_words_kept(void **state)
     assert_non_null(strstr(printed, "label 3 is 'fir'"));
     /* what a header of JSON cannot hold is left out, and the weights are whole */
     assert_int_equal(system("sed 's/ash/\\xe4sh/' words.csv >latin.csv"), 0);
-    expect("train --in x=latin.csv:0-3 --in label=latin.csv:4 --epochs 1 --save latin", 0, "label 2 is 'elm'");
+    expect("train --in x=latin.csv:0-3 --in label=latin.csv:4 --epochs 1 --save latin", 0,
+           "toy: the weights are saved without the words of label: number 1 is no UTF-8\n");
     expect("eval --weights latin --in x=latin.csv:0-3 --in label=latin.csv:4", 0, "label 2 is 'elm'");
+    assert_non_null(strstr(printed, "toy: latin holds no words of label: they are numbered as they come\n"));
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1 --checkpoint unworded --quiet", 0,
+           "label 0 is");
+    assert_null(strstr(printed, "as they come"));
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 2 --resume unworded --save w", 0,
+           "toy: unworded holds no words of label: they are numbered as they come\n");
     assert_int_equal(system("sed 's/ash/\"a, \\\\ s%h\"/' words.csv >odd.csv"), 0);
     expect("train --in x=odd.csv:0-3 --in label=odd.csv:4 --epochs 20 --save odd", 0, "label 1 is 'a, ");
     expect("eval --weights odd --in x=odd.csv:0-3 --in label=odd.csv:4", 0, "samples 30\n");
@@ -604,6 +631,7 @@ int main(void)
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_train_eval_infer),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_outputs_are_tried),
         cmocka_unit_test(test_epoch_line_is_a_mean),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_checkpoints_on_the_way),
