@@ -1,6 +1,6 @@
 /* tests/fuzz/check_c.c: what the generated C computes, compiled and run, at -O0 and -O2: outputs, losses, metrics, and
  * parameters and states after training and after the optimizer's step, beside the reference evaluator's. */
-#define _DEFAULT_SOURCE /* mkdtemp */
+#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -15,8 +15,8 @@ enum { STEPS = 2 };
 
 struct trial {
     struct arena *arena;
-    char folder[64];
-    struct module *m; /* as it was made */
+    const char *folder; /* of the process that runs one check after the other */
+    struct module *m;   /* as it was made */
     struct store *s;
     int64_t n;
 };
@@ -24,6 +24,13 @@ struct trial {
 static const char *in_folder(const struct trial *t, const char *name)
 {
     return path_join(t->arena, t->folder, name);
+}
+
+static const char *built(void)
+{
+    const char *b = getenv("B");
+
+    return b ? b : "build";
 }
 
 /* ---- the program ---- */
@@ -52,12 +59,12 @@ static bool run_command(const char *command)
 
 static void compile(const struct trial *t, int level)
 {
-    const char *cc = getenv("FUZZ_CC"), *sanitize = getenv("SANITIZE"), *rt = getenv("B");
+    const char *cc = getenv("FUZZ_CC"), *sanitize = getenv("SANITIZE");
     const char *command = arena_printf(
         t->arena,
         "%s%s -std=c11 -Iruntime -I%s -DMODEL=%s_model -o %s/run tests/fuzz/driver/driver.c %s/*.c %s/libnetrt.a -lm >&2",
         cc ? cc : "gcc -O1 -march=native", sanitize && *sanitize ? " -fsanitize=address,undefined" : "", t->folder,
-        t->m->name, t->folder, t->folder, rt ? rt : "build");
+        t->m->name, t->folder, t->folder, built());
 
     if (!run_command(command))
         fails("-O%d: the C does not compile", level);
@@ -93,13 +100,6 @@ static void write_numbers(const struct trial *t)
         fails("cannot write numbers");
 }
 
-static const struct seen *find(const struct seen *list, const char *label, int step)
-{
-    while (list && (list->step != step || strcmp(list->label, label) != 0))
-        list = list->next;
-    return list;
-}
-
 /* What the program has shown, of the types that the evaluator gave; NULL at the end. */
 static struct seen *read_result(const struct trial *t, FILE *f, const struct seen *want)
 {
@@ -112,7 +112,7 @@ static struct seen *read_result(const struct trial *t, FILE *f, const struct see
     label[strcspn(label, "\n")] = '\0';
     if (fscanf(f, "%d %zu", &x->step, &count) != 2)
         fails("%s: no numbers", label);
-    const struct seen *like = find(want, label, x->step);
+    const struct seen *like = find_seen(want, label, x->step);
     if (!like || (size_t)like->t.count != count)
         fails("%s, step %d: %zu numbers, not %d", label, x->step, count, like ? (int)like->t.count : 0);
     x->label = like->label;
@@ -152,22 +152,56 @@ static bool draws(const struct graph *g)
     return false;
 }
 
-/* Calls of infer and eval are counted together there, and each by itself here: what they draw is another. */
-static bool is_comparable(const struct trial *t, const struct seen *x)
+static bool starts(const char *text, const char *with)
 {
-    return !(strncmp(x->label, "infer", 5) == 0 && draws(t->m->graph[GRAPH_INFER])) &&
-           !(strncmp(x->label, "eval", 4) == 0 && draws(t->m->graph[GRAPH_EVAL]));
+    return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Those of `want` that the program has shown. */
-static struct seen *shown(const struct trial *t, const struct seen *want, const struct seen *is)
+/* "@NAME after ...", of a parameter or a state. */
+static bool is_tensor(const struct module *m, const char *label)
+{
+    for (int i = 0; i < m->vars && *label == '@'; i++) {
+        const struct var *v = m->var[i];
+        size_t n = strlen(v->name);
+        if ((v->role == ROLE_PARAM || v->role == ROLE_STATE) && !strncmp(label + 1, v->name, n) &&
+            starts(label + 1 + n, " after "))
+            return true;
+    }
+    return false;
+}
+
+/* What the program has to show: not what is a graph's own there, gradients and the optimizer's memory, nor metrics where
+ * there is no loss. Calls of infer and eval are counted together there, and each by itself here: what they draw is
+ * another. */
+static bool is_comparable(const struct module *m, const char *label)
+{
+    bool evaluates = m->graph[GRAPH_TRAIN] && !draws(m->graph[GRAPH_EVAL]);
+
+    return (starts(label, "infer output ") && !draws(m->graph[GRAPH_INFER])) ||
+           ((starts(label, "eval loss") || starts(label, "eval metric ")) && evaluates) ||
+           starts(label, "train loss") || is_tensor(m, label);
+}
+
+/* What a float holds of the numbers: 0 of the smallest, infinity of the largest. */
+static double *as_float(struct arena *a, const struct tensor *t)
+{
+    double *x = NEW_ARRAY(a, t->count + 1, double);
+
+    for (int64_t i = 0; i < t->count; i++)
+        x[i] = t->type.dtype == DT_REAL ? (double)(float)t->data[i] : t->data[i];
+    return x;
+}
+
+static struct seen *comparable(const struct trial *t, const struct seen *want)
 {
     struct seen *first = NULL, **last = &first;
 
     for (; want; want = want->next) {
-        if (!find(is, want->label, want->step) || !is_comparable(t, want))
+        if (!is_comparable(t->m, want->label))
             continue;
         *last = arena_copy(t->arena, want, sizeof *want);
+        if (!t->m->f64)
+            (*last)->t.data = as_float(t->arena, &want->t);
         last = &(*last)->next;
     }
     *last = NULL;
@@ -176,7 +210,7 @@ static struct seen *shown(const struct trial *t, const struct seen *want, const 
 
 static void compare(const struct trial *t, const char *text, const struct seen *want, int level)
 {
-    const struct seen *is = read_results(t, want), *of = shown(t, want, is);
+    const struct seen *is = read_results(t, want), *of = comparable(t, want);
     double slack = t->m->f64 ? 1e-9 : 2e-5, relative = t->m->f64 ? 1e-13 : 2e-7;
 
     if (!is)
@@ -190,9 +224,11 @@ static void compare(const struct trial *t, const char *text, const struct seen *
 
 static void run_level(struct trial *t, const char *text, const char *reference, const struct seen *want, int level)
 {
-    snprintf(t->folder, sizeof t->folder, "/tmp/netc-fuzz-XXXXXX");
-    if (!mkdtemp(t->folder))
-        fails("no folder for the C");
+    const char *why;
+
+    run_command(arena_printf(t->arena, "rm -rf %s", t->folder)); /* what failed last is left there to be looked at */
+    if (!folder_make(t->arena, t->folder, &why))
+        fails("%s: %s", t->folder, why);
     write_c(t, text, level);
     compile(t, level);
     write_numbers(t);
@@ -209,6 +245,7 @@ void check_c(const char *text, uint64_t seed)
     struct random r = { seed };
     struct pass_context c = { .scratch = arena_new() };
 
+    t.folder = arena_printf(t.arena, "%s/tests/fuzz/c-%ld", built(), (long)getppid());
     t.m = module_of_text(t.arena, text);
     t.n = 1 + below(&r, t.m->batch);
     t.s = fill_store(t.arena, t.m, t.n, 1);

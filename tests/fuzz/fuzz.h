@@ -59,6 +59,8 @@ struct seen {
     struct seen *next;
 };
 
+const struct seen *find_seen(const struct seen *list, const char *label, int step); /* NULL: not in it */
+
 /* Runs one graph: by the evaluator, or otherwise. */
 typedef struct run_result run_fn(struct arena *a, struct store *s, struct graph *g);
 

@@ -193,7 +193,7 @@ static void shake_graph(struct graph *g, double relative, int64_t *stream)
     }
 }
 
-static const struct seen *find(const struct seen *list, const char *label, int step)
+const struct seen *find_seen(const struct seen *list, const char *label, int step)
 {
     while (list && (list->step != step || strcmp(list->label, label) != 0))
         list = list->next;
@@ -211,11 +211,13 @@ static double larger_deviation(double deviation, double x, double exact)
 static void add_deviations(struct seen *all, const struct seen *shaken, const struct seen *exact)
 {
     for (struct seen *d = all; d; d = d->next, exact = exact->next) {
-        const struct seen *x = find(shaken, d->label, d->step);
+        const struct seen *x = find_seen(shaken, d->label, d->step);
         for (int64_t i = 0; i < d->t.count; i++)
             d->t.data[i] = larger_deviation(d->t.data[i], x->t.data[i], exact->t.data[i]);
     }
 }
+
+enum { SHAKES = 8 }; /* a comparison of numbers that are nearly equal turns in one of a few */
 
 struct seen *deviations(struct arena *a, const char *text, const struct seen *exact, int64_t n, int variant,
                         double relative)
@@ -230,7 +232,7 @@ struct seen *deviations(struct arena *a, const char *text, const struct seen *ex
         zeros.data = NEW_ARRAY(a, zeros.count + 1, double);
         note(&l, x->label, &zeros);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SHAKES; i++) {
         struct module *m = module_of_text(a, text);
         for (int k = 0; k < GRAPH_KINDS; k++)
             if (m->graph[k])
@@ -286,7 +288,8 @@ const char *difference(struct arena *a, const struct seen *want, const struct se
     const char *what = NULL;
 
     for (; want && !what; want = want->next) {
-        const struct seen *other = find(is, want->label, want->step), *d = find(noise, want->label, want->step);
+        const struct seen *other = find_seen(is, want->label, want->step),
+                          *d = find_seen(noise, want->label, want->step);
         if (want->step >= steps)
             continue;
         if (!other)
