@@ -247,10 +247,12 @@ static struct env *load(struct loader *l, const char *path, const struct ast *im
         error_at(e, at, "'%s' holds a zero byte: it is no text", path);
         return NULL;
     }
+    size_t mark = strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* of byte order: some editors write one */
+    text += mark;
     struct file *f = NEW(e->arena, struct file);
     *f = (struct file){ path, NULL, l->files };
     l->files = f;
-    diag_source(e->diag, path, text, length);
+    diag_source(e->diag, path, text, length - mark);
     l->depth++;
     struct env *env = load_text(l, path, text, f);
     l->depth--;
