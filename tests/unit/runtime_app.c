@@ -385,6 +385,7 @@ static void test_usage(void **state)
     expect("infer --weights w --in x=d.csv:0-3 --out z=z.npy", 2, "no output is called 'z'");
     expect("train --batch 9" DATA, 2, "above the model's capacity of 8");
     expect("train --weights a --resume b" DATA, 2, "exclude each other");
+    expect("train --save a --checkpoint a" DATA, 2, "--save and --checkpoint name one file: a\n");
 }
 
 static void test_train_eval_infer(void **state)
