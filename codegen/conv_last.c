@@ -6,15 +6,17 @@
  *     dx[n, h, w + r, c]    += dy[n, (h + pad - u) / stride, ...,   o] * weight[u, v, o, c]
  *     dw[u, v, c + r, o]    += x[n, h stride + u, w stride + v, c + r] * dy[n, h, w, o]
  *
- * Each element adds up in one order, whatever the tile. Depthwise, a group's one channel goes along with the lanes. */
+ * Each element adds up in one order, whatever the tile. Depthwise, a group's one channel goes along with the lanes. Where
+ * the result's channels are few, lanes run along the channels that are summed: 16 sums an element, folded at the end. */
 #include "codegen/lower.h"
 
 struct conv {
     struct window w;
     struct value *x, *weight; /* operands 0 and 1 */
     bool depthwise;
-    struct lx **at;   /* of the result */
-    struct lx *first; /* pixel of the tile at work */
+    struct lx **at;      /* of the result */
+    struct lx *first;    /* pixel of the tile at work */
+    struct class *class; /* the pixels that are at work; NULL: all, of the forward convolution */
 };
 
 static struct conv read_conv(struct lower *l, struct type weight, struct lx **at)
@@ -40,7 +42,7 @@ static struct lx *weight_last(struct lower *l, const struct conv *c, struct lx *
     return body_at(l, c->weight, at);
 }
 
-/* ---- forward ---- */
+/* ---- what a pixel sees: forward ---- */
 
 static struct lx *pixel(struct lower *l, const struct conv *c, struct lx *const *at, struct lx *const *k,
                         struct lx *channel)
@@ -55,57 +57,13 @@ static struct lx *pixel(struct lower *l, const struct conv *c, struct lx *const 
     return padded(l, &c->w, c->x->type, spatial, body_at(l, c->x, from));
 }
 
-static void place_pixel(struct lower *l, struct lx *r, void *context)
-{
-    struct conv *c = context;
-
-    c->at[c->w.n] = index_op(l, LX_IADD, c->first, r);
-}
-
-static void forward_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
-{
-    struct conv *c = context;
-    struct type t = l->anchor->result[0]->type;
-    struct lx **at = c->at, *k[3], *channel;
-    struct panel all = { NULL, 0 };
-    struct lbuf *stage = open_stage(l, b, rows, &all);
-    struct lx *column;
-    struct lblock *in = open_panel(l, b, &all, at, &column);
-    struct lbuf *acc = open_tile(l, in, rows);
-    struct lblock *sum = open_window(l, in, &c->w, k);
-
-    channel = at[t.rank - 1];
-    if (!c->depthwise)
-        sum = open_red(l, sum, "c", c->x->type.dim[t.rank - 1].k, &channel);
-    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, c, k, channel, at[t.rank - 1]));
-    struct ls *add = tile_loop(l, sum, rows);
-    struct lx *r = lx_var(l->k, add->var);
-    at[t.rank - 2] = index_op(l, LX_IADD, from, r);
-    struct lx *left = pixel(l, c, at, k, channel);
-    ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    c->first = from;
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, at, place_pixel, c });
-}
-
-static void forward(struct lower *l)
-{
-    struct type t = l->anchor->result[0]->type;
-    struct lx *at[MAX_RANK];
-    struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
-    int64_t pixels = t.dim[t.rank - 2].k;
-
-    in_tiles(l, b, pixels, l->level ? tile_rows(pixels, !c.depthwise) : 1, forward_tile, &c);
-    count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
-}
-
-/* ---- the gradient of the image ---- */
+/* ---- what a pixel sees: the gradient of the image ---- */
 
 /* Pixels of one class, phase[i] behind a multiple of the stride, see the same elements of the window: those from
  * first[i] on, `step` apart, `count` of them. */
 struct class
 {
-    struct conv c;
+    struct conv *c;
     int64_t phase[3], first[3], count[3], step[3];
     struct lx *pixel[3]; /* which of the class, along each axis */
 };
@@ -123,7 +81,7 @@ static int64_t below(int64_t a, int64_t b)
 /* False where no element of the window reaches this class. */
 static bool reaches(struct class *s, int i)
 {
-    const struct window *w = &s->c.w;
+    const struct window *w = &s->c->w;
     int64_t stride = w->stride[i], at = s->phase[i] + w->pad[2 * i];
 
     s->step[i] = stride / common(stride, w->dilation[i]);
@@ -140,8 +98,8 @@ static bool reaches(struct class *s, int i)
 /* dy's spatial coordinates for elements e of the window that this class sees; guarded where they may lie outside. */
 static struct lx *class_term(struct lower *l, struct class *s, struct lx *const *e, struct lx *channel)
 {
-    const struct window *w = &s->c.w;
-    struct type dy = s->c.x->type;
+    const struct window *w = &s->c->w;
+    struct type dy = s->c->x->type;
     struct lx *spatial[3], *from[MAX_RANK];
 
     for (int i = 0; i < w->n; i++) {
@@ -149,9 +107,9 @@ static struct lx *class_term(struct lower *l, struct class *s, struct lx *const 
         struct lx *back = index_op(l, LX_IMUL, e[i], lx_int(l->k, s->step[i] * w->dilation[i] / w->stride[i]));
         spatial[i] = index_op(l, LX_ISUB, index_op(l, LX_IADD, s->pixel[i], lx_int(l->k, shift)), back);
     }
-    spatial_at(w, dy.rank, s->c.at, spatial, from);
+    spatial_at(w, dy.rank, s->c->at, spatial, from);
     from[dy.rank - 1] = channel;
-    struct lx *v = body_at(l, s->c.x, from), *zero = lx_real(l->k, 0);
+    struct lx *v = body_at(l, s->c->x, from), *zero = lx_real(l->k, 0);
     for (int i = w->n - 1; i >= 0; i--) {
         v = lx_guard(l->k, index_op(l, LX_ILT, spatial[i], lx_dim(l->k, dy.dim[1 + i])), v, zero);
         v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), spatial[i]), v, zero);
@@ -161,82 +119,193 @@ static struct lx *class_term(struct lower *l, struct class *s, struct lx *const 
 
 static void place_pixels(struct lower *l, struct class *s)
 {
-    for (int i = 0; i < s->c.w.n; i++)
-        s->c.at[1 + i] = index_op(l, LX_IADD, index_op(l, LX_IMUL, s->pixel[i], lx_int(l->k, s->c.w.stride[i])),
-                                  lx_int(l->k, s->phase[i]));
+    for (int i = 0; i < s->c->w.n; i++)
+        s->c->at[1 + i] = index_op(l, LX_IADD, index_op(l, LX_IMUL, s->pixel[i], lx_int(l->k, s->c->w.stride[i])),
+                                   lx_int(l->k, s->phase[i]));
 }
 
 static struct lblock *open_class(struct lower *l, struct lblock *b, struct class *s, struct lx **e, struct lx **k)
 {
     static const char *const names[] = { "u", "v", "w" };
 
-    for (int i = 0; i < s->c.w.n; i++) {
+    for (int i = 0; i < s->c->w.n; i++) {
         b = open_red(l, b, names[i], s->count[i], &e[i]);
         k[i] = index_op(l, LX_IADD, index_op(l, LX_IMUL, e[i], lx_int(l->k, s->step[i])), lx_int(l->k, s->first[i]));
     }
     return b;
 }
 
-static void place_class_pixel(struct lower *l, struct lx *r, void *context)
-{
-    struct class *s = context;
+/* ---- tiles of pixels ---- */
 
-    s->pixel[s->c.w.n - 1] = index_op(l, LX_IADD, s->c.first, r);
-    place_pixels(l, s);
+static struct lblock *open_elements(struct lower *l, struct lblock *b, const struct conv *c, struct lx **e,
+                                    struct lx **k)
+{
+    return c->class ? open_class(l, b, c->class, e, k) : open_window(l, b, &c->w, k);
 }
 
-static void class_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+/* What goes along with the weights at k; e: which of the elements that a class sees. */
+static struct lx *seen(struct lower *l, const struct conv *c, struct lx *const *e, struct lx *const *k,
+                       struct lx *channel)
 {
-    struct class *s = context;
+    return c->class ? class_term(l, c->class, e, channel) : pixel(l, c, c->at, k, channel);
+}
+
+/* The r-th pixel of the tile that begins at `first`. */
+static void place(struct lower *l, struct lx *r, void *context)
+{
+    struct conv *c = context;
+    struct lx *at = index_op(l, LX_IADD, c->first, r);
+
+    if (!c->class) {
+        c->at[c->w.n] = at;
+        return;
+    }
+    c->class->pixel[c->w.n - 1] = at;
+    place_pixels(l, c->class);
+}
+
+static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct conv *c = context;
     struct type t = l->anchor->result[0]->type;
-    struct lx **at = s->c.at, *e[3], *k[3], *channel;
-    int last = s->c.w.n - 1;
+    struct lx **at = c->at, *e[3], *k[3], *channel, *column;
     struct panel all = { NULL, 0 };
     struct lbuf *stage = open_stage(l, b, rows, &all);
-    struct lx *column;
     struct lblock *in = open_panel(l, b, &all, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
-    struct lblock *sum = open_class(l, in, s, e, k);
+    struct lblock *sum = open_elements(l, in, c, e, k);
 
     channel = at[t.rank - 1];
-    if (!s->c.depthwise)
-        sum = open_red(l, sum, "o", s->c.x->type.dim[t.rank - 1].k, &channel);
-    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, &s->c, k, channel, at[t.rank - 1]));
+    if (!c->depthwise)
+        sum = open_red(l, sum, "c", c->x->type.dim[t.rank - 1].k, &channel);
+    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, c, k, channel, at[t.rank - 1]));
     struct ls *add = tile_loop(l, sum, rows);
     struct lx *r = lx_var(l->k, add->var);
-    s->pixel[last] = index_op(l, LX_IADD, from, r);
-    struct lx *left = class_term(l, s, e, channel);
+    c->first = from;
+    place(l, r, c);
+    struct lx *left = seen(l, c, e, k, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    s->c.first = from;
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, at, place_class_pixel, s });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, at, place, c });
 }
 
 /* Nothing reaches these pixels. */
-static void empty_class(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+static void empty(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
-    struct class *s = context;
+    struct conv *c = context;
     struct type t = l->anchor->result[0]->type;
     struct ls *out = tile_loop(l, b, rows);
 
-    s->pixel[s->c.w.n - 1] = index_op(l, LX_IADD, from, lx_var(l->k, out->var));
-    struct lblock *in = open_loops(l, &out->body, t, t.rank - 1, t.rank, s->c.at);
-    place_pixels(l, s);
+    c->first = from;
+    place(l, lx_var(l->k, out->var), c);
+    struct lblock *in = open_loops(l, &out->body, t, t.rank - 1, t.rank, c->at);
     l->result = lx_real(l->k, 0);
-    finish(l, in, s->c.at);
+    finish(l, in, c->at);
+}
+
+/* ---- few channels ---- */
+
+enum { LANES = 16, FEW_CHANNELS = 6, SUMS = 14 }; /* fewer channels do not fill a vector; sums in registers */
+
+/* Whether lanes run along the channels that are summed: those of the result are few, and the weights lie that way. */
+static bool sums_in_lanes(const struct lower *l, const struct conv *c)
+{
+    const struct value *y = l->anchor->result[0];
+    const struct node *w = c->weight->def;
+    int last = y->type.rank - 1;
+
+    return l->level && !c->depthwise && y->type.dim[last].k <= FEW_CHANNELS && c->x->type.dim[last].k % LANES == 0 &&
+           w && w->op == OP_transpose && attr_ints(w, "perm", NULL)[last] == last - 1;
+}
+
+static struct ls *lanes(struct lower *l, struct lblock *b)
+{
+    return ls_loop(l->k, b, "lane", lx_int(l->k, 0), lx_int(l->k, LANES), 1, LICENCE_PAR);
+}
+
+/* Every 16th channel of what a tile's pixels see, and so for each lane: 16 sums an element of the result. */
+static void sum_lanes(struct lower *l, struct lblock *b, struct conv *c, int rows, struct lbuf *sums)
+{
+    struct type t = l->anchor->result[0]->type;
+    int last = t.rank - 1, channels = (int)t.dim[last].k;
+    struct lx *e[3], *k[3], *right[FEW_CHANNELS];
+    struct ls *loop = lanes(l, b);
+    struct lx *lane = lx_var(l->k, loop->var);
+    struct lbuf *acc = open_tile(l, &loop->body, rows * channels);
+    struct lblock *in = open_elements(l, &loop->body, c, e, k);
+    struct ls *block = ls_loop(l->k, in, "c", lx_int(l->k, 0), lx_dim(l->k, c->x->type.dim[last]), LANES, LICENCE_RED);
+    struct lx *channel = index_op(l, LX_IADD, lx_var(l->k, block->var), lane);
+
+    for (int o = 0; o < channels; o++)
+        right[o] = ls_let(l->k, &block->body, "right", weight_last(l, c, k, channel, lx_int(l->k, o)));
+    struct ls *add = tile_loop(l, &block->body, rows);
+    place(l, lx_var(l->k, add->var), c);
+    struct lx *left = ls_let(l->k, &add->body, "left", seen(l, c, e, k, channel));
+    for (int o = 0; o < channels; o++) {
+        struct lx *at =
+            index_op(l, LX_IADD, index_op(l, LX_IMUL, lx_var(l->k, add->var), lx_int(l->k, channels)), lx_int(l->k, o));
+        ls_store(l->k, &add->body, acc, &at, add_product(l, left, right[o], lx_load(l->k, acc, &at)));
+    }
+    struct ls *out = tile_loop(l, &loop->body, rows * channels);
+    struct lx *q = lx_var(l->k, out->var), *to[2] = { q, lane };
+    ls_store(l->k, &out->body, sums, to, lx_load(l->k, acc, &q));
+}
+
+static void tile_of_few(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct conv *c = context;
+    struct type t = l->anchor->result[0]->type;
+    int last = t.rank - 1;
+    struct dim shape[2] = { dim_of(rows * t.dim[last].k), dim_of(LANES) };
+    struct lbuf *sums = lbuf_local(l->k, b, "sums", SPACE_ARRAY, DT_REAL, 2, shape);
+
+    c->first = from;
+    sum_lanes(l, b, c, rows, sums);
+    struct ls *out = tile_loop(l, b, rows);
+    struct lx *r = lx_var(l->k, out->var);
+    struct lblock *in = open_loops(l, &out->body, t, last, t.rank, c->at);
+    place(l, r, c);
+    struct lbuf *one = lbuf_local(l->k, in, "one", SPACE_ARRAY, DT_REAL, 1, &shape[1]);
+    struct ls *copy = lanes(l, in);
+    struct lx *lane = lx_var(l->k, copy->var);
+    struct lx *which = index_op(l, LX_IADD, index_op(l, LX_IMUL, r, lx_dim(l->k, t.dim[last])), c->at[last]);
+    ls_store(l->k, &copy->body, one, &lane, lx_load(l->k, sums, (struct lx *[]){ which, lane }));
+    l->result = ls_let(l->k, in, "total", lx_fold(l->k, OP_add, one));
+    finish(l, in, c->at);
+}
+
+/* A row of the result, or of one class's pixels. */
+static void row_of_pixels(struct lower *l, struct lblock *b, struct conv *c, int64_t pixels)
+{
+    if (sums_in_lanes(l, c))
+        in_tiles(l, b, pixels, SUMS / (int)l->anchor->result[0]->type.dim[l->anchor->result[0]->type.rank - 1].k,
+                 tile_of_few, c);
+    else
+        in_tiles(l, b, pixels, l->level ? tile_rows(pixels, !c->depthwise) : 1, tile, c);
+}
+
+static void forward(struct lower *l)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct lx *at[MAX_RANK];
+    struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
+
+    row_of_pixels(l, b, &c, t.dim[t.rank - 2].k);
+    count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
 }
 
 static void one_class(struct lower *l, struct class *s)
 {
     static const char *const names[] = { "j", "k", "m" };
     struct type t = l->anchor->result[0]->type;
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, s->c.at);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, s->c->at);
     int64_t pixels[3];
     bool reached = true;
-    int last = s->c.w.n - 1;
+    int last = s->c->w.n - 1;
 
     for (int i = 0; i <= last; i++) {
         reached &= reaches(s, i);
-        pixels[i] = (t.dim[1 + i].k - s->phase[i] + s->c.w.stride[i] - 1) / s->c.w.stride[i];
+        pixels[i] = (t.dim[1 + i].k - s->phase[i] + s->c->w.stride[i] - 1) / s->c->w.stride[i];
         if (pixels[i] <= 0)
             return;
     }
@@ -245,39 +314,41 @@ static void one_class(struct lower *l, struct class *s)
         s->pixel[i] = lx_var(l->k, loop->var);
         b = &loop->body;
     }
-    in_tiles(l, b, pixels[last], l->level ? tile_rows(pixels[last], !s->c.depthwise) : 1,
-             reached ? class_tile : empty_class, s);
+    if (reached)
+        row_of_pixels(l, b, s->c, pixels[last]);
+    else
+        in_tiles(l, b, pixels[last], l->level ? tile_rows(pixels[last], !s->c->depthwise) : 1, empty, s->c);
 }
 
 static void gradient_of_image(struct lower *l)
 {
     struct lx *at[MAX_RANK];
-    struct class s = { .c = read_conv(l, operand(l->anchor, 1)->type, at) };
+    struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
+    struct class s = { .c = &c };
     int64_t classes = 1;
 
-    for (int i = 0; i < s.c.w.n; i++)
-        classes *= s.c.w.stride[i];
+    c.class = &s;
+    for (int i = 0; i < c.w.n; i++)
+        classes *= c.w.stride[i];
     for (int64_t which = 0; which < classes; which++) {
         int64_t rest = which;
-        for (int i = s.c.w.n - 1; i >= 0; i--) {
-            s.phase[i] = rest % s.c.w.stride[i];
-            rest /= s.c.w.stride[i];
+        for (int i = c.w.n - 1; i >= 0; i--) {
+            s.phase[i] = rest % c.w.stride[i];
+            rest /= c.w.stride[i];
         }
         one_class(l, &s);
     }
-    struct type dy = s.c.x->type;
-    count_macs(l, dy, (double)type_count(s.c.weight->type, 1) / (double)dy.dim[dy.rank - 1].k);
+    struct type dy = c.x->type;
+    count_macs(l, dy, (double)type_count(c.weight->type, 1) / (double)dy.dim[dy.rank - 1].k);
 }
 
 /* ---- the gradient of the weights ---- */
-
-enum { FEW_CHANNELS = 6 }; /* then a tile takes in neighbouring elements of the window too */
 
 struct rows_of_weight {
     struct conv c; /* weight: the gradient of the result */
     struct lbuf *dw;
     struct lx *k[3], *image[MAX_RANK]; /* which pixel of dy, but for the last axis */
-    bool flat;                         /* rows are (element of the window along the last axis, channel) */
+    bool flat;                         /* few channels: rows are (element of the window along the last axis, channel) */
     int64_t channels;
 };
 

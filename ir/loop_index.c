@@ -524,6 +524,8 @@ static void bounds_of_variable(struct lx *x, const struct lvar *v)
 {
     x->low = v->loop ? v->loop->begin->low : 0;
     x->high = v->loop ? v->loop->end->high - 1 : INT32_MAX;
+    if (v->loop && v->loop->begin->kind == LX_INT) /* the last step need not end at the end */
+        x->high -= (x->high - x->low) % v->loop->step;
     if (x->high < x->low)
         x->high = x->low;
 }

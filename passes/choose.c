@@ -422,6 +422,23 @@ static bool is_depthwise(const struct node *n)
     return layout_known(n->op) && attr_int(n, "groups") > 1;
 }
 
+enum { FEW_CHANNELS = 6 };
+
+/* Where the result's channels are few, lanes run along those summed over instead: weights have these last where they lie. */
+static bool sum_in_lanes(struct node *n)
+{
+    struct type x = operand(n, 0)->type, t = n->result[0]->type;
+    struct build b = build_at(n->graph, n);
+    struct value *w = operand(n, 1);
+
+    if (n->op == OP_conv_dw || t.dim[t.rank - 1].k > FEW_CHANNELS || x.dim[x.rank - 1].k % LANES)
+        return false;
+    if (w->def && w->def->op == OP_relayout)
+        w = operand(w->def, 0);
+    node_set_operand(n, 1, build_swap(&b, relayout(&b, build_swap(&b, w))));
+    return true;
+}
+
 /* With channels last it is the channels of the result that are filled up; depthwise they are x's too, and stay. */
 static bool widen_last(struct node *n)
 {
@@ -430,7 +447,7 @@ static bool widen_last(struct node *n)
     int64_t channels = t.dim[last].k, extra = LANES - channels % LANES;
     struct build b = build_at(n->graph, n);
 
-    if (channels % LANES == 0 || is_depthwise(n))
+    if (channels % LANES == 0)
         return false;
     struct value *operands[] = { operand(n, 0), lengthened(&b, operand(n, 1), extra) };
     struct value *y = result(&b, n->op, operands, 2, n->attr, n->attrs);
@@ -442,7 +459,8 @@ static bool widen_node(struct node *n)
     if (n->op == OP_winograd || n->op == OP_winograd_dw)
         return widen_last(n);
     if (layout_channels_last(n))
-        return (n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw) && widen_last(n);
+        return (n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw) && !is_depthwise(n) &&
+               (sum_in_lanes(n) || widen_last(n));
     switch (n->op) {
     case OP_conv: return widen_conv(n);
     case OP_conv_dw: return widen_conv_dw(n);

@@ -145,6 +145,18 @@ static bool is_image(struct type t)
     return true;
 }
 
+/* Channels that fill lanes: x's, and some of zeros. */
+static void fill_lanes(struct gen *g, struct item *x)
+{
+    int64_t pairs[2 * MAX_RANK] = { 0 }, beyond = x->v->type.dim[1].k % 16;
+
+    if (!beyond || !affordable(g, x->v->type, 16))
+        return;
+    pairs[3] = 16 - beyond;
+    x->v = build_pad(&g->b, x->v, pairs, 0);
+    keep(g, x->v, x->most);
+}
+
 /* An image of the pool, or one made from something flatter. */
 static bool image(struct gen *g, struct item *x)
 {
@@ -152,6 +164,8 @@ static bool image(struct gen *g, struct item *x)
 
     if (p) {
         *x = *p;
+        if (chance(g->r, 25))
+            fill_lanes(g, x);
         return true;
     }
     *x = *pick(g, DT_REAL);

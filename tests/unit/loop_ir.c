@@ -46,13 +46,14 @@ static const char *text_of(struct world w, struct lkernel *const *k, int count)
 
 /* --- indices ------------------------------------------------------------------------------------------------------ */
 
-/* What an index expression over i, j, p, q, s becomes: s is a parameter, q runs from -3. */
+/* What an index expression over i, j, p, q, t, s becomes: s is a parameter, q runs from -3, t from 2 to 107, by 15. */
 static const char *simplified(struct world w, const char *expression)
 {
     const char *text = arena_printf(w.arena,
                                     "kernel k (n <= 9, s : i32) -> (y : i32[100000])\n"
                                     "  for i in 0..n par\n    for j in 0..28 par\n      for p in 0..784 par\n"
-                                    "        for q in -3..5 par\n          y[0] = %s\n",
+                                    "        for q in -3..5 par\n"
+                                    "          for t in 2..112 step 15 par\n            y[0] = %s\n",
                                     expression);
     struct lkernel *k = parse_kernels(w.arena, w.names, w.diag, "k", text, NULL, NULL);
     char *start, *end;
@@ -90,6 +91,9 @@ static void test_index_simplified(void **state)
         { "q / 8", "q / 8" },
         { "(q + 3) % 8", "q + 3" },
         { "imin(j, 27)", "j" },
+        { "imin(t, 107)", "t" },
+        { "t < 107", "t < 107" },
+        { "t + 4 < 112 ? 1 : 2", "1" },
         { "imin(j, 28 + i)", "j" },
         { "imax(p, q - 10)", "p" },
         { "imin(s, j)", "imin(s, j)" },
@@ -175,7 +179,7 @@ static struct lx *grow(struct lkernel *k, const struct point *p, int depth, int6
 
 static void test_index_right(void **state)
 {
-    static const int64_t low[] = { 0, 0, 0, -3 }, high[] = { 9, 28, 784, 5 };
+    static const int64_t low[] = { 0, 0, 0, -3 }, high[] = { 9, 28, 784, 5 }, step[] = { 1, 1, 15, 3 };
     (void)state;
     srand(1);
     for (int round = 0; round < 3000; round++) {
@@ -185,9 +189,10 @@ static void test_index_right(void **state)
         struct point p = { .n = 1 + rand() % 9 };
         int64_t plain, other;
         for (int i = 0; i < 4; i++) {
-            struct ls *s = ls_loop(k, b, "v", lx_int(k, low[i]), i ? lx_int(k, high[i]) : lx_batch(k), 1, LICENCE_PAR);
+            struct ls *s =
+                ls_loop(k, b, "v", lx_int(k, low[i]), i ? lx_int(k, high[i]) : lx_batch(k), step[i], LICENCE_PAR);
             p.var[i] = s->var;
-            p.value[i] = low[i] + rand() % ((i ? high[i] : p.n) - low[i]);
+            p.value[i] = low[i] + rand() % ((i ? high[i] : p.n) - low[i]) / step[i] * step[i];
             b = &s->body;
         }
         struct lx *x = grow(k, &p, 5, &plain), *y = grow(k, &p, 3, &other);
