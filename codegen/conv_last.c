@@ -6,7 +6,8 @@
  *     dx[n, h, w + r, c]    += dy[n, (h + pad - u) / stride, ...,   o] * weight[u, v, o, c]
  *     dw[u, v, c + r, o]    += x[n, h stride + u, w stride + v, c + r] * dy[n, h, w, o]
  *
- * Each element adds up in one order, whatever the tile. Depthwise, a group's one channel goes along with the lanes. Where
+ * Each element adds up in one order, whatever the tile. Where every channel has a window of its own (depthwise), that
+ * channel goes along with the lanes: here the gradient of the image at strides, the rest in depthwise.c. Where
  * the result's channels are few, lanes run along the channels that are summed: 16 sums an element, folded at the end. */
 #include "codegen/lower.h"
 
@@ -28,17 +29,16 @@ static struct conv read_conv(struct lower *l, struct type weight, struct lx **at
     return c;
 }
 
-/* Weight element [k..., in, out]; where every channel has its own there is one `in` or one `out`. */
+/* Weight element [k..., in, out]; where every channel has its own there is one `out`. */
 static struct lx *weight_last(struct lower *l, const struct conv *c, struct lx *const *k, struct lx *in, struct lx *out)
 {
-    struct lx *at[MAX_RANK], *zero = lx_int(l->k, 0);
+    struct lx *at[MAX_RANK];
     int n = c->w.n;
-    bool first = dim_is_one(c->weight->type.dim[n]);
 
     for (int i = 0; i < n; i++)
         at[i] = k[i];
-    at[n] = c->depthwise && first ? zero : in;
-    at[n + 1] = c->depthwise && !first ? zero : out;
+    at[n] = in;
+    at[n + 1] = c->depthwise ? lx_int(l->k, 0) : out;
     return body_at(l, c->weight, at);
 }
 
@@ -383,8 +383,7 @@ static void weight_tile(struct lower *l, struct lblock *b, struct lx *from, int 
             ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, s->dw, at));
         else if (pass == 1)
             ls_store(l->k, &loop->body, acc, &r,
-                     add_product(l, pixel(l, &s->c, image, k, s->c.depthwise ? at[last] : at[n]), right,
-                                 lx_load(l->k, acc, &r)));
+                     add_product(l, pixel(l, &s->c, image, k, at[n]), right, lx_load(l->k, acc, &r)));
         else
             ls_store(l->k, &loop->body, s->dw, at, lx_load(l->k, acc, &r));
     }
@@ -425,15 +424,17 @@ static void gradient_of_weight(struct lower *l)
         s.k[n - 1] = lx_var(l->k, loop->var);
         b = &loop->body;
     }
-    in_tiles(l, b, rows, l->level ? tile_rows(rows, !s.c.depthwise) : 1, weight_tile, &s);
+    in_tiles(l, b, rows, l->level ? tile_rows(rows, true) : 1, weight_tile, &s);
     count_macs(l, dy, (double)type_count(t, 1) / (double)dy.dim[dy.rank - 1].k);
 }
 
 void lower_conv_last(struct lower *l)
 {
+    bool depthwise = attr_int(l->anchor, "groups") > 1;
+
     switch (l->anchor->op) {
-    case OP_conv: forward(l); break;
     case OP_conv_dx: gradient_of_image(l); break;
-    default: gradient_of_weight(l); break;
+    case OP_conv: (depthwise ? lower_depthwise : forward)(l); break;
+    default: (depthwise ? lower_depthwise : gradient_of_weight)(l); break;
     }
 }

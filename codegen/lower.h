@@ -150,6 +150,10 @@ void spatial_at(const struct window *w, int rank, struct lx *const *at, struct l
 /* o * stride + k * dilation - pad along spatial axis i; and value v at such coordinates, 0 where they lie outside. */
 struct lx *slid(struct lower *l, const struct window *w, int i, struct lx *o, struct lx *k);
 struct lx *padded(struct lower *l, const struct window *w, struct type x, struct lx *const *spatial, struct lx *v);
+/* Along spatial axis i alone: v, and a block that runs where `at` lies in the image. */
+struct lx *padded_along(struct lower *l, const struct window *w, struct type x, int i, struct lx *at, struct lx *v);
+struct lblock *inside_along(struct lower *l, struct lblock *b, const struct window *w, struct type x, int i,
+                            struct lx *at);
 struct lblock *open_window(struct lower *l, struct lblock *b, const struct window *w, struct lx **k);
 struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at);
 struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc);
@@ -165,8 +169,9 @@ struct source source_of(struct lower *l, const struct window *w, struct type dy,
                         struct lx *const *k);
 struct lx *guarded(struct lower *l, const struct source *s, struct lx *v);
 
-/* contract.c, conv_last.c, winograd.c, attention.c, window.c, scatter.c, sparse.c */
+/* contract.c, conv_last.c, depthwise.c, winograd.c, attention.c, window.c, scatter.c, sparse.c */
 void lower_conv_last(struct lower *l); /* conv, conv_dx, conv_dw with channels last */
+void lower_depthwise(struct lower *l); /* conv, conv_dw of those where every channel has a window of its own */
 void lower_matmul(struct lower *l);
 void lower_conv(struct lower *l);
 void lower_conv_dx(struct lower *l);

@@ -37,16 +37,32 @@ struct lx *slid(struct lower *l, const struct window *w, int i, struct lx *o, st
     return index_op(l, LX_ISUB, from, lx_int(l->k, w->pad[2 * i]));
 }
 
+struct lx *padded_along(struct lower *l, const struct window *w, struct type x, int i, struct lx *at, struct lx *v)
+{
+    struct lx *end = lx_dim(l->k, x.dim[w->axis + i]), *zero = lx_real(l->k, 0);
+
+    if (w->pad[2 * i + 1])
+        v = lx_guard(l->k, index_op(l, LX_ILT, at, end), v, zero);
+    if (w->pad[2 * i])
+        v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), at), v, zero);
+    return v;
+}
+
 struct lx *padded(struct lower *l, const struct window *w, struct type x, struct lx *const *spatial, struct lx *v)
 {
-    for (int i = w->n - 1; i >= 0; i--) {
-        struct lx *end = lx_dim(l->k, x.dim[w->axis + i]), *zero = lx_real(l->k, 0);
-        if (w->pad[2 * i + 1])
-            v = lx_guard(l->k, index_op(l, LX_ILT, spatial[i], end), v, zero);
-        if (w->pad[2 * i])
-            v = lx_guard(l->k, index_op(l, LX_ILE, lx_int(l->k, 0), spatial[i]), v, zero);
-    }
+    for (int i = w->n - 1; i >= 0; i--)
+        v = padded_along(l, w, x, i, spatial[i], v);
     return v;
+}
+
+struct lblock *inside_along(struct lower *l, struct lblock *b, const struct window *w, struct type x, int i,
+                            struct lx *at)
+{
+    if (w->pad[2 * i])
+        b = &ls_if(l->k, b, index_op(l, LX_ILE, lx_int(l->k, 0), at))->body;
+    if (w->pad[2 * i + 1])
+        b = &ls_if(l->k, b, index_op(l, LX_ILT, at, lx_dim(l->k, x.dim[w->axis + i])))->body;
+    return b;
 }
 
 struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at)
@@ -119,10 +135,7 @@ static struct lblock *inside(struct lower *l, struct lblock *b, const struct win
 
     for (int i = 0; i < w->n; i++) {
         spatial[i] = slid(l, w, i, at[w->axis + i], k[i]);
-        if (w->pad[2 * i])
-            b = &ls_if(l->k, b, index_op(l, LX_ILE, lx_int(l->k, 0), spatial[i]))->body;
-        if (w->pad[2 * i + 1])
-            b = &ls_if(l->k, b, index_op(l, LX_ILT, spatial[i], lx_dim(l->k, x.dim[w->axis + i])))->body;
+        b = inside_along(l, b, w, x, i, spatial[i]);
     }
     spatial_at(w, x.rank, at, spatial, to);
     return b;

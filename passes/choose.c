@@ -181,6 +181,18 @@ static int first_spatial(const struct node *n)
     return layout_channels_last(n) ? 1 : 2;
 }
 
+/* Whether every channel has a window of its own. */
+static bool is_depthwise(const struct node *n)
+{
+    return layout_known(n->op) && attr_int(n, "groups") > 1;
+}
+
+/* With so little to reckon for an element, a border of zeros stored around it takes as long (codegen/depthwise.c). */
+static bool asks_itself(const struct node *n)
+{
+    return layout_channels_last(n) && is_depthwise(n);
+}
+
 /* The operation again over x that has the padding in it. */
 static bool pad_outside(struct node *n)
 {
@@ -191,7 +203,7 @@ static bool pad_outside(struct node *n)
     int count;
     const int64_t *pad = attr_ints(n, "pad", &count);
 
-    if (!has_padding(n))
+    if (!has_padding(n) || asks_itself(n))
         return false;
     for (int i = 0; i < count; i++)
         pairs[2 * first_spatial(n) + i] = pad[i];
@@ -287,24 +299,48 @@ static struct value *turned_last(struct build *b, struct value *w, int spatial, 
     return depthwise ? build_swap(b, w) : w; /* the one channel stands first */
 }
 
-static bool choose_unstrided_dx(struct node *n)
+/* Zeros that the window reaches before and behind dy along an axis, negative where elements are cut off. */
+static void reached_beyond(const struct node *n, int i, int64_t *pair)
 {
-    static const int64_t zeros[2 * MAX_RANK] = { 0 };
-    struct build b = build_at(n->graph, n);
-    struct value *dy = operand(n, 0), *w = operand(n, 1);
-    int spatial;
-    const int64_t *stride = attr_ints(n, "stride", &spatial), *pad = attr_ints(n, "pad", NULL);
-    const int64_t *dilation = attr_ints(n, "dilation", NULL), *size = attr_ints(n, "size", NULL);
+    const struct value *dy = operand(n, 0), *w = operand(n, 1);
+    int64_t reach = (w->type.dim[i].k - 1) * attr_ints(n, "dilation", NULL)[i];
+
+    pair[0] = reach - attr_ints(n, "pad", NULL)[2 * i];
+    pair[1] = attr_ints(n, "size", NULL)[i] + reach - pair[0] - dy->type.dim[1 + i].k;
+}
+
+/* dy with what the window reaches beyond it, as far as the convolution does not ask itself (pad). */
+static struct value *with_border(struct build *b, const struct node *n, int spatial, int64_t *pad)
+{
+    struct value *dy = operand(n, 0);
+    bool cut = false;
 
     for (int i = 0; i < spatial; i++) {
-        int64_t reach = (w->type.dim[i].k - 1) * dilation[i];
-        dy = spread_axis(&b, dy, 1 + i, 1, reach - pad[2 * i], size[i] + reach);
+        reached_beyond(n, i, pad + 2 * i);
+        cut |= pad[2 * i] < 0 || pad[2 * i + 1] < 0;
     }
-    const struct attr attrs[] = { at_ints("stride", stride, spatial), at_ints("pad", zeros, 2 * spatial),
+    if (asks_itself(n) && !cut)
+        return dy;
+    for (int i = 0; i < spatial; i++) {
+        int64_t length = pad[2 * i] + dy->type.dim[1 + i].k + pad[2 * i + 1];
+        dy = spread_axis(b, dy, 1 + i, 1, pad[2 * i], length);
+        pad[2 * i] = pad[2 * i + 1] = 0;
+    }
+    return dy == operand(n, 0) ? dy : relayout(b, dy);
+}
+
+static bool choose_unstrided_dx(struct node *n)
+{
+    struct build b = build_at(n->graph, n);
+    int64_t pad[2 * MAX_RANK];
+    int spatial;
+    const int64_t *stride = attr_ints(n, "stride", &spatial);
+    struct value *dy = with_border(&b, n, spatial, pad);
+    struct value *w = relayout(&b, turned_last(&b, operand(n, 1), spatial, attr_int(n, "groups") > 1));
+    const struct attr attrs[] = { at_ints("stride", stride, spatial), at_ints("pad", pad, 2 * spatial),
                                   *node_attr(n, "dilation"), *node_attr(n, "groups"), at_bool("channels_last", true) };
-    w = relayout(&b, turned_last(&b, w, spatial, attr_int(n, "groups") > 1));
-    struct value *operands[] = { dy != operand(n, 0) ? relayout(&b, dy) : dy, w };
-    return replace(n, result(&b, OP_conv, operands, 2, attrs, 5));
+
+    return replace(n, result(&b, OP_conv, (struct value *[]){ dy, w }, 2, attrs, 5));
 }
 
 /* How many elements of dy in front and behind the window reaches that are not there, along one axis. */
@@ -415,11 +451,6 @@ static bool widen_conv_dw(struct node *n)
         return false;
     struct value *operands[] = { lengthened(&b, operand(n, 0), extra), lengthened(&b, operand(n, 1), extra) };
     return replace(n, result(&b, OP_conv_dw, operands, 2, n->attr, n->attrs));
-}
-
-static bool is_depthwise(const struct node *n)
-{
-    return layout_known(n->op) && attr_int(n, "groups") > 1;
 }
 
 enum { FEW_CHANNELS = 6 };
