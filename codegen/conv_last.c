@@ -273,6 +273,12 @@ static void tile_of_few(struct lower *l, struct lblock *b, struct lx *from, int 
     finish(l, in, c->at);
 }
 
+/* b, or where the condition does not always hold a block that runs where it does. */
+static struct lblock *only_where(struct lower *l, struct lblock *b, struct lx *condition)
+{
+    return condition->kind == LX_FLAG && condition->i ? b : &ls_if(l->k, b, condition)->body;
+}
+
 /* A row of the result, or of one class's pixels. */
 static void row_of_pixels(struct lower *l, struct lblock *b, struct conv *c, int64_t pixels)
 {
@@ -294,49 +300,61 @@ static void forward(struct lower *l)
     count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
 }
 
-static void one_class(struct lower *l, struct class *s)
+/* Pixels of class s along axis i. */
+static int64_t pixels_of(const struct lower *l, const struct class *s, int i)
 {
-    static const char *const names[] = { "j", "k", "m" };
-    struct type t = l->anchor->result[0]->type;
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, s->c->at);
-    int64_t pixels[3];
-    bool reached = true;
+    int64_t stride = s->c->w.stride[i];
+
+    return (l->anchor->result[0]->type.dim[1 + i].k - s->phase[i] + stride - 1) / stride;
+}
+
+/* A row of one class's pixels, where there is one. */
+static void one_class(struct lower *l, struct lblock *b, struct class *s)
+{
     int last = s->c->w.n - 1;
+    int64_t pixels = pixels_of(l, s, last);
+    bool reached = true;
 
     for (int i = 0; i <= last; i++) {
         reached &= reaches(s, i);
-        pixels[i] = (t.dim[1 + i].k - s->phase[i] + s->c->w.stride[i] - 1) / s->c->w.stride[i];
-        if (pixels[i] <= 0)
+        if (pixels_of(l, s, i) <= 0)
             return;
-    }
-    for (int i = 0; i < last; i++) {
-        struct ls *loop = ls_loop(l->k, b, names[i], lx_int(l->k, 0), lx_int(l->k, pixels[i]), 1, LICENCE_PAR);
-        s->pixel[i] = lx_var(l->k, loop->var);
-        b = &loop->body;
+        if (i < last)
+            b = only_where(l, b, index_op(l, LX_ILT, s->pixel[i], lx_int(l->k, pixels_of(l, s, i))));
     }
     if (reached)
-        row_of_pixels(l, b, s->c, pixels[last]);
+        row_of_pixels(l, b, s->c, pixels);
     else
-        in_tiles(l, b, pixels[last], l->level ? tile_rows(pixels[last], !s->c->depthwise) : 1, empty, s->c);
+        in_tiles(l, b, pixels, l->level ? tile_rows(pixels, !s->c->depthwise) : 1, empty, s->c);
 }
 
+/* All classes of some rows at once: they lie beside each other in memory, and so does what goes along with them. */
 static void gradient_of_image(struct lower *l)
 {
+    static const char *const names[] = { "j", "k", "m" };
+    struct type t = l->anchor->result[0]->type;
     struct lx *at[MAX_RANK];
     struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
     struct class s = { .c = &c };
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, at);
     int64_t classes = 1;
 
     c.class = &s;
     for (int i = 0; i < c.w.n; i++)
         classes *= c.w.stride[i];
+    for (int i = 0; i < c.w.n - 1; i++) {
+        struct lx *most = lx_int(l->k, pixels_of(l, &s, i)); /* those of phase 0 */
+        struct ls *loop = ls_loop(l->k, b, names[i], lx_int(l->k, 0), most, 1, LICENCE_PAR);
+        s.pixel[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
     for (int64_t which = 0; which < classes; which++) {
         int64_t rest = which;
         for (int i = c.w.n - 1; i >= 0; i--) {
             s.phase[i] = rest % c.w.stride[i];
             rest /= c.w.stride[i];
         }
-        one_class(l, &s);
+        one_class(l, b, &s);
     }
     struct type dy = c.x->type;
     count_macs(l, dy, (double)type_count(c.weight->type, 1) / (double)dy.dim[dy.rank - 1].k);
@@ -344,86 +362,168 @@ static void gradient_of_image(struct lower *l)
 
 /* ---- the gradient of the weights ---- */
 
+/* Sums in registers are loaded and stored once for some rows of pixels. */
+enum { MANY_PIXELS = 64 };
+
 struct rows_of_weight {
     struct conv c; /* weight: the gradient of the result */
     struct lbuf *dw;
-    struct lx *k[3], *image[MAX_RANK]; /* which pixel of dy, but for the last axis */
+    struct lx *k[3], *image[MAX_RANK]; /* which pixels of dy, but for the last axis */
     bool flat;                         /* few channels: rows are (element of the window along the last axis, channel) */
-    int64_t channels;
+    struct lx *first;                  /* of the rows at work */
+    struct panel panel;                /* columns at work */
+    struct lx *from, *to;              /* rows of pixels at work; NULL: there is but one axis */
 };
 
-/* Sums over one row of pixels, from what the result holds so far. */
+/* The result's coordinates of row `row`; also of the window, in s->k. */
+static void place_weight(struct lower *l, struct rows_of_weight *s, struct lx *row, struct lx **at)
+{
+    int n = s->c.w.n;
+    struct lx *channels = lx_dim(l->k, l->anchor->result[0]->type.dim[n]);
+
+    row = index_op(l, LX_IADD, s->first, row);
+    if (s->flat)
+        s->k[n - 1] = index_op(l, LX_IDIV, row, channels);
+    for (int i = 0; i < n; i++)
+        at[i] = s->k[i];
+    at[n] = s->flat ? index_op(l, LX_IMOD, row, channels) : row;
+}
+
+/* Loops over the pixels at work, whose coordinates go to s->image. */
+static struct lblock *open_pixels(struct lower *l, struct lblock *b, struct rows_of_weight *s)
+{
+    struct type dy = s->c.weight->type;
+
+    if (s->from) {
+        struct ls *rows = ls_loop(l->k, b, "h", s->from, s->to, 1, LICENCE_RED);
+        s->image[dy.rank - 3] = lx_var(l->k, rows->var);
+        b = &rows->body;
+    }
+    return open_red(l, b, "p", dy.dim[dy.rank - 2].k, &s->image[dy.rank - 2]);
+}
+
+/* Sums over some rows of pixels, from what the result holds so far. */
 static void weight_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct rows_of_weight *s = context;
-    struct type t = l->anchor->result[0]->type, dy = s->c.weight->type;
-    struct lx *at[MAX_RANK], *k[3], *image[MAX_RANK], *channels = lx_int(l->k, s->channels);
-    int n = s->c.w.n, last = t.rank - 1;
-    struct lblock *in = open_loops(l, b, t, last, t.rank, at);
+    int last = l->anchor->result[0]->type.rank - 1, channel = last - 1;
+    struct lx *at[MAX_RANK], *column;
+    struct lblock *in = open_panel(l, b, &s->panel, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
 
     for (int pass = 0; pass < 3; pass++) {
-        struct lblock *body = in;
+        struct lblock *body = pass == 1 ? open_pixels(l, in, s) : in;
         struct lx *right = NULL;
         if (pass == 1) {
-            for (int i = 0; i < dy.rank; i++)
-                image[i] = s->image[i];
-            body = open_red(l, in, "p", dy.dim[dy.rank - 2].k, &image[dy.rank - 2]);
-            image[dy.rank - 1] = at[last];
-            right = ls_let(l->k, body, "right", body_at(l, s->c.weight, image));
+            s->image[s->c.weight->type.rank - 1] = at[last];
+            right = ls_let(l->k, body, "right", body_at(l, s->c.weight, s->image));
         }
         struct ls *loop = tile_loop(l, body, rows);
-        struct lx *r = lx_var(l->k, loop->var), *row = index_op(l, LX_IADD, from, r);
-        for (int i = 0; i < n; i++)
-            at[i] = k[i] = s->k[i];
-        if (s->flat)
-            at[n - 1] = k[n - 1] = index_op(l, LX_IDIV, row, channels);
-        at[n] = s->flat ? index_op(l, LX_IMOD, row, channels) : row;
+        struct lx *r = lx_var(l->k, loop->var);
+        place_weight(l, s, index_op(l, LX_IADD, from, r), at);
         if (pass == 0)
             ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, s->dw, at));
         else if (pass == 1)
             ls_store(l->k, &loop->body, acc, &r,
-                     add_product(l, pixel(l, &s->c, image, k, at[n]), right, lx_load(l->k, acc, &r)));
+                     add_product(l, pixel(l, &s->c, s->image, s->k, at[channel]), right, lx_load(l->k, acc, &r)));
         else
             ls_store(l->k, &loop->body, s->dw, at, lx_load(l->k, acc, &r));
     }
 }
 
-static void clear(struct lower *l, struct lblock *b, struct rows_of_weight *s)
+static struct lblock *open_par(struct lower *l, struct lblock *b, const char *name, int64_t count, int64_t step,
+                               struct lx **at)
 {
-    struct type t = l->anchor->result[0]->type;
-    struct lx *at[MAX_RANK];
+    struct ls *loop = ls_loop(l->k, b, name, lx_int(l->k, 0), lx_int(l->k, count), (int)step, LICENCE_PAR);
 
-    for (int i = 0; i < s->c.w.n - 1; i++)
-        at[i] = s->k[i];
-    b = open_loops(l, b, t, s->c.w.n - 1, t.rank, at);
+    *at = lx_var(l->k, loop->var);
+    return &loop->body;
+}
+
+/* Loops over the rows of the window; elements of a row too where these are no rows of the tile. */
+static struct lblock *open_kernel(struct lower *l, struct lblock *b, struct rows_of_weight *s)
+{
+    static const char *const names[] = { "u", "v", "w" };
+    int n = s->c.w.n;
+
+    for (int i = 0; i < n - s->flat; i++)
+        b = open_par(l, b, names[i], s->c.w.kernel[i], 1, &s->k[i]);
+    return b;
+}
+
+static void clear(struct lower *l, struct lblock *b, struct rows_of_weight *s, int64_t rows)
+{
+    struct lx *at[MAX_RANK], *row, *column;
+
+    b = open_par(l, open_kernel(l, b, s), "i", rows, 1, &row);
+    b = open_panel(l, b, &s->panel, at, &column);
+    place_weight(l, s, row, at);
     ls_store(l->k, b, s->dw, at, lx_real(l->k, 0));
 }
 
-/* A row of pixels at a time, for the whole window and all channels: it stays in the cache meanwhile. */
+/* Loops over images and, some at once, their rows of pixels: they stay in the cache for the whole window. */
+static struct lblock *open_rows(struct lower *l, struct lblock *b, struct rows_of_weight *s)
+{
+    struct type dy = s->c.weight->type;
+    int leading = s->c.w.n > 1 ? dy.rank - 3 : 1;
+
+    for (int i = 0; i < leading; i++) {
+        struct ls *loop = ls_loop(l->k, b, "i", lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]), 1, LICENCE_SEQ);
+        s->image[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
+    if (s->c.w.n == 1)
+        return b;
+    int64_t pixels = dy.dim[dy.rank - 2].k, some = l->level ? (MANY_PIXELS + pixels - 1) / pixels : 1;
+    struct lx *end = lx_dim(l->k, dy.dim[dy.rank - 3]);
+    struct ls *loop = ls_loop(l->k, b, "h_0", lx_int(l->k, 0), end, (int)some, LICENCE_SEQ);
+    s->from = lx_var(l->k, loop->var);
+    s->to = index_op(l, LX_IMIN, index_op(l, LX_IADD, s->from, lx_int(l->k, some)), end);
+    return &loop->body;
+}
+
+/* What runs in threads: some channels, in fours where they are many, else in halves. */
+static int64_t share_of(int64_t channels, int64_t least)
+{
+    for (int64_t shares = 4; shares > 1; shares /= 2) {
+        if (channels % (shares * least) == 0)
+            return channels / shares;
+    }
+    return channels;
+}
+
+/* Channels of the image, each share of which reads all of dy. A share of whole lines of the cache is the better one. */
+static int64_t share_of_image(int64_t channels)
+{
+    enum { LINE = 16, TILE = 8 };
+    int64_t share = share_of(channels, LINE);
+
+    return share < channels ? share : share_of(channels, TILE);
+}
+
 static void gradient_of_weight(struct lower *l)
 {
+    enum { WIDE = 32 };
     struct type t = l->anchor->result[0]->type, dy = operand(l->anchor, 1)->type;
     struct rows_of_weight s = { .c = read_conv(l, t, NULL), .dw = result_buffer(l, l->anchor->result[0]) };
     int n = s.c.w.n;
-    struct lblock *outer = open_loops(l, &l->k->body, t, 0, n - 1, s.k), *b = outer;
+    int64_t channels = t.dim[n].k, outputs = t.dim[n + 1].k;
+    struct lblock *b = &l->k->body;
 
     if (!s.dw)
         bug("the gradient of weights is no result of its group");
-    clear(l, outer, &s);
-    for (int i = 0; i < dy.rank - 2; i++) {
-        struct ls *loop = ls_loop(l->k, b, i ? "h" : "i", lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]), 1, LICENCE_SEQ);
-        s.image[i] = lx_var(l->k, loop->var);
-        b = &loop->body;
+    s.flat = channels < FEW_CHANNELS;
+    int64_t rows = s.flat ? channels * t.dim[n - 1].k : share_of_image(channels);
+    s.first = lx_int(l->k, 0);
+    /* Where the image's channels are few, those of dy, each share of which reads the image. */
+    if (rows < channels)
+        b = open_par(l, b, "c", channels, rows, &s.first);
+    else if (share_of(outputs, WIDE) < outputs) {
+        s.panel.columns = share_of(outputs, WIDE);
+        b = open_par(l, b, "o", outputs, s.panel.columns, &s.panel.first);
     }
-    s.channels = t.dim[n].k;
-    s.flat = s.channels < FEW_CHANNELS;
-    int64_t rows = s.channels * (s.flat ? t.dim[n - 1].k : 1);
-    if (!s.flat) {
-        struct ls *loop = ls_loop(l->k, b, "v", lx_int(l->k, 0), lx_dim(l->k, t.dim[n - 1]), 1, LICENCE_PAR);
-        s.k[n - 1] = lx_var(l->k, loop->var);
-        b = &loop->body;
-    }
+    clear(l, b, &s, rows);
+    b = open_kernel(l, open_rows(l, b, &s), &s);
     in_tiles(l, b, rows, l->level ? tile_rows(rows, true) : 1, weight_tile, &s);
     count_macs(l, dy, (double)type_count(t, 1) / (double)dy.dim[dy.rank - 1].k);
 }
