@@ -207,7 +207,7 @@ static bool is_simple(const struct lblock *b)
 
     if (!s || s->next || s->kind == LS_LET || s->kind == LS_LOCAL || s->kind == LS_IF)
         return false;
-    return s->kind == LS_STORE || s->way == WAY_PLAIN || s->way == WAY_SQUARE ||
+    return s->kind == LS_STORE || s->kind == LS_PREFETCH || s->way == WAY_PLAIN || s->way == WAY_SQUARE ||
            (s->way == WAY_UNROLL && is_simple(&s->body)) || (loop_in_lanes(s) && !has_tail(s) && is_simple(&s->body));
 }
 
@@ -353,6 +353,14 @@ static void print_if(struct c_kernel *c, const struct ls *s)
     text_puts(c->t, "}\n");
 }
 
+static void print_prefetch(struct c_kernel *c, const struct ls *s)
+{
+    line(c);
+    text_puts(c->t, "nn_prefetch(&");
+    c_expr(c, s->value, C_CHOICE);
+    text_puts(c->t, ");\n");
+}
+
 static void print_block(struct c_kernel *c, const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
@@ -361,6 +369,7 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
         case LS_STORE: print_store(c, s); break;
         case LS_LOCAL: print_local(c, s); break;
         case LS_IF: print_if(c, s); break;
+        case LS_PREFETCH: print_prefetch(c, s); break;
         case LS_LOOP:
             if (s->way == WAY_SQUARE)
                 print_square(c, s);

@@ -57,7 +57,7 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struc
     if (!l->level || rows < FEW_ROWS || shape[1].n || rows * shape[1].k > STAGED ||
         (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
         return NULL;
-    return lbuf_local(l->k, b, "tile", SPACE_ARRAY, DT_REAL, 2, shape);
+    return lbuf_local(l->k, b, "stage", SPACE_ARRAY, DT_REAL, 2, shape);
 }
 
 /* Coordinates of the tile's row r. */

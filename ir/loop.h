@@ -111,7 +111,7 @@ struct lx {
 enum licence { LICENCE_PAR, LICENCE_RED, LICENCE_SEQ };
 enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE, WAY_SQUARE };
 
-enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL };
+enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL, LS_PREFETCH };
 
 struct lblock { /* a list of statements */
     struct ls *first, *last;
@@ -129,7 +129,7 @@ struct ls {
     struct lblock body; /* LS_IF: what runs where the condition holds; `other` else */
     struct lblock other;
     /* LS_LET: name = value, once; LS_STORE: buf[index...] = value; LS_LOCAL: declares buf, value NULL or what a scalar
-     * starts as; LS_IF: value is the condition */
+     * starts as; LS_IF: value is the condition; LS_PREFETCH: value is a load of an argument's element that will be wanted soon */
     const char *name;
     struct lx *value, *reference; /* LS_LET: the LX_LET that names it */
     struct lbuf *buf;
@@ -188,6 +188,7 @@ struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct
 struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name, struct lx *value);
 void ls_store(struct lkernel *k, struct lblock *b, struct lbuf *buf, struct lx *const *index, struct lx *value);
 struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);
+void ls_prefetch(struct lkernel *k, struct lblock *b, struct lx *load);
 
 /* loop_print.c, loop_parse.c, loop_verify.c, loop_eval.c */
 void print_kernel(struct text *t, const struct lkernel *k);

@@ -430,3 +430,8 @@ struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition)
     s->value = condition;
     return s;
 }
+
+void ls_prefetch(struct lkernel *k, struct lblock *b, struct lx *load)
+{
+    statement(k, b, LS_PREFETCH)->value = load;
+}

@@ -178,6 +178,7 @@ static void statement(struct eval *e, const struct ls *s)
     switch (s->kind) {
     case LS_LOOP: loop(e, s); break;
     case LS_LET: *slot(s->data) = value(e, s->value); break;
+    case LS_PREFETCH: value(e, s->value); break; /* it has to be there */
     case LS_STORE:
         x = value(e, s->value);
         *element_at(e, s->buf, s->index) = x;

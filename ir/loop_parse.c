@@ -260,6 +260,15 @@ static bool parse_store(struct loop_parser *p, struct lblock *b)
     return true;
 }
 
+static bool parse_prefetch(struct loop_parser *p, struct lblock *b)
+{
+    struct lx *load = loop_parse_value(p);
+
+    if (load)
+        ls_prefetch(p->k, b, load);
+    return load != NULL;
+}
+
 static bool parse_statement(struct loop_parser *p, struct lblock *b, int column)
 {
     p->operators = 0;
@@ -273,6 +282,8 @@ static bool parse_statement(struct loop_parser *p, struct lblock *b, int column)
         return parse_local(p, b, SPACE_ARRAY);
     if (reader_accept(&p->r, "tile"))
         return parse_local(p, b, SPACE_TILE);
+    if (reader_accept(&p->r, "prefetch"))
+        return parse_prefetch(p, b);
     return parse_store(p, b);
 }
 

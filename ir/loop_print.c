@@ -248,6 +248,11 @@ static void print_statement(struct text *t, const struct ls *s, int depth)
     case LS_LOOP: print_loop(t, s, depth); return;
     case LS_IF: print_if(t, s, depth); return;
     case LS_LOCAL: print_local(t, s); return;
+    case LS_PREFETCH:
+        text_puts(t, "prefetch ");
+        print(t, s->value, P_CHOICE);
+        text_putc(t, '\n');
+        return;
     case LS_LET: text_add(t, "let %s", s->name); break;
     case LS_STORE:
         text_puts(t, s->buf->name);

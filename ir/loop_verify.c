@@ -262,6 +262,10 @@ static void check_statement(struct verify *v, struct ls *s)
         check_place(v, s->buf, s->index);
         check_type(v, s->value, s->buf->dtype, s->buf->name);
         break;
+    case LS_PREFETCH:
+        if (s->value->kind != LX_LOAD || s->value->buf->space != SPACE_ARGUMENT)
+            wrong(v, "a prefetch is of an argument's element");
+        break;
     case LS_IF:
         check_type(v, s->value, DT_BOOL, "a condition");
         check_block(v, &s->body);

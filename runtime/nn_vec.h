@@ -61,6 +61,7 @@
 #define NN_UNUSED __attribute__((unused))
 #define NN_ALIGN(bytes) __attribute__((aligned(bytes)))
 #define NN_RESTRICT __restrict__
+#define nn_prefetch(p) __builtin_prefetch(p)
 #define NN_LIKELY(x) __builtin_expect(!!(x), 1)
 #define NN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #else
@@ -69,6 +70,7 @@
 #define NN_UNUSED
 #define NN_ALIGN(bytes)
 #define NN_RESTRICT
+#define nn_prefetch(p) ((void)(p))
 #define NN_LIKELY(x) (x)
 #define NN_UNLIKELY(x) (x)
 #endif

@@ -1,0 +1,235 @@
+/* codegen/loop_prefetch.c: what an epilogue reads is asked for before the sums that come first. Its rows lie a few lines
+ * here and a few there, where no machine sees by itself what comes next, and the sums take as long as memory does.
+ *
+ *     local stage : f32[8,16]                 local stage : f32[8,16]
+ *     for ...: stage[r,q] = ...               for r in 0..8 par
+ *     for r in 0..8 par                 =>      prefetch x[i,j + r,0]
+ *       for q in 0..16 par vector             for ...: stage[r,q] = ...
+ *         y[i,j + r,q] =                      for r in 0..8 par
+ *             stage[r,q] + x[i,j + r,q]         ...
+ */
+#include "codegen/loop_pass.h"
+
+#include "ir/loop_index.h"
+#include "ir/loop_lanes.h"
+
+enum { FAR = 1 << 18, LINE = 16, MOST = 64 }; /* bytes that are in no near cache; elements; loads */
+
+struct ask {
+    struct lkernel *k;
+    struct rewrite rewrite; /* the epilogue's variables and names to those of the copy */
+    const struct lx *asked[MOST];
+    int count;
+};
+
+/* ---- what is worth it ---- */
+
+static int64_t bytes_of(const struct lkernel *k, const struct lbuf *b)
+{
+    int64_t bytes = b->dtype == DT_REAL ? (k->f64 ? 8 : 4) : 1;
+
+    for (int i = 0; i < b->rank; i++)
+        bytes *= dim_size(b->shape[i], k->batch);
+    return bytes;
+}
+
+/* Whether an index can be had before anything is loaded. */
+static bool is_early(const struct lx *x)
+{
+    if (x->kind == LX_LOAD || x->kind == LX_FOLD || x->kind == LX_RANDOM)
+        return false;
+    if (x->kind == LX_LET)
+        return is_early(x->let->value);
+    for (int i = 0; i < x->args; i++)
+        if (!is_early(x->arg[i]))
+            return false;
+    return true;
+}
+
+static bool is_worth_it(const struct ask *a, const struct lx *x)
+{
+    if (x->buf->space != SPACE_ARGUMENT || x->buf->written || x->buf->dtype != DT_REAL || bytes_of(a->k, x->buf) < FAR)
+        return false;
+    for (int i = 0; i < x->args; i++)
+        if (!is_early(x->arg[i]))
+            return false;
+    return true;
+}
+
+static void ask_for(struct ask *a, struct lblock *b, struct lx *x)
+{
+    if (x->kind == LX_GUARD || a->count == MOST)
+        return;
+    for (int i = 0; i < x->args; i++)
+        ask_for(a, b, x->arg[i]);
+    if (x->kind != LX_LOAD || !is_worth_it(a, x))
+        return;
+    for (int i = 0; i < a->count; i++)
+        if (a->asked[i] == x)
+            return;
+    a->asked[a->count++] = x;
+    ls_prefetch(a->k, b, rewrite_value(&a->rewrite, x));
+}
+
+/* ---- the copy ---- */
+
+static void copy_block(struct ask *a, struct lblock *to, const struct lblock *from);
+
+/* A loop in which nothing is asked for is left out. */
+static void copy_loop(struct ask *a, struct lblock *to, const struct ls *s)
+{
+    struct lblock inside = { NULL, NULL };
+    int before = a->count;
+    struct ls *copy = ls_loop(a->k, &inside, s->var->name, rewrite_value(&a->rewrite, s->begin),
+                              rewrite_value(&a->rewrite, s->end), loop_in_lanes(s) ? LINE : s->step, LICENCE_PAR);
+
+    rewrite_set(&a->rewrite, lx_var(a->k, s->var), lx_var(a->k, copy->var));
+    copy_block(a, &copy->body, &s->body);
+    if (a->count == before)
+        return;
+    if (to->last)
+        to->last->next = copy;
+    else
+        to->first = copy;
+    to->last = copy;
+}
+
+/* False where nothing behind it can be asked for: a condition is not known yet. */
+static bool copy_statement(struct ask *a, struct lblock *to, const struct ls *s)
+{
+    switch (s->kind) {
+    case LS_LOOP: copy_loop(a, to, s); return true;
+    case LS_IF:
+        if (!is_early(s->value))
+            return false;
+        copy_block(a, &ls_if(a->k, to, rewrite_value(&a->rewrite, s->value))->body, &s->body);
+        return true;
+    case LS_LET:
+        if (s->value->dtype == DT_I32 && is_early(s->value))
+            rewrite_set(&a->rewrite, s->reference, ls_let(a->k, to, s->name, rewrite_value(&a->rewrite, s->value)));
+        else
+            ask_for(a, to, s->value);
+        return true;
+    case LS_STORE: ask_for(a, to, s->value); return true;
+    default: return true;
+    }
+}
+
+static void copy_block(struct ask *a, struct lblock *to, const struct lblock *from)
+{
+    for (const struct ls *s = from->first; s && copy_statement(a, to, s); s = s->next)
+        continue;
+}
+
+/* ---- names that nobody asks by ---- */
+
+static bool value_mentions(const struct lx *x, const struct lx *name)
+{
+    if (x == name)
+        return true;
+    for (int i = 0; i < x->args; i++)
+        if (value_mentions(x->arg[i], name))
+            return true;
+    return false;
+}
+
+static bool mentioned_from(const struct ls *s, const struct lx *name)
+{
+    for (; s; s = s->next) {
+        if ((s->value && value_mentions(s->value, name)) || (s->begin && value_mentions(s->begin, name)) ||
+            (s->end && value_mentions(s->end, name)) || mentioned_from(s->body.first, name))
+            return true;
+    }
+    return false;
+}
+
+static struct ls *without_unused(struct ls *s)
+{
+    if (!s)
+        return NULL;
+    s->next = without_unused(s->next);
+    s->body.first = without_unused(s->body.first);
+    return s->kind == LS_LET && !mentioned_from(s->next, s->reference) ? s->next : s;
+}
+
+/* ---- where ---- */
+
+static bool value_reads(const struct lx *x, const struct lbuf *b)
+{
+    if ((x->kind == LX_LOAD || x->kind == LX_FOLD) && x->buf == b)
+        return true;
+    for (int i = 0; i < x->args; i++)
+        if (value_reads(x->arg[i], b))
+            return true;
+    return false;
+}
+
+static bool block_reads(const struct lblock *block, const struct lbuf *b)
+{
+    for (const struct ls *s = block->first; s; s = s->next)
+        if ((s->value && value_reads(s->value, b)) || block_reads(&s->body, b) || block_reads(&s->other, b))
+            return true;
+    return false;
+}
+
+/* Whether something in the block writes b behind a sum. */
+static bool block_sums(const struct lblock *block, const struct lbuf *b, bool sum)
+{
+    for (const struct ls *s = block->first; s; s = s->next) {
+        sum |= s->kind == LS_LOOP && s->licence == LICENCE_RED;
+        if ((s->kind == LS_STORE && s->buf == b && sum) || block_sums(&s->body, b, sum) ||
+            block_sums(&s->other, b, sum))
+            return true;
+    }
+    return false;
+}
+
+/* The loop that reads what sums were stored to b, the declaration's array; NULL: there is none. */
+static const struct ls *epilogue_of(const struct ls *declaration)
+{
+    const struct lbuf *b = declaration->buf;
+    bool summed = false;
+
+    for (const struct ls *s = declaration->next; s; s = s->next) {
+        if (s->kind != LS_LOOP)
+            continue;
+        if (summed && block_reads(&s->body, b))
+            return s;
+        struct lblock one = s->body;
+        summed |= block_sums(&one, b, false);
+    }
+    return NULL;
+}
+
+static void ask_before(struct lkernel *k, struct ls *declaration, const struct ls *epilogue)
+{
+    struct ask a = { .k = k, .rewrite = { .k = k } };
+    struct lblock asked = { NULL, NULL };
+
+    copy_loop(&a, &asked, epilogue);
+    if (!asked.first)
+        return;
+    asked.first->body.first = without_unused(asked.first->body.first);
+    asked.last->next = declaration->next;
+    declaration->next = asked.first;
+}
+
+static void visit(struct lkernel *k, struct lblock *b)
+{
+    for (struct ls *s = b->first; s; s = s->next) {
+        if (s->kind == LS_LOOP && loop_in_lanes(s))
+            continue; /* its arrays are registers */
+        visit(k, &s->body);
+        visit(k, &s->other);
+        if (s->kind != LS_LOCAL || s->buf->space != SPACE_ARRAY || !s->buf->rank)
+            continue;
+        const struct ls *epilogue = epilogue_of(s);
+        if (epilogue)
+            ask_before(k, s, epilogue);
+    }
+}
+
+void loop_prefetch(struct lkernel *k)
+{
+    visit(k, &k->body);
+}
