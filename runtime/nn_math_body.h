@@ -487,8 +487,10 @@ NN_INLINE NN_T NN_F(nn_pow)(NN_T x, NN_T y)
     NN_T ax = NN_F(nn_abs)(x), low;
     NN_T infinity = NN_F(nn_of_bits)(NN_KU(NN_INFINITY_BITS)), nan = NN_F(nn_of_bits)(NN_KU(NN_NAN_BITS));
     NN_T high = NN_F(nn_log_pair)(ax, &low);
-    NN_T p = y * high, pl = NN_F(nn_mul_rest)(y, high, p) + y * low;
-    NN_T r = NN_F(nn_exp_sum)(p, NN_PICK(NN_F(nn_abs)(p) < NN_K(2000), pl, NN_K(0)));
+    NN_T p = y * high;
+    NN_M near = NN_F(nn_abs)(p) < NN_K(2000);
+    NN_T pl = NN_PICK(near, NN_F(nn_mul_rest)(y, high, p) + y * low, NN_K(0)), sum = p + pl;
+    NN_T r = NN_F(nn_exp_sum)(sum, NN_PICK(near, (p - sum) + pl, NN_K(0)));
 
     NN_T h = y * NN_K(0.5);
     NN_M whole = NN_F(nn_floor)(y) == y, odd = NN_AND(whole, NN_F(nn_floor)(h) != h);
