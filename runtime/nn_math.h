@@ -181,12 +181,9 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 #define NN_OR(a, b)      nn_or_m_v(a, b)
 #define NN_ANY(m)        nn_any_m(m)
 #if defined __AVX512F__ && NN_VL == 16 && defined NN_DOUBLE
-#define NN_SCALE(y, n)          ((nn_v)_mm512_scalef_pd((__m512d)(y), (__m512d)(n)))
-#define NN_WITHIN(x, low, high) /* of a NaN these give their second operand, x */                                      \
-    ((nn_v)_mm512_min_pd((__m512d)(high), _mm512_max_pd((__m512d)(low), (__m512d)(x))))
+#define NN_SCALE(y, n) ((nn_v)_mm512_scalef_pd((__m512d)(y), (__m512d)(n)))
 #elif defined __AVX512F__ && NN_VL == 16
-#define NN_SCALE(y, n)          ((nn_v)_mm512_scalef_ps((__m512)(y), (__m512)(n)))
-#define NN_WITHIN(x, low, high) ((nn_v)_mm512_min_ps((__m512)(high), _mm512_max_ps((__m512)(low), (__m512)(x))))
+#define NN_SCALE(y, n) ((nn_v)_mm512_scalef_ps((__m512)(y), (__m512)(n)))
 #endif
 #include "nn_math_body.h"
 #undef NN_T
@@ -200,6 +197,5 @@ NN_INLINE nn_vu nn_trig_slow_v(nn_v x, nn_vu q, nn_v *r, nn_v *lo)
 #undef NN_OR
 #undef NN_ANY
 #undef NN_SCALE
-#undef NN_WITHIN
 
 #endif

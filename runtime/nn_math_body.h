@@ -111,6 +111,23 @@ NN_INLINE NN_T NN_F(nn_exp_tail)(NN_T r)
 #endif
 }
 
+#if defined NN_SCALE
+
+/* exp(x + lo) for a lo that is lost when added to x. One instruction multiplies by the power of two and rounds once, below the
+ * smallest normal number too. Of an x so large that n is no longer near x / ln(2), or of none, r may be anything: without
+ * its exponent's highest bit it is below 2, the polynomial there positive, and n alone makes 0, infinity or NaN of it. */
+NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
+{
+    NN_T n = NN_F(nn_fma)(x, NN_K(1.44269504088896340736), NN_MAGIC) - NN_MAGIC;
+    NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
+    r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
+    r = has_lo ? r + lo : r;
+    r = NN_F(nn_of_bits)(NN_F(nn_bits)(r) & ~(NN_SIGN >> 1));
+    return NN_SCALE(NN_F(nn_fma)(NN_F(nn_exp_tail)(r), r * r, r) + NN_K(1), n);
+}
+
+#else
+
 /* Beyond these bounds an exponential is 0 and infinite, as it is, rounded, at them. */
 #if defined NN_DOUBLE
 #define NN_EXP_BOTTOM NN_K(-746)
@@ -119,22 +136,6 @@ NN_INLINE NN_T NN_F(nn_exp_tail)(NN_T r)
 #define NN_EXP_BOTTOM NN_K(-104)
 #define NN_EXP_TOP    NN_K(89)
 #endif
-
-#if defined NN_SCALE
-
-/* exp(x + lo) for a lo that is small against x. One instruction multiplies by the power of two and rounds once, below the
- * smallest normal number too. */
-NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
-{
-    x = NN_WITHIN(x, NN_EXP_BOTTOM, NN_EXP_TOP);
-    NN_T n = (x * NN_K(1.44269504088896340736) + NN_MAGIC) - NN_MAGIC;
-    NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
-    r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
-    r = has_lo ? r + lo : r;
-    return NN_SCALE((NN_F(nn_exp_tail)(r) * (r * r) + r) + NN_K(1), n);
-}
-
-#else
 
 /* The same bits otherwise: the power of two is multiplied in two steps, so that results below the smallest normal number
  * are rounded once, and overflow gives infinity. What is 0 (a masked score is) never is a product: products that underflow
@@ -148,12 +149,12 @@ NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
 #endif
     NN_M zero = x < NN_EXP_BOTTOM;
     x = NN_PICK(zero, NN_K(0), NN_PICK(x > NN_EXP_TOP, NN_EXP_TOP, x));
-    NN_T t = x * NN_K(1.44269504088896340736) + NN_MAGIC;
+    NN_T t = NN_F(nn_fma)(x, NN_K(1.44269504088896340736), NN_MAGIC);
     NN_T n = t - NN_MAGIC;
     NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
     r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
     r = has_lo ? r + lo : r;
-    NN_T y = (NN_F(nn_exp_tail)(r) * (r * r) + r) + NN_K(1);
+    NN_T y = NN_F(nn_fma)(NN_F(nn_exp_tail)(r), r * r, r) + NN_K(1);
 
     NN_U k = NN_F(nn_bits)(t) - shift;         /* n in two's complement */
     NN_U k1 = ((k + half) >> 1) - (half >> 1); /* its half, rounded down; modulo 2^bits throughout */
@@ -161,10 +162,10 @@ NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
     NN_T s2 = NN_F(nn_of_bits)((k - k1 + NN_EXP_BIAS) << NN_MANT);
     return NN_PICK(zero, NN_K(0), y * s1 * s2);
 }
-
-#endif
 #undef NN_EXP_BOTTOM
 #undef NN_EXP_TOP
+
+#endif
 
 NN_INLINE NN_T NN_F(nn_exp_sum)(NN_T x, NN_T lo)
 {

@@ -563,20 +563,22 @@ NN_INLINE nn_vi nn_i_of_v(nn_v x)
 
 /* The machine's own instructions on registers of type NN_W; a vector is NN_WIDES of them. Without any, lane by lane. */
 #if defined __AVX512F__ && NN_VL == 16
-/* The forms with a mask, for the plain ones of gcc 12 draw a warning about their own undefined operand in C++. */
+/* The forms with a mask, for the plain ones of gcc 12 draw a warning about their own undefined operand in C++; and of a
+ * NaN in the first operand the larger and the smaller are that. */
+#define NN_W_KEEPS_NAN
 #if defined NN_DOUBLE
 #define NN_W_ALL ((__mmask8)-1)
 #define NN_W __m512d
 #define NN_W_SQRT(a) _mm512_maskz_sqrt_pd(NN_W_ALL, a)
-#define NN_W_MAX(a, b) _mm512_maskz_max_pd(NN_W_ALL, a, b)
-#define NN_W_MIN(a, b) _mm512_maskz_min_pd(NN_W_ALL, a, b)
+#define NN_W_MAX(a, b) _mm512_mask_max_pd(a, _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q), a, b)
+#define NN_W_MIN(a, b) _mm512_mask_min_pd(a, _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q), a, b)
 #define NN_W_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #else
 #define NN_W_ALL ((__mmask16)-1)
 #define NN_W __m512
 #define NN_W_SQRT(a) _mm512_maskz_sqrt_ps(NN_W_ALL, a)
-#define NN_W_MAX(a, b) _mm512_maskz_max_ps(NN_W_ALL, a, b)
-#define NN_W_MIN(a, b) _mm512_maskz_min_ps(NN_W_ALL, a, b)
+#define NN_W_MAX(a, b) _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b)
+#define NN_W_MIN(a, b) _mm512_mask_min_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b)
 #define NN_W_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #endif
 #elif defined __AVX__ && NN_VL >= 8
@@ -668,6 +670,15 @@ NN_INLINE nn_v nn_sqrt_v(nn_v x)
 }
 
 /* x86's max gives its second operand where either is NaN: only a NaN in the first needs help. */
+NN_INLINE nn_v nn_with_nan_of(nn_v a, nn_v most)
+{
+#if defined NN_W_KEEPS_NAN
+    return (void)a, most;
+#else
+    return nn_sel_v(a != a, a, most);
+#endif
+}
+
 NN_INLINE nn_v nn_max_v(nn_v a, nn_v b)
 {
 #if defined NN_W_MAX
@@ -675,7 +686,7 @@ NN_INLINE nn_v nn_max_v(nn_v a, nn_v b)
     p.v = a, q.v = b;
     for (int i = 0; i < NN_WIDES; i++)
         q.w[i] = NN_W_MAX(p.w[i], q.w[i]);
-    return nn_sel_v(a != a, a, q.v);
+    return nn_with_nan_of(a, q.v);
 #else
     return nn_sel_v((a > b) | (a != a), a, b);
 #endif
@@ -688,7 +699,7 @@ NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
     p.v = a, q.v = b;
     for (int i = 0; i < NN_WIDES; i++)
         q.w[i] = NN_W_MIN(p.w[i], q.w[i]);
-    return nn_sel_v(a != a, a, q.v);
+    return nn_with_nan_of(a, q.v);
 #else
     return nn_sel_v((a < b) | (a != a), a, b);
 #endif
