@@ -383,6 +383,7 @@ typedef uint32_t nn_vw __attribute__((vector_size(NN_L * 4)));
 typedef nn_real nn_v_at __attribute__((vector_size(NN_VBYTES), aligned(sizeof(nn_real)), may_alias));
 typedef int32_t nn_vi_at __attribute__((vector_size(NN_L * 4), aligned(4), may_alias));
 typedef uint8_t nn_vb_at __attribute__((vector_size(NN_L), aligned(1), may_alias));
+typedef int32_t nn_word_at __attribute__((aligned(1), may_alias));
 
 NN_INLINE nn_v nn_load(const nn_real *p) { return *(const nn_v_at *)p; }
 NN_INLINE void nn_store(nn_real *p, nn_v x) { *(nn_v_at *)p = x; }
@@ -402,25 +403,37 @@ NN_INLINE nn_v nn_keep(nn_v x)
 NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *(const nn_vi_at *)p; }
 NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *(nn_vi_at *)p = x; }
 
+/* Bytes. gcc 12 makes the general conversion one by one. */
 NN_INLINE nn_vi nn_load_u8(const uint8_t *p)
 {
+#if defined __AVX512F__ && NN_L == 16
+    return (nn_vi)_mm512_maskz_cvtepu8_epi32((__mmask16)-1, _mm_loadu_si128((const __m128i *)(const void *)p));
+#elif defined __AVX2__ && NN_L == 8
+    return (nn_vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+#elif defined __SSE2__ && NN_L == 4
+    __m128i x = _mm_cvtsi32_si128(*(const nn_word_at *)(const void *)p), zero = _mm_setzero_si128();
+    return (nn_vi)_mm_unpacklo_epi16(_mm_unpacklo_epi8(x, zero), zero);
+#else
     return __builtin_convertvector(*(const nn_vb_at *)p, nn_vi);
+#endif
 }
 
-NN_INLINE nn_vm nn_load_b(const uint8_t *p)
-{
-    nn_vm none = {0};
-    return __builtin_convertvector(*(const nn_vb_at *)p, nn_vm) != none;
-}
-
+/* The lowest byte of each. */
 NN_INLINE void nn_store_u8(uint8_t *p, nn_vi x)
 {
+#if defined __AVX512F__ && NN_L == 16
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_maskz_cvtepi32_epi8((__mmask16)-1, (__m512i)x));
+#elif defined __AVX2__ && NN_L == 8
+    const __m128i low = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    __m128i a = _mm_shuffle_epi8(_mm256_castsi256_si128((__m256i)x), low);
+    __m128i b = _mm_shuffle_epi8(_mm256_extracti128_si256((__m256i)x, 1), low);
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_unpacklo_epi32(a, b));
+#elif defined __SSE2__ && NN_L == 4
+    __m128i a = _mm_packs_epi32((__m128i)(x & 255), _mm_setzero_si128());
+    *(nn_word_at *)(void *)p = _mm_cvtsi128_si32(_mm_packus_epi16(a, a));
+#else
     *(nn_vb_at *)p = __builtin_convertvector(x & 255, nn_vb);
-}
-
-NN_INLINE void nn_store_b(uint8_t *p, nn_vm m)
-{
-    *(nn_vb_at *)p = __builtin_convertvector(m & 1, nn_vb);
+#endif
 }
 
 /* x - 0 is x, -0 included, and both compilers see a broadcast. */
@@ -556,6 +569,8 @@ NN_INLINE nn_v nn_v_of_m(nn_vm m)
 NN_INLINE nn_vi nn_i_of_m(nn_vm m) { return nn_narrow_m(m) & 1; }
 NN_INLINE nn_vm nn_m_of_v(nn_v x) { return x != nn_splat(0); }
 NN_INLINE nn_vm nn_m_of_i(nn_vi x) { return nn_wide_m(x != nn_splat_i(0)); }
+NN_INLINE nn_vm nn_load_b(const uint8_t *p) { return nn_m_of_i(nn_load_u8(p)); }
+NN_INLINE void nn_store_b(uint8_t *p, nn_vm m) { nn_store_u8(p, nn_i_of_m(m)); }
 
 /* As nn_to_i. What does not fit is taken out before the conversion, which leaves it undefined. */
 NN_INLINE nn_vi nn_i_of_v(nn_v x)

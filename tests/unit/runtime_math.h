@@ -361,6 +361,11 @@ static void test_integers_and_masks(void **state)
     nn_store_i(a, nn_load_u8(b + 1));
     for (int i = 0; i < NN_L; i++)
         assert_int_equal(a[i], b[i + 1]);
+    for (int i = 0; i < NN_L; i++)
+        a[i] = 1000003 * (i + 1) - (1 << 25);
+    nn_store_u8(c, nn_load_i(a));
+    for (int i = 0; i < NN_L; i++)
+        assert_int_equal(c[i], (uint8_t)a[i]);
     nn_vi iota = nn_iota_i(5);
     nn_store_i(a, iota);
     for (int i = 0; i < NN_L; i++)
