@@ -5,13 +5,16 @@
  *     for r in 0..4 par                     =>     for r in 0..4 par unroll
  *       for q in 0..32 par vector                    for q in 0..32 par vector
  *         acc[r,q] = 0.0                               acc[r,q] = 0.0
+ *
+ * So are sums over a small window inside a loop in lanes, where borders have to be asked for: the window's coordinates are
+ * constants then, and each element is a few instructions.
  */
 #include "codegen/loop_pass.h"
 
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-enum { MAX_UNROLLED = 64 }; /* as nn_vec.h's NN_UNROLL */
+enum { MAX_UNROLLED = 64, MAX_WINDOW = 4 }; /* as nn_vec.h's NN_UNROLL; along each axis of a window */
 
 static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)
 {
@@ -56,13 +59,40 @@ static void mark_arrays(const struct lblock *b, bool lanes)
     }
 }
 
-static void unroll(struct lblock *b)
+/* Whether a border depends on v. */
+static bool value_asks(const struct lx *x, const struct lvar *v)
+{
+    if (x->kind == LX_GUARD && lx_mentions(x->arg[0], v))
+        return true;
+    for (int i = 0; i < x->args; i++) {
+        if (value_asks(x->arg[i], v))
+            return true;
+    }
+    return false;
+}
+
+static bool block_asks(const struct lblock *b, const struct lvar *v)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->kind == LS_IF && lx_mentions(s->value, v)) || (s->value && value_asks(s->value, v)) ||
+            block_asks(&s->body, v) || block_asks(&s->other, v))
+            return true;
+    }
+    return false;
+}
+
+static bool is_window(const struct ls *s)
+{
+    return s->licence == LICENCE_RED && loop_trips(s) <= MAX_WINDOW && block_asks(&s->body, s->var);
+}
+
+static void unroll(struct lblock *b, bool lanes)
 {
     for (struct ls *s = b->first; s; s = s->next) {
-        unroll(&s->body);
-        unroll(&s->other);
+        unroll(&s->body, lanes || (s->kind == LS_LOOP && loop_in_lanes(s)));
+        unroll(&s->other, lanes);
         if (s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) > 0 && loop_trips(s) <= MAX_UNROLLED &&
-            block_indexes(&s->body, s->var))
+            (block_indexes(&s->body, s->var) || (lanes && is_window(s))))
             s->way = WAY_UNROLL;
     }
 }
@@ -70,5 +100,5 @@ static void unroll(struct lblock *b)
 void loop_unroll(struct lkernel *k)
 {
     mark_arrays(&k->body, false);
-    unroll(&k->body);
+    unroll(&k->body, false);
 }
