@@ -20,6 +20,7 @@ struct planner {
     size_t capacity;
     int step;
     int rounds;
+    const struct buffer **placed; /* by offset */
 };
 
 static int64_t aligned(int64_t bytes)
@@ -169,24 +170,55 @@ static int *sorted(struct planner *p, before_fn *first)
     return order;
 }
 
-int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch)
+/* Bytes that live at each step. */
+static int64_t *live_bytes(const struct buffer *buffer, int count, int steps, struct arena *scratch)
 {
-    int64_t most = 0, *live = NEW_ARRAY(scratch, steps + 2, int64_t);
+    int64_t *live = NEW_ARRAY(scratch, steps + 2, int64_t);
+
     for (int i = 0; i < count; i++) {
         live[buffer[i].born] += buffer[i].bytes;
         live[buffer[i].dies + 1] -= buffer[i].bytes;
     }
-    for (int64_t i = 0, sum = 0; i <= steps; i++) {
-        sum += live[i];
-        most = sum > most ? sum : most;
-    }
-    return most;
+    for (int i = 1; i <= steps; i++)
+        live[i] += live[i - 1];
+    return live;
+}
+
+static int peak_step(const int64_t *live, int steps)
+{
+    int peak = 0;
+
+    for (int i = 1; i < steps; i++)
+        peak = live[i] > live[peak] ? i : peak;
+    return peak;
+}
+
+int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch)
+{
+    const int64_t *live = live_bytes(buffer, count, steps, scratch);
+
+    return live[peak_step(live, steps)];
+}
+
+/* Where most lives there is no room for gaps: what lives there gets its place first. */
+static int *peak_first(struct planner *p, const int *order)
+{
+    int peak = peak_step(live_bytes(p->buffer, p->count, p->step, p->scratch), p->step), at = 0;
+    int *first = NEW_ARRAY(p->scratch, p->count + 1, int);
+
+    for (int lives = 1; lives >= 0; lives--)
+        for (int i = 0; i < p->count; i++) {
+            const struct buffer *b = &p->buffer[order[i]];
+            if ((b->born <= peak && peak <= b->dies) == lives)
+                first[at++] = order[i];
+        }
+    return first;
 }
 
 /* Gives places in this order; how far they reach. */
 static int64_t give_places(struct planner *p, const int *order, bool narrowest)
 {
-    const struct buffer **placed = NEW_ARRAY(p->scratch, p->count + 1, const struct buffer *);
+    const struct buffer **placed = p->placed;
     int64_t end = 0;
 
     for (int i = 0; i < p->count; i++) {
@@ -211,29 +243,39 @@ static void promote(const struct planner *p, int *order, int64_t end)
     order[0] = first;
 }
 
-/* The best of several orders, each tried again with what reached furthest in front, into the lowest place and into the
- * narrowest; the first that needs no more than the lower bound will do. */
+enum { ORDERS = sizeof before / sizeof *before, WAYS = 4 * ORDERS };
+
+/* All orders, with what lives at the peak in front or not; half of the ways go into the lowest place, half into the
+ * narrowest gap. */
+static int *first_order(struct planner *p, int way)
+{
+    int *order = sorted(p, before[way % ORDERS]);
+
+    return way / ORDERS % 2 ? peak_first(p, order) : order;
+}
+
+/* The best of several ways, each tried again with what reached furthest in front; the first that needs no more than the
+ * lower bound will do. */
 static int64_t best_places(struct planner *p, int64_t bound)
 {
-    size_t size = (size_t)p->count * sizeof(int), orders = sizeof before / sizeof *before;
-    int *best = NEW_ARRAY(p->scratch, p->count + 1, int);
-    int64_t least = -1;
-    bool best_narrowest = false;
+    size_t size = (size_t)p->count * sizeof(int);
+    int *best = NEW_ARRAY(p->scratch, p->count + 1, int), *order[WAYS], best_way = 0;
+    int64_t least = INT64_MAX;
 
-    for (size_t i = 0; i < 2 * orders && least != bound; i++) {
-        int *order = sorted(p, before[i % orders]);
-        bool narrowest = i >= orders;
-        for (int round = 0; round < p->rounds && least != bound && p->count; round++) {
-            int64_t end = give_places(p, order, narrowest);
-            if (least < 0 || end < least) {
-                memcpy(best, order, size);
-                least = end;
-                best_narrowest = narrowest;
-            }
-            promote(p, order, end);
+    p->placed = NEW_ARRAY(p->scratch, p->count + 1, const struct buffer *);
+    for (int i = 0; i < WAYS * p->rounds && least != bound && p->count; i++) {
+        int way = i % WAYS;
+        if (i < WAYS)
+            order[way] = first_order(p, way);
+        int64_t end = give_places(p, order[way], way >= WAYS / 2);
+        if (end < least) {
+            memcpy(best, order[way], size);
+            least = end;
+            best_way = way;
         }
+        promote(p, order[way], end);
     }
-    return p->count ? give_places(p, best, best_narrowest) : 0;
+    return p->count ? give_places(p, best, best_way >= WAYS / 2) : 0;
 }
 
 struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, int *steps)
