@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codegen/lower.h"
+#include "ir/in_place.h"
 #include "ir/loop_index.h"
 
 /* ---- arguments ---- */
@@ -46,6 +47,9 @@ struct lbuf *result_buffer(struct lower *l, struct value *v)
         if (l->body->yield[i] != v)
             continue;
         struct value *outside = l->group->result[i];
+        int in = in_place_operand(l->group, i);
+        if (in >= 0)
+            return l->param[in];
         for (struct lbuf *b = l->k->buffers; b; b = b->next)
             if (b->value == outside)
                 return b;
@@ -131,6 +135,8 @@ static int collect_stores(struct lower *l, enum place_of place, struct type t, s
         seen_from(l, v, t, at, s[count].at);
         s[count].to = result_buffer(l, v);
         s[count].value = body_at(l, v, s[count].at);
+        if (s[count].to->value != l->group->result[i]) /* it lies in an operand's place, and is seen as that */
+            seen_from(l, s[count].to->value, t, at, s[count].at);
         count++;
     }
     for (const struct node *n = l->body->first; n; n = n->next) {
@@ -144,7 +150,16 @@ static int collect_stores(struct lower *l, enum place_of place, struct type t, s
     return count;
 }
 
-/* Of several values all are known before the first is stored: one may read the variable that another writes. */
+static bool is_in_place(const struct lower *l)
+{
+    for (int i = 0; i < l->group->results; i++)
+        if (in_place_operand(l->group, i) >= 0)
+            return true;
+    return false;
+}
+
+/* Of several values all are known before the first is stored: one may read the variable that another writes, or what lies
+ * where another goes. */
 void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at)
 {
     int most = l->body->yields;
@@ -153,16 +168,18 @@ void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct
         most += is_effect(n);
     struct write *s = NEW_ARRAY(l->k->arena, most + 1, struct write);
     int count = collect_stores(l, place, t, at, s);
-    for (int i = 0; i < count && most > l->body->yields && count > 1; i++)
+    bool before = count > 1 && (most > l->body->yields || is_in_place(l));
+    for (int i = 0; i < count && before; i++)
         s[i].value = ls_let(l->k, b, "v", s[i].value);
     for (int i = 0; i < count; i++)
         ls_store(l->k, b, s[i].to, s[i].at, s[i].value);
 }
 
+/* Sums first: they may read what lies where a result goes. */
 void finish(struct lower *l, struct lblock *b, struct lx *const *at)
 {
-    finish_place(l, b, AT_EACH, l->nest.domain, at);
     add_columns(l, b, at);
+    finish_place(l, b, AT_EACH, l->nest.domain, at);
 }
 
 /* ---- maps ---- */

@@ -1,9 +1,11 @@
 /* ir/verify.c: what must hold of a module between passes: definitions before uses, use lists that agree with operands,
  * attributes as declared, types as infer.c finds them, closed bodies, effects where they may stand. Anything found is
- * reported; the work goes on to find more. Nothing is changed but the scratch `data` of values. */
+ * reported; the work goes on to find more. Nothing is changed but the scratch `data` of values, and of what is in planned
+ * groups the number. */
 #include <stdarg.h>
 #include <string.h>
 
+#include "ir/in_place.h"
 #include "ir/infer.h"
 #include "ir/ir.h"
 
@@ -147,6 +149,22 @@ static bool effect_allowed(const struct node *n)
     return g->kind != GRAPH_BODY;
 }
 
+/* Of a planned group: what lies in an operand's place may. */
+static void check_places_taken(struct verifier *v, const struct node *group)
+{
+    const bool *pairs = NULL;
+
+    for (int i = 0; i < group->results; i++) {
+        int k = in_place_operand(group, i);
+        if (k < 0)
+            continue;
+        pairs = pairs ? pairs : in_place_pairs(v->m->arena, group);
+        if (!pairs || !pairs[i * group->operands + k])
+            complain(v, group->at, "fused: result %d lies in the place of operand %d, which is not read in its order",
+                     i, k);
+    }
+}
+
 static void check_graph(struct verifier *v, struct graph *g, int depth);
 
 static void check_node(struct verifier *v, struct node *n, int depth)
@@ -166,6 +184,8 @@ static void check_node(struct verifier *v, struct node *n, int depth)
     }
     if (v->errors == before)
         check_types(v, n);
+    if (v->errors == before && n->op == OP_fused)
+        check_places_taken(v, n);
 }
 
 /* ---- graphs ---- */

@@ -5,9 +5,11 @@
  *     %2 : f32[N,8] = ... %1    =>    %2 : f32[N,8] at 2048 = ... %1
  *     %3 : f32[N,8] = ... %2          %3 : f32[N,8] at 0 = ... %2
  *
- * A scan's inner values live as long as the scan, each in a place of its own. */
+ * A result that may lie in the place of an operand that dies there does (ir/in_place.h): the two are one to whoever gives
+ * places. A scan's inner values live as long as the scan, each in a place of its own. */
 #include <string.h>
 
+#include "ir/in_place.h"
 #include "passes/shared.h"
 
 enum { ALIGNMENT = 64, ROUNDS = 40 };
@@ -48,7 +50,8 @@ static void add(struct planner *p, struct value *v, int born, int dies)
     void *items = p->buffer;
     arena_grow(p->scratch, &items, &p->capacity, (size_t)p->count + 1, sizeof *p->buffer);
     p->buffer = items;
-    p->buffer[p->count++] = (struct buffer){ v, plan_bytes(p->m, v->type), -1, born, dies };
+    v->id = p->count;
+    p->buffer[p->count++] = (struct buffer){ v, plan_bytes(p->m, v->type), -1, born, dies, -1 };
 }
 
 /* All values of a scan's body, and the parameters that are not captured. */
@@ -75,6 +78,38 @@ static int last_use(const struct value *v, int born)
     return last;
 }
 
+void plan_in_place(const bool *pairs, int results, int operands, const bool *read, const bool *dies, int *in)
+{
+    for (int i = 0; i < results; i++) {
+        in[i] = -1;
+        for (int k = 0; k < operands && in[i] < 0; k++) {
+            bool free = pairs && pairs[i * operands + k] && read[i] && dies[k];
+            for (int j = 0; j < i; j++)
+                free &= in[j] != k;
+            in[i] = free ? k : -1;
+        }
+    }
+}
+
+/* A group's results that take an operand's place. What prepares is left alone: --embed-weights makes constants of both. */
+static void take_places(struct planner *p, const struct node *n)
+{
+    const bool *pairs = n->op == OP_fused && n->graph->kind != GRAPH_PREPARE ? in_place_pairs(p->scratch, n) : NULL;
+    int *in = NEW_ARRAY(p->scratch, n->results + 1, int);
+    bool *read = NEW_ARRAY(p->scratch, n->results + 1, bool), *dies = NEW_ARRAY(p->scratch, n->operands + 1, bool);
+
+    for (int i = 0; i < n->results; i++)
+        read[i] = n->result[i]->uses && !lies_outside(n->result[i]);
+    for (int k = 0; k < n->operands; k++) {
+        const struct value *x = operand(n, k);
+        dies[k] = !x->var && !lies_outside(x) && last_use(x, 0) == n->id;
+    }
+    plan_in_place(pairs, n->results, n->operands, read, dies, in);
+    for (int i = 0; i < n->results; i++)
+        if (in[i] >= 0)
+            p->buffer[n->result[i]->id].in = operand(n, in[i])->id;
+}
+
 static void find_lives(struct planner *p, struct graph *g)
 {
     int step = 0;
@@ -84,6 +119,7 @@ static void find_lives(struct planner *p, struct graph *g)
         for (int i = 0; i < n->results; i++)
             if (!lies_outside(n->result[i]))
                 add(p, n->result[i], n->id, last_use(n->result[i], n->id));
+        take_places(p, n);
         if (n->op == OP_scan)
             add_body(p, n, n->id);
     }
@@ -193,11 +229,37 @@ static int peak_step(const int64_t *live, int steps)
     return peak;
 }
 
-int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch)
+/* Each with all that come to lie in its place, one after the other; which[i]: the one that i is part of. */
+static struct buffer *joined(const struct buffer *buffer, int *count, int *which, struct arena *scratch)
 {
-    const int64_t *live = live_bytes(buffer, count, steps, scratch);
+    struct buffer *all = NEW_ARRAY(scratch, *count + 1, struct buffer);
+    int own = 0;
+
+    for (int i = 0; i < *count; i++) {
+        const struct buffer *b = &buffer[i];
+        which[i] = b->in < 0 ? own : which[b->in];
+        if (b->in < 0)
+            all[own++] = *b;
+        else
+            all[which[i]].dies = b->dies;
+    }
+    *count = own;
+    return all;
+}
+
+static int64_t bound_of(const struct buffer *all, int count, int steps, struct arena *scratch)
+{
+    const int64_t *live = live_bytes(all, count, steps, scratch);
 
     return live[peak_step(live, steps)];
+}
+
+int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch)
+{
+    int *which = NEW_ARRAY(scratch, count + 1, int);
+    const struct buffer *all = joined(buffer, &count, which, scratch);
+
+    return bound_of(all, count, steps, scratch);
 }
 
 /* Where most lives there is no room for gaps: what lives there gets its place first. */
@@ -290,10 +352,14 @@ struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, in
 
 int64_t plan_places(struct buffer *buffer, int count, int steps, int rounds, struct arena *scratch)
 {
-    struct planner p = { .scratch = scratch, .buffer = buffer, .count = count, .step = steps, .rounds = rounds };
+    struct planner p = { .scratch = scratch, .count = count, .step = steps, .rounds = rounds };
+    int *which = NEW_ARRAY(scratch, count + 1, int);
 
-    /* lanes may read a little behind a buffer */
-    return best_places(&p, plan_bound(buffer, count, steps, scratch)) + ALIGNMENT;
+    p.buffer = joined(buffer, &p.count, which, scratch);
+    int64_t end = best_places(&p, bound_of(p.buffer, p.count, steps, scratch));
+    for (int i = 0; i < count; i++)
+        buffer[i].offset = p.buffer[which[i]].offset;
+    return end + ALIGNMENT; /* lanes may read a little behind a buffer */
 }
 
 void plan_graph(struct graph *g, struct arena *scratch)

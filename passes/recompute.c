@@ -180,9 +180,9 @@ struct search {
     struct arena *scratch;
     const struct order *first; /* as the graph is */
     struct way way;
-    int64_t room;           /* the arena's */
-    struct order *best;     /* of what fits that with the least work; NULL: nothing fits */
-    struct order *smallest; /* of the ends of all ways */
+    int64_t room;                 /* the arena's */
+    struct order *best;           /* of what fits that with the least work; NULL: nothing fits */
+    const struct order *smallest; /* of the graph's own and the ends of all ways */
     int64_t smallest_bytes;
 };
 
@@ -229,7 +229,7 @@ static void note_end(struct search *s)
 {
     int64_t bytes = planned_bytes(&s->way);
 
-    if (s->smallest && bytes >= s->smallest_bytes)
+    if (bytes >= s->smallest_bytes)
         return;
     s->smallest = order_whole_copy(s->way.o, s->scratch);
     s->smallest_bytes = bytes;
@@ -250,7 +250,8 @@ static void search(struct search *s)
 {
     struct way *w = &s->way;
 
-    s->first = order_of(s->g, s->scratch);
+    s->first = s->smallest = order_of(s->g, s->scratch);
+    s->smallest_bytes = s->g->arena_bytes;
     *w = (struct way){ .now = arena_new(), .next = arena_new(), .tries = arena_new() };
     w->most_steps = GROWTH * s->first->steps;
     int turn = turn_of(s->first);

@@ -27,6 +27,7 @@ struct step {
     int inners, asides;
     int *read, *give; /* items; variables are none */
     int reads, gives;
+    const bool *in_place; /* of what is given and what is read: the one may lie in the other's place; NULL: none may */
 };
 
 struct order {

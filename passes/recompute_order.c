@@ -1,6 +1,7 @@
 /* passes/recompute_order.c: a graph as an order of steps, and back. */
 #include <math.h>
 
+#include "ir/in_place.h"
 #include "ir/nest.h"
 #include "passes/recompute.h"
 
@@ -106,6 +107,20 @@ int order_add_item(struct order *o, int64_t bytes, int root)
     return o->items++;
 }
 
+/* The pairs of a group's results and of those of its operands that are no variables. */
+static void find_pairs(struct order *o, struct step *s)
+{
+    const struct node *n = s->of;
+    const bool *pairs = n->op == OP_fused ? in_place_pairs(o->arena, n) : NULL;
+    bool *in_place = NEW_ARRAY(o->arena, n->results * n->operands + 1, bool);
+
+    for (int i = 0; i < n->results && pairs; i++)
+        for (int k = 0, r = 0; k < n->operands; k++)
+            if (!operand(n, k)->var)
+                in_place[i * s->reads + r++] = pairs[i * n->operands + k];
+    s->in_place = pairs ? in_place : NULL;
+}
+
 /* Buffers come in the order of the operations: an operation's results, as far as they lie in the arena, and then what lies
  * within it. */
 static void add_step(struct order *o, struct node *n, const struct buffer *buffer, int count, int *at)
@@ -135,6 +150,7 @@ static void add_step(struct order *o, struct node *n, const struct buffer *buffe
     for (; *at < count && buffer[*at].born == o->steps; ++*at)
         inner[s->inners++] = buffer[*at].bytes;
     add_asides(o, s);
+    find_pairs(o, s);
     o->steps++;
 }
 
@@ -259,6 +275,26 @@ void order_finish(struct order *o, struct arena *scratch)
     }
 }
 
+/* Of what step i gives, what it reads in whose place that comes to lie; NULL: all have places of their own. */
+static const int *places_taken(const struct order *o, int i, struct arena *a)
+{
+    const struct step *s = &o->step[i];
+    bool *read, *dies;
+    int *in;
+
+    if (!s->in_place)
+        return NULL;
+    read = NEW_ARRAY(a, s->gives + 1, bool);
+    dies = NEW_ARRAY(a, s->reads + 1, bool);
+    in = NEW_ARRAY(a, s->gives + 1, int);
+    for (int k = 0; k < s->reads; k++)
+        dies[k] = o->item[s->read[k]].last == i && o->item[s->read[k]].bytes;
+    for (int k = 0; k < s->gives; k++)
+        read[k] = o->item[s->give[k]].last > i && o->item[s->give[k]].bytes;
+    plan_in_place(s->in_place, s->gives, s->reads, read, dies, in);
+    return in;
+}
+
 int64_t *order_live_bytes(const struct order *o, struct arena *a)
 {
     int64_t *live = NEW_ARRAY(a, o->steps + 1, int64_t);
@@ -272,9 +308,14 @@ int64_t *order_live_bytes(const struct order *o, struct arena *a)
     }
     for (int i = 1; i < o->steps; i++)
         live[i] += live[i - 1];
-    for (int i = 0; i < o->steps; i++)
-        for (int k = 0; k < o->step[i].inners; k++)
-            live[i] += o->step[i].inner[k];
+    for (int i = 0; i < o->steps; i++) {
+        const struct step *s = &o->step[i];
+        const int *in = places_taken(o, i, a);
+        for (int k = 0; k < s->inners; k++)
+            live[i] += s->inner[k];
+        for (int k = 0; k < s->gives && in; k++)
+            live[i] -= in[k] < 0 ? 0 : o->item[s->give[k]].bytes;
+    }
     return live;
 }
 
@@ -295,15 +336,20 @@ int64_t order_planned_bytes(const struct order *o, struct arena *scratch)
     for (int i = 0; i < o->steps; i++)
         count += o->step[i].inners;
     struct buffer *buffer = NEW_ARRAY(scratch, count + 1, struct buffer);
+    int *where = NEW_ARRAY(scratch, o->items + 1, int);
     for (int i = 0; i < o->steps; i++) {
         const struct step *s = &o->step[i];
+        const int *in = places_taken(o, i, scratch);
         for (int k = 0; k < s->gives; k++) {
             const struct item *x = &o->item[s->give[k]];
-            if (x->bytes)
-                buffer[at++] = (struct buffer){ .bytes = x->bytes, .born = i, .dies = x->last };
+            int place = in && in[k] >= 0 ? where[s->read[in[k]]] : -1;
+            if (!x->bytes)
+                continue;
+            where[s->give[k]] = at;
+            buffer[at++] = (struct buffer){ .bytes = x->bytes, .born = i, .dies = x->last, .in = place };
         }
         for (int k = 0; k < s->inners; k++)
-            buffer[at++] = (struct buffer){ .bytes = s->inner[k], .born = i, .dies = i };
+            buffer[at++] = (struct buffer){ .bytes = s->inner[k], .born = i, .dies = i, .in = -1 };
     }
     return plan_places(buffer, at, o->steps, ROUNDS, scratch);
 }

@@ -47,16 +47,21 @@ struct type scan_stackable(const struct node *scan, struct type t);
 bool group_has(const struct node *n, enum op op);   /* a group with such an operation */
 bool group_writes(const struct node *n, int index); /* a group that writes the variable which that operand reads */
 
-/* plan.c: a value's place and the steps between which it lives; bytes are those it takes, spacing included. */
+/* plan.c: a value's place and the steps between which it lives; bytes are those it takes, spacing included. It may lie in
+ * the place of another, which is in front of it, has its size and dies where it is born. */
 struct buffer {
     struct value *value;
     int64_t bytes, offset;
     int born, dies;
+    int in; /* whose place it takes; -1: it has its own */
 };
 
 int64_t plan_bytes(const struct module *m, struct type t); /* what a value takes */
 /* The buffers of a graph in its order, those within a scan behind the scan's own results, and how many steps it has. */
 struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, int *steps);
+/* Of each result, given the pairs of in_place_pairs, which results are read and which operands die: the operand whose
+ * place it takes, or -1. */
+void plan_in_place(const bool *pairs, int results, int operands, const bool *read, const bool *dies, int *in);
 /* The most that live at once. */
 int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch);
 /* Gives offsets; the arena's size. More rounds never give a larger one. */

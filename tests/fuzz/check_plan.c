@@ -110,13 +110,31 @@ static void run_scan(struct memory *p, const struct node *n)
         read_value(p, n->result[i]);
 }
 
-/* After a kernel both what it read and what it gave are there: its pointers are restrict. */
+/* Whether a result lies where one of the operands does, which is as large: check_kernels sees that it may. */
+static bool in_place_of(const struct memory *p, const struct value *result, const struct value *x)
+{
+    return !lies_elsewhere(result) && !lies_elsewhere(x) && result->offset == x->offset &&
+           bytes_of(p, result->type) == bytes_of(p, x->type);
+}
+
+static bool gives_place_up(const struct memory *p, const struct node *n, const struct value *x)
+{
+    for (int i = 0; i < n->results; i++)
+        if (in_place_of(p, n->result[i], x))
+            return true;
+    return false;
+}
+
+/* After a kernel both what it read and what it gave are there, for its pointers are restrict, but for operands in whose
+ * place a result lies. */
 static void run_kernel(struct memory *p, const struct node *n)
 {
     read_operands(p, n);
     for (int i = 0; i < n->results; i++)
         write_value(p, n->result[i]);
-    read_operands(p, n);
+    for (int i = 0; i < n->operands; i++)
+        if (!gives_place_up(p, n, operand(n, i)))
+            read_value(p, operand(n, i));
     for (int i = 0; i < n->results; i++)
         read_value(p, n->result[i]);
 }
@@ -145,7 +163,8 @@ static int64_t least_bytes(struct memory *p, const struct graph *g)
                 int last = n->id;
                 for (const struct use *u = n->result[i]->uses; u; u = u->next)
                     last = u->user->id > last ? u->user->id : last;
-                if (last >= at->id && !lies_elsewhere(n->result[i]))
+                bool over = last == at->id && at != n && gives_place_up(p, at, n->result[i]);
+                if (last >= at->id && !lies_elsewhere(n->result[i]) && !over)
                     sum += bytes_of(p, n->result[i]->type);
             }
         most = sum > most ? sum : most;

@@ -1,5 +1,6 @@
 /* tests/unit/lower_run.h: runs graphs by their kernels: every group is lowered, verified and evaluated (loop_eval.c),
- * as generated code would run them. Values lie in arrays of their own, so the memory plan is not looked at. */
+ * as generated code would run them. Values lie in arrays of their own, but for those that were planned in the place of
+ * another. */
 #ifndef TESTS_UNIT_LOWER_RUN_H
 #define TESTS_UNIT_LOWER_RUN_H
 
@@ -89,11 +90,20 @@ static inline void run_scan(struct machine *p, struct node *scan)
         copy_value(p, scan->result[stacked + i], body->param[sequences + i]);
 }
 
+static inline void run_group(struct machine *p, struct node *n)
+{
+    for (int i = 0; i < n->results; i++)
+        for (int k = 0; k < n->operands; k++)
+            if (n->result[i]->offset >= 0 && n->result[i]->offset == operand(n, k)->offset && !operand(n, k)->var)
+                n->result[i]->data = place_of(p, operand(n, k));
+    run_kernel(p, lower_group(n, "k", p->level));
+}
+
 static inline void run_nodes(struct machine *p, struct graph *g)
 {
     for (struct node *n = g->first; n; n = n->next) {
         if (n->op == OP_fused)
-            run_kernel(p, lower_group(n, "k", p->level));
+            run_group(p, n);
         else if (n->op == OP_scan)
             run_scan(p, n);
         else if (n->op != OP_output && n->op != OP_loss && n->op != OP_metric)
