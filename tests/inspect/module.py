@@ -40,12 +40,18 @@ def check_buffers(graph, values):
         check(b["value"] in values, b["value"], "is no value")
         check(0 <= b["offset"] and b["offset"] + b["bytes"] <= graph["arena_bytes"], b["value"], "is outside the arena")
         check(0 <= b["first"] <= b["last"] < len(graph["operations"]), b["value"], "lives outside the graph")
+    taken = set()  # values whose place another takes, in the operation that reads them last
     for i, a in enumerate(buffers):
         for b in buffers[:i]:
             apart = (a["first"] > b["last"] or b["first"] > a["last"] or a["offset"] >= b["offset"] + b["bytes"] or
                      b["offset"] >= a["offset"] + a["bytes"])
-            check(apart, a["value"], "and", b["value"], "share bytes while both live")
-    live = [sum(b["bytes"] for b in buffers if b["first"] <= s <= b["last"]) for s in range(len(graph["operations"]))]
+            in_place = a["first"] == b["last"] and (a["offset"], a["bytes"]) == (b["offset"], b["bytes"])
+            check(apart or in_place, a["value"], "and", b["value"], "share bytes while both live")
+            if in_place:
+                check(b["value"] in graph["operations"][a["first"]]["operands"], a["value"], "is not made of", b["value"])
+                taken.add(b["value"])
+    live = [sum(b["bytes"] for b in buffers if b["first"] <= s <= b["last"] - (b["value"] in taken))
+            for s in range(len(graph["operations"]))]
     check(max(live, default=0) <= graph["lower_bound"] <= graph["arena_bytes"], "bounds", max(live, default=0), graph["lower_bound"])
 
 
