@@ -49,6 +49,8 @@ static bool needs_memory(const struct node *n)
     case OP_conv:
     case OP_conv_dx:
     case OP_conv_dw:
+    case OP_winograd:
+    case OP_winograd_dw:
     case OP_attention:
     case OP_attention_dx:
     case OP_sparse_matmul:

@@ -24,11 +24,11 @@ class Basic(nn.Module):
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
-def resnet(depth):
+def resnet(depth, block=Basic):
     layers, inputs = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()], 16
     for channels in (16, 32, 64):
         for i in range(depth):
-            layers.append(Basic(inputs, channels, 2 if i == 0 and channels > 16 else 1))
+            layers.append(block(inputs, channels, 2 if i == 0 and channels > 16 else 1))
             inputs = channels
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
@@ -69,13 +69,15 @@ class Transformer(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, approximate):
+    def __init__(self, approximate, d=128, context=128, tied=False):
         super().__init__()
-        self.embedding, self.position = nn.Embedding(256, 128), nn.Embedding(128, 128)
-        self.blocks = nn.ModuleList(Transformer(128, 4, approximate) for _ in range(4))
-        self.norm, self.head = nn.LayerNorm(128), nn.Linear(128, 256, bias=False)
-        self.register_buffer("future", future_of(128))
-        self.register_buffer("places", torch.arange(128))
+        self.embedding, self.position = nn.Embedding(256, d), nn.Embedding(context, d)
+        self.blocks = nn.ModuleList(Transformer(d, 4, approximate) for _ in range(4))
+        self.norm, self.head = nn.LayerNorm(d), nn.Linear(d, 256, bias=False)
+        if tied:
+            self.head.weight = self.embedding.weight
+        self.register_buffer("future", future_of(context))
+        self.register_buffer("places", torch.arange(context))
 
     def forward(self, token):
         x = self.embedding(token) + self.position(self.places)
