@@ -12,13 +12,14 @@
  * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them.
  *
  * Legal is what nest_of finds a nest for, what leaves the graph without cycles (may_merge), and what reads nothing that the
- * group writes elsewhere. It pays where memory is read or written less often (pays). */
+ * group writes elsewhere. It pays where memory is read or written less often (pays). What `keep` has the backward part make
+ * again stays there. */
 #include "ir/layout.h"
 #include "ir/nest.h"
 #include "passes/group.h"
 #include "passes/shared.h"
 
-enum { MAX_GROUP = 48, MAX_MERGED = 128 };
+enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 16 };
 
 /* A group on its way; node->data points at the one its node is in. */
 struct cluster {
@@ -293,6 +294,7 @@ struct merging {
     struct arena *scratch;
     struct cluster **stack; /* as many as there are operations */
     int visits;
+    int loss; /* where the forward part ends; -1: nowhere */
 };
 
 /* Whether something else has to run between a and b. */
@@ -438,13 +440,41 @@ static bool pays(const struct cluster *a, const struct cluster *b)
     return saved && (saved * 4 >= more || less * 8 <= more);
 }
 
+/* Whether x and y compute the same, from the same values, in at most so many operations on the way. */
+static bool computes_same(const struct node *x, const struct node *y, int depth)
+{
+    if (x == y)
+        return true;
+    if (!depth || !x || !y || x->op != y->op || x->operands != y->operands || x->results != 1 || y->results != 1 ||
+        !type_equal(x->result[0]->type, y->result[0]->type))
+        return false;
+    for (int i = 0; i < x->attrs; i++)
+        if (!attr_equal(&x->attr[i], &y->attr[i]))
+            return false;
+    for (int i = 0; i < x->operands; i++)
+        if (operand(x, i) != operand(y, i) && (!operand(x, i)->def || !operand(y, i)->def ||
+                                               !computes_same(operand(x, i)->def, operand(y, i)->def, depth - 1)))
+            return false;
+    return true;
+}
+
+/* What the backward part makes again, so that it need not be kept, joins nothing that made it before. */
+static bool makes_again(const struct merging *m, const struct cluster *before, const struct cluster *c)
+{
+    for (int i = c->members - 1; i >= 0 && m->loss >= 0 && c->position[i] > m->loss; i--)
+        for (int k = 0; k < before->members && before->position[k] <= m->loss; k++)
+            if (op_is_map(c->member[i]->op) && computes_same(before->member[k], c->member[i], AGAIN))
+                return true;
+    return false;
+}
+
 static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
 {
     struct nest n;
     struct cluster *both;
 
     if (a == b || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED || !pays(a, b) ||
-        feeds_anchor(a, b))
+        feeds_anchor(a, b) || makes_again(m, a, b) || makes_again(m, b, a))
         return false;
     both = joined(m, a, b);
     if (!nest_of(m->scratch, both->member, both->members, &n) || is_between(m, a, b) || is_between(m, b, a))
@@ -472,9 +502,9 @@ static bool merge_neighbour(struct merging *m, struct cluster *b)
     return false;
 }
 
-static void merge_all(struct graph *g, struct arena *scratch)
+static void merge_all(struct graph *g, struct arena *scratch, int loss)
 {
-    struct merging m = { .g = g, .scratch = scratch };
+    struct merging m = { .g = g, .scratch = scratch, .loss = loss };
     int count = 0;
 
     for (struct node *n = g->first; n; n = n->next)
@@ -539,14 +569,14 @@ static void make_groups(struct graph *g, struct arena *scratch)
 
 static void fuse(struct graph *g, struct arena *scratch)
 {
-    int walks = FIRST_WALK;
+    int walks = FIRST_WALK, loss = graph_number(g);
 
     for (struct node *n = g->first; n; n = n->next)
         if (n->op == OP_scan)
             fuse(n->body[0], scratch);
     assign_clusters(g, scratch, &walks);
     list_members(g, scratch);
-    merge_all(g, scratch);
+    merge_all(g, scratch, loss);
     make_order(g, scratch);
     make_groups(g, scratch);
 }

@@ -9,7 +9,8 @@
  *                                          %4 = mul %6, %dy
  *
  * What the backward part reads of a function as dear as exp or erf it makes again too, where the function's operand is at
- * hand: storing much and loading it when it has left the cache takes longer.
+ * hand: storing much and loading it when it has left the cache takes longer. What both parts need in memory, products read
+ * it, is stored in each of them where it is cheap and what it is made of is kept anyway: one of the two is enough.
  *
  * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel. What is
  * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
@@ -23,7 +24,9 @@ enum { MAX_WORK = 24, SMALL = 8 }; /* operations made again; a value SMALL times
 /* What a value is made of when it is made again: at most one large value. */
 struct recipe {
     struct value *large; /* NULL: small values alone; the value itself: it is stored */
+    struct value *of;    /* what a stored value could be made of, or NULL */
     int work;            /* operations on much, those met twice counted twice */
+    bool behind;         /* the backward part reads it, or what is made of it again there */
 };
 
 int64_t full_bytes(const struct module *m, struct type t)
@@ -101,7 +104,7 @@ static const struct recipe *recipe_of(const struct value *v)
 static struct recipe make_recipe(const struct node *n)
 {
     struct value *v = n->result[0];
-    struct recipe r = { NULL, 0 }, stored = { v, 0 };
+    struct recipe r = { NULL, NULL, 0, false }, stored = { v, NULL, 0, false };
 
     if (!is_cheap(n))
         return stored;
@@ -186,10 +189,43 @@ static bool is_made_again(const struct node *n, int end)
     return before && value_read_behind(n->result[0], end);
 }
 
+/* What is stored because both parts need it in memory, and is made by cheap operations of one value that the backward part
+ * reads as well: a pass over memory that is at hand, and no need to keep both. */
+static bool is_stored_again(const struct node *n, int end)
+{
+    const struct recipe *r = recipe_of(n->result[0]);
+    bool before = false;
+
+    if (!r || !r->of || n->id > end || value_bytes(n->result[0]) < FAR || !recipe_of(r->of) ||
+        !recipe_of(r->of)->behind)
+        return false;
+    for (const struct use *u = n->result[0]->uses; u; u = u->next) {
+        if (u->user->graph != n->graph || u->user == n->graph->yield_node)
+            return false;
+        before |= u->user->id <= end;
+    }
+    return before && value_read_behind(n->result[0], end);
+}
+
+static void find_behind(struct graph *g, int end)
+{
+    for (struct node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->results; i++) {
+            const struct recipe *r = recipe_of(n->result[i]);
+            struct value *large = r->large;
+            if (large && large->def && value_read_behind(n->result[i], end))
+                ((struct recipe *)large->data)->behind = true;
+        }
+}
+
 static void copy_for_backward(struct node *n, int end)
 {
     struct node *reader = value_read_behind(n->result[0], end);
-    struct node *copy = node_new(n->graph, reader, n->op, (struct value *[]){ operand(n, 0) }, 1, n->attr, n->attrs, 0);
+    struct value *operands[MAX_OPERAND_NAMES];
+
+    for (int i = 0; i < n->operands; i++)
+        operands[i] = operand(n, i);
+    struct node *copy = node_new(n->graph, reader, n->op, operands, n->operands, n->attr, n->attrs, 0);
     struct value *own = node_add_result(copy, n->result[0]->type);
 
     copy->at = n->at;
@@ -215,12 +251,15 @@ static bool keep(struct graph *g, struct arena *scratch)
         for (int i = 0; i < n->results; i++) {
             struct recipe *r = NEW(scratch, struct recipe);
             bool again = n->results == 1 && (n->operands <= MAX_OPERAND_NAMES);
-            *r = again ? make_recipe(n) : (struct recipe){ n->result[i], 0 };
-            if (is_stored_anyway(n->result[i]))
+            *r = again ? make_recipe(n) : (struct recipe){ n->result[i], NULL, 0, false };
+            if (is_stored_anyway(n->result[i])) {
+                r->of = r->large == n->result[i] ? NULL : r->large;
                 r->large = n->result[i];
+            }
             n->result[i]->data = r;
         }
     }
+    find_behind(g, end);
     for (struct node *n = g->last, *previous; n; n = previous) {
         previous = n->previous;
         const struct recipe *r = n->results == 1 ? recipe_of(n->result[0]) : NULL;
@@ -228,7 +267,7 @@ static bool keep(struct graph *g, struct arena *scratch)
             continue;
         if (r->large != n->result[0])
             copy_for_readers(n);
-        else if (is_made_again(n, end))
+        else if (is_made_again(n, end) || is_stored_again(n, end))
             copy_for_backward(n, end);
         else
             continue;
