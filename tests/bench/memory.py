@@ -64,7 +64,7 @@ def row(name, model, nothing):
     held, code = (x - y for x, y in zip(ours, nothing))
     torch = median([answer(PYTHON, os.path.join(HERE, "torch_memory.py"), name) for _ in range(PASSES)])
     if not torch:
-        return "| %s | %.2f | no PyTorch |" % (name, held / 1e6)
+        return "| %s | %.2f | none |" % (name, held / 1e6)
     grows, more_code = torch
     data, their_data = held - code, grows - more_code
     return "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |" % (

@@ -185,6 +185,28 @@ class RBM(nn.Module):
         return self.energy(v) - self.energy(drawn)
 
 
+class SparseLinear(nn.Module):
+    """As many weights as an Erdos-Renyi graph of so many edges a node has, at places drawn once."""
+
+    def __init__(self, inputs, outputs, epsilon=20):
+        super().__init__()
+        count = epsilon * (inputs + outputs)
+        places = torch.randperm(inputs * outputs)[:count].sort()[0]
+        self.register_buffer("places", torch.stack([places // inputs, places % inputs]))
+        self.size = (outputs, inputs)
+        self.values, self.bias = nn.Parameter(torch.randn(count) * 0.1), nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return torch.sparse.mm(torch.sparse_coo_tensor(self.places, self.values, self.size), x.T).T + self.bias
+
+
+def set_mlp():
+    layers = [Pixels(255), nn.Flatten()]
+    for inputs in (784, 1000, 1000):
+        layers += [SparseLinear(inputs, 1000), nn.ReLU(), nn.Dropout(0.3)]
+    return nn.Sequential(*layers, nn.Linear(1000, 10))
+
+
 def iris():
     return nn.Sequential(nn.BatchNorm1d(4, affine=False), nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
 
@@ -230,6 +252,7 @@ EXAMPLES = {
     "lenet": (lambda: nn.Sequential(Pixels(255), M.lenet()), 64, bytes_of(1, 28, 28), labels(10), cross_entropy, adam(1e-3), 0),
     "rbm": (RBM, 20, bytes_of(1, 8, 8, most=17), None, None,
             lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.5, weight_decay=1e-4), 0),
+    "set_mlp": (set_mlp, 100, bytes_of(1, 28, 28), labels(10), cross_entropy, M.sgd(2e-4, 0.05), 0),
     "mlp_layernorm": (mlp_layernorm, 64, bytes_of(1, 28, 28), labels(10), cross_entropy, adamw(weight_decay=0.01), 1),
     "charlm": (CharLM, 32, bytes_of(64), flat_text, cross_entropy, adam(2e-3), 1),
     "gpt": (gpt, 16, bytes_of(64), flat_text, cross_entropy, adamw(betas=(0.9, 0.99), weight_decay=0.1), 1),
