@@ -159,8 +159,9 @@ static void declare_files(struct emit *e, struct text *t)
     text_add(t, "extern const nn_model %s_model;                        /* all of the above through one table */\n", s);
 }
 
-/* Offsets in bytes of every variable within its segment. */
-static void offsets(struct emit *e, struct text *t)
+/* Offsets in bytes of every variable within its segment: enumerators, and macros where C's enumerators, which are int, do
+ * not reach. */
+static void offsets(struct emit *e, struct text *enumerators, struct text *macros)
 {
     for (int i = 0; i < e->m->vars; i++) {
         const struct var *v = e->m->var[i];
@@ -168,7 +169,11 @@ static void offsets(struct emit *e, struct text *t)
             continue;
         if (e->constant && (v->role != ROLE_PREPARED || e->constant[v->index]))
             continue;
-        text_add(t, "    %s = %lld,\n", e->var_id[v->index], (long long)(v->role == ROLE_RANGE ? v->of : v)->offset);
+        long long offset = (v->role == ROLE_RANGE ? v->of : v)->offset;
+        if (offset <= INT32_MAX)
+            text_add(enumerators, "    %s = %lld,\n", e->var_id[v->index], offset);
+        else
+            text_add(macros, "#define %s %lld\n", e->var_id[v->index], offset);
     }
 }
 
@@ -197,10 +202,11 @@ static void internal(struct emit *e, struct text *t)
     text_puts(t, "#endif\n};\n\n");
     text_add(t, "enum { %s_HEADER_BYTES = %lld + %s_PROFILE_BYTES };\n", e->upper, (long long)e->header_bytes,
              e->upper);
-    struct text o = text_make(e->arena);
-    offsets(e, &o);
+    struct text o = text_make(e->arena), far = text_make(e->arena);
+    offsets(e, &o, &far);
     if (o.length)
         text_add(t, "enum {      /* bytes from the start of a segment */\n%s};\n", text_string(&o));
+    text_puts(t, text_string(&far));
     declare_weights(e, t);
     text_puts(t, "#define NN_AT(type, offset) ((type *)(void *)(m->arena + (offset)))\n");
     text_add(t, "void %s_prepare(%s *m);\n", s, s);

@@ -460,6 +460,7 @@ struct lkernel *lower_group(struct node *fused, const char *name, int level)
 
     l.k = lkernel_new(m->arena, m->names, name, "", m->batch, m->f64);
     l.k->origin = origin(&l);
+    l.k->at = fused->at;
     l.param = NEW_ARRAY(m->arena, l.body->params + 1, struct lbuf *);
     find_nest(&l);
     l.flat = !l.anchor && !l.nest.reductions && is_flat(&l, l.nest.domain);
@@ -483,6 +484,7 @@ struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const cha
     struct lkernel *k =
         lkernel_new(m->arena, m->names, name, in ? "one step of a sequence" : "one step of a result", m->batch, m->f64);
     struct lower l = { .k = k };
+    k->at = scan->at;
     struct graph *body = scan->body[0];
     struct value *whole = in ? operand(scan, which) : scan->result[which],
                  *step = in ? body->param[which] : body->yield[which];

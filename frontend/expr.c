@@ -588,7 +588,7 @@ struct val eval(struct elab *e, const struct ast *x)
 
 /* ---- dimensions and types ---- */
 
-bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
+static bool any_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
 {
     if (v->kind == V_POISON)
         return false;
@@ -606,6 +606,16 @@ bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d
     }
     *d = dim_of(v->i);
     return true;
+}
+
+bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
+{
+    if (!any_dim(e, v, at, d))
+        return false;
+    if (d->k <= MAX_DIMENSION)
+        return true;
+    error_at(e, at, "a dimension is at most %d (2^31 - 1), not %s", MAX_DIMENSION, val_text(e, v));
+    return false;
 }
 
 bool eval_dim(struct elab *e, const struct ast *x, struct dim *d)

@@ -368,7 +368,7 @@ static void run_batch(struct elab *e, const struct ast *s)
     e->batch_seen = true;
     e->batch_name = s->text;
     if (v.kind != V_POISON && (v.kind != V_INT || v.i < 1 || v.i > INT32_MAX))
-        error_at(e, s->a->at, "the batch capacity is an integer from 1 on, not %s", describe(e, &v));
+        error_at(e, s->a->at, "the batch capacity is an integer from 1 to %d, not %s", INT32_MAX, describe(e, &v));
     else if (v.kind == V_INT)
         e->m->batch = e->o->batch ? e->o->batch : v.i;
     bind(e, s->text, (struct val){ .kind = V_DIM, .dim = dim_batch(1) });

@@ -525,16 +525,21 @@ static int result_count(const struct node *n)
     }
 }
 
-/* Sizes that no machine holds are refused here, for every operation. Poison, which a body may yield, was reported. */
+/* Sizes that no machine holds are refused here, for every operation; of those a model asks for each dimension, too, is to
+ * be one that indices reach. Poison, which a body may yield, was reported. */
 static bool within_limits(const struct inference *f)
 {
     for (int i = 0; i < f->results; i++) {
         int64_t count;
         if (type_is_poison(f->type[i]))
             return false;
-        for (int j = 0; j < f->type[i].rank; j++)
+        for (int j = 0; j < f->type[i].rank; j++) {
             if (f->type[i].dim[j].k < 1)
                 return wrong(f, "would give %s, which has no elements", shown(f, f->type[i]));
+            if (f->n->graph->module->speaker && f->type[i].dim[j].k > MAX_DIMENSION)
+                return wrong(f, "would give %s, and a dimension is at most %d (2^31 - 1)", shown(f, f->type[i]),
+                             MAX_DIMENSION);
+        }
         if (!type_count_checked(f->type[i], f->n->graph->module->batch, &count))
             return wrong(f, "would give %s, more than 2^40 elements", shown(f, f->type[i]));
     }

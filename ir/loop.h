@@ -143,6 +143,7 @@ struct lkernel {
     struct names *names;
     const char *name;   /* a C identifier, unique in the module */
     const char *origin; /* "lenet.net:10  linear -> relu" */
+    struct place at;    /* of the model's expression it computes; line 0: no place is known */
     bool f64;
     int64_t batch;                       /* N: for sizes */
     struct lbuf *buffers, **last_buffer; /* arguments in order, then locals in order of declaration */

@@ -15,19 +15,24 @@ struct verify {
     int statement;
     const struct ls *lanes; /* the vector loop around */
     int errors;
+    bool too_large; /* was said */
 };
 
 #define wrong(v, ...) (diag_error((v)->d, (struct place){ .file = (v)->k->name }, __VA_ARGS__), (v)->errors++)
 
-/* A number that does not fit says of what in the model it is too many. */
-static const char *too_large(const struct verify *v)
+/* What needs the index i is a size of the model, and the model's fault: said once of a kernel, where the model asks for it. */
+static void too_large(struct verify *v, int64_t i)
 {
-    return v->k->origin && *v->k->origin ? arena_printf(v->k->arena, "too large: %s", v->k->origin) : NULL;
-}
+    bool known = v->k->at.line > 0;
 
-#define wrong_size(v, ...)                                                                                             \
-    (diag_error_hint((v)->d, (struct place){ .file = (v)->k->name }, NULL, NULL, too_large(v), __VA_ARGS__),           \
-     (v)->errors++)
+    if (!v->too_large)
+        diag_error_hint(v->d, known ? v->k->at : (struct place){ .file = v->k->name }, NULL, NULL,
+                        *v->k->origin ? arena_printf(v->k->arena, "what is computed there: %s", v->k->origin) : NULL,
+                        "too large: an index would have to reach %lld, and indices end at %d (2^31 - 1)", (long long)i,
+                        INT32_MAX);
+    v->too_large = true;
+    v->errors++;
+}
 
 static const char *words(const struct verify *v, enum dtype t)
 {
@@ -101,7 +106,7 @@ static void check_index(struct verify *v, const struct lx *x)
     if ((x->kind == LX_IDIV || x->kind == LX_IMOD) && x->arg[1]->low < 1)
         wrong(v, "the divisor of an index can be %lld", (long long)x->arg[1]->low);
     if (x->dtype == DT_I32 && (x->low < INT32_MIN || x->high > INT32_MAX))
-        wrong_size(v, "an index can leave 32 bits: %lld to %lld", (long long)x->low, (long long)x->high);
+        too_large(v, x->high > INT32_MAX ? x->high : x->low);
 }
 
 static void check_place(struct verify *v, const struct lbuf *b, struct lx *const *index)
@@ -139,7 +144,7 @@ static void check_node(struct verify *v, const struct lx *x)
     switch (x->kind) {
     case LX_INT:
         if (x->i < INT32_MIN || x->i > INT32_MAX)
-            wrong_size(v, "the constant %lld does not fit in 32 bits", (long long)x->i);
+            too_large(v, x->i);
         break;
     case LX_REAL:
     case LX_FLAG:

@@ -11,7 +11,8 @@
 #include "ir/base/text.h"
 
 enum { MAX_RANK = 8 };
-#define MAX_ELEMENTS ((int64_t)1 << 40)
+#define MAX_ELEMENTS  ((int64_t)1 << 40)
+#define MAX_DIMENSION INT32_MAX /* of what a model says; indices are i32 */
 
 enum dtype { DT_POISON, DT_REAL, DT_I32, DT_U8, DT_BOOL };
 

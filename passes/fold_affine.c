@@ -24,9 +24,9 @@ struct folder {
 /* value = scale * (what came before) + shift, a vector over channels each; NULL: 1, and 0. */
 struct affine {
     struct value *scale, *shift;
-    int channels, axis; /* how many, and along which axis of the value */
-    int steps;
-    bool scales; /* or only adds */
+    int64_t channels;
+    int axis, steps; /* how many channels, along which axis of the value, and how many steps led here */
+    bool scales;     /* or only adds */
 };
 
 /* ---- what parameters decide ---- */
@@ -170,7 +170,7 @@ static bool result_channels(const struct node *n, struct affine *a, struct chann
     default: *c = (struct channels){ 1, attr_bool(n, "tb") ? 0 : 1, 1 }; break;
     }
     a->axis = n->op == OP_matmul ? t.rank - 1 : 1;
-    a->channels = (int)t.dim[a->axis].k;
+    a->channels = t.dim[a->axis].k;
     return is_settled(operand(n, 1)) && !t.dim[a->axis].n && (n->op != OP_matmul || operand(n, 1)->type.rank == 2) &&
            (n->op == OP_matmul || !attr_bool(n, "channels_last"));
 }
@@ -186,7 +186,7 @@ static bool operand_channels(const struct node *n, struct affine *a, struct chan
     default: *c = (struct channels){ 1, attr_bool(n, "tb") ? 1 : 0, 1 }; break;
     }
     a->axis = n->op == OP_matmul ? t.rank - 1 : 1;
-    a->channels = (int)t.dim[a->axis].k;
+    a->channels = t.dim[a->axis].k;
     return is_settled(operand(n, 1)) && !t.dim[a->axis].n &&
            (n->op != OP_matmul || (operand(n, 1)->type.rank == 2 && !attr_bool(n, "ta"))) &&
            (n->op == OP_matmul || !attr_bool(n, "channels_last"));

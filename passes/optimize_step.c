@@ -24,6 +24,7 @@ struct update {
     const char *label;  /* "sgd_1" */
     struct var **param; /* neighbours in the module's order */
     int params;
+    int64_t elements; /* of all, with their padding */
     size_t capacity;
     struct var *p, *g; /* variable or range */
     struct bindings names;
@@ -96,6 +97,14 @@ static bool takes_ranges(const struct optimizer *o)
     return strcmp(o->rule, "sgd") == 0 || argument(o, "eps") > 0;
 }
 
+/* A variable with its padding to 64 bytes. */
+static int64_t padded(const struct module *m, struct type t)
+{
+    int64_t unit = m->f64 ? 8 : 16;
+
+    return (type_count(t, 1) + unit - 1) / unit * unit;
+}
+
 static struct update *new_update(struct steps *s, const struct optimizer *o)
 {
     struct update *u = NEW(s->scratch, struct update);
@@ -118,9 +127,10 @@ static void add_parameter(struct steps *s, struct update *u, struct var *p)
     arena_grow(s->scratch, &items, &u->capacity, (size_t)u->params + 1, sizeof *u->param);
     u->param = items;
     u->param[u->params++] = p;
+    u->elements += padded(s->m, p->type);
 }
 
-/* Parameters, trained or frozen, lie in the module's order; a frozen one ends a run. */
+/* Parameters, trained or frozen, lie in the module's order; a frozen one ends a run, as does one more than indices reach. */
 static void group_parameters(struct steps *s)
 {
     struct update *run = NULL;
@@ -132,7 +142,7 @@ static void group_parameters(struct steps *s)
         if (v->role != ROLE_PARAM)
             continue;
         const struct optimizer *o = v->grad ? optimizer_of(s->m, v) : NULL;
-        if (!run || run->o != o || !takes_ranges(o))
+        if (!run || run->o != o || !takes_ranges(o) || run->elements + padded(s->m, v->type) > MAX_DIMENSION)
             run = o ? new_update(s, o) : NULL;
         if (run)
             add_parameter(s, run, v);
@@ -148,14 +158,6 @@ static struct var *new_var(struct module *m, const char *name, enum role role, s
     if (!v)
         bug("%s is there already", name);
     return v;
-}
-
-/* A variable with its padding to 64 bytes. */
-static int64_t padded(const struct module *m, struct type t)
-{
-    int64_t unit = m->f64 ? 8 : 16;
-
-    return (type_count(t, 1) + unit - 1) / unit * unit;
 }
 
 /* The variables (parameters, their gradients or one kind of state) as one. */
@@ -416,6 +418,7 @@ static void run_update(struct update *u, struct value *lr, struct value *step)
     const struct rule *r = find_rule(u->o->rule);
 
     u->step = step;
+    u->b->at = u->elements > MAX_DIMENSION ? u->param[0]->at : u->o->at; /* that one is too large, whoever updates it */
     set(u, "lr", lr);
     for (int i = 0; i < u->o->args; i++) {
         if (strcmp(u->o->arg[i].name, "lr") != 0)

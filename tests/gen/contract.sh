@@ -19,6 +19,25 @@ for net in digits lenet mlp_layernorm charlm embed; do
         result $status "$net $options"
     done
 done
+cat >"$out/large.net" <<'END'
+net large {
+    batch N = 4;
+    input x : f32[N, 1000000];
+    target y : f32[N, 1000000];
+    z = x |> linear(2000) |> linear(1000000);
+    output z;
+    loss mse(z, y);
+    optimizer sgd(lr = 0.1);
+}
+END
+"$NETC" -o "$out/large" "$out/large.net" >"$out/log" 2>&1
+status=$?
+for cc in gcc clang; do
+    for f in "$out"/large/*.c; do
+        [ $status = 0 ] && { $cc -std=c11 $warn -Iruntime -I"$out/large" -fsyntax-only "$f" >"$out/log" 2>&1 || status=1; }
+    done
+done
+result $status "parameters of 16 GB, whose offsets are beyond an enumerator"
 cat >"$out/plain.net" <<'END'
 net plain {
     batch N = 4;

@@ -313,7 +313,8 @@ static void test_errors(void **state)
         { "  if s\n    y[0,0] = 1.0\n", "k: error: a condition is to be bool and is i32" },
         { "  y[0,0] = exp(1.0, 2.0)\n", "k:2:12: error: exp takes 1 operand, found 2" },
         { "  y[0,0] = exp(true)\n", "k: error: exp is not defined for bool" },
-        { "  y[0,s * 9] = 1.0\n", "k: error: an index can leave 32 bits: 0 to 19327352823" },
+        { "  y[0,s * 9] = 1.0\n",
+          "k: error: too large: an index would have to reach 19327352823, and indices end at 2147483647 (2^31 - 1)" },
         { "  let t = 1.0\n    y[0,0] = t\n", "k:3:5: error: this line is indented differently from those before it" },
     };
     char line[512];
