@@ -104,6 +104,11 @@ static int next_free(const struct builtin_args *g, int from, int to)
     return from;
 }
 
+static bool is_extreme(const struct builtin_args *g) /* max(a, b) and max(x; axes): which is meant depends */
+{
+    return g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes");
+}
+
 /* Tensors go to tensors and compile-time values to constants, each in order; where there are no constants left, or the
  * function has none, a number stands for a tensor. */
 static bool give_positional(struct elab *e, struct builtin_args *g, struct val v, struct place at)
@@ -117,11 +122,10 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
         return true;
     }
     int tensor = next_free(g, 0, g->tensors), constant = next_free(g, g->tensors, g->count);
-    bool extreme = g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes"); /* max(x, 0), but max(x, [1]) */
-    bool as_tensor =
-        v.kind == V_TENSOR ||
-        (is_number(&v) && !g->constants_only &&
-         (constant == g->count || g->count == g->tensors || extreme || (tensor == 0 && g->tensors && !g->variadic)));
+    bool extreme = is_extreme(g); /* max(x, 0), but max(x, [1]) */
+    bool as_tensor = v.kind == V_TENSOR ||
+                     (is_number(&v) && !g->constants_only && !g->variadic &&
+                      (constant == g->count || g->count == g->tensors || extreme || (tensor == 0 && g->tensors)));
     if (v.kind == V_TENSOR && g->variadic)
         return give_more(e, g, v, at);
     if (as_tensor && tensor < g->tensors) {
@@ -180,6 +184,11 @@ static bool check_required(struct elab *e, const struct builtin_args *g)
 static bool give_all(struct elab *e, struct builtin_args *g, const struct val *piped, const struct arguments *x)
 {
     bool ok = true, constants_only = g->constants_only;
+    if (piped && (is_callable(piped) || piped->kind == V_STRING)) {
+        error_hint(e, g->at, "a tensor", describe(e, piped), tensor_hint(e, piped), "'%s' takes a tensor, not %s",
+                   g->f->name, describe(e, piped));
+        return false;
+    }
     if (piped && !give_positional(e, g, *piped, g->at))
         return false;
     for (int i = 0; i < x->count; i++) {
@@ -193,18 +202,21 @@ static bool give_all(struct elab *e, struct builtin_args *g, const struct val *p
 }
 
 /* Whether the arguments make a layer that waits for its tensors: they are compile-time values, and were numbers among
- * them to stand for tensors, a constant would be missing, as in cumsum(1). */
+ * them to stand for tensors, a constant would be missing, as in cumsum(1), or have its default, as in flatten(1). */
 static bool waits(struct elab *e, const struct builtin_args *g, const struct arguments *x)
 {
     struct builtin_args as = { .f = g->f, .at = g->at, .constants_only = true };
     for (int i = 0; i < x->count; i++)
         if (x->value[i].kind == V_TENSOR || x->value[i].kind == V_POISON || x->value[i].kind == V_TUPLE)
             return false;
-    if (!x->count || missing_argument(g) < 0)
+    bool fewer = x->count < g->count && g->count > g->tensors && !is_extreme(g);
+    if (!x->count || (missing_argument(g) < 0 && !fewer))
         return false;
     read_signature(e, &as);
     diag_hold(e->diag);
     bool ok = give_all(e, &as, NULL, x);
+    for (int i = 0; i < as.tensors; i++)
+        ok = ok && !as.given[i];
     for (int i = as.tensors; i < as.count; i++)
         ok = ok && (as.given[i] || as.arg[i].kind != V_POISON);
     return !diag_release(e->diag) && ok;

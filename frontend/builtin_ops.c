@@ -131,6 +131,11 @@ struct val builtin_reduce(struct elab *e, struct builtin_args *g)
 struct val builtin_extreme(struct elab *e, struct builtin_args *g)
 {
     bool most = !strcmp(g->f->name, "max");
+    if (!g->given[1] && is_number(&g->arg[0])) {
+        error_at(e, g->where[0], "'%s' works between two values, or over axes of a tensor, not on %s alone", g->f->name,
+                 describe(e, &g->arg[0]));
+        return v_poison();
+    }
     if (!g->given[1])
         return reduce(e, g, most ? OP_reduce_max : OP_reduce_min, 2);
     if (g->given[2]) {

@@ -72,6 +72,7 @@ struct bound {
     bool *given;
     struct val *tensor; /* by formal */
     int tensors, inputs, next_input, next_constant;
+    bool whole; /* as many values as there are formals: each goes to its own */
     bool ok;
 };
 
@@ -209,7 +210,13 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
     const struct kind *k = kind_of(b, f);
     if (!k || k->is(v) || v->kind == V_POISON || (v->kind == V_NONE && f->a && f->a->kind == A_NONE))
         return true;
-    error_at(e, at, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants, describe(e, v));
+    int input = next_formal(b, g->next_input, false);
+    const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
+    error_hint(e, at, k->wants, describe(e, v),
+               missing && is_number(v)
+                   ? arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing)
+                   : NULL,
+               "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants, describe(e, v));
     g->ok = false;
     return false;
 }
@@ -228,12 +235,14 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
     g->constant[i] = v;
 }
 
-/* A number where one of the library's layers has tensors alone is a tensor without axes. */
+/* A number where one of the library's layers has tensors alone is a tensor without axes, as is one in a tensor's place
+ * where nothing is left out: clip(3, 0, 1). */
 static bool is_scalar_tensor(const struct bound *g, const struct block *b, const struct val *v)
 {
-    return b->library && (v->kind == V_INT || v->kind == V_REAL) &&
-           next_formal(b, g->next_constant, true) >= b->tree->items &&
-           next_formal(b, g->next_input, false) < b->tree->items;
+    int input = next_formal(b, g->next_input, false), constant = next_formal(b, g->next_constant, true);
+
+    return b->library && is_number(v) && input < b->tree->items &&
+           (constant >= b->tree->items || (g->whole && input < constant));
 }
 
 static void bind_positional(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
@@ -264,6 +273,17 @@ static void bind_piped(struct elab *e, struct bound *g, const struct block *b, c
         g->next_input = next + 1;
     else
         bind_positional(e, g, b, *v, at);
+}
+
+/* A chain passes tensors; what is none would be taken for one of the library layer's constants. */
+static bool chains(struct elab *e, const struct bound *g, const struct block *b, const struct val *v, struct place at)
+{
+    if (!b->library || v->kind == V_TENSOR || v->kind == V_TUPLE || v->kind == V_NONE || v->kind == V_POISON ||
+        is_scalar_tensor(g, b, v))
+        return true;
+    error_hint(e, at, "a tensor", describe(e, v), tensor_hint(e, v), "'%s' takes a tensor, not %s", b->tree->text,
+               describe(e, v));
+    return false;
 }
 
 const char *arguments_hint(struct elab *e, const char *const *names, int count)
@@ -323,8 +343,11 @@ static void bind_arguments(struct elab *e, struct bound *g, const struct block *
 {
     for (int i = 0; i < b->tree->items; i++)
         g->inputs += !formal(b, i)->flag;
-    if (piped)
+    g->whole = !piped && arguments && arguments->items == b->tree->items;
+    if (piped && chains(e, g, b, piped, at))
         bind_piped(e, g, b, piped, at);
+    else if (piped)
+        g->ok = false;
     for (int i = 0; arguments && i < arguments->items; i++) {
         const struct ast *a = arguments->item[i];
         if (a->kind == A_ARG)
@@ -468,7 +491,8 @@ static bool spread(struct elab *e, struct layer *l, const struct val *v, struct 
         return true;
     }
     if (v->kind != V_TENSOR) {
-        error_at(e, at, "a layer takes tensors, not %s", describe(e, v));
+        error_hint(e, at, "a tensor", describe(e, v), tensor_hint(e, v), "'%s' takes a tensor, not %s", b->tree->text,
+                   describe(e, v));
         return false;
     }
     if (*next >= b->tree->items) {

@@ -194,7 +194,8 @@ bool weigh_list(struct elab *e, struct val *v, struct place at); /* counts what 
 bool is_number(const struct val *v);                             /* V_INT or V_REAL */
 double number_of(const struct val *v);
 bool is_callable(const struct val *v);
-const char *describe(struct elab *e, const struct val *v); /* "an integer", "f32[N,3]", ... */
+const char *describe(struct elab *e, const struct val *v);    /* "an integer", "f32[N,3]", ... */
+const char *tensor_hint(struct elab *e, const struct val *v); /* of a layer: how it is applied; else NULL */
 const char *val_text(struct elab *e, const struct val *v); /* as it stands in a text: "3", "[3,2]", "f32[N,3]", ... */
 bool val_equal(const struct val *a, const struct val *b);
 void bind(struct elab *e, const char *name, struct val v);

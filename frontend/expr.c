@@ -109,7 +109,8 @@ struct value *tensor_of(struct elab *e, const struct val *v, struct place at, co
         break;
     default: break;
     }
-    error_at(e, at, "%s: expected a tensor, found %s", what, describe(e, v));
+    error_hint(e, at, "a tensor", describe(e, v), tensor_hint(e, v), "%s: expected a tensor, found %s", what,
+               describe(e, v));
     return NULL;
 }
 

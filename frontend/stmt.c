@@ -431,7 +431,8 @@ static void run_output(struct elab *e, const struct ast *s)
         return;
     }
     if (v.kind != V_TENSOR) {
-        error_at(e, s->at, "an output is a tensor, not %s", describe(e, &v));
+        error_hint(e, s->at, "a tensor", describe(e, &v), tensor_hint(e, &v), "an output is a tensor, not %s",
+                   describe(e, &v));
         return;
     }
     if (name_taken(e, OP_output, s->text)) {

@@ -112,6 +112,34 @@ static const char *describe_list(struct elab *e, const struct val *v)
                                     : arena_printf(e->arena, "a list of %d", v->items);
 }
 
+static const char *layer_name(const struct layer *l)
+{
+    return l->builtin ? l->builtin->name : l->block->tree->text;
+}
+
+/* Whether parentheses belong behind the name. */
+static bool has_constants(const struct val *v)
+{
+    const struct layer *l = v->kind == V_LAYER ? v->layer : NULL;
+    if (l && l->builtin)
+        return l->arguments.count;
+    const struct ast *tree = l ? l->block->tree : v->block->tree;
+    for (int i = 0; i < tree->items; i++)
+        if (tree->item[i]->flag && (l ? l->given[i] : !tree->item[i]->a))
+            return true;
+    return false;
+}
+
+/* How what is no tensor is made one; NULL where there is no saying. */
+const char *tensor_hint(struct elab *e, const struct val *v)
+{
+    if (v->kind != V_LAYER && v->kind != V_BLOCK)
+        return NULL;
+    const char *called = v->kind == V_LAYER ? layer_name(v->layer) : v->block->tree->text;
+    return arena_printf(e->arena, "'%s' takes a tensor first: x |> %s%s", called, called,
+                        has_constants(v) ? "(...)" : "");
+}
+
 const char *describe(struct elab *e, const struct val *v)
 {
     switch (v->kind) {
@@ -125,7 +153,7 @@ const char *describe(struct elab *e, const struct val *v)
     case V_LIST: return describe_list(e, v);
     case V_TENSOR: return type_text(e->arena, v->tensor->type, e->m->f64);
     case V_TUPLE: return arena_printf(e->arena, "%d values", v->items);
-    case V_LAYER: return "a layer";
+    case V_LAYER: return arena_printf(e->arena, "the layer '%s'", layer_name(v->layer));
     case V_BLOCK: return "a block";
     case V_INIT: return "an initialiser";
     }

@@ -14,6 +14,8 @@ same() { # same CLAIM STATEMENTS WRITTEN-OUT
     result $? "$1"
 }
 same "numbers are constants where one is missing" 'f = cumsum(1); y = x |> f;' 'y = cumsum(x, 1);'
+same "numbers alone are constants where it has some" 'f = flatten(0); g = sum(1); y = (x |> f) * sum(g(x));' 'y = flatten(x, 0) * sum(sum(x, 1));'
+same "a number in each place of a layer of the library" 'y = x * clip(3, 0, 1);' 'y = x * clip(full([], 3), 0, 1);'
 same "several of them" 'f = slice(1, 0, 2); y = x |> f;' 'y = slice(x, 1, 0, 2);'
 same "a layer given to a block" 'y = x |> residual(reverse(1));' 'y = x + reverse(x, 1);'
 same "constants are those of where they were written" 'd = 1; y = x |> residual(cumsum(axis = d)); d = 7;' 'y = x + cumsum(x, 1);'
