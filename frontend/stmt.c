@@ -277,7 +277,14 @@ static bool condition(struct elab *e, const struct ast *s, bool *holds)
     return true;
 }
 
-/* What a branch would bind, where nobody knows whether it is taken. */
+static const char *base_name(const struct ast *t)
+{
+    while (t->kind == A_INDEX)
+        t = t->a;
+    return t->text;
+}
+
+/* What a branch would bind, where nobody knows whether it is taken, and a loop that came to no end. */
 static void bind_poison_within(struct elab *e, const struct ast *block)
 {
     for (int i = 0; block && i < block->items; i++) {
@@ -285,8 +292,7 @@ static void bind_poison_within(struct elab *e, const struct ast *block)
         if (s->kind == A_PARAM || s->kind == A_FROZEN || s->kind == A_STATE || (s->kind == A_OUTPUT && s->a))
             bind(e, s->text, v_poison());
         for (int k = 0; s->kind == A_BIND && k < s->items; k++)
-            if (s->item[k]->kind == A_NAME)
-                bind(e, s->item[k]->text, v_poison());
+            bind(e, base_name(s->item[k]), v_poison());
         if (s->kind == A_IF || s->kind == A_FOR) {
             bind_poison_within(e, s->b);
             bind_poison_within(e, s->c);
@@ -311,14 +317,15 @@ static void run_if(struct elab *e, const struct ast *s)
 static void run_for(struct elab *e, const struct ast *s)
 {
     struct val over = eval(e, s->a);
-    if (over.kind == V_POISON)
-        return;
-    if (over.kind != V_LIST) {
+    int before = diag_errors(e->diag);
+    if (over.kind != V_LIST && over.kind != V_POISON)
         error_hint(e, place_of(e, s->a), NULL, NULL, "a range is 0..4, without its end",
                    "`for` walks a range or a list, not %s", describe(e, &over));
+    if (over.kind != V_LIST) {
+        bind_poison_within(e, s->b);
         return;
     }
-    for (int i = 0; i < over.items && !e->returned && !diag_errors(e->diag) && !e->too_large; i++) {
+    for (int i = 0; i < over.items && !e->returned && diag_errors(e->diag) == before && !e->too_large; i++) {
         if (++e->iterations > MAX_ITERATIONS) {
             error_at(e, s->at, "blocks are applied and loops run more than %d times", MAX_ITERATIONS);
             e->too_large = true;
@@ -327,6 +334,8 @@ static void run_for(struct elab *e, const struct ast *s)
         bind(e, s->text, over.item[i]);
         run_statements(e, s->b);
     }
+    if (diag_errors(e->diag) > before)
+        bind_poison_within(e, s->b); /* each round would only complain of the same */
 }
 
 static void run_return(struct elab *e, const struct ast *s)
