@@ -115,6 +115,13 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
 {
     if (v.kind == V_POISON)
         return false;
+    if (v.kind == V_TUPLE && !g->variadic) {
+        int room = 0;
+        for (int i = 0; i < g->tensors; i++)
+            room += !g->given[i];
+        if (!tuple_fits(e, &v, room, g->tensors, g->f->name, at))
+            return false;
+    }
     if (v.kind == V_TUPLE) {
         for (int i = 0; i < v.items; i++)
             if (!give_positional(e, g, v.item[i], at))
@@ -262,6 +269,8 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct la
         e->m->speaker = f->name;
     }
     struct val v = f->run(e, &g);
+    if (v.kind == V_TUPLE)
+        v.text = f->name;
     e->at = before;
     e->m->speaker = speaker;
     return v;

@@ -65,6 +65,14 @@ static struct instance *new_instance(struct elab *e, const char *block, const ch
     return child_of(e, e->instance, own ? own : anonymous(e, block), at);
 }
 
+/* Several values know who gave them. */
+static struct val given_by(struct val v, const char *name)
+{
+    if (v.kind == V_TUPLE)
+        v.text = name;
+    return v;
+}
+
 /* ---- arguments of a block ---- */
 
 struct bound {
@@ -94,6 +102,15 @@ static int next_formal(const struct block *b, int from, bool constant)
     while (from < b->tree->items && formal(b, from)->flag != constant)
         from++;
     return from;
+}
+
+/* How many tensors it still takes. */
+static int room_from(const struct block *b, int from)
+{
+    int room = 0;
+    for (int i = next_formal(b, from, false); i < b->tree->items; i = next_formal(b, i + 1, false))
+        room++;
+    return room;
 }
 
 /* Marks a formal as given; false where it was already. */
@@ -249,6 +266,8 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
 {
     if (v.kind == V_POISON)
         g->ok = false;
+    else if (v.kind == V_TUPLE && !tuple_fits(e, &v, room_from(b, g->next_input), g->inputs, b->tree->text, at))
+        g->ok = false;
     else if (v.kind == V_TUPLE)
         for (int i = 0; i < v.items; i++)
             bind_positional(e, g, b, v.item[i], at);
@@ -263,6 +282,10 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
 /* What a chain passes: `none` in it leaves out a tensor, where that may be left out. */
 static void bind_piped(struct elab *e, struct bound *g, const struct block *b, const struct val *v, struct place at)
 {
+    if (v->kind == V_TUPLE && !tuple_fits(e, v, room_from(b, g->next_input), g->inputs, b->tree->text, at)) {
+        g->ok = false;
+        return;
+    }
     if (v->kind == V_TUPLE) {
         for (int i = 0; i < v->items; i++)
             bind_piped(e, g, b, &v->item[i], at);
@@ -470,7 +493,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
         }
     }
     leave(e, s);
-    return v;
+    return given_by(v, b->tree->text);
 }
 
 /* The tensors of a layer that has its constants already. */
@@ -478,6 +501,8 @@ static bool spread(struct elab *e, struct layer *l, const struct val *v, struct 
 {
     const struct block *b = l->block;
     if (v->kind == V_POISON)
+        return false;
+    if (v->kind == V_TUPLE && !tuple_fits(e, v, room_from(b, *next), room_from(b, 0), b->tree->text, at))
         return false;
     if (v->kind == V_TUPLE) {
         for (int i = 0; i < v->items; i++)

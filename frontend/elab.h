@@ -46,7 +46,7 @@ struct val {
     enum val_kind kind;
     int64_t i; /* V_INT, V_BOOL; V_LIST: how many values it holds, within its lists too */
     double real;
-    const char *text;
+    const char *text; /* V_STRING; V_TUPLE: who gave the values, or NULL */
     struct dim dim;   /* V_DIM: a multiple of N */
     struct val *item; /* V_LIST, V_TUPLE */
     int items;
@@ -196,6 +196,8 @@ double number_of(const struct val *v);
 bool is_callable(const struct val *v);
 const char *describe(struct elab *e, const struct val *v);    /* "an integer", "f32[N,3]", ... */
 const char *tensor_hint(struct elab *e, const struct val *v); /* of a layer: how it is applied; else NULL */
+/* Whether as many tensors are free in what is called as the tuple holds; else says so. inputs: how many it takes. */
+bool tuple_fits(struct elab *e, const struct val *tuple, int room, int inputs, const char *called, struct place at);
 const char *val_text(struct elab *e, const struct val *v); /* as it stands in a text: "3", "[3,2]", "f32[N,3]", ... */
 bool val_equal(const struct val *a, const struct val *b);
 void bind(struct elab *e, const char *name, struct val v);

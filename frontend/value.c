@@ -140,6 +140,33 @@ const char *tensor_hint(struct elab *e, const struct val *v)
                         has_constants(v) ? "(...)" : "");
 }
 
+static const char *plural(int count)
+{
+    return count == 1 ? "" : "s";
+}
+
+bool tuple_fits(struct elab *e, const struct val *tuple, int room, int inputs, const char *called, struct place at)
+{
+    struct text t = text_make(e->arena);
+    int tensors = 0;
+
+    for (int i = 0; i < tuple->items; i++)
+        if (tuple->item[i].kind == V_TENSOR)
+            text_add(&t, "%s%s", tensors++ ? ", " : "", describe(e, &tuple->item[i]));
+    if (tensors <= room)
+        return true;
+    const char *takes = arena_printf(e->arena, "'%s' takes %d tensor%s", called, inputs, plural(inputs));
+    if (tuple->text)
+        error_hint(e, at, NULL, NULL,
+                   arena_printf(e->arena,
+                                "the first alone: ... |> %s(...) |> first |> %s, or by a name: y = ... |> %s(...);",
+                                tuple->text, called, tuple->text),
+                   "%s, and '%s' gives %d: %s", takes, tuple->text, tensors, text_string(&t));
+    else
+        error_at(e, at, "%s, and %d are passed: %s", takes, tensors, text_string(&t));
+    return false;
+}
+
 const char *describe(struct elab *e, const struct val *v)
 {
     switch (v->kind) {
