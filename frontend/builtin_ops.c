@@ -577,8 +577,8 @@ struct val builtin_bound(struct elab *e, struct builtin_args *g)
     struct value *x = arg_tensor(e, g, 0, DT_I32);
     if (!x || !arg_int(e, g, 1, &low) || !arg_int(e, g, 2, &high) || !arg_int(e, g, 3, &except))
         return v_poison();
-    if (x->type.dtype != DT_I32 && x->type.dtype != DT_U8) {
-        error_at(e, e->at, "a label is i32, not %s", type_text(e->arena, x->type, e->m->f64));
+    if (x->type.dtype != DT_I32 && (x->type.dtype != DT_U8 || e->in_library)) {
+        error_at(e, e->at, "a label is i32, not %s: convert with i32(...)", type_text(e->arena, x->type, e->m->f64));
         e->returned = true; /* as in require: the rest would only complain of the same */
         e->result = v_poison();
         return v_poison();
