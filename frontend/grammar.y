@@ -30,6 +30,8 @@ static void close_brace(struct parse *p);
 static struct ast *binary(struct parse *p, struct place at, const char *op, struct ast *a, struct ast *b);
 static struct ast *copy_names(struct parse *p, struct ast *expression);
 static void slip(struct parse *p, struct place at, const char *text);
+
+#define KEYWORD_AS_NAME "'%s' is a keyword of the language: what is named needs another word"
 }
 
 %token IMPORT "'import'" CONST "'const'" BLOCK "'block'" BACKWARD "'backward'" NET "'net'" BATCH "'batch'" INPUT "'input'"
@@ -282,10 +284,15 @@ static struct ast *copy_names(struct parse *p, struct ast *bind)
         struct ast *t = bind->item[i];
         while (t->kind == A_INDEX)
             t = t->a;
-        if (t->kind != A_NAME) {
-            diag_error(p->diag, bind->item[i]->at, "only a name, or a name with an index, can be bound with '='");
-            p->failed = true;
-        }
+        const char *word = t->kind == A_TRUE       ? "true"
+                           : t->kind == A_FALSE    ? "false"
+                           : t->kind == A_NONE     ? "none"
+                           : t->kind == A_TRAINING ? "training"
+                                                   : NULL;
+        if (word)
+            slip(p, t->at, arena_printf(p->arena, KEYWORD_AS_NAME, word));
+        else if (t->kind != A_NAME)
+            slip(p, bind->item[i]->at, "only a name, or a name with an index, can be bound with '='");
     }
     return bind;
 }
@@ -336,7 +343,8 @@ static const char *offset_of(const char *text, struct place at)
     for (int line = 1; line < at.line && *text; text++)
         line += *text == '\n';
     for (int column = 1; column < at.column && *text && *text != '\n'; column++)
-        text++;
+        for (text++; (*text & 0xc0) == 0x80; text++) /* a character of several bytes */
+            ;
     return text;
 }
 
@@ -392,6 +400,75 @@ static const char *semicolon_hint(struct parse *p, struct place at)
     return "is a ';' missing before this?";
 }
 
+/* Whether a symbol is a word of the language. */
+static bool is_keyword(yysymbol_kind_t s)
+{
+    const char *is = yysymbol_name(s);
+    return *is == '\'' && strspn(is + 1, WORD_LETTERS);
+}
+
+/* The keyword that a text is, or YYSYMBOL_YYEMPTY. */
+static yysymbol_kind_t keyword_of(const char *word, size_t length)
+{
+    for (int s = YYSYMBOL_IMPORT; s <= YYSYMBOL_TRAINING; s++) {
+        const char *is = yysymbol_name((yysymbol_kind_t)s);
+        if (length && strlen(is) == length + 2 && !strncmp(is + 1, word, length))
+            return (yysymbol_kind_t)s;
+    }
+    return YYSYMBOL_YYEMPTY;
+}
+
+/* The word that ends before `end`, but for blanks. */
+static const char *word_before(const struct parse *p, const char *end, size_t *length)
+{
+    while (end > p->text && strchr(" \t\r\n", end[-1]))
+        end--;
+    const char *start = end;
+    while (start > p->text && strchr(WORD_LETTERS "0123456789", start[-1]))
+        start--;
+    *length = (size_t)(end - start);
+    return start;
+}
+
+/* A keyword where a name is bound, in `loss = ...` or `input[0] = ...`: what was found goes on behind a name. */
+static bool keyword_bound(struct parse *p, struct place at, const char *is)
+{
+    size_t length;
+    const char *end = offset_of(p->text, at), *word = word_before(p, end, &length);
+    bool equals = !strcmp(is, "'='"), goes_on = !strcmp(is, "','") || !strcmp(is, "'['") || !strcmp(is, "'.'");
+
+    if (equals && end > p->text && !length) { /* behind an index */
+        word = statement_start(p->text, end);
+        length = strspn(word, WORD_LETTERS);
+        length = word[length] == '[' ? length : 0;
+    }
+    yysymbol_kind_t keyword = keyword_of(word, length);
+    bool value = keyword >= YYSYMBOL_TRUE; /* it may stand before ',' */
+    if (keyword == YYSYMBOL_YYEMPTY || !(equals || (goes_on && !value)) || memchr(word, '\n', (size_t)(end - word)))
+        return false;
+    at.column -= (int)(end - word);
+    at.length = (int)length;
+    slip(p, at, arena_printf(p->arena, KEYWORD_AS_NAME, arena_stringn(p->arena, word, length)));
+    return true;
+}
+
+/* What follows a word that names something. */
+static bool goes_on_as_name(const struct parse *p, struct place at)
+{
+    const char *rest = offset_of(p->text, at);
+    rest += strspn(rest, WORD_LETTERS);
+    rest += strspn(rest, " \t");
+    return (*rest == '=' && rest[1] != '=') || *rest == ',' || *rest == '[' || *rest == '.';
+}
+
+static bool first_of_line(const struct parse *p, struct place at)
+{
+    const char *start = offset_of(p->text, at);
+    while (start > p->text && strchr(" \t", start[-1]))
+        start--;
+    return start == p->text || start[-1] == '\n';
+}
+
 /* How the statement is written that cannot go on like this. */
 static const char *statement_hint(struct parse *p, struct place at)
 {
@@ -401,13 +478,25 @@ static const char *statement_hint(struct parse *p, struct place at)
         { "if", "it is 'if (depth > 2) { ... }'" },
         { "for", "it is 'for i in 0..4 { ... }'" },
     };
-    const char *start = statement_start(p->text, offset_of(p->text, at));
-    size_t length = strspn(start, WORD_LETTERS "0123456789");
+    const char *end = offset_of(p->text, at), *start = statement_start(p->text, end);
+    size_t length = start < end ? strspn(start, WORD_LETTERS "0123456789") : 0;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (length == strlen(rows[i].word) && !strncmp(start, rows[i].word, length))
             return rows[i].hint;
     return NULL;
+}
+
+/* `scan` where another name was meant, or its parentheses hold something else. */
+static const char *scan_hint(struct parse *p, struct place at, bool within)
+{
+    size_t length;
+    const char *end = offset_of(p->text, at), *before = word_before(p, end, &length);
+
+    if (!length && before > p->text && before[-1] == '(')
+        before = word_before(p, before - 1, &length);
+    return within || keyword_of(before, length) == YYSYMBOL_SCAN
+               ? "'scan' is a keyword of the language, as in scan (x_t in x; h = h0) { ... yield h; }" : NULL;
 }
 
 /* A ':' or ',' within the brackets behind a value, as where tensors are sliced by them. */
@@ -449,7 +538,9 @@ static const char *item_hint(struct parse *p, struct place at, yysymbol_kind_t f
 static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found)
 {
     const char *is = yysymbol_name(found);
-    if (found == YYSYMBOL_ELSE)
+    if (is_keyword(found) && goes_on_as_name(p, at))
+        slip(p, at, arena_printf(p->arena, KEYWORD_AS_NAME, arena_stringn(p->arena, is + 1, strlen(is) - 2)));
+    else if (found == YYSYMBOL_ELSE)
         diag_error(p->diag, at, "%s without an 'if' before it", is);
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_CONST || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
         diag_error_hint(p->diag, at, NULL, NULL,
@@ -479,6 +570,8 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     bool value = among(expected, count, YYSYMBOL_NUMBER), comma = false;
     if (p->lost && !p->braces)
         return 0;
+    if (keyword_bound(p, at, is))
+        return 0;
     if (among(expected, count, YYSYMBOL_PARAM)) {
         no_statement(p, at, found);
         return 0;
@@ -487,6 +580,12 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
         bool backward = among(expected, count, YYSYMBOL_BACKWARD);
         diag_error_hint(p->diag, at, NULL, is, item_hint(p, at, found, backward),
                         "expected 'import', 'const', 'block'%s or 'net', found %s", backward ? ", 'backward'" : "", is);
+        return 0;
+    }
+    value = value && count > MOST;
+    if (is_keyword(found) && among(expected, count, YYSYMBOL_NAME) && !(value && first_of_line(p, at))) {
+        diag_error_hint(p->diag, at, value ? "a value" : "a name", is, statement_hint(p, at),
+                        "expected %s, found %s, a keyword of the language", value ? "a value" : "a name", is);
         return 0;
     }
     for (int i = 0; i < count; i++)
@@ -503,17 +602,19 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
                                 comma ? "',' or " : "", closes[k], is);
                 return 0;
             }
-    if (value && count > MOST) {
+    if (value) {
         diag_error_hint(p->diag, at, NULL, NULL, slice_hint(p, at, is, false), "expected a value before %s", is);
         return 0;
     }
+    const char *hint = scan_hint(p, at, among(expected, count, YYSYMBOL_IN));
+    hint = statement_hint(p, at) ? statement_hint(p, at) : hint;
     struct text t = text_make(p->arena);
     for (int i = 0; i < count && count <= MOST; i++)
         text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));
     if (count > 0 && count <= MOST)
-        diag_error_hint(p->diag, at, text_string(&t), is, statement_hint(p, at), "expected %s, found %s", text_string(&t), is);
+        diag_error_hint(p->diag, at, text_string(&t), is, hint, "expected %s, found %s", text_string(&t), is);
     else
-        diag_error_hint(p->diag, at, NULL, NULL, statement_hint(p, at), "%s does not belong here", is);
+        diag_error_hint(p->diag, at, NULL, NULL, hint, "%s does not belong here", is);
     return 0;
 }
 
