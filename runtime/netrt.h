@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Raised when a generated file compiled against an older runtime would no longer fit. */
-#define NN_RUNTIME_VERSION 1
+#define NN_RUNTIME_VERSION 2
 
 typedef enum nn_dtype { NN_F32, NN_F64, NN_I32, NN_U8, NN_BOOL } nn_dtype;
 
@@ -96,6 +96,9 @@ typedef struct nn_progress {
     uint64_t draws;  /* position of the streams that advance with calls other than steps; 0 if there are none */
     double lr;       /* rate set by set_lr; negative: the model's own */
     uint64_t app[4]; /* the caller's: the generated program keeps the seed of the data order here */
+    /* The caller's, too: NULL or pairs of strings, as nn_tensors_save takes them, to be written into the file. They are
+     * not read back, and stay as they are. */
+    const char *const *meta;
 } nn_progress;
 
 /* Writes t (parameters and states), then extra (optimizer state; names must differ from those of t) and progress.

@@ -100,6 +100,10 @@ void nn_set_free(struct nn_set *s);
 struct nn_words *nn_app_words_new(const nn_model *model, const char *weights);
 void nn_app_words_free(const nn_model *model, struct nn_words *words);
 
+/* The same as pairs for a file's metadata, up to a NULL. NULL after a message. */
+char **nn_app_words_pack(const nn_model *model, const struct nn_words *words);
+void nn_app_words_drop(char **pairs);
+
 /* The ports in order: inputs, then targets. */
 const nn_port *nn_app_port(const nn_model *model, int i);
 int64_t nn_port_each(const nn_port *p); /* values a sample; 0 where the samples cannot be told apart */
@@ -145,8 +149,8 @@ int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
 void *nn_app_create(const nn_model *model, uint64_t seed);            /* NULL after a message */
 int nn_app_load(const nn_model *model, void *m, const char *weights); /* 0 or 1 */
 
-/* Writes the weights, and beside them the words of their ports. 0 or 1. */
-int nn_app_save(const nn_model *model, void *m, const struct nn_words *words, const char *path);
+/* Writes the weights, and beside them packed words. 0 or 1. */
+int nn_app_save(const nn_model *model, void *m, char *const *words, const char *path);
 double nn_app_real(const nn_model *model, const void *reals, int i);
 double nn_app_now(void); /* seconds */
 

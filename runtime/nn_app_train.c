@@ -26,6 +26,7 @@ struct training {
     const struct nn_options *o;
     struct nn_set set, val;
     struct nn_words *words; /* of both */
+    char **packed;          /* the same, as what is saved holds them */
     struct nn_order order;
     void *m, **batch;
     int64_t *index;
@@ -239,7 +240,7 @@ static int loop(struct training *t)
         fprintf(stderr, "%s%s: stopped after step %lld\n", t->bar ? "\n" : "", t->model->name, (long long)t->step);
     if (keep(t))
         return 1;
-    return t->o->save ? nn_app_save(t->model, t->m, t->words, t->o->save) : 0;
+    return t->o->save ? nn_app_save(t->model, t->m, t->packed, t->o->save) : 0;
 }
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
@@ -299,14 +300,24 @@ static int set_order(struct training *t)
 static int read_sets(struct training *t)
 {
     const struct nn_options *o = t->o;
-    t->words = nn_app_words_new(t->model, o->weights);
     const char *loaded = o->weights ? o->weights : o->resume;
+    t->words = nn_app_words_new(t->model, loaded);
     struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, t->words, loaded };
     struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack, t->words, loaded };
     int status = t->words ? nn_set_read(&t->set, t->model, &from) : 1;
     if (!status && (o->val_in.count || o->val_windows))
         status = nn_set_read(&t->val, t->model, &val);
     return status;
+}
+
+/* The words go into whatever this run saves. */
+static int take_words_along(struct training *t)
+{
+    if (!t->o->save && !t->o->checkpoint)
+        return 0;
+    t->packed = nn_app_words_pack(t->model, t->words);
+    t->model->progress(t->m)->meta = (const char *const *)t->packed;
+    return t->packed ? 0 : 1;
 }
 
 /* The instance, from a checkpoint, from weights, or fresh. */
@@ -369,6 +380,7 @@ static int start(struct training *t)
         return nn_app_fail(t->model, 2, "train: --save and --checkpoint name one file: %s", t->o->save);
     int status = read_sets(t);
     status = status ? status : make_instance(t);
+    status = status ? status : take_words_along(t);
     status = status ? status : set_order(t);
     t->bar = isatty(STDOUT_FILENO) && !t->o->quiet;
     int shows = t->bar || (!t->o->quiet && !t->val.column);
@@ -394,6 +406,7 @@ static void finish(struct training *t)
     free(t->reals);
     if (t->m)
         t->model->destroy(t->m);
+    nn_app_words_drop(t->packed);
 }
 
 int nn_app_train(const nn_model *model, const struct nn_options *o)

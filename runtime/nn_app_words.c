@@ -1,5 +1,6 @@
-/* nn_app_words.c: the words that stand for the numbers of labels. A run that trains puts them into the weights it saves, one
- * a line under "words.NAME" in the file's metadata, so that a later run numbers them alike whatever order its files have.
+/* nn_app_words.c: the words that stand for the numbers of labels. A run that trains puts them into the weights and the
+ * checkpoints it saves, one a line under "words.NAME" in the file's metadata, so that a later run numbers them alike
+ * whatever order its files have.
  */
 #include "nn_app.h"
 #include "nn_json.h"
@@ -59,12 +60,12 @@ void nn_app_words_free(const nn_model *model, struct nn_words *w)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-/* Whether the file may hold them: a word in no UTF-8 is said, and the weights go without. */
+/* Whether the file may hold them: a word in no UTF-8 is said, and the file goes without. */
 static int are_plain(const nn_model *model, const nn_port *p, const struct nn_words *w)
 {
     for (size_t i = 0; i < w->count; i++)
         if (!nn_json_plain(w->word[i])) {
-            fprintf(stderr, "%s: the weights are saved without the words of %s: number %zu is no UTF-8\n", model->name,
+            fprintf(stderr, "%s: what is saved goes without the words of %s: number %zu is no UTF-8\n", model->name,
                     p->name, i);
             return 0;
         }
@@ -83,37 +84,52 @@ static char *pack_words(const struct nn_words *w)
     return text;
 }
 
-int nn_app_save(const nn_model *model, void *m, const struct nn_words *words, const char *path)
+/* A copy of a key; NULL: no memory. */
+static char *key_of(const nn_port *p)
 {
-    int ports = model->inputs + model->targets, packed = 0, code = 0;
-    char error[512] = "", (*key)[KEY_TEXT] = calloc((size_t)ports + 1, sizeof *key);
+    char *key = malloc(KEY_TEXT);
+    if (key)
+        words_key(key, p);
+    return key;
+}
+
+char **nn_app_words_pack(const nn_model *model, const struct nn_words *words)
+{
+    int ports = model->inputs + model->targets, packed = 0;
     char **pairs = calloc(2 * (size_t)ports + 2, sizeof *pairs);
-    int room = key && pairs;
-    for (int i = 0; room && i < ports; i++) {
+    for (int i = 0; pairs && i < ports; i++) {
         const nn_port *p = nn_app_port(model, i);
         if (!are_plain(model, p, &words[i]))
             continue;
-        char *text = pack_words(&words[i]);
-        room = text != NULL;
-        if (!room)
-            break;
-        words_key(key[packed], p);
-        pairs[2 * packed] = key[packed];
-        pairs[2 * packed++ + 1] = text;
+        char *key = pairs[2 * packed] = key_of(p), *text = pairs[2 * packed + 1] = pack_words(&words[i]);
+        packed++;
+        if (key && text)
+            continue;
+        free(key); /* what frees the list looks at keys */
+        free(text);
+        pairs[2 * packed - 2] = NULL;
+        nn_app_words_drop(pairs);
+        pairs = NULL;
     }
-    if (!room) {
-        code = NN_EMEMORY;
-        snprintf(error, sizeof error, "no memory");
-    } else if (packed) {
-        size_t count;
-        const nn_tensor *t = model->tensors(m, &count);
-        code = nn_tensors_save(path, t, count, (const char *const *)pairs, error, sizeof error);
-    } else {
-        code = model->save(m, path);
-    }
-    while (packed)
-        free(pairs[2 * --packed + 1]);
+    if (!pairs)
+        nn_app_fail(model, 1, "no memory");
+    return pairs;
+}
+
+void nn_app_words_drop(char **pairs)
+{
+    for (int i = 0; pairs && pairs[i]; i++)
+        free(pairs[i]);
     free(pairs);
-    free(key);
-    return code ? nn_app_fail(model, 1, "%s", *error ? error : model->error(m)) : 0;
+}
+
+int nn_app_save(const nn_model *model, void *m, char *const *words, const char *path)
+{
+    char error[512] = "";
+    size_t count;
+    if (!words[0])
+        return model->save(m, path) ? nn_app_fail(model, 1, "%s", model->error(m)) : 0;
+    const nn_tensor *t = model->tensors(m, &count);
+    int code = nn_tensors_save(path, t, count, (const char *const *)words, error, sizeof error);
+    return code ? nn_app_fail(model, 1, "%s", error) : 0;
 }

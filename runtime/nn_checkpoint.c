@@ -14,6 +14,14 @@ enum { NUMBERS = 8 };
 static const char *const number_keys[NUMBERS] = { "netrt.seed", "netrt.step", "netrt.draws", "netrt.lr",
                                                   "netrt.app0", "netrt.app1", "netrt.app2",  "netrt.app3" };
 
+static size_t pairs_of(const char *const *meta)
+{
+    size_t pairs = 0;
+    while (meta && meta[2 * pairs])
+        pairs++;
+    return pairs;
+}
+
 static void to_numbers(const nn_progress *p, uint64_t out[NUMBERS])
 {
     out[0] = p->seed;
@@ -39,18 +47,29 @@ int nn_checkpoint_save(const char *path, const char *fingerprint, const nn_tenso
     struct nn_message m = { error, error_size };
     uint64_t number[NUMBERS];
     char text[NUMBERS][17];
-    const char *meta[2 * NUMBERS + 5] = { KIND, "checkpoint", FINGERPRINT, fingerprint };
+    const char **meta;
     if (error && error_size)
         *error = 0;
     if (!path || !fingerprint || !progress || (!t && count) || (!extra && extra_count))
         return nn_report(&m, NN_ENULL, "a null pointer where a path or tensors are needed");
+    size_t pairs = pairs_of(progress->meta);
+    if (!(meta = calloc(2 * (NUMBERS + pairs) + 5, sizeof *meta)))
+        return nn_report(&m, NN_EMEMORY, "%s: not enough memory to write the file", path);
+    meta[0] = KIND;
+    meta[1] = "checkpoint";
+    meta[2] = FINGERPRINT;
+    meta[3] = fingerprint;
     to_numbers(progress, number);
     for (int i = 0; i < NUMBERS; i++) {
         snprintf(text[i], sizeof text[i], "%016llx", (unsigned long long)number[i]);
         meta[4 + 2 * i] = number_keys[i];
         meta[5 + 2 * i] = text[i];
     }
-    return nn_st_write(path, t, count, extra, extra_count, meta, &m);
+    for (size_t i = 0; i < 2 * pairs; i++)
+        meta[4 + 2 * NUMBERS + i] = progress->meta[i];
+    int status = nn_st_write(path, t, count, extra, extra_count, meta, &m);
+    free(meta);
+    return status;
 }
 
 static int read_number(const struct nn_st_file *f, const char *key, uint64_t *out, const struct nn_message *m)
@@ -62,11 +81,10 @@ static int read_number(const struct nn_st_file *f, const char *key, uint64_t *ou
     return 0;
 }
 
-static int read_progress(const struct nn_st_file *f, const char *fingerprint, nn_progress *p,
+static int read_progress(const struct nn_st_file *f, const char *fingerprint, uint64_t number[NUMBERS],
                          const struct nn_message *m)
 {
     const char *kind = nn_st_meta(f, KIND), *of = nn_st_meta(f, FINGERPRINT);
-    uint64_t number[NUMBERS];
     if (!kind || strcmp(kind, "checkpoint"))
         return nn_report(m, NN_EMISMATCH,
                          "%s: holds weights alone, not a checkpoint: training cannot be resumed from it", f->path);
@@ -79,7 +97,6 @@ static int read_progress(const struct nn_st_file *f, const char *fingerprint, nn
         if (status)
             return status;
     }
-    from_numbers(number, p);
     return 0;
 }
 
@@ -89,7 +106,7 @@ int nn_checkpoint_load(const char *path, const char *fingerprint, const nn_tenso
 {
     struct nn_message m = { error, error_size };
     struct nn_st_file f;
-    nn_progress read;
+    uint64_t number[NUMBERS];
     if (error && error_size)
         *error = 0;
     if (!path || !fingerprint || !progress || (!t && count) || (!extra && extra_count))
@@ -97,13 +114,13 @@ int nn_checkpoint_load(const char *path, const char *fingerprint, const nn_tenso
     int status = nn_st_open(&f, path, &m);
     if (status)
         return status;
-    status = read_progress(&f, fingerprint, &read, &m);
+    status = read_progress(&f, fingerprint, number, &m);
     status = status ? status : nn_st_check(&f, t, count, 1, &m);
     status = status ? status : nn_st_check(&f, extra, extra_count, 1, &m);
     if (!status) {
         nn_st_fill(&f, t, count);
         nn_st_fill(&f, extra, extra_count);
-        *progress = read;
+        from_numbers(number, progress);
     }
     nn_st_close(&f);
     return status;

@@ -36,6 +36,7 @@ static const int64_t shape_x[] = { -1, FEATURES }, shape_label[] = { -1 }, shape
 
 static double wrong_gradient; /* added to one gradient, for the test of `check` */
 static int interrupt_at = -1; /* the step that raises SIGINT */
+static int wordless;          /* checkpoints as they were before they held words */
 
 static void *toy_create(uint64_t seed)
 {
@@ -180,7 +181,9 @@ static int toy_load(void *v, const char *path)
 static int toy_checkpoint(const void *v, const char *path)
 {
     struct toy *m = (struct toy *)(uintptr_t)v;
-    return nn_checkpoint_save(path, "toy", m->tensor, 3, NULL, 0, &m->progress, m->error, sizeof m->error);
+    nn_progress progress = m->progress;
+    progress.meta = wordless ? NULL : progress.meta;
+    return nn_checkpoint_save(path, "toy", m->tensor, 3, NULL, 0, &progress, m->error, sizeof m->error);
 }
 
 static int toy_resume(void *v, const char *path)
@@ -592,19 +595,38 @@ static void test_words_kept(void **state)
     /* what a header of JSON cannot hold is left out, and the weights are whole */
     assert_int_equal(system("sed 's/ash/\\xe4sh/' words.csv >latin.csv"), 0);
     expect("train --in x=latin.csv:0-3 --in label=latin.csv:4 --epochs 1 --save latin", 0,
-           "toy: the weights are saved without the words of label: number 1 is no UTF-8\n");
+           "toy: what is saved goes without the words of label: number 1 is no UTF-8\n");
     expect("eval --weights latin --in x=latin.csv:0-3 --in label=latin.csv:4", 0, "label 2 is 'elm'");
     assert_non_null(strstr(printed, "toy: latin holds no words of label: they are numbered as they come\n"));
-    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1 --checkpoint unworded --quiet", 0,
-           "label 0 is");
-    assert_null(strstr(printed, "as they come"));
-    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 2 --resume unworded --save w", 0,
-           "toy: unworded holds no words of label: they are numbered as they come\n");
     assert_int_equal(system("sed 's/ash/\"a, \\\\ s%h\"/' words.csv >odd.csv"), 0);
     expect("train --in x=odd.csv:0-3 --in label=odd.csv:4 --epochs 20 --save odd", 0, "label 1 is 'a, ");
     expect("eval --weights odd --in x=odd.csv:0-3 --in label=odd.csv:4", 0, "samples 30\n");
     assert_null(strstr(printed, "label 1"));
     assert_non_null(strstr(printed, "\naccuracy 1.000000\n"));
+}
+
+/* A checkpoint knows the words as weights do, and one that a program of old wrote is read without. */
+static void test_words_in_checkpoints(void **state)
+{
+    (void)state;
+    assert_int_equal(system("tail -n 7 words.csv >tail.csv && tac words.csv >turned.csv"), 0);
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 20 --checkpoint ck", 0, "label 0 is 'oak'");
+    expect("eval --weights ck --in x=tail.csv:0-3 --in label=tail.csv:4", 0, "\naccuracy 1.000000\n");
+    assert_null(strstr(printed, "label 0"));
+    expect("train --in x=turned.csv:0-3 --in label=turned.csv:4 --epochs 21 --resume ck --checkpoint ck2 --save on", 0,
+           "epoch 21");
+    assert_null(strstr(printed, "label 0"));
+    assert_null(strstr(printed, "as they come"));
+    expect("eval --weights on --in x=words.csv:0-3 --in label=words.csv:4", 0, "\naccuracy 1.000000\n");
+    expect("eval --weights ck2 --in x=words.csv:0-3 --in label=words.csv:4", 0, "\naccuracy 1.000000\n");
+    expect("train" DATA " --epochs 22 --resume ck2 --checkpoint ck3 --quiet", 0, ""); /* numbers: the words stay */
+    expect("eval --weights ck3 --in x=tail.csv:0-3 --in label=tail.csv:4", 0, "\naccuracy 1.000000\n");
+    wordless = 1;
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1 --checkpoint old --quiet", 0, "label 0 is");
+    wordless = 0;
+    assert_null(strstr(printed, "as they come"));
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 2 --resume old --save w", 0,
+           "toy: old holds no words of label: they are numbered as they come\n");
 }
 
 static void test_bench(void **state)
@@ -641,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_bad_data),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_words_kept),
+        cmocka_unit_test(test_words_in_checkpoints),
         cmocka_unit_test(test_bench),
         cmocka_unit_test(test_check),
     };

@@ -341,13 +341,26 @@ static void test_links_and_rights_stay(void **state)
     assert_true(stat(in_folder("real"), &st) == 0 && (st.st_mode & 0777) == 0640);
 }
 
+static int file_holds(const char *path, const char *text)
+{
+    char bytes[4096];
+    FILE *f = fopen(path, "rb");
+    size_t n = fread(bytes, 1, sizeof bytes, f), length = strlen(text);
+    fclose(f);
+    for (size_t i = 0; i + length <= n; i++)
+        if (!memcmp(bytes + i, text, length))
+            return 1;
+    return 0;
+}
+
 static void test_checkpoints(void **state)
 {
     (void)state;
     struct tensors a, b;
     float m[4] = { 1, 2, 3, 4 }, m2[4] = { 0 };
     nn_tensor extra = { "adam.m", NN_F32, NN_STATE, 1, shape_4, m, NULL }, extra2 = extra;
-    nn_progress p = { 0xFFFFFFFFFFFFFFFFu, 12345678901u, 77, 0.1, { 1, 2, 3, UINT64_MAX } }, q;
+    nn_progress p = { 0xFFFFFFFFFFFFFFFFu, 12345678901u, 77, 0.1, { 1, 2, 3, UINT64_MAX }, NULL }, q;
+    const char *const meta[] = { "words.label", "oak\nash", "more", "", NULL };
     extra2.data = m2;
     tensors_make(&a);
     const char *path = in_folder("ckpt");
@@ -360,6 +373,12 @@ static void test_checkpoints(void **state)
     assert_true(b.scalar == 0 && q.step == 0);
     assert_int_equal(nn_checkpoint_load(path, "net-1", b.t, 6, &extra2, 1, &q, error, sizeof error), 0);
     assert_true(same_values(&a, &b) && !memcmp(m, m2, sizeof m) && !memcmp(&p, &q, sizeof p));
+
+    p.meta = meta; /* it goes into the file, and what is loaded leaves the caller's as it is */
+    assert_int_equal(nn_checkpoint_save(path, "net-1", a.t, 6, &extra, 1, &p, error, sizeof error), 0);
+    assert_int_equal(nn_checkpoint_load(path, "net-1", b.t, 6, &extra2, 1, &q, error, sizeof error), 0);
+    assert_true(q.step == p.step && !q.meta);
+    assert_true(file_holds(path, "\"words.label\":\"oak\\u000aash\",\"more\":\"\""));
 
     tensors_clear(&b);
     assert_int_equal(nn_tensors_load(path, b.t, 6, error, sizeof error), 0); /* weights out of a checkpoint */
