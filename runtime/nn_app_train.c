@@ -38,6 +38,7 @@ struct training {
     double *metric_sum;           /* as loss_sum */
     void *reals;                  /* room for what the model writes */
     double started, shown;        /* seconds */
+    double aside;                 /* of them not on training: validation, checkpoints */
     int bar, measures;            /* measures: the metrics of every batch */
     FILE *log;
 };
@@ -50,10 +51,18 @@ static double mean(const struct training *t, double sum)
     return t->loss_weight > 0 ? sum / t->loss_weight : 0;
 }
 
+/* Samples a second of training: validating and writing checkpoints is not part of it. */
 static double speed(const struct training *t)
 {
-    double seconds = nn_app_now() - t->started;
+    double seconds = nn_app_now() - t->started - t->aside;
     return seconds > 0 ? (double)t->samples / seconds : 0;
+}
+
+/* Seconds to the end if all goes on as it went, what is not training included. */
+static int64_t seconds_left(const struct training *t)
+{
+    double samples = (double)(t->last - t->step) * t->n;
+    return t->samples ? (int64_t)(samples * (nn_app_now() - t->started) / (double)t->samples) : 0;
 }
 
 /* Metrics of the batch at hand: an evaluation of it, which changes nothing of the training. */
@@ -84,7 +93,7 @@ static void show_bar(struct training *t)
     for (int i = 0; i < 24; i++)
         bar[i] = i < (int)(part * 24) ? '#' : '.';
     bar[24] = 0;
-    int64_t left = (int64_t)(speed(t) > 0 ? (double)(t->last - t->step) * t->n / speed(t) : 0);
+    int64_t left = seconds_left(t);
     printf("\r\033[K[%s] %3d %%  loss %.4f", bar, (int)(part * 100), mean(t, t->loss_sum));
     print_means(t);
     printf("  %.0f samples/s  %lld:%02lld left", speed(t), (long long)(left / 60), (long long)(left % 60));
@@ -104,8 +113,10 @@ static int end_epoch(struct training *t, int64_t epoch)
 {
     double val_loss = 0;
     int validates = t->val.column != NULL;
+    double before = nn_app_now();
     if (validates && nn_app_evaluate(&t->val, t->m, &val_loss, t->metric))
         return 1;
+    t->aside += nn_app_now() - before;
     if (t->o->quiet)
         return 0;
     printf("%sepoch %lld  step %lld  loss %.6f", t->bar ? "\r\033[K" : "", (long long)epoch + 1, (long long)t->step,
@@ -194,8 +205,10 @@ static int one_step(struct training *t, int n)
 
 static int keep(struct training *t)
 {
+    double before = nn_app_now();
     if (t->o->checkpoint && t->model->checkpoint(t->m, t->o->checkpoint))
         return nn_app_fail(t->model, 1, "%s", t->model->error(t->m));
+    t->aside += nn_app_now() - before;
     return 0;
 }
 

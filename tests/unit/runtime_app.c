@@ -12,6 +12,7 @@
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -37,6 +38,7 @@ static const int64_t shape_x[] = { -1, FEATURES }, shape_label[] = { -1 }, shape
 static double wrong_gradient; /* added to one gradient, for the test of `check` */
 static int interrupt_at = -1; /* the step that raises SIGINT */
 static int wordless;          /* checkpoints as they were before they held words */
+static long slow;             /* nanoseconds that writing a checkpoint takes, or evaluating, besides */
 
 static void *toy_create(uint64_t seed)
 {
@@ -150,6 +152,7 @@ static int toy_eval(void *v, int n, const void *const *in, void *loss, void *met
     const int32_t *label = in[1];
     real total = 0, right = 0;
     int code = check(v, n, label);
+    nanosleep(&(struct timespec){ 0, slow }, NULL);
     for (int i = 0; i < n && !code; i++) {
         real y[CLASSES];
         int best = 0;
@@ -182,6 +185,7 @@ static int toy_checkpoint(const void *v, const char *path)
 {
     struct toy *m = (struct toy *)(uintptr_t)v;
     nn_progress progress = m->progress;
+    nanosleep(&(struct timespec){ 0, slow }, NULL);
     progress.meta = wordless ? NULL : progress.meta;
     return nn_checkpoint_save(path, "toy", m->tensor, 3, NULL, 0, &progress, m->error, sizeof m->error);
 }
@@ -473,6 +477,22 @@ static void test_epoch_line_is_a_mean(void **state)
     assert_true(same_files("m", "n") && same_files("m", "o"));
 }
 
+/* What a checkpoint costs, and validation, is no part of the samples a second. */
+static void test_speed_is_that_of_training(void **state)
+{
+    (void)state;
+    slow = 30000000;
+    expect("train --in x=d.csv:0-3 --in label=d.csv:4 --epochs 3 --every 1 --checkpoint slow --val-in x=d.csv:0-3 "
+           "--val-in label=d.csv:4",
+           0, "epoch 3");
+    slow = 0;
+    const char *at = strstr(strstr(printed, "epoch 3"), "accuracy"), *end = strstr(at, " samples/s");
+    while (end[-1] >= '0' && end[-1] <= '9')
+        end--;
+    if (strtod(end, NULL) < 1000) /* with what is slow there would be less than 200 */
+        fail_msg("%s", printed);
+}
+
 static void test_resume_is_exact(void **state)
 {
     (void)state;
@@ -656,6 +676,7 @@ int main(void)
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_outputs_are_tried),
         cmocka_unit_test(test_epoch_line_is_a_mean),
+        cmocka_unit_test(test_speed_is_that_of_training),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_checkpoints_on_the_way),
         cmocka_unit_test(test_warnings),
