@@ -60,12 +60,14 @@ int nn_app_fail(const nn_model *model, int status, const char *format, ...);
 /* The samples of one input or target. */
 struct nn_column {
     const nn_port *port;
-    const char *file;
+    const char *file; /* without columns */
+    char *path;       /* the same, where it is the column's own */
     unsigned char *data;
     int64_t each;       /* values a sample */
     size_t sample_size; /* bytes of them */
     int shift;          /* windows: bytes behind the window's start; else -1 */
     int64_t *line;      /* of each sample in the file; NULL where it has none */
+    int *column;        /* of each value of a sample; likewise */
 };
 
 /* Inputs, then targets. Where windows are taken, `samples` are as many as lie side by side in the stream. */

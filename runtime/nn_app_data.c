@@ -86,7 +86,8 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
     int label = c->each == 1 && c->port->dtype != NN_F32 && c->port->dtype != NN_F64;
     struct nn_data_request request = { file, from->skip_lines > 0 ? from->skip_lines : 0, label, words, from->unpack };
     size_t known = words->count;
-    c->file = file;
+    if (!(c->file = c->path = nn_data_path(file)))
+        return nn_app_fail(s->model, 1, "no memory");
     if (nn_data_read(&request, &a, &message))
         return nn_app_fail(s->model, 1, "%s", text);
     if (!known && words->count && from->loaded)
@@ -96,7 +97,9 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
         fprintf(stderr, "%s: %s %zu is '%s'\n", s->model->name, c->port->name, k, words->word[k]);
     int status = convert_column(s, c, &a);
     c->line = a.line;
+    c->column = a.column;
     a.line = NULL;
+    a.column = NULL;
     nn_array_free(&a);
     return status;
 }
@@ -219,6 +222,8 @@ void nn_set_free(struct nn_set *s)
     for (int i = 0; s->column && i < s->columns; i++) {
         free(s->column[i].data);
         free(s->column[i].line);
+        free(s->column[i].column);
+        free(s->column[i].path);
     }
     free(s->column);
     free(s->stream);
@@ -272,15 +277,18 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
     const char *text = s->model->error(m), *at = strstr(text, ": element ");
     for (int i = 0; code == NN_EINDEX && at && i < s->columns; i++) {
         const struct nn_column *c = &s->column[i];
-        char *rest, where[NN_LINE_TEXT];
+        char *rest, where[NN_PLACE_TEXT];
         if (!is_called(c->port, text, (size_t)(at - text)))
             continue;
         int64_t element = strtoll(at + 10, &rest, 10), k = element / c->each;
-        if (element >= 0 && k < n)
-            return nn_app_fail(s->model, 1, "%s: %s %lld: the %s %.9g%s%s", c->file,
-                               s->stream ? "window at byte" : "sample", (long long)index[k], c->port->name,
-                               element_of(c->port->dtype, batch[i], element), rest,
-                               nn_line_text(where, c->line, index[k]));
+        if (element < 0 || k >= n)
+            continue;
+        if (s->stream)
+            snprintf(where, sizeof where, ": window at byte %lld", (long long)index[k]);
+        else
+            nn_place_text(where, c->line, c->column, index[k], element % c->each);
+        return nn_app_fail(s->model, 1, "%s%s: the %s %.9g%s", c->file, where, c->port->name,
+                           element_of(c->port->dtype, batch[i], element), rest);
     }
     return nn_app_fail(s->model, 1, "%s", *text ? text : nn_strerror(code));
 }

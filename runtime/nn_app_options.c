@@ -52,7 +52,7 @@ static const struct option_row {
 } rows[] = {
 #define AT(field) offsetof(struct nn_options, field)
     { "in", "NAME=FILE", BINDING, TRAIN | EVAL | INFER | CHECK, AT(in),
-      "samples of an input or target: .npy, IDX, .csv:COLUMNS, .txt, .bin; each also .gz" },
+      "samples of an input or target: .npy, IDX, .csv:COLUMNS (.tsv: tabs), .txt, .bin; each also .gz" },
     { "windows", "A,B=FILE", TEXT, TRAIN | EVAL | INFER | CHECK, AT(windows),
       "windows of a byte stream for A, and shifted by one for B" },
     { "val-in", "NAME=FILE", BINDING, TRAIN, AT(val_in), "samples to measure on after every epoch" },
@@ -60,7 +60,7 @@ static const struct option_row {
     { "skip-lines", "K", SMALL, TRAIN | EVAL | INFER | CHECK, AT(skip_lines),
       "lines of titles at the head of CSV files" },
     { "out", "NAME=FILE", BINDING, INFER, AT(out),
-      "where an output goes: as CSV, a line a sample, where the name ends in .csv, else as .npy" },
+      "where an output goes: as CSV, a line a sample, where the name ends in .csv or .tsv, else as .npy" },
     { "weights", "FILE", TEXT, TRAIN | EVAL | INFER | BENCH | CHECK, AT(weights),
       "parameters and states to start from (safetensors)" },
     { "seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed),

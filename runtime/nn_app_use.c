@@ -127,12 +127,17 @@ static int output_by_name(const nn_model *model, const struct nn_binding *b)
 
 static int check_outputs(const nn_model *model, const struct nn_bindings *out)
 {
+    char text[512] = "";
+    struct nn_message message = { text, sizeof text };
     if (!out->count)
         return nn_app_fail(model, 2, "infer: --out NAME=FILE is missing");
-    for (int i = 0; i < out->count; i++)
+    for (int i = 0; i < out->count; i++) {
         if (output_by_name(model, &out->of[i]) < 0)
             return nn_app_fail(model, 2, "no output is called '%.*s'; %s is the first there is", out->of[i].name_size,
                                out->of[i].name, model->outputs ? model->output[0].name : "none");
+        if (nn_array_name(out->of[i].file, &message))
+            return nn_app_fail(model, 2, "%s", text);
+    }
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* nn_array.c: arrays from data files, their conversion to an input's type, and which format a file has. */
 #include "nn_data.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +35,19 @@ void nn_array_free(struct nn_array *a)
 {
     free(a->data);
     free(a->line);
+    free(a->column);
     a->data = NULL;
     a->line = NULL;
+    a->column = NULL;
 }
 
-const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample)
+const char *nn_place_text(char to[NN_PLACE_TEXT], const int64_t *line, const int *column, int64_t sample, int64_t value)
 {
-    to[0] = 0;
-    if (line)
-        snprintf(to, NN_LINE_TEXT, " (line %lld)", (long long)line[sample]);
+    if (line && column)
+        snprintf(to, NN_PLACE_TEXT, ", line %lld, column %d: sample %lld", (long long)line[sample], column[value],
+                 (long long)sample);
+    else
+        snprintf(to, NN_PLACE_TEXT, ": sample %lld", (long long)sample);
     return to;
 }
 
@@ -88,10 +93,10 @@ static int convert(const char *name, const struct nn_array *a, nn_dtype type, in
 {
     for (int64_t i = 0; i < a->count; i++) {
         double x = value_at(a, i);
-        char where[NN_LINE_TEXT];
+        char where[NN_PLACE_TEXT];
         if (!holds(type, x))
-            return nn_report(message, NN_EVALUE, "%s: sample %lld has the value %.10g, which %s cannot hold%s", name,
-                             (long long)(i / each), x, nn_dtype_name(type), nn_line_text(where, a->line, i / each));
+            return nn_report(message, NN_EVALUE, "%s%s has the value %.10g, which %s cannot hold", name,
+                             nn_place_text(where, a->line, a->column, i / each, i % each), x, nn_dtype_name(type));
         put_value(type, out, i, x);
     }
     return 0;
@@ -132,10 +137,14 @@ int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, i
 
 /* --- which format ------------------------------------------------------------------------------------------------- */
 
+/* Upper or lower case, as file names come. */
 static int ends_with(const char *path, size_t length, const char *end)
 {
     size_t n = strlen(end);
-    return length >= n && !strncmp(path + length - n, end, n);
+    for (size_t i = 0; i < n && length >= n; i++)
+        if (tolower((unsigned char)path[length - n + i]) != end[i])
+            return 0;
+    return length >= n;
 }
 
 static size_t without_gz(const char *path, size_t length)
@@ -143,42 +152,70 @@ static size_t without_gz(const char *path, size_t length)
     return ends_with(path, length, ".gz") ? length - 3 : length;
 }
 
-/* The columns behind "file.csv:", or NULL. Whether they are well formed is for the reader to say. */
-static const char *columns_of(const char *spec)
+/* What stands between the fields of a file of that name; 0 where the name says nothing of fields. */
+static char separator_of(const char *path, size_t length)
+{
+    size_t n = without_gz(path, length);
+    return ends_with(path, n, ".csv") ? ',' : ends_with(path, n, ".tsv") ? '\t' : 0;
+}
+
+/* Where the path of a spec ends. Whether the columns behind it are well formed is for the reader to say. */
+static size_t path_length(const char *spec)
 {
     const char *colon = strrchr(spec, ':');
     if (!colon || strchr(colon, '/'))
-        return NULL;
-    return ends_with(spec, without_gz(spec, (size_t)(colon - spec)), ".csv") ? colon + 1 : NULL;
+        return strlen(spec);
+    size_t n = (size_t)(colon - spec), numbers = strspn(colon + 1, "0123456789,-");
+    if (separator_of(spec, n))
+        return n;
+    FILE *whole = numbers && !colon[1 + numbers] ? fopen(spec, "rb") : NULL;
+    int is_file = whole && !fclose(whole);
+    return numbers && !colon[1 + numbers] && !is_file ? n : strlen(spec);
+}
+
+char *nn_data_path(const char *spec)
+{
+    size_t n = path_length(spec);
+    char *path = malloc(n + 1);
+    if (path) {
+        memcpy(path, spec, n);
+        path[n] = 0;
+    }
+    return path;
 }
 
 static int parse(const char *name, const struct nn_buffer *b, const char *columns, const struct nn_data_request *r,
                  struct nn_array *out, const struct nn_message *message)
 {
     size_t n = without_gz(name, strlen(name));
-    if (columns || ends_with(name, n, ".csv"))
-        return nn_csv_parse(name, b, columns, r, out, message);
+    char separator = separator_of(name, n);
+    int npy = ends_with(name, n, ".npy") || (b->size >= 6 && !memcmp(b->data, "\x93NUMPY", 6));
+    int idx = b->size >= 4 && b->data[0] == 0 && b->data[1] == 0;
+    if (columns && !separator && (npy || idx || ends_with(name, n, ".bin")))
+        return nn_report(message, NN_EFORMAT, "%s: columns (':%s') are taken of CSV, and this is none", name, columns);
+    if (columns || separator)
+        return nn_csv_parse(name, b, columns, separator ? separator : ',', r, out, message);
     if (ends_with(name, n, ".txt") || ends_with(name, n, ".bin"))
         return nn_bytes_parse(name, b, out, message);
-    if (ends_with(name, n, ".npy") || (b->size >= 6 && !memcmp(b->data, "\x93NUMPY", 6)))
+    if (npy)
         return nn_npy_parse(name, b, out, message);
-    if (b->size >= 4 && b->data[0] == 0 && b->data[1] == 0)
+    if (idx)
         return nn_idx_parse(name, b, out, message);
-    return nn_report(message, NN_EFORMAT,
-                     "%s: not a known format: .npy, .csv, .txt, .bin and IDX are read, each also as .gz", name);
+    return nn_report(
+        message, NN_EFORMAT,
+        "%s: not a known format: .npy, .csv, .tsv, .txt, .bin and IDX are read, each also as .gz; columns, as in "
+        "%s:0-3, say that it is CSV",
+        name, name);
 }
 
 int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const struct nn_message *message)
 {
     struct nn_buffer b;
-    const char *columns = columns_of(r->spec);
-    size_t n = columns ? (size_t)(columns - 1 - r->spec) : strlen(r->spec);
-    char *path = malloc(n + 1);
+    char *path = nn_data_path(r->spec);
     *out = (struct nn_array){ .data = NULL };
     if (!path)
         return nn_report(message, NN_EMEMORY, "%s: not enough memory", r->spec);
-    memcpy(path, r->spec, n);
-    path[n] = 0;
+    const char *columns = r->spec[strlen(path)] ? r->spec + strlen(path) + 1 : NULL;
     int status = nn_file_read(path, r->unpack, &b, message);
     if (!status) {
         status = parse(path, &b, columns, r, out, message);
@@ -190,15 +227,27 @@ int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const st
     return status;
 }
 
+int nn_array_name(const char *path, const struct nn_message *message)
+{
+    if (without_gz(path, strlen(path)) == strlen(path))
+        return 0;
+    return nn_report(message, NN_EUNSUPPORTED,
+                     "%s: files are written unpacked: the name is to end in .csv, .tsv or .npy", path);
+}
+
 int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
                    const struct nn_message *message)
 {
     int64_t count = 1;
-    if (!ends_with(path, strlen(path), ".csv"))
+    char separator = separator_of(path, strlen(path));
+    int status = nn_array_name(path, message);
+    if (status)
+        return status;
+    if (!separator)
         return nn_npy_write(path, type, rank, shape, data, message);
     for (int i = 0; i < rank; i++)
         count *= shape[i];
-    return nn_csv_write(path, type, rows, count / rows, data, message);
+    return nn_csv_write(path, separator, type, rows, count / rows, data, message);
 }
 
 size_t nn_words_find(const struct nn_words *w, const char *text, size_t n)

@@ -1,4 +1,4 @@
-/* nn_csv.c: comma-separated values: the columns asked for as an array [rows, columns]. Empty lines are passed over,
+/* nn_csv.c: values separated by commas or tabs: the columns asked for as an array [rows, columns]. Empty lines are passed over,
  * quotes may surround a field. Where an input holds integers and the first field read is no number, or a known word, the
  * fields are words, numbered in order of appearance. Written are numbers alone.
  */
@@ -14,6 +14,7 @@ struct csv {
     const char *name;
     const struct nn_message *m;
     const struct nn_data_request *request;
+    char separator;
     const unsigned char *at, *end;
     int64_t line; /* from 1 */
     int *column;  /* those asked for, in that order */
@@ -116,18 +117,19 @@ static int quoted_field(struct csv *c, const unsigned char *line_end)
     }
     int closed = c->at < line_end;
     c->at += closed;
-    while (c->at < line_end && *c->at != ',')
+    while (c->at < line_end && *c->at != c->separator)
         c->at++;
-    int status = closed ? add_field(c, text, n)
-                        : nn_report(c->m, NN_EFORMAT, "%s:%lld: a quote is not closed", c->name, (long long)c->line);
+    int status = closed
+                     ? add_field(c, text, n)
+                     : nn_report(c->m, NN_EFORMAT, "%s, line %lld: a quote is not closed", c->name, (long long)c->line);
     free(text);
     return status;
 }
 
 static int plain_field(struct csv *c, const unsigned char *line_end)
 {
-    const unsigned char *start = c->at, *comma = memchr(start, ',', (size_t)(line_end - start));
-    c->at = comma ? comma : line_end;
+    const unsigned char *start = c->at, *end = memchr(start, c->separator, (size_t)(line_end - start));
+    c->at = end ? end : line_end;
     return add_field(c, (const char *)start, (size_t)(c->at - start));
 }
 
@@ -141,10 +143,10 @@ static int read_row(struct csv *c)
     c->line++;
     drop_fields(c);
     while (!status && more) {
-        while (c->at < line_end && (*c->at == ' ' || *c->at == '\t'))
+        while (c->at < line_end && *c->at != c->separator && (*c->at == ' ' || *c->at == '\t'))
             c->at++;
         status = c->at < line_end && *c->at == '"' ? quoted_field(c, line_end) : plain_field(c, line_end);
-        more = c->at < line_end && *c->at == ',';
+        more = c->at < line_end && *c->at == c->separator;
         c->at += more;
     }
     c->at = next;
@@ -158,9 +160,10 @@ static int check_width(struct csv *c)
 {
     if (!c->width)
         c->width = c->fields;
-    return c->fields <= c->width ? 0
-                                 : nn_report(c->m, NN_EFORMAT, "%s:%lld: has %d columns, and the first row has %d",
-                                             c->name, (long long)c->line, c->fields, c->width);
+    return c->fields <= c->width
+               ? 0
+               : nn_report(c->m, NN_EFORMAT, "%s, line %lld: has %d columns, and the first row has %d", c->name,
+                           (long long)c->line, c->fields, c->width);
 }
 
 /* --- values ------------------------------------------------------------------------------------------------------- */
@@ -180,7 +183,7 @@ static int word(struct csv *c, const char *text, double *out)
     if (number_of == NN_EMEMORY)
         return out_of_memory(c);
     return number_of >= 0 ? 0
-                          : nn_report(c->m, NN_EFORMAT, "%s:%lld: %s", c->name, (long long)c->line,
+                          : nn_report(c->m, NN_EFORMAT, "%s, line %lld: %s", c->name, (long long)c->line,
                                       n == 0                ? "a label is missing"
                                       : n > NN_WORD_LONGEST ? "a label is too long"
                                                             : "too many labels");
@@ -193,11 +196,20 @@ static int holds_words(const struct csv *c, const char *text, int is_number)
     return w && (!is_number || nn_words_find(w, text, strlen(text)) < w->count);
 }
 
+/* For a row that is one field, though it looks like several. */
+static const char *other_separator(const struct csv *c)
+{
+    const char *text = c->fields == 1 ? c->field[0] : "";
+    if (c->separator != ',' && strchr(text, ','))
+        return ": fields of .tsv are separated by tabs";
+    return c->separator == ',' && strpbrk(text, ";\t ") ? ": fields are separated by commas, in .tsv by tabs" : "";
+}
+
 static int add_value(struct csv *c, int column)
 {
     if (column >= c->fields)
-        return nn_report(c->m, NN_EFORMAT, "%s:%lld: has %d columns; column %d was asked for (counted from 0)", c->name,
-                         (long long)c->line, c->fields, column);
+        return nn_report(c->m, NN_EFORMAT, "%s, line %lld: has %d columns; column %d was asked for (counted from 0)%s",
+                         c->name, (long long)c->line, c->fields, column, other_separator(c));
     if (c->values == c->value_room) {
         int64_t room = c->value_room ? 2 * c->value_room : 1024;
         double *p = realloc(c->value, (size_t)room * sizeof *p);
@@ -214,11 +226,11 @@ static int add_value(struct csv *c, int column)
     if (c->words)
         return word(c, text, out);
     if (is_number && !isfinite(*out))
-        return nn_report(c->m, NN_EVALUE, "%s:%lld: '%.40s' in column %d is no finite number", c->name,
-                         (long long)c->line, text, column);
+        return nn_report(c->m, NN_EVALUE, "%s, line %lld, column %d: '%.40s' is no finite number", c->name,
+                         (long long)c->line, column, text);
     return is_number ? 0
-                     : nn_report(c->m, NN_EFORMAT, "%s:%lld: '%.40s' in column %d is no number%s", c->name,
-                                 (long long)c->line, text, column,
+                     : nn_report(c->m, NN_EFORMAT, "%s, line %lld, column %d: '%.40s' is no number%s", c->name,
+                                 (long long)c->line, column, text,
                                  c->values == 1 ? " (--skip-lines 1 passes over a line of titles)" : "");
 }
 
@@ -267,10 +279,12 @@ static int read_rows(struct csv *c)
     return status;
 }
 
-int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, const struct nn_data_request *r,
-                 struct nn_array *out, const struct nn_message *m)
+int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, char separator,
+                 const struct nn_data_request *r, struct nn_array *out, const struct nn_message *m)
 {
-    struct csv c = { .name = name, .m = m, .request = r, .at = b->data, .end = b->data + b->size, .words = -1 };
+    struct csv c = {
+        .name = name, .m = m, .request = r, .separator = separator, .at = b->data, .end = b->data + b->size, .words = -1
+    };
     if (b->size >= 3 && !memcmp(b->data, "\xEF\xBB\xBF", 3)) /* a byte order mark */
         c.at += 3;
     int status = read_columns(&c, columns);
@@ -283,7 +297,9 @@ int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *column
         if (!status) {
             memcpy(out->data, c.value, (size_t)c.values * sizeof *c.value);
             out->line = c.row_line;
+            out->column = c.column;
             c.row_line = NULL;
+            c.column = NULL;
         }
     }
     drop_fields(&c);
@@ -306,7 +322,7 @@ static void put_number(FILE *to, nn_dtype type, const void *data, int64_t i)
     }
 }
 
-int nn_csv_write(const char *path, nn_dtype type, int64_t rows, int64_t columns, const void *data,
+int nn_csv_write(const char *path, char separator, nn_dtype type, int64_t rows, int64_t columns, const void *data,
                  const struct nn_message *message)
 {
     struct nn_writer w;
@@ -315,7 +331,7 @@ int nn_csv_write(const char *path, nn_dtype type, int64_t rows, int64_t columns,
         return status;
     for (int64_t i = 0; i < rows * columns; i++) {
         put_number(w.stream, type, data, i);
-        putc((i + 1) % columns ? ',' : '\n', w.stream);
+        putc((i + 1) % columns ? separator : '\n', w.stream);
     }
     return nn_file_commit(&w, message);
 }

@@ -19,6 +19,7 @@ struct nn_array {
     void *data;
     int stream;
     int64_t *line; /* of each sample, from 1, where the file has lines; else NULL */
+    int *column;   /* likewise of each value of a sample, from 0 */
 };
 
 /* Words of a label column in order of appearance. One list serves all files of an input. */
@@ -37,14 +38,18 @@ int nn_words_number(struct nn_words *w, const char *text, size_t n);
 
 /* What a file of samples is read for. */
 struct nn_data_request {
-    const char *spec;       /* a path; for CSV with ":columns" */
+    const char *spec;       /* a path; for CSV, or .tsv, with ":columns" */
     int skip_lines;         /* CSV */
     int integers;           /* one integer a sample: words may stand for them */
     struct nn_words *words; /* CSV; may be NULL */
     nn_unpack *unpack;      /* NULL: .gz is refused */
 };
 
-/* Reads a file of any format. path, of path_size bytes, is given the file's name without columns. */
+/* The path within a spec, malloc'ed; NULL: no memory. Columns stand behind a name that ends in .csv or .tsv, and behind any
+ * other where they are numbers and the whole is no file. */
+char *nn_data_path(const char *spec);
+
+/* Reads a file of any format. */
 int nn_data_read(const struct nn_data_request *r, struct nn_array *out, const struct nn_message *message);
 void nn_array_free(struct nn_array *a);
 void nn_words_free(struct nn_words *w);
@@ -52,8 +57,8 @@ void nn_words_free(struct nn_words *w);
 /* Formats, from bytes in memory. name stands in messages. */
 int nn_npy_parse(const char *name, const struct nn_buffer *b, struct nn_array *out, const struct nn_message *message);
 int nn_idx_parse(const char *name, const struct nn_buffer *b, struct nn_array *out, const struct nn_message *message);
-int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, const struct nn_data_request *r,
-                 struct nn_array *out, const struct nn_message *message);
+int nn_csv_parse(const char *name, const struct nn_buffer *b, const char *columns, char separator,
+                 const struct nn_data_request *r, struct nn_array *out, const struct nn_message *message);
 int nn_bytes_parse(const char *name, const struct nn_buffer *b, struct nn_array *out, const struct nn_message *message);
 
 /* Makes an array of this shape with room for its elements; checks products. */
@@ -61,9 +66,10 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
                   const struct nn_message *message);
 size_t nn_kind_size(enum nn_kind k);
 
-/* " (line 18)" for the end of a message about a sample; "" where line is NULL. */
-enum { NN_LINE_TEXT = 32 };
-const char *nn_line_text(char to[NN_LINE_TEXT], const int64_t *line, int64_t sample);
+/* ", line 18, column 4: sample 17" or ": sample 17", for behind a file's name. value: which of the sample's. */
+enum { NN_PLACE_TEXT = 96 };
+const char *nn_place_text(char to[NN_PLACE_TEXT], const int64_t *line, const int *column, int64_t sample,
+                          int64_t value);
 
 /* Samples for an input that takes `each` elements of type a sample, in the array's order whatever its shape. *samples
  * is how many there are; *out is malloc'ed. A value the type cannot hold is an error that names the file and the
@@ -76,10 +82,13 @@ int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape
                  const struct nn_message *message);
 
 /* A line a row; read back, the numbers are the same. */
-int nn_csv_write(const char *path, nn_dtype type, int64_t rows, int64_t columns, const void *data,
+int nn_csv_write(const char *path, char separator, nn_dtype type, int64_t rows, int64_t columns, const void *data,
                  const struct nn_message *message);
 
-/* As CSV, of so many rows, where the name ends in .csv, else as .npy. */
+/* Whether a file of that name is written: 0, or NN_EUNSUPPORTED after a message. */
+int nn_array_name(const char *path, const struct nn_message *message);
+
+/* As CSV, of so many rows, where the name ends in .csv (or .tsv: tabs), else as .npy. */
 int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
                    const struct nn_message *message);
 

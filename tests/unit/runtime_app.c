@@ -567,19 +567,20 @@ static void test_bad_data(void **state)
     expect("train --epochs 1 --save kept --quiet" DATA, 0, "");
     assert_int_equal(system("cp kept before"), 0);
     expect("train --in x=bad.csv:0-3 --in label=bad.csv:4 --save kept", 1,
-           "bad.csv:4: sample 17: the label 12 is outside 0..2");
+           "toy: bad.csv, line 18, column 4: sample 17: the label 12 is outside 0..2\n");
     expect("eval --weights kept --in x=bad.csv:0-3 --in label=bad.csv:4", 1, "sample 17: the label 12 is outside 0..2");
     assert_true(same_files("kept", "before"));
     assert_int_equal(system("(echo title; head -n 5 bad.csv; echo; tail -n 25 bad.csv) >lines.csv"), 0);
     expect("eval --weights kept --skip-lines 1 --in x=lines.csv:0-3 --in label=lines.csv:4", 1,
-           "lines.csv:4: sample 17: the label 12 is outside 0..2 (line 20)\n");
+           "toy: lines.csv, line 20, column 4: sample 17: the label 12 is outside 0..2\n");
     expect("train --skip-lines 1 --in x=lines.csv:0-3 --in label=lines.csv:3", 1,
-           "which i32 cannot hold (line 3), for label");
+           "toy: lines.csv, line 3, column 3: sample 1 has the value 0.01, which i32 cannot hold, for label");
     expect("train --in x=d.csv:0-2 --in label=d.csv:4", 1,
            "has 3 values a sample (30 samples), and 4 were expected, for x");
+    expect("infer --weights kept --in x=d.csv:0-3 --out logits=y.csv.gz", 2, "y.csv.gz: files are written unpacked");
     expect("train --in x=none.npy --in label=d.csv:4", 1, "none.npy: No such file");
     assert_int_equal(system("head -n 15 d.csv >half.csv"), 0);
-    expect("train --in x=d.csv:0-3 --in label=half.csv:4", 1, "holds 15 samples, but d.csv:0-3 holds 30");
+    expect("train --in x=d.csv:0-3 --in label=half.csv:4", 1, "holds 15 samples, but d.csv holds 30");
     expect("train --in x=d.csv:0-3 --in label=d.csv:0", 1, "which i32 cannot hold");
     expect("eval --weights d.csv" DATA, 1, "not a valid safetensors file");
     expect("eval --weights none" DATA, 1, "none: No such file");

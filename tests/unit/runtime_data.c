@@ -260,25 +260,51 @@ static void test_csv_words(void **state)
     nn_array_free(&a);
 }
 
+/* What says that a file is CSV: its name, whatever its letters' case, or columns. */
+static void test_csv_names(void **state)
+{
+    (void)state;
+    struct nn_array a;
+    static const char *const names[] = { "x.CSV:1", "x.Csv:1", "x.data:1", "x:1", "x.txt:1" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(read_as(names[i], "1,2\n3,4\n", 8, 0, NULL, &a), 0);
+        assert_true(a.rank == 2 && a.shape[1] == 1 && ((double *)a.data)[1] == 4 && a.line[1] == 2 && a.column[0] == 1);
+        nn_array_free(&a);
+    }
+    assert_int_equal(read_as("x.TSV:2,0", "1\t2 \t 3\n\t\t6\n", 14, 0, NULL, &a), NN_EFORMAT);
+    assert_int_equal(read_as("x.tsv:2,1", "1\t\"2\"\t 3\n\t5\t6\n", 16, 0, NULL, &a), 0);
+    assert_true(a.shape[0] == 2 && ((double *)a.data)[0] == 3 && ((double *)a.data)[1] == 2 &&
+                ((double *)a.data)[3] == 5);
+    nn_array_free(&a);
+    assert_int_equal(read_as("x.NPY.txt", "12", 2, 0, NULL, &a), 0);
+    nn_array_free(&a);
+    bad_file("x.data", "1,2\n", 4, "columns, as in ");
+    bad_file("x.bin:0", "1,2\n", 4, "are taken of CSV");
+    bad_file("x.csv:1", "1;2\n", 4, "fields are separated by commas");
+    bad_file("x.tsv:1", "1,2\n", 4, "separated by tabs");
+    expect_error(nn_data_read(&(struct nn_data_request){ .spec = "/nowhere/x:0-3" }, &a, &message), NN_EFILE,
+                 "/nowhere/x: No such file");
+}
+
 static void test_csv_malformed(void **state)
 {
     (void)state;
     struct nn_array a;
     bad_file("x.csv", "a,b\n1,2\n", 8, "--skip-lines");
-    bad_file("x.csv", "1,2\n1,x\n", 8, "x.csv:2: 'x' in column 1");
+    bad_file("x.csv", "1,2\n1,x\n", 8, "x.csv, line 2, column 1: 'x' is no number");
     bad_file("x.csv:3", "1,2\n", 4, "has 2 columns; column 3");
-    bad_file("x.csv", "1,2\n3\n", 6, "x.csv:2: has 1 columns");
+    bad_file("x.csv", "1,2\n3\n", 6, "x.csv, line 2: has 1 columns");
     bad_file("x.csv", "1,\"2\n", 5, "not closed");
     bad_file("x.csv", "\n\n", 2, "no rows");
     bad_file("x.csv", "", 0, "no rows");
     bad_file("x.csv", "1,,3\n", 5, "is no number");
-    bad_file("x.csv", "1,2\n3,4,5\n", 10, "x.csv:2: has 3 columns, and the first row has 2");
-    bad_file("x.csv:0", "1,2\n\n3,4,\n", 10, "x.csv:3: has 3 columns, and the first row has 2");
+    bad_file("x.csv", "1,2\n3,4,5\n", 10, "x.csv, line 2: has 3 columns, and the first row has 2");
+    bad_file("x.csv:0", "1,2\n\n3,4,\n", 10, "x.csv, line 3: has 3 columns, and the first row has 2");
     static const char *const odd[] = { "nan", "-nan", "NaN", "inf", "-Infinity", "1e999" };
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         char file[64], words[64];
         snprintf(file, sizeof file, "1,2\n3,%s\n", odd[i]);
-        snprintf(words, sizeof words, "x.csv:2: '%s' in column 1 is no finite number", odd[i]);
+        snprintf(words, sizeof words, "x.csv, line 2, column 1: '%s' is no finite number", odd[i]);
         expect_error(read_as("x.csv", file, strlen(file), 0, NULL, &a), NN_EVALUE, words);
     }
     expect_error(read_as("x.csv:a", "1\n", 2, 0, NULL, &a), NN_EVALUE,
@@ -327,6 +353,13 @@ static void test_csv_written(void **state)
     write_and_read(NN_I32, 2, 2, n, "-2147483648,-1\n0,2147483647\n");
     write_and_read(NN_U8, 3, 1, u, "0\n1\n255\n");
     static const int64_t shape[] = { 4 };
+    char path[256], line[64] = "";
+    snprintf(path, sizeof path, "%s/y.TSV", folder);
+    assert_int_equal(nn_array_write(path, NN_I32, 1, shape, 2, n, &message), 0);
+    FILE *file = fopen(path, "rb");
+    assert_true(fread(line, 1, sizeof line - 1, file) && !fclose(file) && !remove(path));
+    assert_string_equal(line, "-2147483648\t-1\n0\t2147483647\n");
+    expect_error(nn_array_write("y.csv.gz", NN_I32, 1, shape, 4, n, &message), NN_EUNSUPPORTED, "written unpacked");
     expect_error(nn_array_write("/nowhere/y.csv", NN_I32, 1, shape, 4, n, &message), NN_EFILE,
                  "/nowhere/y.csv: cannot");
 }
@@ -398,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_csv_words),
+        cmocka_unit_test(test_csv_names),
         cmocka_unit_test(test_csv_malformed),
         cmocka_unit_test(test_csv_written),
         cmocka_unit_test(test_values_a_type_cannot_hold),

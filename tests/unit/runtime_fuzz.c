@@ -80,7 +80,7 @@ static int parse_csv(const char *name, const struct nn_buffer *b, struct nn_arra
 {
     struct nn_words words = { NULL, 0 };
     struct nn_data_request r = { name, (int)draw(2), (int)draw(2), &words, NULL };
-    int status = nn_csv_parse(name, b, draw(2) ? "0-1,2" : NULL, &r, a, m);
+    int status = nn_csv_parse(name, b, draw(2) ? "0-1,2" : NULL, draw(2) ? ',' : '\t', &r, a, m);
     nn_words_free(&words);
     return status;
 }
