@@ -27,12 +27,14 @@ static void shape(struct text *t, const char *id, struct type type)
     text_puts(t, type.rank ? " };\n" : "0 };\n");
 }
 
+/* labels: the target an output's numbers are of, or "none". */
 static void port(struct emit *e, struct text *shapes, struct text *rows, const char *kind, int i, const char *name,
-                 struct type type)
+                 struct type type, const char *labels)
 {
+    const char *of = strcmp(labels, "none") ? arena_printf(e->arena, "\"%s\"", labels) : "NULL";
     const char *id = arena_printf(e->arena, "%s_shape_%d", kind, i);
     shape(shapes, id, type);
-    text_add(rows, "    { \"%s\", %s, %d, %s },\n", name, nn_dtype(e, type.dtype), type.rank, id);
+    text_add(rows, "    { \"%s\", %s, %d, %s, %s },\n", name, nn_dtype(e, type.dtype), type.rank, id, of);
 }
 
 static int ports(struct emit *e, struct text *t, enum role role, const char *kind)
@@ -41,7 +43,7 @@ static int ports(struct emit *e, struct text *t, enum role role, const char *kin
     int count = 0;
     for (int i = 0; i < e->m->vars; i++)
         if (e->m->var[i]->role == role)
-            port(e, &shapes, &rows, kind, count++, e->m->var[i]->name, e->m->var[i]->type);
+            port(e, &shapes, &rows, kind, count++, e->m->var[i]->name, e->m->var[i]->type, "none");
     if (count)
         text_add(t, "\n%sstatic const nn_port %s_ports[] = {\n%s};\n", text_string(&shapes), kind, text_string(&rows));
     return count;
@@ -51,7 +53,8 @@ static void output_ports(struct emit *e, struct text *t)
 {
     struct text shapes = text_make(e->arena), rows = text_make(e->arena);
     for (int i = 0; i < e->outputs; i++)
-        port(e, &shapes, &rows, "output", i, attr_word(e->output[i], "name"), operand(e->output[i], 0)->type);
+        port(e, &shapes, &rows, "output", i, attr_word(e->output[i], "name"), operand(e->output[i], 0)->type,
+             attr_word(e->output[i], "labels"));
     if (e->outputs)
         text_add(t, "\n%sstatic const nn_port output_ports[] = {\n%s};\n", text_string(&shapes), text_string(&rows));
     if (!e->metrics)

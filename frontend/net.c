@@ -391,17 +391,34 @@ static void freeze_all(struct elab *e)
             freeze(e, &e->pattern[i]);
 }
 
-/* Whether `v` is computed from a target; value->id: 1 no, 2 yes. */
-static bool from_target(struct value *v, int depth)
+static bool is_target(enum role role)
+{
+    return role == ROLE_TARGET;
+}
+
+static bool is_learnt(enum role role)
+{
+    return role != ROLE_TARGET && role != ROLE_INPUT;
+}
+
+static void forget(struct graph *g)
+{
+    for (struct node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->results; i++)
+            n->result[i]->id = 0;
+}
+
+/* Whether `v` is computed from such a variable; value->id: 0 not known yet (forget), 1 no, 2 yes. */
+static bool comes_from(struct value *v, bool (*is)(enum role role), int depth)
 {
     if (v->var)
-        return v->var->role == ROLE_TARGET;
+        return is(v->var->role);
     if (!v->def || depth > 10000)
         return false;
     if (v->id != 1 && v->id != 2) {
         v->id = 1;
         for (int i = 0; i < v->def->operands && v->id == 1; i++)
-            if (from_target(operand(v->def, i), depth + 1))
+            if (comes_from(operand(v->def, i), is, depth + 1))
                 v->id = 2;
     }
     return v->id == 2;
@@ -410,12 +427,10 @@ static bool from_target(struct value *v, int depth)
 /* Inference has no targets: what is checked of them goes. */
 static void drop_target_checks(struct graph *g)
 {
-    for (struct node *n = g->first; n; n = n->next)
-        for (int i = 0; i < n->results; i++)
-            n->result[i]->id = 0;
+    forget(g);
     for (struct node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (n->op == OP_bound && from_target(operand(n, 0), 0))
+        if (n->op == OP_bound && comes_from(operand(n, 0), is_target, 0))
             node_remove(n);
     }
 }
@@ -424,8 +439,41 @@ static void drop_target_checks(struct graph *g)
 static void check_outputs(struct elab *e, struct graph *g)
 {
     for (struct node *n = g->first; n; n = n->next)
-        if (n->op == OP_output && from_target(operand(n, 0), 0))
+        if (n->op == OP_output && comes_from(operand(n, 0), is_target, 0))
             error_at(e, n->at, "output '%s' depends on a target, which inference does not have", attr_word(n, "name"));
+}
+
+/* The target that is a label of so many classes, by what is checked of it; NULL where there is none or are several. */
+static const struct var *target_of_classes(const struct module *m, int64_t classes)
+{
+    const struct var *found = NULL;
+    for (const struct node *n = m->graph[GRAPH_TRAIN] ? m->graph[GRAPH_TRAIN]->first : NULL; n; n = n->next) {
+        const struct value *v = n->op == OP_bound ? operand(n, 0) : NULL;
+        while (v && v->def && (v->def->op == OP_cast || v->def->op == OP_reshape))
+            v = operand(v->def, 0);
+        if (!v || !v->var || v->var->role != ROLE_TARGET || attr_int(n, "low") || attr_int(n, "high") != classes)
+            continue;
+        if (found && found != v->var)
+            return NULL;
+        found = v->var;
+    }
+    return found;
+}
+
+/* An output that is the largest of as many learnt numbers as a label has classes holds numbers of that label. */
+static void name_labels(const struct module *m)
+{
+    forget(m->graph[GRAPH_INFER]);
+    for (struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next) {
+        const struct node *of = n->op == OP_output ? operand(n, 0)->def : NULL;
+        if (!of || of->op != OP_argmax || !comes_from(operand(of, 0), is_learnt, 0))
+            continue;
+        const struct dim classes = operand(of, 0)->type.dim[attr_int(of, "axis")];
+        const struct var *label = classes.n ? NULL : target_of_classes(m, classes.k);
+        for (int i = 0; i < n->attrs && label; i++)
+            if (!strcmp(n->attr[i].name, "labels"))
+                n->attr[i].word = label->name;
+    }
 }
 
 static bool input_read(const struct module *m, const struct var *v)
@@ -490,6 +538,7 @@ static bool build_graphs(struct elab *e, const struct ast *net)
         return false;
     drop_target_checks(e->m->graph[GRAPH_INFER]);
     check_outputs(e, e->m->graph[GRAPH_INFER]);
+    name_labels(e->m);
     freeze_all(e);
     if (!loss) {
         warn_of_metrics(e, e->m->graph[GRAPH_EVAL]);

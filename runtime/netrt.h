@@ -120,6 +120,7 @@ typedef struct nn_port {
     nn_dtype dtype;
     int rank;
     const int64_t *shape;
+    const char *labels; /* of an output: the target whose classes its numbers are, or NULL */
 } nn_port;
 
 /* One kernel of a graph, for a call with the full batch. In train_graph those of the optimizer's step stand behind. */

@@ -191,7 +191,16 @@ static int infer_all(struct inference *f)
     return 0;
 }
 
-static int write_outputs(const struct inference *f, const struct nn_bindings *out)
+/* The words of the label that an output's numbers are of; NULL: it has none. */
+static const struct nn_words *words_of(const nn_model *model, const nn_port *output, const struct nn_words *words)
+{
+    for (int i = 0; output->labels && i < model->targets; i++)
+        if (!strcmp(model->target[i].name, output->labels))
+            return &words[model->inputs + i];
+    return NULL;
+}
+
+static int write_outputs(const struct inference *f, const struct nn_bindings *out, const struct nn_words *words)
 {
     char text[512] = "";
     struct nn_message message = { text, sizeof text };
@@ -203,7 +212,7 @@ static int write_outputs(const struct inference *f, const struct nn_bindings *ou
             shape[d] = c->port->shape[d] < 0 ? -c->port->shape[d] * f->set.samples : c->port->shape[d];
         int64_t rows = c->data ? f->set.samples : c->port->rank ? shape[0] : 1;
         if (nn_array_write(out->of[i].file, c->port->dtype, c->port->rank, shape, rows,
-                           c->data ? c->data : f->out[which], &message))
+                           c->data ? c->data : f->out[which], words_of(f->model, c->port, words), &message))
             return nn_app_fail(f->model, 1, "%s", text);
     }
     return 0;
@@ -239,7 +248,7 @@ int nn_app_infer(const nn_model *model, const struct nn_options *o)
     status = status ? status : nn_app_load(model, f.m, o->weights);
     status = status ? status : make_room(&f);
     status = status ? status : infer_all(&f);
-    status = status ? status : write_outputs(&f, &o->out);
+    status = status ? status : write_outputs(&f, &o->out, from.words);
     inference_free(&f);
     nn_app_words_free(model, from.words);
     return status;

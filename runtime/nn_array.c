@@ -236,7 +236,7 @@ int nn_array_name(const char *path, const struct nn_message *message)
 }
 
 int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
-                   const struct nn_message *message)
+                   const struct nn_words *words, const struct nn_message *message)
 {
     int64_t count = 1;
     char separator = separator_of(path, strlen(path));
@@ -247,7 +247,7 @@ int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *sha
         return nn_npy_write(path, type, rank, shape, data, message);
     for (int i = 0; i < rank; i++)
         count *= shape[i];
-    return nn_csv_write(path, separator, type, rows, count / rows, data, message);
+    return nn_csv_write(path, separator, type, rows, count / rows, data, words, message);
 }
 
 size_t nn_words_find(const struct nn_words *w, const char *text, size_t n)

@@ -1,6 +1,7 @@
 /* nn_csv.c: values separated by commas or tabs: the columns asked for as an array [rows, columns]. Empty lines are passed over,
  * quotes may surround a field. Where an input holds integers and the first field read is no number, or a known word, the
- * fields are words, numbered in order of appearance. Written are numbers alone.
+ * fields are words, numbered in order of appearance. Written are numbers, and words for the
+ * numbers of labels.
  */
 #include "nn_data.h"
 
@@ -231,7 +232,9 @@ static int add_value(struct csv *c, int column)
     return is_number ? 0
                      : nn_report(c->m, NN_EFORMAT, "%s, line %lld, column %d: '%.40s' is no number%s", c->name,
                                  (long long)c->line, column, text,
-                                 c->values == 1 ? " (--skip-lines 1 passes over a line of titles)" : "");
+                                 *other_separator(c) && strchr("+-.0123456789", *text) ? other_separator(c)
+                                 : c->values == 1 ? " (--skip-lines 1 passes over a line of titles)"
+                                                  : "");
 }
 
 static int all_columns(struct csv *c)
@@ -322,15 +325,43 @@ static void put_number(FILE *to, nn_dtype type, const void *data, int64_t i)
     }
 }
 
+static const char *word_of(const struct nn_words *words, int32_t number)
+{
+    return words && number >= 0 && (size_t)number < words->count ? words->word[number] : NULL;
+}
+
+/* Between quotes where it would not be read back else. */
+static void put_word(FILE *to, const char *text, char separator)
+{
+    size_t n = strlen(text);
+    int plain =
+        !strchr(text, separator) && !strpbrk(text, "\"\r\n") && !strchr(" \t", text[0]) && !strchr(" \t", text[n - 1]);
+    if (plain) {
+        fputs(text, to);
+        return;
+    }
+    putc('"', to);
+    for (; *text; text++) {
+        if (*text == '"')
+            putc('"', to);
+        putc(*text, to);
+    }
+    putc('"', to);
+}
+
 int nn_csv_write(const char *path, char separator, nn_dtype type, int64_t rows, int64_t columns, const void *data,
-                 const struct nn_message *message)
+                 const struct nn_words *words, const struct nn_message *message)
 {
     struct nn_writer w;
     int status = nn_file_begin(&w, path, message);
     if (status)
         return status;
     for (int64_t i = 0; i < rows * columns; i++) {
-        put_number(w.stream, type, data, i);
+        const char *text = type == NN_I32 ? word_of(words, ((const int32_t *)data)[i]) : NULL;
+        if (text)
+            put_word(w.stream, text, separator);
+        else
+            put_number(w.stream, type, data, i);
         putc((i + 1) % columns ? separator : '\n', w.stream);
     }
     return nn_file_commit(&w, message);

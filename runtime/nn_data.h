@@ -81,15 +81,15 @@ int nn_array_column(const char *name, const struct nn_array *a, nn_dtype type, i
 int nn_npy_write(const char *path, nn_dtype type, int rank, const int64_t *shape, const void *data,
                  const struct nn_message *message);
 
-/* A line a row; read back, the numbers are the same. */
+/* A line a row; read back, the numbers are the same. Integers that have words (which may be NULL) are written as these. */
 int nn_csv_write(const char *path, char separator, nn_dtype type, int64_t rows, int64_t columns, const void *data,
-                 const struct nn_message *message);
+                 const struct nn_words *words, const struct nn_message *message);
 
 /* Whether a file of that name is written: 0, or NN_EUNSUPPORTED after a message. */
 int nn_array_name(const char *path, const struct nn_message *message);
 
 /* As CSV, of so many rows, where the name ends in .csv (or .tsv: tabs), else as .npy. */
 int nn_array_write(const char *path, nn_dtype type, int rank, const int64_t *shape, int64_t rows, const void *data,
-                   const struct nn_message *message);
+                   const struct nn_words *words, const struct nn_message *message);
 
 #endif

@@ -78,8 +78,14 @@ static int check(struct toy *m, int n, const int32_t *label)
 static int toy_infer(void *v, int n, const void *const *in, void *const *out)
 {
     int code = check(v, n, NULL);
-    for (int i = 0; i < n && !code; i++)
-        toy_logits(v, (const real *)in[0] + i * FEATURES, (real *)out[0] + i * CLASSES);
+    for (int i = 0; i < n && !code; i++) {
+        real *y = (real *)out[0] + i * CLASSES;
+        int32_t best = 0;
+        toy_logits(v, (const real *)in[0] + i * FEATURES, y);
+        for (int c = 1; c < CLASSES; c++)
+            best = y[c] > y[best] ? c : best;
+        ((int32_t *)out[1])[i] = ((int32_t *)out[2])[i] = best;
+    }
     return code;
 }
 
@@ -225,8 +231,11 @@ static void *toy_gradients(void *m, size_t *count)
     return ((struct toy *)m)->grad;
 }
 
-static const nn_port inputs[] = { { "x", NN_F64, 2, shape_x } }, targets[] = { { "label", NN_I32, 1, shape_label } };
-static const nn_port outputs[] = { { "logits", NN_F64, 2, shape_logits } };
+static const nn_port inputs[] = { { "x", NN_F64, 2, shape_x, NULL } };
+static const nn_port targets[] = { { "label", NN_I32, 1, shape_label, NULL } };
+static const nn_port outputs[] = { { "logits", NN_F64, 2, shape_logits, NULL },
+                                   { "best", NN_I32, 1, shape_label, "label" },
+                                   { "count", NN_I32, 1, shape_label, NULL } };
 static const char *const metrics[] = { "accuracy" };
 static const nn_kernel_info kernels[] = { { "k0_linear", "toy.net:4", WEIGHTS *BATCH, 512 } };
 
@@ -236,7 +245,7 @@ static const nn_model model = {
     .real = NN_F64,
     .inputs = 1,
     .targets = 1,
-    .outputs = 1,
+    .outputs = 3,
     .metrics = 1,
     .input = inputs,
     .target = targets,
@@ -613,6 +622,13 @@ static void test_words_kept(void **state)
     expect("eval --weights kept" DATA, 0, "\naccuracy 1.000000\n"); /* numbers are themselves */
     expect("eval --weights kept --in x=new.csv:0-3 --in label=new.csv:4", 1, "the label 3 is outside 0..2");
     assert_non_null(strstr(printed, "label 3 is 'fir'"));
+    /* numbers of a label are written as its words, where there are some: read again they are labels that all are right */
+    expect("infer --weights kept --in x=words.csv:0-3 --out best=best.csv --out count=count.csv --out best=best.npy", 2,
+           "given twice");
+    expect("infer --weights kept --in x=words.csv:0-3 --out best=best.csv --out count=count.csv", 0, "");
+    assert_int_equal(system("cut -d, -f5 words.csv | cmp - best.csv && cut -d, -f5 d.csv | cmp - count.csv"), 0);
+    expect("infer --weights kept --in x=words.csv:0-3 --out best=best.npy", 0, "");
+    expect("eval --weights kept --in x=words.csv:0-3 --in label=best.npy", 0, "\naccuracy 1.000000\n");
     /* what a header of JSON cannot hold is left out, and the weights are whole */
     assert_int_equal(system("sed 's/ash/\\xe4sh/' words.csv >latin.csv"), 0);
     expect("train --in x=latin.csv:0-3 --in label=latin.csv:4 --epochs 1 --save latin", 0,

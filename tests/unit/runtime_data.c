@@ -282,6 +282,7 @@ static void test_csv_names(void **state)
     bad_file("x.bin:0", "1,2\n", 4, "are taken of CSV");
     bad_file("x.csv:1", "1;2\n", 4, "fields are separated by commas");
     bad_file("x.tsv:1", "1,2\n", 4, "separated by tabs");
+    bad_file("x.csv:0", "1 2\n", 4, "is no number: fields are separated by commas");
     expect_error(nn_data_read(&(struct nn_data_request){ .spec = "/nowhere/x:0-3" }, &a, &message), NN_EFILE,
                  "/nowhere/x: No such file");
 }
@@ -322,7 +323,7 @@ static void write_and_read(nn_dtype type, int64_t rows, int64_t columns, const v
     char path[256];
     const int64_t shape[] = { rows, columns };
     snprintf(path, sizeof path, "%s/y.csv", folder);
-    assert_int_equal(nn_array_write(path, type, 2, shape, rows, data, &message), 0);
+    assert_int_equal(nn_array_write(path, type, 2, shape, rows, data, NULL, &message), 0);
     struct nn_data_request r = { path, 0, 0, NULL, NULL };
     struct nn_buffer b;
     struct nn_array a;
@@ -355,12 +356,22 @@ static void test_csv_written(void **state)
     static const int64_t shape[] = { 4 };
     char path[256], line[64] = "";
     snprintf(path, sizeof path, "%s/y.TSV", folder);
-    assert_int_equal(nn_array_write(path, NN_I32, 1, shape, 2, n, &message), 0);
+    assert_int_equal(nn_array_write(path, NN_I32, 1, shape, 2, n, NULL, &message), 0);
     FILE *file = fopen(path, "rb");
     assert_true(fread(line, 1, sizeof line - 1, file) && !fclose(file) && !remove(path));
     assert_string_equal(line, "-2147483648\t-1\n0\t2147483647\n");
-    expect_error(nn_array_write("y.csv.gz", NN_I32, 1, shape, 4, n, &message), NN_EUNSUPPORTED, "written unpacked");
-    expect_error(nn_array_write("/nowhere/y.csv", NN_I32, 1, shape, 4, n, &message), NN_EFILE,
+    char *names[] = { "oak", "a, \"b\"", " elm" };
+    struct nn_words words = { names, 3 };
+    static const int32_t labels[] = { 2, 0, 1, 7 };
+    snprintf(path, sizeof path, "%s/y.csv", folder);
+    assert_int_equal(nn_array_write(path, NN_I32, 1, shape, 4, labels, &words, &message), 0);
+    file = fopen(path, "rb");
+    memset(line, 0, sizeof line);
+    assert_true(fread(line, 1, sizeof line - 1, file) && !fclose(file) && !remove(path));
+    assert_string_equal(line, "\" elm\"\noak\n\"a, \"\"b\"\"\"\n7\n"); /* no word has the number 7 */
+    expect_error(nn_array_write("y.csv.gz", NN_I32, 1, shape, 4, n, NULL, &message), NN_EUNSUPPORTED,
+                 "written unpacked");
+    expect_error(nn_array_write("/nowhere/y.csv", NN_I32, 1, shape, 4, n, NULL, &message), NN_EFILE,
                  "/nowhere/y.csv: cannot");
 }
 
