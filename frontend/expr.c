@@ -193,7 +193,10 @@ static bool compare(const char *op, double a, double b)
 static struct val cannot(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
 {
     if (a->kind != V_POISON && b->kind != V_POISON)
-        error_at(e, at, "'%s' cannot be used between %s and %s", op, describe(e, a), describe(e, b));
+        error_hint(e, at, NULL, NULL,
+                   is_callable(a) || is_callable(b) ? "'|>' binds loosest: what goes on with its result takes (x |> f)"
+                                                    : NULL,
+                   "'%s' cannot be used between %s and %s", op, describe(e, a), describe(e, b));
     return v_poison();
 }
 

@@ -397,6 +397,8 @@ static const char *semicolon_hint(struct parse *p, struct place at)
         return "an element's path is written with a dot, as in 'freeze stage.0;'";
     if (!strcmp(word, "output"))
         return "it is 'output NAME;' or 'output NAME = ...;'";
+    if (*end == ',')
+        return "several values stand in parentheses: (x, y)";
     return "is a ';' missing before this?";
 }
 
@@ -499,6 +501,17 @@ static const char *scan_hint(struct parse *p, struct place at, bool within)
                ? "'scan' is a keyword of the language, as in scan (x_t in x; h = h0) { ... yield h; }" : NULL;
 }
 
+/* A ';' between the arguments of a call, as between the formals of a block. */
+static const char *argument_hint(const struct parse *p, struct place at, const char *found)
+{
+    const char *rest = offset_of(p->text, at);
+
+    if (strcmp(found, "';'"))
+        return NULL;
+    rest += 1 + strcspn(rest + 1, ";(){}\n");
+    return *rest == ')' ? "the arguments of a call are separated by ',' alone" : NULL;
+}
+
 /* A ':' or ',' within the brackets behind a value, as where tensors are sliced by them. */
 static const char *slice_hint(struct parse *p, struct place at, const char *found, bool within)
 {
@@ -598,7 +611,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     for (size_t k = 0; k < sizeof closes / sizeof *closes; k++)
         for (int i = 0; i < count && !value; i++)
             if (!strcmp(yysymbol_name(expected[i]), closes[k])) {
-                diag_error_hint(p->diag, at, NULL, NULL, slice_hint(p, at, is, k == 1 && !comma), "expected %s%s before %s",
+                diag_error_hint(p->diag, at, NULL, NULL, k ? slice_hint(p, at, is, k == 1 && !comma) : argument_hint(p, at, is), "expected %s%s before %s",
                                 comma ? "',' or " : "", closes[k], is);
                 return 0;
             }

@@ -194,7 +194,7 @@ static void run_variable(struct elab *e, const struct ast *s, enum role role)
     }
     bool places = e->in_library && role == ROLE_STATE && t.dtype == DT_I32;
     if (t.dtype != DT_REAL && !places) {
-        error_at(e, place_of(e, s), "'%s' must be f32", own);
+        error_at(e, place_of(e, s), "'%s' must be f32, not %s", own, type_text(e->arena, t, e->m->f64));
         return;
     }
     if (!s->a) {
