@@ -138,7 +138,7 @@ static int option_batch(struct run *r, const char *value)
     errno = 0;
     long long n = strtoll(value, &end, 10);
     if (*end || end == value || errno || n < 1 || n > INT32_MAX)
-        return wrong("--batch wants a whole number from 1 on, not '%s'", value);
+        return wrong("--batch wants a whole number from 1 to 2147483647, not '%s'", value);
     r->o.front.batch = n;
     return 0;
 }

@@ -389,6 +389,10 @@ static int start(struct training *t)
         return nn_app_fail(t->model, 1, "this model has no optimizer: it cannot be trained");
     if (t->o->weights && t->o->resume)
         return nn_app_fail(t->model, 2, "train: --weights and --resume exclude each other");
+    if (t->o->every >= 0 && !t->o->checkpoint)
+        return nn_app_fail(t->model, 2, "train: --every is how often --checkpoint FILE writes, and that is missing");
+    if (t->o->steps >= 0 && t->o->epochs >= 0)
+        return nn_app_fail(t->model, 2, "train: --epochs and --steps exclude each other");
     if (t->o->save && t->o->checkpoint && !strcmp(t->o->save, t->o->checkpoint))
         return nn_app_fail(t->model, 2, "train: --save and --checkpoint name one file: %s", t->o->save);
     int status = read_sets(t);

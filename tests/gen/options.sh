@@ -32,7 +32,7 @@ wrong "netc: --emit cannot be 'cc': one of c, app, ir, dot, html, json" --emit=c
 wrong "netc: --mode cannot be 'trian': one of both, train, infer" --mode=trian
 wrong "netc: --dtype cannot be 'f16': one of f32, f64" --dtype=f16
 wrong "netc: no such level: -O3; there are -O0, -O1 and -O2 (netc --help)" -O3
-wrong "netc: --batch wants a whole number from 1 on, not 'x' (netc --help)" --batch x
+wrong "netc: --batch wants a whole number from 1 to 2147483647, not 'x' (netc --help)" --batch x
 for option in --disable --dump-ir --passes --explain; do
     wrong "netc: $option: there is no pass 'fues'; did you mean 'fuse'? (netc --print-passes)" $option=fues
     wrong "netc: $option: there is no pass 'xyzzy' (netc --print-passes)" $option=cse,xyzzy

@@ -385,6 +385,8 @@ static void test_usage(void **state)
     expect("train --quiet=1", 2, "train: --quiet takes no value");
     expect("train --seed", 2, "--seed needs a value");
     expect("train --seed x" DATA, 2, "--seed takes a whole number");
+    expect("train --every 3" DATA, 2, "--checkpoint FILE writes, and that is missing");
+    expect("train --steps 3 --epochs 1" DATA, 2, "exclude each other");
     expect("train --lr -1" DATA, 2, "--lr takes a number");
     expect("train --in x" DATA, 2, "--in takes NAME=FILE");
     expect("train --in x=a.csv" DATA, 2, "toy: train: --in x is given twice\n");
