@@ -54,8 +54,8 @@ static int backward_body(struct elab *e, struct custom *c, struct place at)
 {
     const struct ast *tree = c->b->tree;
     if (tree->backwards != c->results) {
-        error_at(e, tree->at, "'%s' returns %d values, so its backward takes %d gradients, not %d", tree->text,
-                 c->results, c->results, tree->backwards);
+        error_at(e, tree->at, "'%s' returns %d value%s, so its backward takes %d gradient%s, not %d", tree->text,
+                 c->results, c->results == 1 ? "" : "s", c->results, c->results == 1 ? "" : "s", tree->backwards);
         return -1;
     }
     struct value *gradient[MOST];
@@ -86,7 +86,8 @@ static int backward_body(struct elab *e, struct custom *c, struct place at)
     for (int i = 0; i < count; i++) {
         struct type want = c->forward.graph->param[i]->type;
         if (want.dtype == DT_REAL && gradient[i]->type.dtype == DT_REAL && !shape_equal(gradient[i]->type, want)) {
-            if (gradient[i]->type.rank == 0) { /* a number stands for a tensor of it */
+            const struct node *def = gradient[i]->def;
+            if (!gradient[i]->type.rank && def && def->op == OP_constant) { /* a number stands for a tensor of it */
                 struct build b = builder(e);
                 gradient[i] = build_broadcast(&b, gradient[i], want.dim, want.rank);
                 continue;
