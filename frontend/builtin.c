@@ -130,7 +130,7 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
     }
     int tensor = next_free(g, 0, g->tensors), constant = next_free(g, g->tensors, g->count);
     bool extreme = is_extreme(g); /* max(x, 0), but max(x, [1]) */
-    bool as_tensor = v.kind == V_TENSOR ||
+    bool as_tensor = v.kind == V_TENSOR || (v.kind == V_BOOL && g->count == g->tensors && !g->constants_only) ||
                      (is_number(&v) && !g->constants_only && !g->variadic &&
                       (constant == g->count || g->count == g->tensors || extreme || (tensor == 0 && g->tensors)));
     if (v.kind == V_TENSOR && g->variadic)

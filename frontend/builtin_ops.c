@@ -97,6 +97,8 @@ struct val builtin_binary(struct elab *e, struct builtin_args *g)
 
 struct val builtin_where(struct elab *e, struct builtin_args *g)
 {
+    if (g->arg[0].kind == V_BOOL && is_number(&g->arg[1]) && is_number(&g->arg[2]))
+        return g->arg[g->arg[0].i ? 1 : 2];
     enum dtype like = like_of(&g->arg[1], like_of(&g->arg[2], DT_REAL));
     struct value *c = arg_tensor(e, g, 0, DT_BOOL), *x = arg_tensor(e, g, 1, like), *y = arg_tensor(e, g, 2, like);
     struct build b = builder(e);

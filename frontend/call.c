@@ -80,7 +80,8 @@ struct bound {
     bool *given;
     struct val *tensor; /* by formal */
     int tensors, inputs, next_input, next_constant;
-    bool whole; /* as many values as there are formals: each goes to its own */
+    bool numbers; /* some of the tensors are */
+    bool whole;   /* as many values as there are formals: each goes to its own */
     bool ok;
 };
 
@@ -139,6 +140,7 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
     g->next_input = i + 1;
     g->tensor[i] = v;
     g->tensors++;
+    g->numbers |= is_number(&v);
 }
 
 /* ---- kinds of constants ---- */
@@ -253,13 +255,16 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
 }
 
 /* A number where one of the library's layers has tensors alone is a tensor without axes, as is one in a tensor's place
- * where nothing is left out: clip(3, 0, 1). */
+ * where nothing is left out, clip(3, 0, 1), or where the constant in turn is no number, gelu(1). */
 static bool is_scalar_tensor(const struct bound *g, const struct block *b, const struct val *v)
 {
     int input = next_formal(b, g->next_input, false), constant = next_formal(b, g->next_constant, true);
 
+    const struct kind *k = constant < b->tree->items ? kind_of(b, formal(b, constant)) : NULL;
+    const struct val one = v_int(1);
+    bool no_number = k && !k->is(&one);
     return b->library && is_number(v) && input < b->tree->items &&
-           (constant >= b->tree->items || (g->whole && input < constant));
+           (constant >= b->tree->items || (g->whole && input < constant) || (no_number && !formal(b, input)->a));
 }
 
 static void bind_positional(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
@@ -274,7 +279,7 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
     else if (v.kind == V_TENSOR)
         bind_tensor(e, g, b, v, at);
     else if (is_scalar_tensor(g, b, &v))
-        bind_tensor(e, g, b, v_tensor(tensor_of(e, &v, at, b->tree->text, DT_REAL)), at);
+        bind_tensor(e, g, b, v, at);
     else
         bind_constant(e, g, b, v, at);
 }
@@ -472,7 +477,9 @@ static void leave(struct elab *e, struct saved s)
     e->depth--;
 }
 
-static struct val apply_block(struct elab *e, const struct layer *l, const struct val *tensor, struct place at)
+/* numbers: what is given are numbers, of which no gradient is taken. */
+static struct val apply_block(struct elab *e, const struct layer *l, const struct val *tensor, bool numbers,
+                              struct place at)
 {
     const struct block *b = l->block;
     struct val v = v_poison();
@@ -481,7 +488,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;
     if (bind_formals(e, b, l, tensor, inner)) {
-        if (b->tree->c) {
+        if (b->tree->c && !numbers) {
             v = apply_custom(e, b, e->env, tensor, inner);
         } else {
             run_statements(e, b->tree->b);
@@ -494,6 +501,26 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
     }
     leave(e, s);
     return given_by(v, b->tree->text);
+}
+
+/* A layer of the library that is given numbers alone is a number where its body makes one of them, as relu(2); else they are
+ * tensors without axes, as they are beside tensors. */
+static struct val apply_numbers(struct elab *e, const struct layer *l, struct val *tensor, struct place at)
+{
+    const struct ast *tree = l->block->tree;
+    bool numbers = true;
+    for (int i = 0; i < tree->items; i++)
+        numbers &= tensor[i].kind != V_TENSOR;
+    if (numbers) {
+        diag_hold(e->diag);
+        struct val v = apply_block(e, l, tensor, true, at);
+        if (!diag_release(e->diag) && is_number(&v))
+            return v;
+    }
+    for (int i = 0; i < tree->items; i++)
+        if (is_number(&tensor[i]))
+            tensor[i] = v_tensor(tensor_of(e, &tensor[i], at, tree->text, DT_REAL));
+    return apply_block(e, l, tensor, false, at);
 }
 
 /* The tensors of a layer that has its constants already. */
@@ -535,7 +562,7 @@ struct val apply_layer(struct elab *e, struct layer *l, const struct val *tensor
     for (int i = 0; i < count; i++)
         if (!spread(e, l, &tensors[i], tensor, &next, at))
             return v_poison();
-    return apply_block(e, l, tensor, at);
+    return apply_block(e, l, tensor, false, at);
 }
 
 /* ---- calls ---- */
@@ -557,7 +584,7 @@ static struct val call_block(struct elab *e, const struct block *b, const struct
     bool apply = g.tensors || !g.inputs;
     l->instance = new_instance(e, b->tree->text, apply ? NULL : own, at);
     if (apply)
-        return apply_block(e, l, g.tensor, at);
+        return g.numbers ? apply_numbers(e, l, g.tensor, at) : apply_block(e, l, g.tensor, false, at);
     return (struct val){ .kind = V_LAYER, .layer = l };
 }
 
