@@ -230,7 +230,8 @@ static bool arg_value(struct elab *e, const struct rule_arg *a, const struct ast
     *out = number_of(&v);
     if (*out >= a->least && *out <= a->most && isfinite(*out) && !(a->most == 1 && !flag && *out == 1))
         return true;
-    error_at(e, x->at, "'%s' is out of its range: %g", a->name, *out);
+    const char *range = a->most == 1 ? "at least 0 and below 1" : "a finite number from 0 on";
+    error_at(e, x->at, "'%s' is %s, not %s", a->name, range, val_text(e, &v));
     return false;
 }
 
