@@ -171,42 +171,46 @@ static bool declared_here(struct elab *e, const char *path)
     return false;
 }
 
-static void run_variable(struct elab *e, const struct ast *s, enum role role)
+/* NULL after an error. What its type and its initialiser read is what was bound before. */
+static struct var *declare_variable(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
     struct init init;
     const char *own = saved_name(e, s), *path = own ? variable_path(e, own) : NULL;
     bool twice = path && declared_here(e, path);
-    bind(e, s->text, v_poison());
     if (twice)
         error_at(e, place_of(e, s), "'%s' is declared twice", own);
     if (twice || !path)
-        return;
+        return NULL;
     if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
-        return;
+        return NULL;
     if (shape_batches(t)) {
         error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", own);
         if (e->in_library) { /* the rest of the layer would only complain of the same */
             e->returned = true;
             e->result = v_poison();
         }
-        return;
+        return NULL;
     }
     bool places = e->in_library && role == ROLE_STATE && t.dtype == DT_I32;
     if (t.dtype != DT_REAL && !places) {
         error_at(e, place_of(e, s), "'%s' must be f32, not %s", own, type_text(e->arena, t, e->m->f64));
-        return;
+        return NULL;
     }
     if (!s->a) {
         error_at(e, place_of(e, s), "'%s' needs an initialiser, as in `%s : ... = zeros`", s->text, s->text);
-        return;
+        return NULL;
     }
     struct val i = eval_init(e, s->a);
     if (i.kind != V_INIT || !resolve_init(e, i.init, t, place_of(e, s->a), &init))
-        return;
-    struct var *v = variable(e, s, path, role, t, &init);
-    if (v)
-        bind(e, s->text, v_tensor(graph_var(top_graph(e), v)));
+        return NULL;
+    return variable(e, s, path, role, t, &init);
+}
+
+static void run_variable(struct elab *e, const struct ast *s, enum role role)
+{
+    struct var *v = declare_variable(e, s, role);
+    bind(e, s->text, v ? v_tensor(graph_var(top_graph(e), v)) : v_poison());
 }
 
 /* Reads in the same pass see the old value; the right-hand side of a later update of the same state the new one. */
@@ -386,8 +390,9 @@ static void run_batch(struct elab *e, const struct ast *s)
 static void run_port(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
+    bool known = eval_type(e, s->b, &t); /* by what was bound before */
     bind(e, s->text, v_poison());
-    if (!eval_type(e, s->b, &t))
+    if (!known)
         return;
     if (!t.rank || !dim_equal(t.dim[0], dim_batch(1))) {
         error_at(e, s->b->at, "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text,
