@@ -530,7 +530,8 @@ static struct value *index_of(struct elab *e, struct builtin_args *g, int i, int
     if (x->type.dtype == DT_U8)
         x = build_cast(&b, x, DT_I32);
     if (x->type.dtype != DT_I32) {
-        error_at(e, g->where[i], "an index is i32, not %s: convert with i32(...)", type_text(e->arena, x->type, e->m->f64));
+        error_at(e, g->where[i], "an index is i32, not %s: convert with i32(...)",
+                 type_text(e->arena, x->type, e->m->f64));
         return NULL;
     }
     check_range(e, x, 0, size, 0); /* 0: none besides */

@@ -528,9 +528,7 @@ static bool build_graphs(struct elab *e, const struct ast *net)
     root->own = net->text;
     run_net(e, net, MODE_TRAIN, root);
     bool loss = e->loss_count;
-    if (diag_errors(e->diag))
-        return false;
-    run_net(e, net, MODE_EVAL, root);
+    run_net(e, net, MODE_EVAL, root); /* behind errors, too: metrics stand there alone */
     if (diag_errors(e->diag))
         return false;
     run_net(e, net, MODE_INFER, root);

@@ -197,9 +197,9 @@ struct val eval_scan(struct elab *e, const struct ast *x)
         e->yields = &yields;
         e->yields_depth = e->depth;
         e->in_net = false;
-        int before = diag_errors(e->diag);
+        int before = diag_said(e->diag);
         run_statements(e, x->b);
-        ok = diag_errors(e->diag) == before;
+        ok = diag_said(e->diag) == before;
         if (ok && yields.kind != V_TUPLE && !s->carries) {
             error_at(e, place_of(e, x), "a scan needs a `yield` or a carry");
             ok = false;

@@ -321,7 +321,7 @@ static void run_if(struct elab *e, const struct ast *s)
 static void run_for(struct elab *e, const struct ast *s)
 {
     struct val over = eval(e, s->a);
-    int before = diag_errors(e->diag);
+    int before = diag_said(e->diag);
     if (over.kind != V_LIST && over.kind != V_POISON)
         error_hint(e, place_of(e, s->a), NULL, NULL, "a range is 0..4, without its end",
                    "`for` walks a range or a list, not %s", describe(e, &over));
@@ -329,7 +329,7 @@ static void run_for(struct elab *e, const struct ast *s)
         bind_poison_within(e, s->b);
         return;
     }
-    for (int i = 0; i < over.items && !e->returned && diag_errors(e->diag) == before && !e->too_large; i++) {
+    for (int i = 0; i < over.items && !e->returned && diag_said(e->diag) == before && !e->too_large; i++) {
         if (++e->iterations > MAX_ITERATIONS) {
             error_at(e, s->at, "blocks are applied and loops run more than %d times", MAX_ITERATIONS);
             e->too_large = true;
@@ -338,7 +338,7 @@ static void run_for(struct elab *e, const struct ast *s)
         bind(e, s->text, over.item[i]);
         run_statements(e, s->b);
     }
-    if (diag_errors(e->diag) > before)
+    if (diag_said(e->diag) > before)
         bind_poison_within(e, s->b); /* each round would only complain of the same */
 }
 
@@ -503,9 +503,7 @@ static void run_loss(struct elab *e, const struct ast *s)
 
 static void run_metric(struct elab *e, const struct ast *s)
 {
-    if (e->mode != MODE_EVAL && !(e->mode == MODE_TRAIN && !diag_errors(e->diag)))
-        return;
-    if (e->mode == MODE_TRAIN) /* only to find what is wrong with it; nobody reads it there */
+    if (e->mode != MODE_EVAL)
         return;
     struct value *t = scalar(e, s->a, "metric", s->text);
     if (!t)

@@ -31,6 +31,7 @@ struct diag {
     FILE *out;
     bool json, color;
     int limit, errors, warnings;
+    int said;                    /* errors, and those that were told before */
     int held[MOST_HOLDS], holds; /* errors since each hold that lasts, innermost last */
     struct source_text *sources;
     struct report *reports;
@@ -266,6 +267,7 @@ static void write_finding(struct diag *d, const struct finding *f)
 
 static void report_error(struct diag *d, const struct finding *f)
 {
+    d->said++;
     if (d->holds > 0) {
         d->held[d->holds - 1]++;
         return;
@@ -336,6 +338,11 @@ int diag_errors(const struct diag *d)
     return d->errors;
 }
 
+int diag_said(const struct diag *d)
+{
+    return d->said;
+}
+
 bool diag_full(const struct diag *d)
 {
     return d->errors >= d->limit;
@@ -352,7 +359,8 @@ int diag_release(struct diag *d)
 {
     if (d->holds == 0)
         bug("release without a hold");
-    return d->held[--d->holds];
+    d->said -= d->held[--d->holds];
+    return d->held[d->holds];
 }
 
 /* ---- nearest names ---- */
