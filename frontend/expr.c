@@ -438,12 +438,42 @@ static struct val eval_member(struct elab *e, const struct ast *x)
     return v_poison();
 }
 
+/* Names bound with an index, as stage[0] and stage[1], where another index was asked for; false where there are none. */
+static bool other_index(struct elab *e, const struct ast *x, const char *own)
+{
+    const char *base = indexed_name(e, x->a);
+    if (!own || !base || look_up(e, base, false))
+        return false;
+    enum { MOST = 4 };
+    const char *index[MOST]; /* the first that were bound, the last of them first */
+    size_t length = strlen(base), count = 0;
+    for (const struct env *env = e->env; env; env = env->parent)
+        for (const struct binding *b = env->first; b; b = b->next) {
+            if (strncmp(b->name, base, length) || b->name[length] != '.')
+                continue;
+            const char *number = b->name + length + 1;
+            if (!number[strspn(number, "0123456789")])
+                index[count++ % MOST] = number;
+        }
+    if (!count)
+        return false;
+    struct text t = text_make(e->arena);
+    for (size_t i = 1; i <= MOST && i <= count; i++)
+        text_add(&t, "%s%s[%s]", i > 1 ? ", " : "there are ", base, index[(count - i) % MOST]);
+    error_hint(e, place_of(e, x), NULL, NULL,
+               arena_printf(e->arena, "%s%s", text_string(&t), count > MOST ? ", ..." : ""),
+               "nothing is called '%s[%s]' here", base, own + length + 1);
+    return true;
+}
+
 static struct val eval_index(struct elab *e, const struct ast *x)
 {
     const char *own = indexed_name(e, x);
     const struct val *bound = own ? look_up(e, own, false) : NULL;
     if (bound)
         return *bound;
+    if (other_index(e, x, own))
+        return v_poison();
     struct val v = eval(e, x->a), i = eval(e, x->b);
     if (v.kind == V_POISON || i.kind == V_POISON)
         return v_poison();
