@@ -48,7 +48,7 @@ static bool is_early(const struct lx *x)
 
 static bool is_worth_it(const struct ask *a, const struct lx *x)
 {
-    if (x->buf->space != SPACE_ARGUMENT || x->buf->written || x->buf->dtype != DT_REAL || bytes_of(a->k, x->buf) < FAR)
+    if (x->buf->space != SPACE_ARGUMENT || x->buf->dtype != DT_REAL || bytes_of(a->k, x->buf) < FAR)
         return false;
     for (int i = 0; i < x->args; i++)
         if (!is_early(x->arg[i]))
