@@ -8,6 +8,13 @@
  *     for j in 0..256 par                              for j_0 in 0..2 par
  *       y[j] = j < 128 ? a[j] : b[j - 128]     =>        for j in 0..128 par
  *                                                          y[j_0 * 128 + j] = j_0 < 1 ? a[j_0 * 128 + j] : ...
+ *
+ * Where no such pieces are of whole lanes, and borders alone decide, it is cut at the borders.
+ *
+ *     for j in 0..690 par                              for j in 0..9 par
+ *       y[j] = 9 <= j ? x[j - 9] : 0           =>        y[j] = 0
+ *                                                      for j in 9..690 par
+ *                                                        y[j] = x[j - 9]
  */
 #include <stdlib.h>
 
@@ -80,7 +87,7 @@ static struct lx *compare(struct split *p, const struct lx *x)
 static struct lx *again(struct rewrite *r, struct lx *x)
 {
     struct split *p = r->context;
-    struct lx *y = (x->kind == LX_ILT || x->kind == LX_ILE) ? compare(p, x) : NULL;
+    struct lx *y = p->inner && (x->kind == LX_ILT || x->kind == LX_ILE) ? compare(p, x) : NULL;
 
     if (y)
         return y;
@@ -111,6 +118,113 @@ static struct ls *in_pieces(struct split *p, const struct ls *s)
     return lanes_of(p->k, inner).why ? NULL : outer;
 }
 
+/* ---- between borders ---- */
+
+enum { MOST_CUTS = 4 };
+
+struct cuts {
+    struct lkernel *k;
+    struct lx *var;
+    int64_t at[MOST_CUTS + 2]; /* in order, with the loop's begin and end */
+    int count;
+};
+
+/* False where there are too many. */
+static bool cut_at(struct cuts *c, int64_t at)
+{
+    int i = c->count;
+
+    if (at <= c->at[0] || at >= c->at[c->count - 1])
+        return true;
+    for (int n = 0; n < c->count; n++)
+        if (c->at[n] == at)
+            return true;
+    if (c->count == MOST_CUTS + 2)
+        return false;
+    for (; c->at[i - 1] > at; i--)
+        c->at[i] = c->at[i - 1];
+    c->at[i] = at;
+    c->count++;
+    return true;
+}
+
+/* Where the comparison of v changes: 0 <= v + c from v = -c on, 0 <= c - v up to v = c. */
+static bool cut_at_comparison(struct cuts *c, const struct lx *x)
+{
+    struct lsum s;
+    int64_t factor, strict = x->kind == LX_ILT;
+
+    if (!lsum_of(&s, x->arg[1]) || !lsum_add(&s, x->arg[0], -1) || s.terms != 1 || s.term[0].atom != c->var)
+        return false;
+    factor = s.term[0].factor;
+    return (factor == 1 || factor == -1) && cut_at(c, factor == 1 ? strict - s.constant : s.constant + 1 - strict);
+}
+
+/* False where something else decides. */
+static bool find_cuts(struct cuts *c, const struct lx *x)
+{
+    if (!lx_mentions(x, c->var->var))
+        return true;
+    if (x->kind == LX_ILT || x->kind == LX_ILE)
+        return cut_at_comparison(c, x);
+    if (x->kind == LX_LOAD && x->buf->rank)
+        return find_cuts(c, lx_flat(c->k, x->buf, x->arg));
+    if (x->kind == LX_IDIV || x->kind == LX_IMOD || x->kind == LX_IEQ)
+        return false;
+    for (int i = 0; i < x->args; i++)
+        if (!find_cuts(c, x->arg[i]))
+            return false;
+    return true;
+}
+
+static bool find_all_cuts(struct cuts *c, const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next)
+        if (!find_cuts(c, s->value) || !find_cuts(c, lx_flat(c->k, s->buf, s->index)))
+            return false;
+    return c->count > 2;
+}
+
+/* The loop from a to b alone. */
+static struct ls *range(struct lkernel *k, struct lblock *to, const struct ls *s, int64_t a, int64_t b)
+{
+    struct split p = { .k = k };
+    struct ls *loop = ls_loop(k, to, s->var->name, lx_int(k, a), lx_int(k, b), 1, LICENCE_PAR);
+    struct rewrite r = { .k = k, .rule = again, .context = &p };
+    struct lx *index[MAX_RANK];
+
+    rewrite_set(&r, lx_var(k, s->var), lx_var(k, loop->var));
+    for (const struct ls *store = s->body.first; store; store = store->next) {
+        for (int i = 0; i < store->buf->rank; i++)
+            index[i] = rewrite_value(&r, store->index[i]);
+        ls_store(k, &loop->body, store->buf, index, rewrite_value(&r, store->value));
+    }
+    return loop;
+}
+
+/* The loops that take s's place, in b; false where none of them could run in lanes. */
+static bool at_borders(struct lkernel *k, const struct ls *s, struct lblock *b)
+{
+    struct cuts c = { .k = k, .var = lx_var(k, s->var), .at = { s->begin->i, s->end->i }, .count = 2 };
+    bool better = false;
+
+    if (!find_all_cuts(&c, &s->body))
+        return false;
+    for (int i = 0; i + 1 < c.count; i++) {
+        struct ls *loop = range(k, b, s, c.at[i], c.at[i + 1]);
+        better |= c.at[i + 1] - c.at[i] > LANES && !lanes_of(k, loop).why;
+    }
+    return better;
+}
+
+/* What stands in a block takes the place of s. */
+static void replace(struct ls *s, struct lblock b)
+{
+    b.last->next = s->next;
+    *s = *b.first;
+    s->var->loop = s;
+}
+
 static void split(struct lkernel *k, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
@@ -126,12 +240,12 @@ static void split(struct lkernel *k, struct lblock *b)
             for (int i = 0; i < store->buf->rank; i++)
                 shorten(&p, store->index[i]);
         }
+        struct lblock parts = { NULL, NULL };
         struct ls *pieces = p.piece % LANES || p.piece == trips ? NULL : in_pieces(&p, s);
-        if (!pieces)
-            continue;
-        pieces->next = s->next;
-        *s = *pieces;
-        s->var->loop = s;
+        if (pieces)
+            replace(s, (struct lblock){ pieces, pieces });
+        else if (at_borders(k, s, &parts))
+            replace(s, parts);
     }
 }
 
