@@ -7,6 +7,15 @@
  *       for q in 0..16 par vector             for ...: stage[r,q] = ...
  *         y[i,j + r,q] =                      for r in 0..8 par
  *             stage[r,q] + x[i,j + r,q]         ...
+ *
+ * Likewise one row of a product asks for the rows of the matrix that come next: it takes a piece of each, and lanes sum
+ * these faster than the caches see what the jumps amount to.
+ *
+ *     for c in 0..784 red                         for c in 0..784 red
+ *       for j in 0..128 par vector       =>         for j in 0..128 step 16 par
+ *         acc[j] = acc[j] + a[c] * w[c,j]             prefetch w[imin(c + 8, 783),j]
+ *                                                   for j in 0..128 par vector
+ *                                                     acc[j] = acc[j] + a[c] * w[c,j]
  */
 #include "codegen/loop_pass.h"
 
@@ -46,9 +55,9 @@ static bool is_early(const struct lx *x)
     return true;
 }
 
-static bool is_worth_it(const struct ask *a, const struct lx *x)
+static bool is_worth_it(const struct ask *a, const struct lx *x, int64_t far)
 {
-    if (x->buf->space != SPACE_ARGUMENT || x->buf->dtype != DT_REAL || bytes_of(a->k, x->buf) < FAR)
+    if (x->buf->space != SPACE_ARGUMENT || x->buf->dtype != DT_REAL || bytes_of(a->k, x->buf) < far)
         return false;
     for (int i = 0; i < x->args; i++)
         if (!is_early(x->arg[i]))
@@ -62,7 +71,7 @@ static void ask_for(struct ask *a, struct lblock *b, struct lx *x)
         return;
     for (int i = 0; i < x->args; i++)
         ask_for(a, b, x->arg[i]);
-    if (x->kind != LX_LOAD || !is_worth_it(a, x))
+    if (x->kind != LX_LOAD || !is_worth_it(a, x, FAR))
         return;
     for (int i = 0; i < a->count; i++)
         if (a->asked[i] == x)
@@ -214,9 +223,61 @@ static void ask_before(struct lkernel *k, struct ls *declaration, const struct l
     declaration->next = asked.first;
 }
 
+/* ---- rows ahead ---- */
+
+enum { LONG_ROW = 64, ROWS_AHEAD = 8, MATRIX = 1 << 20 }; /* bytes: what is read again and again lies nearer */
+
+/* The loop over a tile of one row that ends s, a sum; NULL: it does not. */
+static const struct ls *summed_row(const struct ls *s)
+{
+    const struct ls *row = s->body.last;
+
+    if (s->kind != LS_LOOP || s->licence != LICENCE_RED || s->step != 1 || row->kind != LS_LOOP ||
+        !loop_in_lanes(row) || loop_trips(row) < LONG_ROW || row->body.first->next || row->body.first->kind != LS_STORE)
+        return NULL;
+    const struct lbuf *to = row->body.first->buf;
+    return to->space == SPACE_TILE && to->rank == 1 ? row : NULL;
+}
+
+/* What x loads from memory of which each iteration of s reads another row, the lanes of `row` a piece of it. */
+static struct lx *row_read(const struct ask *a, struct lx *x, const struct ls *s, const struct ls *row)
+{
+    struct lsum at;
+    struct lx *found = NULL;
+
+    if (x->kind == LX_LOAD && is_worth_it(a, x, MATRIX) && lsum_of(&at, lx_flat(a->k, x->buf, x->arg)) &&
+        lsum_factor(&at, lx_var(a->k, row->var)) == 1 && lsum_factor(&at, lx_var(a->k, s->var)) >= loop_trips(row))
+        return x;
+    for (int i = 0; i < x->args && !found; i++)
+        found = row_read(a, x->arg[i], s, row);
+    return found;
+}
+
+static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row)
+{
+    struct ask a = { .k = k, .rewrite = { .k = k } };
+    struct lblock asked = { NULL, NULL };
+    struct lx *c = lx_var(k, s->var), *x = row_read(&a, row->body.first->value, s, row);
+
+    if (!x)
+        return;
+    struct ls *piece = ls_loop(k, &asked, row->var->name, row->begin, row->end, LINE, LICENCE_PAR);
+    struct lx *last = lx_index(k, LX_ISUB, s->end, lx_int(k, 1));
+    rewrite_set(&a.rewrite, lx_var(k, row->var), lx_var(k, piece->var));
+    rewrite_set(&a.rewrite, c, lx_index(k, LX_IMIN, lx_index(k, LX_IADD, c, lx_int(k, ROWS_AHEAD)), last));
+    ls_prefetch(k, &piece->body, rewrite_value(&a.rewrite, x));
+    piece->next = s->body.first;
+    s->body.first = piece;
+}
+
+/* ---- all of a kernel ---- */
+
 static void visit(struct lkernel *k, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
+        const struct ls *row = s->body.first ? summed_row(s) : NULL;
+        if (row)
+            ask_ahead(k, s, row);
         if (s->kind == LS_LOOP && loop_in_lanes(s))
             continue; /* its arrays are registers */
         visit(k, &s->body);
