@@ -10,7 +10,8 @@
  *
  * A name is given in the outermost block where all that the value reads is visible, before the first statement that
  * needs it. Only values that are computed there in any case move: what stands behind a condition or in a loop that may
- * not run gives no name. A value that reads what that statement or a later one of the block writes stays where it is. */
+ * not run gives no name. A value that reads what a loop or a condition from there on writes stays where it is; what is read
+ * before a store of the block itself is another expression than what is read behind it. */
 #include "codegen/loop_pass.h"
 
 #include "ir/loop_index.h"
@@ -33,13 +34,13 @@ struct lets {
 /* Whether an expression can be computed in the block at work outside of loops and conditions, and from where on. */
 struct motion {
     bool asked, visible, costly;
-    int after; /* the last statement that writes what it reads; -1: none */
+    int after; /* the last statement within which something writes what it reads; -1: none */
 };
 
 /* What a buffer carries in its scratch; what is visible of loops and lets carries the struct lets. */
 struct buffer_state {
     bool visible;
-    int written; /* by which statement of the block last, -1: none */
+    int written; /* within which statement of the block last, -1: none */
 };
 
 /* --- what may move ------------------------------------------------------------------------------------------------ */
@@ -250,11 +251,12 @@ static void mark_written(const struct ls *s, int statement)
 {
     const struct lblock *const blocks[] = { &s->body, &s->other };
 
-    if (s->kind == LS_STORE)
-        ((struct buffer_state *)s->buf->data)->written = statement;
     for (int i = 0; i < 2; i++) {
-        for (const struct ls *in = blocks[i]->first; in; in = in->next)
+        for (const struct ls *in = blocks[i]->first; in; in = in->next) {
+            if (in->kind == LS_STORE)
+                ((struct buffer_state *)in->buf->data)->written = statement;
             mark_written(in, statement);
+        }
     }
 }
 

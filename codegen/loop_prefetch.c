@@ -230,10 +230,13 @@ enum { LONG_ROW = 64, ROWS_AHEAD = 8, MATRIX = 1 << 20 }; /* bytes: what is read
 /* The loop over a tile of one row that ends s, a sum; NULL: it does not. */
 static const struct ls *summed_row(const struct ls *s)
 {
-    const struct ls *row = s->body.last;
+    const struct ls *row = s->body.first;
 
-    if (s->kind != LS_LOOP || s->licence != LICENCE_RED || s->step != 1 || row->kind != LS_LOOP ||
-        !loop_in_lanes(row) || loop_trips(row) < LONG_ROW || row->body.first->next || row->body.first->kind != LS_STORE)
+    while (row && row->next)
+        row = row->next;
+    if (!row || s->kind != LS_LOOP || s->licence != LICENCE_RED || s->step != 1 || row->kind != LS_LOOP ||
+        !loop_in_lanes(row) || loop_trips(row) < LONG_ROW || !row->body.first || row->body.first->next ||
+        row->body.first->kind != LS_STORE)
         return NULL;
     const struct lbuf *to = row->body.first->buf;
     return to->space == SPACE_TILE && to->rank == 1 ? row : NULL;
@@ -275,7 +278,7 @@ static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row)
 static void visit(struct lkernel *k, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
-        const struct ls *row = s->body.first ? summed_row(s) : NULL;
+        const struct ls *row = summed_row(s);
         if (row)
             ask_ahead(k, s, row);
         if (s->kind == LS_LOOP && loop_in_lanes(s))

@@ -19,7 +19,7 @@
 #include "passes/group.h"
 #include "passes/shared.h"
 
-enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 16 };
+enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 32 };
 
 /* A group on its way; node->data points at the one its node is in. */
 struct cluster {
@@ -440,12 +440,12 @@ static bool pays(const struct cluster *a, const struct cluster *b)
     return saved && (saved * 4 >= more || less * 8 <= more);
 }
 
-/* Whether x and y compute the same, from the same values, in at most so many operations on the way. */
-static bool computes_same(const struct node *x, const struct node *y, int depth)
+/* Whether x and y compute the same, from the same values; `left`: in at most so many operations. */
+static bool computes_same(const struct node *x, const struct node *y, int *left)
 {
     if (x == y)
         return true;
-    if (!depth || !x || !y || x->op != y->op || x->operands != y->operands || x->results != 1 || y->results != 1 ||
+    if (--*left < 0 || x->op != y->op || x->operands != y->operands || x->results != 1 || y->results != 1 ||
         !type_equal(x->result[0]->type, y->result[0]->type))
         return false;
     for (int i = 0; i < x->attrs; i++)
@@ -453,7 +453,7 @@ static bool computes_same(const struct node *x, const struct node *y, int depth)
             return false;
     for (int i = 0; i < x->operands; i++)
         if (operand(x, i) != operand(y, i) && (!operand(x, i)->def || !operand(y, i)->def ||
-                                               !computes_same(operand(x, i)->def, operand(y, i)->def, depth - 1)))
+                                               !computes_same(operand(x, i)->def, operand(y, i)->def, left)))
             return false;
     return true;
 }
@@ -462,9 +462,11 @@ static bool computes_same(const struct node *x, const struct node *y, int depth)
 static bool makes_again(const struct merging *m, const struct cluster *before, const struct cluster *c)
 {
     for (int i = c->members - 1; i >= 0 && m->loss >= 0 && c->position[i] > m->loss; i--)
-        for (int k = 0; k < before->members && before->position[k] <= m->loss; k++)
-            if (op_is_map(c->member[i]->op) && computes_same(before->member[k], c->member[i], AGAIN))
+        for (int k = 0; k < before->members && before->position[k] <= m->loss; k++) {
+            int left = AGAIN;
+            if (op_is_map(c->member[i]->op) && computes_same(before->member[k], c->member[i], &left))
                 return true;
+        }
     return false;
 }
 
