@@ -8,8 +8,6 @@
  *     (r * 28 + c) / 28          =>   r                   where c is in 0..28
  *
  * Every rewrite is exact for all integers within the bounds; what would leave 64 bits is left as it was written. */
-#include <stdlib.h>
-
 #include "ir/loop_index.h"
 
 /* Bounds saturate here: far beyond every index, and safe to add. */
@@ -460,23 +458,27 @@ static struct lx *extreme(struct lkernel *k, enum lx_kind kind, struct lx *a, st
     return lx_raw(k, kind, a, b);
 }
 
-/* x / d against a constant is x against a multiple of d: c <= x / d is c d <= x, and x / d <= c is x < (c + 1) d. NULL
- * where a <= b (or a < b) is no such comparison. */
-static struct lx *compare_quotient(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b)
+/* A comparison in which but one atom is no constant: that against a constant, c <= t or t < c. Of a quotient it is what is
+ * divided against a multiple: c <= x / d is c d <= x, and x / d < c is x < c d. NULL: it is no such comparison. */
+static struct lx *compare_alone(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b)
 {
     struct lsum s;
     int64_t bound;
 
-    if (!lsum_of(&s, b) || !lsum_add(&s, a, -1) || s.terms != 1 || s.term[0].atom->kind != LX_IDIV ||
-        s.term[0].atom->arg[1]->kind != LX_INT || llabs(s.term[0].factor) != 1)
+    if (!lsum_of(&s, b) || !lsum_add(&s, a, -1) || s.terms != 1 || s.constant <= -FAR || s.constant >= FAR)
         return NULL;
-    bool from_below = s.term[0].factor == 1, strict = kind == LX_ILT;
-    struct lx *x = s.term[0].atom->arg[0];
-    if (s.constant <= -FAR || s.constant >= FAR ||
-        __builtin_mul_overflow((from_below ? -s.constant : s.constant + 1) + (from_below ? strict : -strict),
-                               s.term[0].atom->arg[1]->i, &bound))
+    struct lx *t = s.term[0].atom;
+    int64_t factor = s.term[0].factor, rest = s.constant - (kind == LX_ILT); /* 0 <= factor t + rest */
+    bool from_below = factor > 0, quotient = t->kind == LX_IDIV && t->arg[1]->kind == LX_INT;
+    if (factor == INT64_MIN)
         return NULL;
-    return from_below ? lx_index(k, LX_ILE, lx_int(k, bound), x) : lx_index(k, LX_ILT, x, lx_int(k, bound));
+    bound = from_below ? -floor_div(rest, factor) : floor_div(rest, -factor) + 1;
+    if (quotient && __builtin_mul_overflow(bound, t->arg[1]->i, &bound))
+        return NULL;
+    struct lx *c = lx_int(k, bound);
+    if (quotient)
+        return from_below ? lx_index(k, LX_ILE, c, t->arg[0]) : lx_index(k, LX_ILT, t->arg[0], c);
+    return from_below ? lx_raw(k, LX_ILE, c, t) : lx_raw(k, LX_ILT, t, c);
 }
 
 static struct lx *compare(struct lkernel *k, enum lx_kind kind, struct lx *a, struct lx *b)
@@ -493,7 +495,7 @@ static struct lx *compare(struct lkernel *k, enum lx_kind kind, struct lx *a, st
         return lx_flag(k, true);
     if (kind == LX_ILE ? low > 0 : low >= 0)
         return lx_flag(k, false);
-    struct lx *simpler = compare_quotient(k, kind, a, b);
+    struct lx *simpler = compare_alone(k, kind, a, b);
     return simpler ? simpler : lx_raw(k, kind, a, b);
 }
 
