@@ -16,6 +16,9 @@
  *         acc[j] = acc[j] + a[c] * w[c,j]             prefetch w[imin(c + 8, 783),j]
  *                                                   for j in 0..128 par vector
  *                                                     acc[j] = acc[j] + a[c] * w[c,j]
+ *
+ * And so do rows of a table that are found by indices, which no machine foresees: t[index[i],j] asks for
+ * t[index[imin(i + 8, n - 1)],j].
  */
 #include "codegen/loop_pass.h"
 
@@ -55,9 +58,15 @@ static bool is_early(const struct lx *x)
     return true;
 }
 
+static bool is_far(const struct lkernel *k, const struct lx *x, int64_t far)
+{
+    return x->kind == LX_LOAD && x->buf->space == SPACE_ARGUMENT && x->buf->dtype == DT_REAL &&
+           bytes_of(k, x->buf) >= far;
+}
+
 static bool is_worth_it(const struct ask *a, const struct lx *x, int64_t far)
 {
-    if (x->buf->space != SPACE_ARGUMENT || x->buf->dtype != DT_REAL || bytes_of(a->k, x->buf) < far)
+    if (!is_far(a->k, x, far))
         return false;
     for (int i = 0; i < x->args; i++)
         if (!is_early(x->arg[i]))
@@ -71,7 +80,7 @@ static void ask_for(struct ask *a, struct lblock *b, struct lx *x)
         return;
     for (int i = 0; i < x->args; i++)
         ask_for(a, b, x->arg[i]);
-    if (x->kind != LX_LOAD || !is_worth_it(a, x, FAR))
+    if (!is_worth_it(a, x, FAR))
         return;
     for (int i = 0; i < a->count; i++)
         if (a->asked[i] == x)
@@ -248,29 +257,85 @@ static struct lx *row_read(const struct ask *a, struct lx *x, const struct ls *s
     struct lsum at;
     struct lx *found = NULL;
 
-    if (x->kind == LX_LOAD && is_worth_it(a, x, MATRIX) && lsum_of(&at, lx_flat(a->k, x->buf, x->arg)) &&
+    if (is_worth_it(a, x, MATRIX) && lsum_of(&at, lx_flat(a->k, x->buf, x->arg)) &&
         lsum_factor(&at, lx_var(a->k, row->var)) == 1 && lsum_factor(&at, lx_var(a->k, s->var)) >= loop_trips(row))
         return x;
-    for (int i = 0; i < x->args && !found; i++)
+    for (int i = 0; i < x->args && !found && x->kind != LX_GUARD; i++)
         found = row_read(a, x->arg[i], s, row);
     return found;
 }
 
-static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row)
+/* Whether an index of x is loaded by v. */
+static bool is_indirect(const struct lx *x, const struct lvar *v, bool loaded)
+{
+    if (x->kind == LX_LET)
+        return is_indirect(x->let->value, v, loaded);
+    if (x->kind == LX_VAR)
+        return loaded && x->var == v;
+    for (int i = 0; i < x->args; i++)
+        if (is_indirect(x->arg[i], v, loaded || (x->kind == LX_LOAD && x->dtype != DT_REAL)))
+            return true;
+    return false;
+}
+
+/* What x loads from rows of a table that s goes through by indices, the lanes of `row` a piece of each. */
+static struct lx *row_found(struct lkernel *k, struct lx *x, const struct ls *s, const struct ls *row)
+{
+    struct lsum at;
+    struct lx *found = NULL;
+
+    if (is_far(k, x, MATRIX) && is_indirect(x, s->var, false) && lsum_of(&at, lx_flat(k, x->buf, x->arg)) &&
+        lsum_factor(&at, lx_var(k, row->var)) == 1)
+        return x;
+    for (int i = 0; i < x->args && !found && x->kind != LX_GUARD; i++)
+        found = row_found(k, x->arg[i], s, row);
+    return found;
+}
+
+/* Of all that the lanes of a loop in s store. */
+static struct lx *any_row_found(struct lkernel *k, const struct ls *s, const struct ls **row)
+{
+    struct lx *found = NULL;
+
+    for (const struct ls *in = s->body.first; in && !found; in = in->next) {
+        if (in->kind != LS_LOOP || !loop_in_lanes(in))
+            continue;
+        *row = in;
+        for (const struct ls *store = in->body.first; store && !found; store = store->next)
+            found = store->value ? row_found(k, store->value, s, in) : NULL;
+    }
+    return found;
+}
+
+/* x is what the lanes of `row`, a loop in s, load. */
+static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row, struct lx *x)
 {
     struct ask a = { .k = k, .rewrite = { .k = k } };
     struct lblock asked = { NULL, NULL };
-    struct lx *c = lx_var(k, s->var), *x = row_read(&a, row->body.first->value, s, row);
-
-    if (!x)
-        return;
+    struct lx *c = lx_var(k, s->var);
     struct ls *piece = ls_loop(k, &asked, row->var->name, row->begin, row->end, LINE, LICENCE_PAR);
     struct lx *last = lx_index(k, LX_ISUB, s->end, lx_int(k, 1));
     rewrite_set(&a.rewrite, lx_var(k, row->var), lx_var(k, piece->var));
     rewrite_set(&a.rewrite, c, lx_index(k, LX_IMIN, lx_index(k, LX_IADD, c, lx_int(k, ROWS_AHEAD)), last));
+    for (const struct ls *let = s->body.first; let; let = let->next)
+        if (let->kind == LS_LET && let->value->dtype == DT_I32)
+            rewrite_set(&a.rewrite, let->reference, rewrite_value(&a.rewrite, let->value));
     ls_prefetch(k, &piece->body, rewrite_value(&a.rewrite, x));
     piece->next = s->body.first;
     s->body.first = piece;
+}
+
+static void ask_for_rows(struct lkernel *k, struct ls *s)
+{
+    const struct ask a = { .k = k };
+    const struct ls *row = summed_row(s);
+    struct lx *x = NULL;
+
+    if (s->kind != LS_LOOP || s->step != 1 || loop_in_lanes(s))
+        return;
+    x = row ? row_read(&a, row->body.first->value, s, row) : any_row_found(k, s, &row);
+    if (x)
+        ask_ahead(k, s, row, x);
 }
 
 /* ---- all of a kernel ---- */
@@ -278,9 +343,7 @@ static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row)
 static void visit(struct lkernel *k, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
-        const struct ls *row = summed_row(s);
-        if (row)
-            ask_ahead(k, s, row);
+        ask_for_rows(k, s);
         if (s->kind == LS_LOOP && loop_in_lanes(s))
             continue; /* its arrays are registers */
         visit(k, &s->body);
