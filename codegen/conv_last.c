@@ -373,6 +373,7 @@ struct rows_of_weight {
     struct lx *first;                  /* of the rows at work */
     struct panel panel;                /* columns at work */
     struct lx *from, *to;              /* rows of pixels at work; NULL: there is but one axis */
+    struct lx *window;                 /* half of the rows of the window is at work, from here on; NULL: all are */
 };
 
 /* The result's coordinates of row `row`; also of the window, in s->k. */
@@ -440,14 +441,25 @@ static struct lblock *open_par(struct lower *l, struct lblock *b, const char *na
     return &loop->body;
 }
 
-/* Loops over the rows of the window; elements of a row too where these are no rows of the tile. */
+static int64_t half_of(const struct rows_of_weight *s)
+{
+    return (s->c.w.kernel[0] + 1) / 2;
+}
+
+/* Loops over the rows of the window that are at work; elements of a row too where these are no rows of the tile. */
 static struct lblock *open_kernel(struct lower *l, struct lblock *b, struct rows_of_weight *s)
 {
     static const char *const names[] = { "u", "v", "w" };
     int n = s->c.w.n;
 
-    for (int i = 0; i < n - s->flat; i++)
-        b = open_par(l, b, names[i], s->c.w.kernel[i], 1, &s->k[i]);
+    for (int i = 0; i < n - s->flat; i++) {
+        struct lx *begin = i || !s->window ? lx_int(l->k, 0) : s->window, *end = lx_int(l->k, s->c.w.kernel[i]);
+        if (!i && s->window)
+            end = index_op(l, LX_IMIN, index_op(l, LX_IADD, begin, lx_int(l->k, half_of(s))), end);
+        struct ls *loop = ls_loop(l->k, b, names[i], begin, end, 1, LICENCE_PAR);
+        s->k[i] = lx_var(l->k, loop->var);
+        b = &loop->body;
+    }
     return b;
 }
 
@@ -515,13 +527,15 @@ static void gradient_of_weight(struct lower *l)
     s.flat = channels < FEW_CHANNELS;
     int64_t rows = s.flat ? channels * t.dim[n - 1].k : share_of_image(channels);
     s.first = lx_int(l->k, 0);
-    /* Where the image's channels are few, those of dy, each share of which reads the image. */
+    /* Where the image's channels are few, those of dy, each share of which reads the image; or the window's rows, each half
+     * of which reads both. */
     if (rows < channels)
         b = open_par(l, b, "c", channels, rows, &s.first);
     else if (share_of(outputs, WIDE) < outputs) {
         s.panel.columns = share_of(outputs, WIDE);
         b = open_par(l, b, "o", outputs, s.panel.columns, &s.panel.first);
-    }
+    } else if (n > s.flat && s.c.w.kernel[0] > 1)
+        b = open_par(l, b, "u_0", s.c.w.kernel[0], half_of(&s), &s.window);
     clear(l, b, &s, rows);
     b = open_kernel(l, open_rows(l, b, &s), &s);
     in_tiles(l, b, rows, l->level ? tile_rows(rows, true) : 1, weight_tile, &s);
