@@ -82,7 +82,8 @@ static void declare_life(struct emit *e, struct text *t)
         text_add(
             t, "%s *%s_new(uint64_t seed);             /* one allocation; parameters initialised; NULL: no memory */\n",
             s, s);
-        text_add(t, "void %s_free(%s *m);\n", s, s);
+        text_add(t, "void %s_free(%s *m);                     /* of one that %s_place made it does nothing */\n", s, s,
+                 s);
     }
     text_add(t, "size_t %s_bytes(int train);            /* %s */\n", s,
              e->constant ? "the memory of an instance, for place" : "the size of that allocation");
@@ -127,16 +128,16 @@ static void declare_files(struct emit *e, struct text *t)
     }
     text_add(t, "int %s_save(const %s *m, const char *path);            /* safetensors: parameters and states */\n", s,
              s);
-    text_add(t, "int %s_load(%s *m, const char *path);                  /* by name and shape */\n", s, s);
+    text_add(t, "int %s_load(%s *m, const char *path);                  /* by name and shape%s */\n", s, s,
+             e->has_loss ? "; gradients are cleared" : "");
     text_add(t, "const char *%s_error(const %s *m);                     /* the last failure in words */\n", s, s);
     if (e->has_loss) {
         text_add(
             t,
-            "int %s_checkpoint(const %s *m, const char *path);      /* also optimizer state, step, random stream */\n",
-            s, s);
-        text_add(
-            t, "int %s_resume(%s *m, const char *path);                /* goes on bit for bit as if never stopped */\n",
-            s, s);
+            "/* Also optimizer state, step and random stream: resume goes on bit for bit as if never stopped. Gradients are\n"
+            " * not in it: %sresume clears them. */\n"
+            "int %s_checkpoint(const %s *m, const char *path);\nint %s_resume(%s *m, const char *path);\n",
+            e->has_step ? "between accumulate and apply there is no checkpoint (NN_ESTATE), and " : "", s, s, s, s);
     }
     if (e->has_step)
         text_add(
@@ -193,6 +194,7 @@ static void internal(struct emit *e, struct text *t)
         "    uint64_t calls;             /* of infer and eval, for their random numbers */\n"
         "    int32_t step, bad;          /* steps applied; the first element out of range, from 1, or 0 */\n"
         "    int accumulated, stale;     /* calls since apply; prepared values are to be made again */\n"
+        "    int owned;                  /* its memory was allocated by new */\n"
         "    char error[NN_ERROR_BYTES];\n");
     if (!e->constant)
         text_add(t, "    nn_tensor tensor[%d];\n", e->tensors > 0 ? e->tensors : 1);

@@ -206,8 +206,9 @@ static void heap(struct emit *e, struct text *t)
     text_add(
         t,
         "\n#ifndef NN_CORE_ONLY\n%s *%s_new(uint64_t seed)\n{\n    void *memory = nn_alloc(%s_bytes(%d));\n"
-        "    return memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n}\n\nvoid %s_free(%s *m)\n{\n    nn_free(m);\n}\n#endif\n",
-        s, s, s, e->has_loss, s, s, e->has_loss, e->has_loss, s, s);
+        "    %s *m = memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n    if (m)\n        m->owned = 1;\n"
+        "    return m;\n}\n\nvoid %s_free(%s *m)\n{\n    if (m && m->owned)\n        nn_free(m);\n}\n#endif\n",
+        s, s, s, e->has_loss, s, s, s, e->has_loss, e->has_loss, s, s);
 }
 
 static void prepare(struct emit *e, struct text *t)
@@ -317,22 +318,28 @@ static void checkpoint_files(struct emit *e, struct text *t)
     const char *made = extras
                            ? arena_printf(e->arena, "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n", extras)
                            : "",
-               *given = extras ? arena_printf(e->arena, "extra, %d", extras) : "NULL, 0";
+               *given = extras ? arena_printf(e->arena, "extra, %d", extras) : "NULL, 0",
+               *pending = e->has_step
+                              ? "    if (m->accumulated)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: "
+                                "gradients are accumulated: apply comes first\");\n"
+                              : "";
     text_add(
         t,
-        "\nint %s_checkpoint(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+        "\nint %s_checkpoint(const %s *m, const char *path)\n{\n    if (!m)\n        return NN_ENULL;\n"
         "    char *error = ((struct %s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
-        "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n%s"
+        "    if (!path)\n        return nn_fail_null(error, \"checkpoint\", \"path\");\n"
+        "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n%s%s"
         "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, %s, &m->progress, error, NN_ERROR_BYTES);\n}\n",
-        s, s, s, made, e->tensors, given);
+        s, s, s, pending, made, e->tensors, given);
     text_add(
         t,
-        "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+        "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m)\n        return NN_ENULL;\n"
+        "    if (!path)\n        return nn_fail_null(m->error, \"resume\", \"path\");\n"
         "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n%s%s"
         "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, %s, &m->progress, m->error, NN_ERROR_BYTES);\n"
         "    if (code)\n        return code;\n"
-        "    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    nn_zero(m->grad, %lld);\n    return 0;\n}\n",
-        s, s, sparse_check(e), made, e->tensors, given, (long long)e->segment[SEGMENT_GRAD]);
+        "    m->step = (int32_t)m->progress.step;\n    m->stale = 1;\n    drop_gradients(m);\n    return 0;\n}\n",
+        s, s, sparse_check(e), made, e->tensors, given);
 }
 
 static void files(struct emit *e, struct text *t)
@@ -340,17 +347,25 @@ static void files(struct emit *e, struct text *t)
     const char *s = e->name;
     text_puts(t, "\n#ifndef NN_CORE_ONLY\n");
     emit_sparse_table(e, t);
+    if (e->has_loss)
+        text_add(t,
+                 "/* What was accumulated were the gradients of other parameters. */\n"
+                 "static void drop_gradients(%s *m)\n{\n    if (m->grad)\n        nn_zero(m->grad, %lld);\n"
+                 "    m->accumulated = 0;\n}\n\n",
+                 s, (long long)e->segment[SEGMENT_GRAD]);
     text_add(
         t,
-        "int %s_save(const %s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n"
+        "int %s_save(const %s *m, const char *path)\n{\n    if (!m)\n        return NN_ENULL;\n"
         "    char *error = ((struct %s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
+        "    if (!path)\n        return nn_fail_null(error, \"save\", \"path\");\n"
         "    return nn_tensors_save(path, m->tensor, %d, NULL, error, NN_ERROR_BYTES);\n}\n",
         s, s, s, e->tensors);
     text_add(t,
-             "\nint %s_load(%s *m, const char *path)\n{\n    if (!m || !path)\n        return NN_ENULL;\n%s"
+             "\nint %s_load(%s *m, const char *path)\n{\n    if (!m)\n        return NN_ENULL;\n"
+             "    if (!path)\n        return nn_fail_null(m->error, \"load\", \"path\");\n%s"
              "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
-             "    if (!code)\n        m->stale = 1;\n    return code;\n}\n",
-             s, s, sparse_check(e), e->tensors);
+             "    if (code)\n        return code;\n    m->stale = 1;\n%s    return 0;\n}\n",
+             s, s, sparse_check(e), e->tensors, e->has_loss ? "    drop_gradients(m);\n" : "");
     if (e->has_loss)
         checkpoint_files(e, t);
 }
