@@ -20,6 +20,19 @@ int nn_app_load(const nn_model *model, void *m, const char *weights)
     return weights && model->load(m, weights) ? nn_app_fail(model, 1, "%s", model->error(m)) : 0;
 }
 
+int nn_app_needs_weights(const nn_model *model, const char *command, const struct nn_options *o)
+{
+    size_t tensors = 0;
+    void *m = o->weights ? NULL : nn_app_create(model, 0);
+    if (o->weights)
+        return 0;
+    if (!m)
+        return 1;
+    model->tensors(m, &tensors);
+    model->destroy(m);
+    return tensors ? nn_app_fail(model, 2, "%s: --weights FILE is missing", command) : 0;
+}
+
 double nn_app_real(const nn_model *model, const void *reals, int i)
 {
     return model->real == NN_F64 ? ((const double *)reals)[i] : (double)((const float *)reals)[i];

@@ -76,8 +76,8 @@ struct nn_set {
     struct nn_column *column;
     int columns;
     int64_t samples;
-    unsigned char *stream; /* windows: the bytes, and how long a window is */
-    int64_t stream_size, window;
+    unsigned char *stream; /* windows: the bytes, how long a window is, and how far behind it a shifted one ends */
+    int64_t stream_size, window, reach;
     const char *stream_file;
 };
 
@@ -150,6 +150,9 @@ int nn_batch_random(const nn_model *model, void *m, int n, void **batch);
 
 void *nn_app_create(const nn_model *model, uint64_t seed);            /* NULL after a message */
 int nn_app_load(const nn_model *model, void *m, const char *weights); /* 0 or 1 */
+
+/* 0, or 1 or 2 after a message: weights are missing, and the model has what they would hold. */
+int nn_app_needs_weights(const nn_model *model, const char *command, const struct nn_options *o);
 
 /* Writes the weights, and beside them packed words. 0 or 1. */
 int nn_app_save(const nn_model *model, void *m, char *const *words, const char *path);

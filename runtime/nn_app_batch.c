@@ -98,7 +98,7 @@ int64_t nn_order_at(struct nn_order *o, int64_t epoch, int64_t place)
     if (!o->shuffle)
         return nn_set_place(s, place);
     if (s->stream) {
-        uint64_t starts = (uint64_t)(s->stream_size - s->window - 1);
+        uint64_t starts = (uint64_t)(s->stream_size - s->window - s->reach + 1);
         return (int64_t)(mix(mix(o->seed) ^ mix((uint64_t)epoch) ^ mix((uint64_t)place * 2 + 1)) % starts);
     }
     if (o->epoch != epoch)

@@ -119,6 +119,7 @@ static int bind_windows(struct nn_set *s, const char *spec, const char *equals)
             return nn_app_fail(s->model, 2, "windows are for two names at most, as in token,next=FILE");
         if (i < s->columns) {
             s->column[i].shift = shift;
+            s->reach = shift > s->reach ? shift : s->reach;
             s->column[i].file = s->stream_file;
             if (s->window && s->window != s->column[i].each)
                 return nn_app_fail(s->model, 1, "windows of one stream have one length, and '%s' takes %lld values",
@@ -146,10 +147,10 @@ static int read_windows(struct nn_set *s, const char *spec, nn_unpack *unpack)
         return nn_app_fail(s->model, 1, "%s", text);
     s->stream = b.data;
     s->stream_size = (int64_t)b.size;
-    if (s->stream_size < s->window + 2)
-        return nn_app_fail(s->model, 1, "%s holds %lld bytes, and windows of %lld need more", s->stream_file,
-                           (long long)s->stream_size, (long long)s->window);
-    s->samples = (s->stream_size - 1) / s->window;
+    if (s->stream_size < s->window + s->reach)
+        return nn_app_fail(s->model, 1, "%s holds %lld bytes, and a window takes %lld%s", s->stream_file,
+                           (long long)s->stream_size, (long long)s->window, s->reach ? " and the byte behind it" : "");
+    s->samples = (s->stream_size - s->reach) / s->window;
     return 0;
 }
 

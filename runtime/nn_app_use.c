@@ -82,11 +82,12 @@ int nn_app_eval(const nn_model *model, const struct nn_options *o)
     struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, NULL, o->weights };
     if (!model->eval)
         return nn_app_fail(model, 1, "this model has no loss to evaluate");
-    if (!o->weights)
-        return nn_app_fail(model, 2, "eval: --weights FILE is missing");
+    int status = nn_app_needs_weights(model, "eval", o);
+    if (status)
+        return status;
     if (!(from.words = nn_app_words_new(model, o->weights)))
         return 1;
-    int status = nn_set_read(&set, model, &from);
+    status = nn_set_read(&set, model, &from);
     void *m = status ? NULL : nn_app_create(model, 0);
     double *metrics = calloc((size_t)model->metrics + 1, sizeof *metrics);
     if (!status)
@@ -237,9 +238,8 @@ int nn_app_infer(const nn_model *model, const struct nn_options *o)
     struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack, NULL, o->weights };
     if (!model->infer)
         return nn_app_fail(model, 1, "this program was built without inference");
-    if (!o->weights)
-        return nn_app_fail(model, 2, "infer: --weights FILE is missing");
-    int status = check_outputs(model, &o->out);
+    int status = nn_app_needs_weights(model, "infer", o);
+    status = status ? status : check_outputs(model, &o->out);
     if (!status && !(from.words = nn_app_words_new(model, o->weights)))
         status = 1;
     status = status ? status : nn_set_read(&f.set, model, &from);

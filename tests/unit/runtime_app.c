@@ -38,6 +38,7 @@ static const int64_t shape_x[] = { -1, FEATURES }, shape_label[] = { -1 }, shape
 static double wrong_gradient; /* added to one gradient, for the test of `check` */
 static int interrupt_at = -1; /* the step that raises SIGINT */
 static int wordless;          /* checkpoints as they were before they held words */
+static int bare;              /* a model without parameters and states */
 static long slow;             /* nanoseconds that writing a checkpoint takes, or evaluating, besides */
 
 static void *toy_create(uint64_t seed)
@@ -221,7 +222,7 @@ static nn_progress *toy_progress(void *m)
 
 static const nn_tensor *toy_tensors(void *m, size_t *count)
 {
-    *count = 3;
+    *count = bare ? 0 : 3;
     return ((struct toy *)m)->tensor;
 }
 
@@ -428,6 +429,18 @@ static void test_train_eval_infer(void **state)
     expect("info", 0, "param      weight : f64[3,4]");
     expect("info", 0, "toy: N = 8, f64, 2 f32 lanes; library: netrt ");
     expect("info", 0, "parameters 15");
+}
+
+/* Weights are asked for where there is something that they would hold. */
+static void test_no_weights(void **state)
+{
+    (void)state;
+    bare = 1;
+    expect("eval" DATA, 0, "samples 30\n");
+    expect("infer --in x=d.csv:0-3 --out count=bare.csv", 0, "");
+    assert_int_equal(count_lines("bare.csv"), 30);
+    bare = 0;
+    expect("infer --in x=d.csv:0-3 --out count=bare.csv", 2, "toy: infer: --weights FILE is missing\n");
 }
 
 static void test_log(void **state)
@@ -692,6 +705,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_train_eval_infer),
+        cmocka_unit_test(test_no_weights),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_outputs_are_tried),
         cmocka_unit_test(test_epoch_line_is_a_mean),
