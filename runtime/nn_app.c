@@ -114,7 +114,8 @@ int nn_app_run(const nn_model *model, nn_unpack *unpack, int argc, char **argv)
         return 0;
     }
     o.unpack = unpack;
-    status = run_command(model, argv[1], &o);
+    status = nn_app_paths_check(model, argv[1], &o);
+    status = status ? status : run_command(model, argv[1], &o);
     if (fflush(stdout) || ferror(stdout))
         return nn_app_fail(model, 1, "standard output cannot be written");
     return status;

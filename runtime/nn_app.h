@@ -39,6 +39,9 @@ int nn_options_read(const nn_model *model, const char *command, int argc, char *
 /* The whole program; unpack: by what .gz data are read, or NULL. */
 int nn_app_run(const nn_model *model, nn_unpack *unpack, int argc, char **argv);
 
+/* Whether nothing that is read would be overwritten, nor two outputs be one file: 0, or 1 or 2 after a message. */
+int nn_app_paths_check(const nn_model *model, const char *command, const struct nn_options *o);
+
 /* The text of `PROGRAM COMMAND --help`, or of the program's with command NULL. */
 void nn_options_help(const nn_model *model, const char *command, FILE *out);
 

@@ -393,8 +393,6 @@ static int start(struct training *t)
         return nn_app_fail(t->model, 2, "train: --every is how often --checkpoint FILE writes, and that is missing");
     if (t->o->steps >= 0 && t->o->epochs >= 0)
         return nn_app_fail(t->model, 2, "train: --epochs and --steps exclude each other");
-    if (t->o->save && t->o->checkpoint && !strcmp(t->o->save, t->o->checkpoint))
-        return nn_app_fail(t->model, 2, "train: --save and --checkpoint name one file: %s", t->o->save);
     int status = read_sets(t);
     status = status ? status : make_instance(t);
     status = status ? status : take_words_along(t);

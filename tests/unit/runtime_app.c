@@ -431,6 +431,44 @@ static void test_train_eval_infer(void **state)
     expect("info", 0, "parameters 15");
 }
 
+/* Nothing that is read is written to, by whatever name, and nothing is written twice; that is said before anything is. */
+static void test_outputs_are_no_inputs(void **state)
+{
+    (void)state;
+    expect("train --epochs 20 --save pw --quiet" DATA, 0, "");
+    assert_int_equal(
+        system("cp d.csv d2.csv && cp d2.csv d2.kept && ln -f d2.csv hard.csv && ln -sf d2.csv soft.csv && "
+               "cp pw pw.kept && mkdir -p sub"),
+        0);
+    static const char *const refused[][2] = {
+        { "infer --weights pw --in x=d2.csv:0-3 --out best=d2.csv",
+          "toy: infer: --out best and --in x name one file: d2.csv\n" },
+        { "infer --weights pw --in x=d2.csv:0-3 --out best=sub/../d2.csv", "name one file: sub/../d2.csv, d2.csv\n" },
+        { "infer --weights pw --in x=soft.csv:0-3 --out best=hard.csv", "name one file: hard.csv, soft.csv\n" },
+        { "infer --weights pw --in x=d2.csv:0-3 --out best=pw", "--out best and --weights name one file: pw\n" },
+        { "infer --weights pw --in x=d2.csv:0-3 --out best=a.csv --out count=sub/../a.csv",
+          "--out best and --out count name one file: a.csv, sub/../a.csv\n" },
+        { "train --in x=d2.csv:0-3 --in label=d.csv:4 --save d2.csv", "--save and --in x name one file: d2.csv\n" },
+        { "train --val-in x=d2.csv:0-3 --val-in label=d2.csv:4 --checkpoint d2.csv" DATA,
+          "--checkpoint and --val-in x name" },
+        { "train --windows x,label=d2.csv --log d2.csv", "--log and --windows name one file" },
+        { "train --val-windows x,label=d2.csv --log d2.csv" DATA, "--log and --val-windows name one file" },
+        { "train --weights pw --checkpoint pw" DATA, "--checkpoint and --weights name one file" },
+        { "train --resume pw --log pw" DATA, "--log and --resume name one file" },
+        { "train --save new --log ./new" DATA, "--save and --log name one file: new, ./new\n" },
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        expect(refused[i][0], 2, refused[i][1]);
+        assert_true(same_files("d2.csv", "d2.kept") && same_files("pw", "pw.kept"));
+        assert_int_not_equal(access("new", F_OK), 0);
+        assert_int_not_equal(access("a.csv", F_OK), 0);
+    }
+    expect("train --epochs 1 --weights pw --save pw --checkpoint pc" DATA, 0, "epoch 1"); /* to go on is no mistake */
+    assert_false(same_files("pw", "pw.kept"));
+    expect("train --epochs 2 --resume pc --checkpoint pc" DATA, 0, "epoch 2");
+    expect("infer --weights pw --in x=d2.csv:0-3 --out best=/dev/null --out count=/dev/null", 0, "");
+}
+
 /* Weights are asked for where there is something that they would hold. */
 static void test_no_weights(void **state)
 {
@@ -706,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_train_eval_infer),
         cmocka_unit_test(test_no_weights),
+        cmocka_unit_test(test_outputs_are_no_inputs),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_outputs_are_tried),
         cmocka_unit_test(test_epoch_line_is_a_mean),
