@@ -94,6 +94,7 @@ struct nn_source {
     nn_unpack *unpack;
     struct nn_words *words; /* of each port; new ones are added */
     const char *loaded;     /* weights or a checkpoint that the numbers of words have to be those of; NULL: none */
+    int quiet;              /* new words are not said */
 };
 
 /* Reads them. 0, 1 or 2; nn_set_free is due in any case. */
@@ -121,6 +122,9 @@ void nn_batch_free(const nn_model *model, void **batch);
 void **nn_outputs_new(const nn_model *model);
 void nn_outputs_free(const nn_model *model, void **out);
 size_t nn_port_bytes(const nn_port *p, int n); /* of n samples */
+
+/* A number that tells these samples, in whatever order, from others. */
+uint64_t nn_set_sum(const struct nn_set *s);
 
 /* Copies samples; index holds places as nn_order_at gives them. */
 void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *const *batch);

@@ -165,7 +165,8 @@ static int check_all(struct check *c)
 
 static int make_batch(struct check *c)
 {
-    struct nn_source from = { &c->o->in, c->o->windows, "in", 1, c->o->skip_lines, c->o->unpack, NULL, c->o->weights };
+    struct nn_source from = { &c->o->in,    c->o->windows, "in",          1,          c->o->skip_lines,
+                              c->o->unpack, NULL,          c->o->weights, c->o->quiet };
     struct nn_set set;
     if (!c->o->in.count && !c->o->windows)
         return nn_batch_random(c->model, c->m, c->n, c->batch);

@@ -90,10 +90,10 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
         return nn_app_fail(s->model, 1, "no memory");
     if (nn_data_read(&request, &a, &message))
         return nn_app_fail(s->model, 1, "%s", text);
-    if (!known && words->count && from->loaded)
+    if (!known && words->count && from->loaded && !from->quiet)
         fprintf(stderr, "%s: %s holds no words of %s: they are numbered as they come\n", s->model->name, from->loaded,
                 c->port->name);
-    for (size_t k = known; k < words->count; k++)
+    for (size_t k = known; k < words->count && !from->quiet; k++)
         fprintf(stderr, "%s: %s %zu is '%s'\n", s->model->name, c->port->name, k, words->word[k]);
     int status = convert_column(s, c, &a);
     c->line = a.line;
@@ -229,6 +229,43 @@ void nn_set_free(struct nn_set *s)
     free(s->column);
     free(s->stream);
     *s = (struct nn_set){ .model = s->model };
+}
+
+/* One more element in a sum: its bits as a number, so that machines of either byte order agree. */
+static uint64_t add_element(uint64_t sum, nn_dtype t, const unsigned char *at)
+{
+    uint64_t bits = *at;
+    uint32_t half;
+    if (nn_dtype_size(t) == sizeof half) {
+        memcpy(&half, at, sizeof half);
+        bits = half;
+    } else if (nn_dtype_size(t) == sizeof bits) {
+        memcpy(&bits, at, sizeof bits);
+    }
+    return (sum ^ bits) * 1099511628211u; /* FNV-1a, by elements */
+}
+
+static uint64_t sample_sum(const struct nn_set *s, int64_t sample)
+{
+    uint64_t sum = 14695981039346656037u;
+    for (int i = 0; i < s->columns; i++) {
+        const struct nn_column *c = &s->column[i];
+        const unsigned char *at = c->data + (size_t)sample * c->sample_size;
+        size_t size = nn_dtype_size(c->port->dtype);
+        for (int64_t k = 0; k < c->each; k++)
+            sum = add_element(sum, c->port->dtype, at + (size_t)k * size);
+    }
+    return sum ^ sum >> 29; /* high bits depend on more of the elements than low ones do */
+}
+
+uint64_t nn_set_sum(const struct nn_set *s)
+{
+    uint64_t sum = 14695981039346656037u;
+    for (int64_t i = 0; s->stream && i < s->stream_size; i++)
+        sum = add_element(sum, NN_U8, s->stream + i);
+    for (int64_t i = 0; !s->stream && i < s->samples; i++)
+        sum += sample_sum(s, i) * 0x9E3779B97F4A7C15u;
+    return sum ^ sum >> 29;
 }
 
 int64_t nn_set_place(const struct nn_set *s, int64_t i)

@@ -260,11 +260,18 @@ static int loop(struct training *t)
 
 /* What decides the order of the samples, as a checkpoint keeps it. */
 enum { ORDER_SEED, ORDER_BATCH, ORDER_SAMPLES, ORDER_FLAGS };
-enum { ORDER_KNOWN = 1, ORDER_SHUFFLED = 2 };
+enum { ORDER_KNOWN = 1, ORDER_SHUFFLED = 2, ORDER_SUM = 8 /* the bits from here on: nn_set_sum; 0: not kept */ };
 
 static uint64_t size_of_set(const struct training *t)
 {
     return (uint64_t)(t->set.stream ? t->set.stream_size : t->set.samples);
+}
+
+/* What tells the samples from others, in the bits that the flags leave; never 0. */
+static uint64_t sum_of_set(const struct training *t)
+{
+    uint64_t sum = nn_set_sum(&t->set) >> ORDER_SUM;
+    return sum ? sum : 1;
 }
 
 /* A resumed run has the order of the one it continues: what was given must not contradict it. */
@@ -285,6 +292,10 @@ static int compare_order(const struct training *t, const nn_progress *p)
     if (p->app[ORDER_SAMPLES] != size_of_set(t))
         return nn_app_fail(t->model, 1, "%s: was made on %llu samples or bytes, and these files hold %llu", o->resume,
                            (unsigned long long)p->app[ORDER_SAMPLES], (unsigned long long)size_of_set(t));
+    uint64_t sum = p->app[ORDER_FLAGS] >> ORDER_SUM;
+    if (sum && sum != sum_of_set(t))
+        return nn_app_fail(t->model, 1, "%s: was made on other samples than these (as many, but with other values): %s",
+                           o->resume, t->set.columns ? t->set.column[0].file : "");
     return 0;
 }
 
@@ -301,6 +312,8 @@ static int set_order(struct training *t)
         p->app[ORDER_SAMPLES] = size_of_set(t);
         p->app[ORDER_FLAGS] = ORDER_KNOWN | (o->no_shuffle ? 0 : ORDER_SHUFFLED);
     }
+    if (o->checkpoint && !(p->app[ORDER_FLAGS] >> ORDER_SUM))
+        p->app[ORDER_FLAGS] |= sum_of_set(t) << ORDER_SUM;
     t->n = (int)p->app[ORDER_BATCH];
     t->step = (int64_t)p->step;
     if (t->n < 1 || t->n > t->model->batch)
@@ -315,8 +328,11 @@ static int read_sets(struct training *t)
     const struct nn_options *o = t->o;
     const char *loaded = o->weights ? o->weights : o->resume;
     t->words = nn_app_words_new(t->model, loaded);
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, t->words, loaded };
-    struct nn_source val = { &o->val_in, o->val_windows, "val-in", 1, o->skip_lines, o->unpack, t->words, loaded };
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, t->words, loaded, o->quiet };
+    struct nn_source val = from;
+    val.in = &o->val_in;
+    val.windows = o->val_windows;
+    val.option = "val-in";
     int status = t->words ? nn_set_read(&t->set, t->model, &from) : 1;
     if (!status && (o->val_in.count || o->val_windows))
         status = nn_set_read(&t->val, t->model, &val);

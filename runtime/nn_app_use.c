@@ -79,7 +79,7 @@ static int eval_set(struct nn_set *s, void *m, double *metrics)
 int nn_app_eval(const nn_model *model, const struct nn_options *o)
 {
     struct nn_set set;
-    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, NULL, o->weights };
+    struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, NULL, o->weights, o->quiet };
     if (!model->eval)
         return nn_app_fail(model, 1, "this model has no loss to evaluate");
     int status = nn_app_needs_weights(model, "eval", o);
@@ -235,7 +235,7 @@ static void inference_free(struct inference *f)
 int nn_app_infer(const nn_model *model, const struct nn_options *o)
 {
     struct inference f = { .model = model, .set = { .model = model } };
-    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack, NULL, o->weights };
+    struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack, NULL, o->weights, o->quiet };
     if (!model->infer)
         return nn_app_fail(model, 1, "this program was built without inference");
     int status = nn_app_needs_weights(model, "infer", o);

@@ -64,3 +64,9 @@ END
     "$out/learn" train --windows "a,b=$out/s.txt" --steps 30 --log "$out/two.csv" --quiet >"$out/log" 2>&1 &&
     [ "$(cut -d, -f2 "$out/two.csv" | sort -u | wc -l)" = 3 ]
 result $? "training draws every start there is: one of 25 bytes, two of 26"
+"$out/learn" train --windows "a,b=$out/s.txt" --steps 3 --checkpoint "$out/ck" --quiet >"$out/log" 2>&1 &&
+    "$out/learn" train --windows "a,b=$out/s.txt" --steps 5 --resume "$out/ck" --quiet >"$out/log" 2>&1 &&
+    sed 's/k/K/' "$out/s.txt" >"$out/other.txt" &&
+    ! "$out/learn" train --windows "a,b=$out/other.txt" --steps 5 --resume "$out/ck" --quiet >"$out/log" 2>&1 &&
+    grep -q 'was made on other samples' "$out/log"
+result $? "a run is not resumed on another text"

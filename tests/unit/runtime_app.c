@@ -38,6 +38,7 @@ static const int64_t shape_x[] = { -1, FEATURES }, shape_label[] = { -1 }, shape
 static double wrong_gradient; /* added to one gradient, for the test of `check` */
 static int interrupt_at = -1; /* the step that raises SIGINT */
 static int wordless;          /* checkpoints as they were before they held words */
+static int sumless;           /* ... or a check sum of the samples */
 static int bare;              /* a model without parameters and states */
 static long slow;             /* nanoseconds that writing a checkpoint takes, or evaluating, besides */
 
@@ -194,6 +195,7 @@ static int toy_checkpoint(const void *v, const char *path)
     nn_progress progress = m->progress;
     nanosleep(&(struct timespec){ 0, slow }, NULL);
     progress.meta = wordless ? NULL : progress.meta;
+    progress.app[3] &= sumless ? 3u : ~(uint64_t)0;
     return nn_checkpoint_save(path, "toy", m->tensor, 3, NULL, 0, &progress, m->error, sizeof m->error);
 }
 
@@ -577,6 +579,24 @@ static void test_resume_is_exact(void **state)
     assert_int_equal(system("head -n 15 d.csv >half.csv"), 0);
     expect("train --resume c --steps 9 --in x=half.csv:0-3 --in label=half.csv:4", 1, "c: was made on 30 samples");
     expect("train --resume w --steps 9" DATA, 1, "holds weights alone");
+    /* one value, or one label, or two values of different samples that change places, are other samples */
+    static const char *const other[] = {
+        "sed '30s/[0-9.]*/7/'", "sed '30s/2$/1/'",
+        "awk -F, -v OFS=, '{ a[NR] = $1; r[NR] = $0 } END { for (i = 1; i <= NR; i++) { "
+        "$0 = r[i]; $1 = a[i == 4 ? 5 : i == 5 ? 4 : i]; print } }'"
+    };
+    for (int i = 0; i < 3; i++) {
+        char words[512];
+        snprintf(words, sizeof words, "%s d.csv >o.csv && ! cmp -s d.csv o.csv", other[i]);
+        assert_int_equal(system(words), 0);
+        expect("train --resume c --steps 9 --in x=o.csv:0-3 --in label=o.csv:4", 1,
+               "toy: c: was made on other samples than these (as many, but with other values): o.csv\n");
+    }
+    sumless = 1;
+    expect("train --steps 3 --checkpoint c0 --quiet" DATA, 0, "");
+    sumless = 0;
+    expect("train --resume c0 --steps 5 --checkpoint c1 --quiet --in x=o.csv:0-3 --in label=o.csv:4", 0, "");
+    expect("train --resume c1 --steps 9" DATA, 1, "c1: was made on other samples");
     expect("train --weights c --steps 1 --quiet" DATA, 0, ""); /* weights out of a checkpoint */
 }
 
@@ -712,7 +732,11 @@ static void test_words_in_checkpoints(void **state)
     expect("train" DATA " --epochs 22 --resume ck2 --checkpoint ck3 --quiet", 0, ""); /* numbers: the words stay */
     expect("eval --weights ck3 --in x=tail.csv:0-3 --in label=tail.csv:4", 0, "\naccuracy 1.000000\n");
     wordless = 1;
-    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1 --checkpoint old --quiet", 0, "label 0 is");
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1 --checkpoint old --quiet", 0, "");
+    assert_string_equal(printed, "");
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 2 --resume old --quiet", 0, "");
+    assert_string_equal(printed, "");
+    expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 1 --checkpoint old", 0, "label 0 is");
     wordless = 0;
     assert_null(strstr(printed, "as they come"));
     expect("train --in x=words.csv:0-3 --in label=words.csv:4 --epochs 2 --resume old --save w", 0,
