@@ -41,7 +41,7 @@ enum {
     NN_EFORMAT = -5,      /* a file is not what its format says */
     NN_EMISMATCH = -6,    /* a well-formed file of something else: tensor missing, other shape, other model */
     NN_EMEMORY = -7,      /* no memory, or the place given is too small or not aligned */
-    NN_ESTATE = -8,       /* not now: apply with nothing accumulated */
+    NN_ESTATE = -8,       /* not now: nothing accumulated, gradients pending, or it only infers */
     NN_EUNSUPPORTED = -9, /* the model or this build cannot do that */
     NN_EVALUE = -10       /* a value the element type cannot hold */
 };

@@ -66,11 +66,12 @@ struct nn_column {
     const char *file; /* without columns */
     char *path;       /* the same, where it is the column's own */
     unsigned char *data;
-    int64_t each;       /* values a sample */
-    size_t sample_size; /* bytes of them */
-    int shift;          /* windows: bytes behind the window's start; else -1 */
-    int64_t *line;      /* of each sample in the file; NULL where it has none */
-    int *column;        /* of each value of a sample; likewise */
+    int64_t each;                 /* values a sample */
+    size_t sample_size;           /* bytes of them */
+    int shift;                    /* windows: bytes behind the window's start; else -1 */
+    int64_t *line;                /* of each sample in the file; NULL where it has none */
+    int *column;                  /* of each value of a sample; likewise */
+    const struct nn_words *words; /* of its numbers; NULL or empty: none */
 };
 
 /* Inputs, then targets. Where windows are taken, `samples` are as many as lie side by side in the stream. */
@@ -101,8 +102,7 @@ struct nn_source {
 int nn_set_read(struct nn_set *s, const nn_model *model, const struct nn_source *from);
 void nn_set_free(struct nn_set *s);
 
-/* The words of each port that a weight file names: none for NULL, or from a file that cannot be read. NULL after a
- * message. */
+/* The words of each port that a weight file names: none for NULL. NULL after a message: the file is none, say. */
 struct nn_words *nn_app_words_new(const nn_model *model, const char *weights);
 void nn_app_words_free(const nn_model *model, struct nn_words *words);
 
@@ -110,8 +110,14 @@ void nn_app_words_free(const nn_model *model, struct nn_words *words);
 char **nn_app_words_pack(const nn_model *model, const struct nn_words *words);
 void nn_app_words_drop(char **pairs);
 
-/* The ports in order: inputs, then targets. */
+/* The ports in order: inputs, then targets; and the outputs. */
 const nn_port *nn_app_port(const nn_model *model, int i);
+const nn_port *nn_app_output(const nn_model *model, int i);
+
+/* The names of so many of them, for a message about one that is not there. */
+enum { NN_APP_NAMES = 512 };
+const char *nn_app_names(char to[NN_APP_NAMES], const nn_model *model, const nn_port *port(const nn_model *, int),
+                         int count);
 int64_t nn_port_each(const nn_port *p); /* values a sample; 0 where the samples cannot be told apart */
 
 /* Room for a batch of each port: as many pointers as there are inputs and targets. NULL: no memory. */

@@ -25,11 +25,6 @@ static void rooms_free(void **room, int count)
     free(room);
 }
 
-static const nn_port *output_port(const nn_model *model, int i)
-{
-    return &model->output[i];
-}
-
 void **nn_batch_new(const nn_model *model)
 {
     return rooms_new(nn_app_port, model, model->inputs + model->targets);
@@ -42,7 +37,7 @@ void nn_batch_free(const nn_model *model, void **batch)
 
 void **nn_outputs_new(const nn_model *model)
 {
-    return rooms_new(output_port, model, model->outputs);
+    return rooms_new(nn_app_output, model, model->outputs);
 }
 
 void nn_outputs_free(const nn_model *model, void **out)

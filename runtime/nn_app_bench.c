@@ -152,7 +152,9 @@ static int print_kernels(const struct bench *b)
     if (b->o->json)
         putchar(']');
     else
-        printf("%10.2f us  %5.1f %%  of the mean call, %.2f us\n", all, all * percent, mean);
+        printf(
+            "%10.2f us  %5.1f %%  of the mean call, %.2f us: all of these are means, and above them stands a median\n",
+            all, all * percent, mean);
     return 0;
 }
 
@@ -169,7 +171,8 @@ int nn_app_bench(const nn_model *model, const struct nn_options *o)
 {
     struct bench b = { .model = model, .o = o, .n = o->n > 0 ? o->n : model->batch };
     if (o->train ? !model->accumulate : !model->infer)
-        return nn_app_fail(model, 1, "this program does not %s", o->train ? "train" : "infer");
+        return nn_app_fail(model, 1, "this model has no %s, or was compiled with --mode %s",
+                           o->train ? "loss" : "outputs", o->train ? "infer" : "train");
     if (b.n > model->batch)
         return nn_app_fail(model, 2, "--n %d is above the model's capacity of %d", b.n, model->batch);
     b.m = nn_app_create(model, o->seed);

@@ -214,7 +214,7 @@ int nn_app_check(const nn_model *model, const struct nn_options *o)
     if (model->real != NN_F64)
         return nn_app_fail(model, 1, "check needs a program of a model compiled with --dtype f64");
     if (!model->accumulate)
-        return nn_app_fail(model, 1, "this program does not train");
+        return nn_app_fail(model, 1, "this model has no loss, or was compiled with --mode infer");
     if (c.n > model->batch)
         return nn_app_fail(model, 2, "--n %d is above the model's capacity of %d", c.n, model->batch);
     int status = prepare(&c);

@@ -12,6 +12,22 @@ const nn_port *nn_app_port(const nn_model *model, int i)
     return i < model->inputs ? &model->input[i] : &model->target[i - model->inputs];
 }
 
+const nn_port *nn_app_output(const nn_model *model, int i)
+{
+    return &model->output[i];
+}
+
+const char *nn_app_names(char to[NN_APP_NAMES], const nn_model *model, const nn_port *port(const nn_model *, int),
+                         int count)
+{
+    *to = 0;
+    for (int i = 0; i < count; i++) {
+        size_t at = strlen(to);
+        snprintf(to + at, NN_APP_NAMES - at, "%s%s", i ? ", " : "", port(model, i)->name);
+    }
+    return count ? to : "none";
+}
+
 int64_t nn_port_each(const nn_port *p)
 {
     int64_t each = 1;
@@ -46,15 +62,11 @@ static int port_by_name(const nn_model *model, const char *name, size_t n)
     return -1;
 }
 
-/* The names there are, for a message about one that is not. */
 static int no_such_port(const nn_model *model, const char *name, int n)
 {
-    char known[256] = "";
-    for (int i = 0; i < model->inputs + model->targets; i++) {
-        size_t at = strlen(known);
-        snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", nn_app_port(model, i)->name);
-    }
-    return nn_app_fail(model, 2, "no input or target is called '%.*s'; there are %s", n, name, known);
+    char known[NN_APP_NAMES];
+    return nn_app_fail(model, 2, "no input or target is called '%.*s'; there are %s", n, name,
+                       nn_app_names(known, model, nn_app_port, model->inputs + model->targets));
 }
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
@@ -96,6 +108,7 @@ static int read_column(struct nn_set *s, struct nn_column *c, const char *file, 
     for (size_t k = known; k < words->count && !from->quiet; k++)
         fprintf(stderr, "%s: %s %zu is '%s'\n", s->model->name, c->port->name, k, words->word[k]);
     int status = convert_column(s, c, &a);
+    c->words = words;
     c->line = a.line;
     c->column = a.column;
     a.line = NULL;
@@ -299,6 +312,15 @@ void nn_set_gather(const struct nn_set *s, const int64_t *index, int n, void *co
 
 /* --- failures ----------------------------------------------------------------------------------------------------- */
 
+/* " ('oak')" for the number of a word; else nothing. */
+static const char *word_text(char *to, size_t size, const struct nn_column *c, double number)
+{
+    *to = 0;
+    if (c->words && number >= 0 && number < (double)c->words->count)
+        snprintf(to, size, " ('%s')", c->words->word[(size_t)number]);
+    return to;
+}
+
 static double element_of(nn_dtype t, const void *data, int64_t i)
 {
     switch (t) {
@@ -315,7 +337,7 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
     const char *text = s->model->error(m), *at = strstr(text, ": element ");
     for (int i = 0; code == NN_EINDEX && at && i < s->columns; i++) {
         const struct nn_column *c = &s->column[i];
-        char *rest, where[NN_PLACE_TEXT];
+        char *rest, where[NN_PLACE_TEXT], word[NN_WORD_LONGEST + 8];
         if (!is_called(c->port, text, (size_t)(at - text)))
             continue;
         int64_t element = strtoll(at + 10, &rest, 10), k = element / c->each;
@@ -325,8 +347,9 @@ int nn_app_call_failed(const struct nn_set *s, void *m, int code, const int64_t 
             snprintf(where, sizeof where, ": window at byte %lld", (long long)index[k]);
         else
             nn_place_text(where, c->line, c->column, index[k], element % c->each);
-        return nn_app_fail(s->model, 1, "%s%s: the %s %.9g%s", c->file, where, c->port->name,
-                           element_of(c->port->dtype, batch[i], element), rest);
+        double number = element_of(c->port->dtype, batch[i], element);
+        return nn_app_fail(s->model, 1, "%s%s: the %s %.9g%s%s", c->file, where, c->port->name, number,
+                           word_text(word, sizeof word, c, number), rest);
     }
     return nn_app_fail(s->model, 1, "%s", *text ? text : nn_strerror(code));
 }

@@ -206,7 +206,7 @@ static const char *expected(const struct option_row *r)
     case COUNT:
     case SMALL:
     case SEED: return "a whole number from 0 on";
-    default: return "a number from 0 on";
+    default: return "a number from 0 on, below 1e30";
     }
 }
 

@@ -196,6 +196,13 @@ static int one_step(struct training *t, int n)
     t->step++;
     if (log_step(t, loss))
         return 1;
+    if (!isfinite(loss) && t->samples == n)
+        return nn_app_fail(
+            t->model, 1,
+            "the loss is not a number at step %lld, the first of this run: do samples hold what is no "
+            "number, is no label of the batch kept, or was the learning rate of what it started from too "
+            "high?",
+            (long long)t->step);
     if (!isfinite(loss))
         return nn_app_fail(t->model, 1, "the loss is no longer a number at step %lld: is the learning rate too high?",
                            (long long)t->step);
@@ -401,6 +408,9 @@ static int try_file(const struct training *t, const char *path)
 
 static int start(struct training *t)
 {
+    if (!t->model->accumulate)
+        return nn_app_fail(t->model, 1,
+                           "this model has no loss, or was compiled with --mode infer: it cannot be trained");
     if (!t->model->train_step)
         return nn_app_fail(t->model, 1, "this model has no optimizer: it cannot be trained");
     if (t->o->weights && t->o->resume)

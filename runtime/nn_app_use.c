@@ -81,7 +81,7 @@ int nn_app_eval(const nn_model *model, const struct nn_options *o)
     struct nn_set set;
     struct nn_source from = { &o->in, o->windows, "in", 1, o->skip_lines, o->unpack, NULL, o->weights, o->quiet };
     if (!model->eval)
-        return nn_app_fail(model, 1, "this model has no loss to evaluate");
+        return nn_app_fail(model, 1, "this model has no loss to evaluate, or was compiled with --mode infer");
     int status = nn_app_needs_weights(model, "eval", o);
     if (status)
         return status;
@@ -128,14 +128,16 @@ static int output_by_name(const nn_model *model, const struct nn_binding *b)
 
 static int check_outputs(const nn_model *model, const struct nn_bindings *out)
 {
-    char text[512] = "";
+    char text[512] = "", known[NN_APP_NAMES];
     struct nn_message message = { text, sizeof text };
+    if (!model->outputs)
+        return nn_app_fail(model, 1, "this model has no outputs: there is nothing to infer");
     if (!out->count)
         return nn_app_fail(model, 2, "infer: --out NAME=FILE is missing");
     for (int i = 0; i < out->count; i++) {
         if (output_by_name(model, &out->of[i]) < 0)
-            return nn_app_fail(model, 2, "no output is called '%.*s'; %s is the first there is", out->of[i].name_size,
-                               out->of[i].name, model->outputs ? model->output[0].name : "none");
+            return nn_app_fail(model, 2, "no output is called '%.*s'; there are %s", out->of[i].name_size,
+                               out->of[i].name, nn_app_names(known, model, nn_app_output, model->outputs));
         if (nn_array_name(out->of[i].file, &message))
             return nn_app_fail(model, 2, "%s", text);
     }
@@ -237,8 +239,8 @@ int nn_app_infer(const nn_model *model, const struct nn_options *o)
     struct inference f = { .model = model, .set = { .model = model } };
     struct nn_source from = { &o->in, o->windows, "in", 0, o->skip_lines, o->unpack, NULL, o->weights, o->quiet };
     if (!model->infer)
-        return nn_app_fail(model, 1, "this program was built without inference");
-    int status = nn_app_needs_weights(model, "infer", o);
+        return nn_app_fail(model, 1, "this model has no outputs, or was compiled with --mode train");
+    int status = model->outputs ? nn_app_needs_weights(model, "infer", o) : 0;
     status = status ? status : check_outputs(model, &o->out);
     if (!status && !(from.words = nn_app_words_new(model, o->weights)))
         status = 1;

@@ -34,13 +34,19 @@ struct nn_words *nn_app_words_new(const nn_model *model, const char *weights)
     int ports = model->inputs + model->targets, status = 0;
     struct nn_words *w = calloc((size_t)ports + 1, sizeof *w);
     struct nn_st_file f;
-    /* a file that cannot be read is complained about by who reads its tensors */
-    if (w && weights && !nn_st_open(&f, weights, NULL)) {
+    char text[512] = "";
+    struct nn_message message = { text, sizeof text };
+    if (w && weights && nn_st_open(&f, weights, &message)) {
+        nn_app_words_free(model, w);
+        nn_app_fail(model, 1, "%s", text);
+        return NULL;
+    }
+    if (w && weights) {
         for (int i = 0; i < ports && !status; i++) {
             char key[KEY_TEXT];
             words_key(key, nn_app_port(model, i));
-            const char *text = nn_st_meta(&f, key);
-            status = text ? unpack_words(&w[i], text) : 0;
+            const char *list = nn_st_meta(&f, key);
+            status = list ? unpack_words(&w[i], list) : 0;
         }
         nn_st_close(&f);
     }

@@ -12,6 +12,21 @@ size_t nn_kind_size(enum nn_kind k)
     return sizes[k];
 }
 
+int nn_array_fits(const char *name, enum nn_kind kind, int rank, const int64_t *shape, size_t bytes,
+                  const struct nn_message *message)
+{
+    const uint64_t most = UINT64_C(1) << 60;
+    uint64_t need = nn_kind_size(kind);
+    for (int i = 0; i < rank; i++)
+        need = shape[i] && need > most / (uint64_t)shape[i] ? most : need * (uint64_t)shape[i];
+    if (need == bytes)
+        return 0;
+    return need < most ? nn_report(message, NN_EFORMAT, "%s: has %zu bytes of values, and its shape and type need %llu",
+                                   name, bytes, (unsigned long long)need)
+                       : nn_report(message, NN_EFORMAT, "%s: has %zu bytes of values, not what its shape and type need",
+                                   name, bytes);
+}
+
 int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int rank, const int64_t *shape,
                   const struct nn_message *message)
 {

@@ -156,15 +156,18 @@ static int read_row(struct csv *c)
     return status;
 }
 
+static int other_width(const struct csv *c)
+{
+    return nn_report(c->m, NN_EFORMAT, "%s, line %lld: has %d columns, and the first row has %d", c->name,
+                     (long long)c->line, c->fields, c->width);
+}
+
 /* A row longer than the first has a comma too many somewhere: its columns are not where they seem to be. */
 static int check_width(struct csv *c)
 {
     if (!c->width)
         c->width = c->fields;
-    return c->fields <= c->width
-               ? 0
-               : nn_report(c->m, NN_EFORMAT, "%s, line %lld: has %d columns, and the first row has %d", c->name,
-                           (long long)c->line, c->fields, c->width);
+    return c->fields <= c->width ? 0 : other_width(c);
 }
 
 /* --- values ------------------------------------------------------------------------------------------------------- */
@@ -208,6 +211,8 @@ static const char *other_separator(const struct csv *c)
 
 static int add_value(struct csv *c, int column)
 {
+    if (column >= c->fields && column < c->width)
+        return other_width(c);
     if (column >= c->fields)
         return nn_report(c->m, NN_EFORMAT, "%s, line %lld: has %d columns; column %d was asked for (counted from 0)%s",
                          c->name, (long long)c->line, c->fields, column, other_separator(c));
@@ -233,8 +238,9 @@ static int add_value(struct csv *c, int column)
                      : nn_report(c->m, NN_EFORMAT, "%s, line %lld, column %d: '%.40s' is no number%s", c->name,
                                  (long long)c->line, column, text,
                                  *other_separator(c) && strchr("+-.0123456789", *text) ? other_separator(c)
-                                 : c->values == 1 ? " (--skip-lines 1 passes over a line of titles)"
-                                                  : "");
+                                 : c->values == 1 && !c->request->skip_lines
+                                     ? " (--skip-lines 1 passes over a line of titles)"
+                                     : "");
 }
 
 static int all_columns(struct csv *c)

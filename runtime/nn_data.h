@@ -66,6 +66,10 @@ int nn_array_make(const char *name, struct nn_array *a, enum nn_kind kind, int r
                   const struct nn_message *message);
 size_t nn_kind_size(enum nn_kind k);
 
+/* Whether a file has as many bytes of values as this shape needs; for before memory is asked for. */
+int nn_array_fits(const char *name, enum nn_kind kind, int rank, const int64_t *shape, size_t bytes,
+                  const struct nn_message *message);
+
 /* ", line 18, column 4: sample 17" or ": sample 17", for behind a file's name. value: which of the sample's. */
 enum { NN_PLACE_TEXT = 96 };
 const char *nn_place_text(char to[NN_PLACE_TEXT], const int64_t *line, const int *column, int64_t sample,

@@ -13,7 +13,7 @@ const char *nn_strerror(int code)
     case NN_EFORMAT: return "a file is malformed";
     case NN_EMISMATCH: return "a file does not fit this model";
     case NN_EMEMORY: return "not enough memory";
-    case NN_ESTATE: return "called too early: nothing was accumulated";
+    case NN_ESTATE: return "not now: nothing is accumulated, or gradients wait for apply, or the instance only infers";
     case NN_EUNSUPPORTED: return "not supported by this model or build";
     case NN_EVALUE: return "a value does not fit its type";
     default: return code > 0 ? "no error" : "unknown error";

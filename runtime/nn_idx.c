@@ -36,16 +36,12 @@ int nn_idx_parse(const char *name, const struct nn_buffer *b, struct nn_array *o
     if (rank < 1 || rank > NN_ARRAY_RANK || b->size < 4 + 4 * (size_t)rank)
         return nn_report(m, NN_EFORMAT, "%s: not a valid IDX file: %d dimensions in %zu bytes", name, rank, b->size);
     size_t left = b->size - 4 - 4 * (size_t)rank;
-    uint64_t values = 1;
     for (int i = 0; i < rank; i++) {
         const unsigned char *d = p + 4 + 4 * i;
         shape[i] = (int64_t)((uint32_t)d[0] << 24 | (uint32_t)d[1] << 16 | (uint32_t)d[2] << 8 | d[3]);
-        values = shape[i] && values > left / (uint64_t)shape[i] ? UINT64_MAX / 16 : values * (uint64_t)shape[i];
     }
-    if (values > left || values * nn_kind_size(known[which].kind) != left)
-        return nn_report(m, NN_EFORMAT, "%s: not a valid IDX file: %zu bytes of values, not what its shape needs", name,
-                         left);
-    int status = nn_array_make(name, out, known[which].kind, rank, shape, m);
+    int status = nn_array_fits(name, known[which].kind, rank, shape, left, m);
+    status = status ? status : nn_array_make(name, out, known[which].kind, rank, shape, m);
     if (!status)
         unpack_idx(p + 4 + 4 * rank, out);
     return status;

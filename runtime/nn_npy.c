@@ -99,12 +99,8 @@ static int parse_header(const char *name, const char *header, const unsigned cha
         return bad(name, m, "its header has no fortran_order");
     if (*order == 'T' && rank > 1)
         return nn_report(m, NN_EFORMAT, "%s: its values are in Fortran's order; save numpy.ascontiguousarray(x)", name);
-    uint64_t count = 1; /* before memory is asked for: the bytes must be there */
-    for (int i = 0; i < rank; i++)
-        count = shape[i] && count > (uint64_t)size / (uint64_t)shape[i] ? UINT64_MAX / 16 : count * (uint64_t)shape[i];
-    if (count > size || count * nn_kind_size(kind) != size)
-        return nn_report(m, NN_EFORMAT, "%s: has %zu bytes of values, not what its shape and type need", name, size);
-    status = nn_array_make(name, out, kind, rank, shape, m);
+    status = nn_array_fits(name, kind, rank, shape, size, m);
+    status = status ? status : nn_array_make(name, out, kind, rank, shape, m);
     if (!status)
         unpack_npy(data, out);
     return status;

@@ -37,7 +37,7 @@ static int placed(void)
 
 static int paths(plain *m)
 {
-    CHECK(plain_load(m, "none") == NN_EFILE);
+    CHECK(strstr(nn_strerror(NN_ESTATE), "only infers") && plain_load(m, "none") == NN_EFILE);
     CHECK(plain_load(m, NULL) == NN_ENULL && !strcmp(plain_error(m), "load: path is a null pointer"));
     CHECK(plain_save(m, NULL) == NN_ENULL && !strcmp(plain_error(m), "save: path is a null pointer"));
     CHECK(plain_save(NULL, "w") == NN_ENULL && plain_load(NULL, "w") == NN_ENULL);

@@ -390,7 +390,7 @@ static void test_usage(void **state)
     expect("train --seed x" DATA, 2, "--seed takes a whole number");
     expect("train --every 3" DATA, 2, "--checkpoint FILE writes, and that is missing");
     expect("train --steps 3 --epochs 1" DATA, 2, "exclude each other");
-    expect("train --lr -1" DATA, 2, "--lr takes a number");
+    expect("train --lr -1" DATA, 2, "--lr takes a number from 0 on, below 1e30, not '-1'\n");
     expect("train --in x" DATA, 2, "--in takes NAME=FILE");
     expect("train --in x=a.csv" DATA, 2, "toy: train: --in x is given twice\n");
     expect("train --val-in x=d.csv:0-3 --val-in x=a.csv" DATA, 2, "toy: train: --val-in x is given twice\n");
@@ -403,7 +403,8 @@ static void test_usage(void **state)
     expect("train --in y=d.csv:0-3", 2, "no input or target is called 'y'; there are x, label");
     expect("eval" DATA, 2, "--weights FILE is missing");
     expect("infer --weights w --in x=d.csv:0-3", 2, "--out NAME=FILE is missing");
-    expect("infer --weights w --in x=d.csv:0-3 --out z=z.npy", 2, "no output is called 'z'");
+    expect("infer --weights w --in x=d.csv:0-3 --out z=z.npy", 2,
+           "toy: no output is called 'z'; there are logits, best, count\n");
     expect("train --batch 9" DATA, 2, "above the model's capacity of 8");
     expect("train --weights a --resume b" DATA, 2, "exclude each other");
     expect("train --save a --checkpoint a" DATA, 2, "--save and --checkpoint name one file: a\n");
@@ -667,6 +668,13 @@ static void test_bad_data(void **state)
     expect("eval --weights d.csv" DATA, 1, "not a valid safetensors file");
     expect("eval --weights none" DATA, 1, "none: No such file");
     expect("train --lr 1e29 --steps 50" DATA, 1, "no longer a number");
+    expect("train --lr 1e29 --steps 1 --save huge --quiet" DATA, 0, "");
+    expect("train --weights huge --steps 3" DATA, 1,
+           "the loss is not a number at step 1, the first of this run: do samples");
+    expect("eval --weights d.csv --in x=words.csv:0-3 --in label=words.csv:4", 1, "not a valid safetensors file");
+    assert_null(strstr(printed, "as they come"));
+    expect("eval --weights kept --skip-lines 1 --in x=words.csv:4 --in label=d.csv:4", 1, "'ash' is no number\n");
+    expect("eval --weights kept --in x=words.csv:4 --in label=d.csv:4", 1, "'oak' is no number (--skip-lines 1");
 }
 
 static void test_words(void **state)
@@ -693,7 +701,7 @@ static void test_words_kept(void **state)
            "accuracy 1.0000");
     expect("eval --weights again --in x=words.csv:0-3 --in label=words.csv:4", 0, "\naccuracy 1.000000\n");
     expect("eval --weights kept" DATA, 0, "\naccuracy 1.000000\n"); /* numbers are themselves */
-    expect("eval --weights kept --in x=new.csv:0-3 --in label=new.csv:4", 1, "the label 3 is outside 0..2");
+    expect("eval --weights kept --in x=new.csv:0-3 --in label=new.csv:4", 1, "the label 3 ('fir') is outside 0..2");
     assert_non_null(strstr(printed, "label 3 is 'fir'"));
     /* numbers of a label are written as its words, where there are some: read again they are labels that all are right */
     expect("infer --weights kept --in x=words.csv:0-3 --out best=best.csv --out count=count.csv --out best=best.npy", 2,

@@ -120,7 +120,8 @@ static void test_npy_malformed(void **state)
         { "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", 8, "Fortran" },
         { "{'descr': '<f4', 'shape': (2,), }", 8, "no fortran_order" },
         { "{'descr': '<f4', 'fortran_order': False, }", 8, "no shape" },
-        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7, "7 bytes of values" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7,
+          "has 7 bytes of values, and its shape and type need 8" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 12, "12 bytes of values" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", 8, "malformed" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (2", 8, "malformed" },
@@ -170,6 +171,7 @@ static void test_idx(void **state)
     bad_file("x", "\0\0\x08\1\0\0\0\3abcd", 12, "4 bytes of values");
     bad_file("x", "\0\0\x08\11\0\0\0\3abcd", 12, "9 dimensions");
     bad_file("x", "\0\0\x08\0", 4, "0 dimensions");
+    bad_file("x", "\0\0\x0B\2\0\0\0\2\0\0\0\3AB", 14, "has 2 bytes of values, and its shape and type need 12");
     bad_file("x", "\0\0\x08\3\377\377\377\377\377\377\377\377\377\377\377\377", 16, "not what its shape");
     bad_file("x", "hello", 5, "not a known format");
 }
@@ -294,7 +296,8 @@ static void test_csv_malformed(void **state)
     bad_file("x.csv", "a,b\n1,2\n", 8, "--skip-lines");
     bad_file("x.csv", "1,2\n1,x\n", 8, "x.csv, line 2, column 1: 'x' is no number");
     bad_file("x.csv:3", "1,2\n", 4, "has 2 columns; column 3");
-    bad_file("x.csv", "1,2\n3\n", 6, "x.csv, line 2: has 1 columns");
+    bad_file("x.csv", "1,2\n3\n", 6, "x.csv, line 2: has 1 columns, and the first row has 2");
+    bad_file("x.csv:1", "1,2\n3\n", 6, "x.csv, line 2: has 1 columns, and the first row has 2");
     bad_file("x.csv", "1,\"2\n", 5, "not closed");
     bad_file("x.csv", "\n\n", 2, "no rows");
     bad_file("x.csv", "", 0, "no rows");
