@@ -338,7 +338,7 @@ static void checkpoint_files(struct emit *e, struct text *t)
         "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n%s%s"
         "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, %s, &m->progress, m->error, NN_ERROR_BYTES);\n"
         "    if (code)\n        return code;\n"
-        "    m->step = (int32_t)m->progress.step;\n    m->stale = 1;\n    drop_gradients(m);\n    return 0;\n}\n",
+        "    m->step = (int32_t)m->progress.step;\n    m->stale = 1;\n    clear_accumulated(m);\n    return 0;\n}\n",
         s, s, sparse_check(e), made, e->tensors, given);
 }
 
@@ -350,7 +350,7 @@ static void files(struct emit *e, struct text *t)
     if (e->has_loss)
         text_add(t,
                  "/* What was accumulated were the gradients of other parameters. */\n"
-                 "static void drop_gradients(%s *m)\n{\n    if (m->grad)\n        nn_zero(m->grad, %lld);\n"
+                 "static void clear_accumulated(%s *m)\n{\n    if (m->grad)\n        nn_zero(m->grad, %lld);\n"
                  "    m->accumulated = 0;\n}\n\n",
                  s, (long long)e->segment[SEGMENT_GRAD]);
     text_add(
@@ -365,7 +365,7 @@ static void files(struct emit *e, struct text *t)
              "    if (!path)\n        return nn_fail_null(m->error, \"load\", \"path\");\n%s"
              "    int code = nn_tensors_load(path, m->tensor, %d, m->error, NN_ERROR_BYTES);\n"
              "    if (code)\n        return code;\n    m->stale = 1;\n%s    return 0;\n}\n",
-             s, s, sparse_check(e), e->tensors, e->has_loss ? "    drop_gradients(m);\n" : "");
+             s, s, sparse_check(e), e->tensors, e->has_loss ? "    clear_accumulated(m);\n" : "");
     if (e->has_loss)
         checkpoint_files(e, t);
 }
