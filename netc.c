@@ -354,6 +354,32 @@ static int limits(struct run *r)
     return -1;
 }
 
+/* Whether something is shown rather than written. */
+static bool shows_only(const struct options *o)
+{
+    return (o->dump || o->explain) && !o->emit_asked;
+}
+
+/* Whether code is generated, to be written or for its kernels to be shown. */
+static bool generates(const struct options *o)
+{
+    return !shows_only(o) || (o->dump && loops_wanted(o->dump));
+}
+
+/* Passes left out must be such as the C that is wanted can do without. A dump may be anywhere on the way there. */
+static int passes_suffice(struct run *r)
+{
+    const struct options *o = &r->o;
+    const char *only = o->passes.only;
+    if (only && !shows_only(o) && !o->emit_asked && !(o->from_ir && loops_wanted(only)))
+        return wrong(
+            "--passes=%s: with --dump-ir or --explain it shows something, with --emit or -o it writes something", only);
+    if (!generates(o) || (only && shows_only(o) && o->from_ir))
+        return -1;
+    const char *why = only ? pipeline_incomplete(r->arena, only) : pipeline_lacks(r->arena, o->passes.disable);
+    return why ? wrong(arena_printf(r->arena, "%s: %%s", only ? "--passes" : "--disable"), why) : -1;
+}
+
 /* Reads the command line: -1 to go on, or the status to exit with. */
 static int read_options(struct run *r, int argc, char **argv)
 {
@@ -384,7 +410,9 @@ static int read_options(struct run *r, int argc, char **argv)
         (status = check_names(r, "--passes", r->o.passes.only, loops)) ||
         (status = check_names(r, "--explain", r->o.explain, NULL)))
         return status;
-    return (status = embeds(r)) < 0 ? limits(r) : status;
+    if ((status = passes_suffice(r)) >= 0 || (status = embeds(r)) >= 0)
+        return status;
+    return limits(r);
 }
 
 static void watch(struct run *r, void (*see)(void *, struct module *, const char *, const char *), void *context)
@@ -557,10 +585,7 @@ static int compile(struct run *r)
         return 1;
     if (r->explain)
         explain_end(r->explain);
-    if (r->o.passes.only && !loops_wanted(r->o.passes.only))
-        return 0;
-    bool dump_only = (r->o.dump || r->explain) && !r->o.emit_asked;
-    if (dump_only && !(r->o.dump && loops_wanted(r->o.dump)))
+    if (!generates(&r->o))
         return 0;
     if (r->o.weights && (status = read_weights(r, m)))
         return status;
@@ -568,7 +593,7 @@ static int compile(struct run *r)
     size_t count;
     if (!emit_module(m, &r->o.emit, &files, &count))
         return 1;
-    return dump_only || r->o.passes.only ? 0 : write_files(r, files, count);
+    return shows_only(&r->o) ? 0 : write_files(r, files, count);
 }
 
 /* What was asked for on standard output; 3 where it cannot be written. */

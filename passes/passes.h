@@ -55,6 +55,11 @@ void pipeline_print(struct text *t); /* --print-passes */
  * *near: the nearest pass, or NULL. */
 const char *pipeline_unknown(struct arena *a, const char *list, const char *const *others, const char **near);
 
+/* Why C cannot come out of the pipeline without the passes of a list (`disable`, or NULL), or from those of a list
+ * alone; NULL: it can. */
+const char *pipeline_lacks(struct arena *a, const char *disable);
+const char *pipeline_incomplete(struct arena *a, const char *only);
+
 /* explain.c: what passes (names separated by commas) changed, in lines of the model. explain_pass is a watcher's;
  * explain_end names those of the passes that did not run. */
 struct explain;

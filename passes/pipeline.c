@@ -9,7 +9,8 @@
 #include "ir/ir.h"
 #include "passes/shared.h"
 
-enum when { ALWAYS, OPTIMISING, FULL }; /* the level from which on a pass runs */
+/* The level from which on a pass runs. Code generation, and training, cannot do without those that are NEEDED. */
+enum when { NEEDED = -1, ALWAYS, OPTIMISING, FULL };
 
 struct pass {
     const char *name;
@@ -116,6 +117,39 @@ const char *pipeline_unknown(struct arena *a, const char *list, const char *cons
         return word;
     }
     return NULL;
+}
+
+/* The next name that is a pass of passes.def: loop passes may stand among them. */
+static const char *next_pass(const char **list, size_t *length)
+{
+    const char *at;
+
+    while ((at = next_name(list, length)) && !find_pass(at, *length)) {
+    }
+    return at;
+}
+
+const char *pipeline_lacks(struct arena *a, const char *disable)
+{
+    for (const struct pass *p = passes; p < passes + PASSES; p++)
+        if (p->when == NEEDED && list_has(disable, p->name))
+            return arena_printf(a, "code generation needs the pass '%s'", p->name);
+    return NULL;
+}
+
+/* The list is walked along passes.def: a name of it that the end does not reach stands behind one it belongs before. */
+const char *pipeline_incomplete(struct arena *a, const char *only)
+{
+    size_t length;
+    const char *at = next_pass(&only, &length);
+
+    for (const struct pass *p = passes; p < passes + PASSES; p++) {
+        if (at && strlen(p->name) == length && memcmp(at, p->name, length) == 0)
+            at = next_pass(&only, &length);
+        else if (p->when == NEEDED)
+            return arena_printf(a, "code generation needs the pass '%s' too, in its place", p->name);
+    }
+    return at ? arena_printf(a, "the pass '%s' does not stand in its place", arena_stringn(a, at, length)) : NULL;
 }
 
 /* ---- checks, dumps and the log ---- */
@@ -249,5 +283,5 @@ void pipeline_print(struct text *t)
     static const char *const levels[] = { "", "-O1", "-O2" };
 
     for (const struct pass *p = passes; p < passes + PASSES; p++)
-        text_add(t, "%-14s %-4s %s\n", p->name, levels[p->when], p->what);
+        text_add(t, "%-14s %-4s %s\n", p->name, p->when > 0 ? levels[p->when] : "", p->what);
 }

@@ -44,3 +44,29 @@ wrong "two.net: error: no net is called 'frist': there is first, second" --net f
 wrong "two.net: error: there are several nets: choose one with --net (first, second)"
 "$NETC" "$out/two.net" --batch 2>"$out/stderr"
 if [ $? = 2 ] && [ "$(cat "$out/stderr")" = "netc: --batch needs a value (netc --help)" ]; then echo "ok a value left out"; else echo "FAILED a value left out"; fi
+# A pass that code generation cannot do without is neither disabled nor left out of --passes where C is to come out.
+for pass in inline_eval differentiate inline_train optimize_step outline plan; do
+    wrong "netc: --disable: code generation needs the pass '$pass' (netc --help)" --net first --disable=cse,$pass
+done
+wrong "netc: --disable: code generation needs the pass 'plan' (netc --help)" --net first --disable=plan --emit=c --dump-ir=fuse
+wrong "netc: --passes: code generation needs the pass 'inline_eval' too, in its place (netc --help)" --net first --passes=cse
+all=$("$NETC" --print-passes | awk '$1 == "lower" { exit } { print $1 }' | paste -sd,)
+wrong "netc: --passes: code generation needs the pass 'plan' too, in its place (netc --help)" --net first --passes=${all/,plan/}
+wrong "netc: --passes: the pass 'cse' does not stand in its place (netc --help)" --net first --passes=$all,cse
+"$NETC" --passes=cse --net first "$out/two.net" >"$out/stdout" 2>"$out/stderr"
+if [ $? = 2 ] && [ ! -s "$out/stdout" ] && [ "$(cat "$out/stderr")" = \
+    "netc: --passes=cse: with --dump-ir or --explain it shows something, with --emit or -o it writes something (netc --help)" ]; then
+    echo "ok --passes for nothing"
+else
+    echo "FAILED --passes for nothing"
+fi
+if "$NETC" --net first --passes=$all -o "$out/a" "$out/two.net" && "$NETC" --net first -o "$out/b" "$out/two.net" && diff -r "$out/a" "$out/b"; then
+    echo "ok --passes with all of them"
+else
+    echo "FAILED --passes with all of them"
+fi
+if "$NETC" --net first --disable=plan --dump-ir=fuse "$out/two.net" | grep -q '^graph infer'; then echo "ok --disable=plan for a dump"; else echo "FAILED --disable=plan for a dump"; fi
+for pass in $("$NETC" --print-passes | awk '{ print $1 }' | sort -u); do
+    "$NETC" --net first --disable=$pass -o "$out/c" "$out/two.net" 2>/dev/null
+    case $? in 0 | 2) ;; *) echo "FAILED --disable=$pass" ;; esac
+done
