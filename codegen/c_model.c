@@ -278,23 +278,6 @@ static void extra_table(struct emit *e, struct text *t, int *count)
             text_string(&rows));
 }
 
-/* A number that tells this model and its training set-up from others. */
-static uint64_t fingerprint(const struct module *m)
-{
-    struct text t = text_make(m->arena);
-    text_puts(&t, m->name);
-    for (int i = 0; i < m->vars; i++) {
-        text_add(&t, ";%s:", m->var[i]->name);
-        text_type(&t, m->var[i]->type, m->f64);
-    }
-    for (const struct optimizer *o = m->optimizer; o; o = o->next)
-        text_add(&t, ";%s", o->rule);
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < t.length; i++)
-        hash = (hash ^ (unsigned char)t.s[i]) * 1099511628211u;
-    return hash;
-}
-
 /* What gives the optimizer's variables as tensors, where there are any. */
 static void extra_tensors(struct emit *e, struct text *t, int extras)
 {
@@ -313,7 +296,7 @@ static void checkpoint_files(struct emit *e, struct text *t)
     const char *s = e->name;
     int extras = 0;
     extra_table(e, t, &extras);
-    text_add(t, "\nstatic const char fingerprint[] = \"%s-%016llx\";\n", s, (unsigned long long)fingerprint(e->m));
+    text_add(t, "\nstatic const char fingerprint[] = \"%s-%016llx\";\n", s, (unsigned long long)e->m->fingerprint);
     extra_tensors(e, t, extras);
     const char *made = extras
                            ? arena_printf(e->arena, "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n", extras)

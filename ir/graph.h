@@ -201,7 +201,8 @@ struct module {
     struct optimizer *optimizer; /* in order; NULL: none */
     struct sparse *sparse;       /* in order; NULL: none */
     struct graph *graph[GRAPH_KINDS];
-    int streams;         /* random streams handed out so far */
+    uint64_t fingerprint; /* of the model and its training setup, before any pass: checkpoints of another are refused */
+    int streams;          /* random streams handed out so far */
     const char *speaker; /* whom messages name: a function or layer of the language, "" for none of them, and operations
                           * by the language's words; NULL: operations by their own names */
 };

@@ -8,6 +8,8 @@
 /* print.c: the dump of README.md. What parse reads back prints as the same text. `only`: one graph, or NULL for all. */
 void print_module(struct text *t, const struct module *m);
 void print_graph(struct text *t, const struct graph *g, bool all_variables);
+/* The graphs that train, with all variables and optimizers: what they mean, without places, the number type or N. */
+void print_training(struct text *t, const struct module *m);
 void text_var(struct text *t, const struct var *v); /* a variable as the dump spells it: "%image", "@fc1.weight" */
 /* value->data of every value becomes its spelling in the dump ("%3", "@fc1.weight"), a string. */
 void spell_values(const struct graph *g);

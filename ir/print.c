@@ -15,6 +15,7 @@ struct printer {
     size_t names, capacity;
     int next; /* the number of the next value without a name */
     int indent;
+    bool meaning; /* what the model says, not where it says it or what real is compiled to */
 };
 
 /* ---- names ---- */
@@ -116,7 +117,9 @@ static void print_attr(struct printer *p, const struct attr *a)
     case AT_REAL: text_real(t, a->real); return;
     case AT_BOOL: text_puts(t, a->flag ? "true" : "false"); return;
     case AT_WORD:
-        if (is_word(a->word, false) && !isdigit((unsigned char)*a->word))
+        if (p->meaning && !strcmp(a->word, dtype_name(DT_REAL, true)))
+            text_puts(t, dtype_name(DT_REAL, false));
+        else if (is_word(a->word, false) && !isdigit((unsigned char)*a->word))
             text_puts(t, a->word);
         else
             text_quoted(t, a->word);
@@ -169,6 +172,10 @@ static void print_plain(struct text *t, const char *s)
 /* Ends a line with where the operation came from: "# lenet.net:10 fc1", or "# -" where that is not known. */
 static void print_place(struct printer *p, const struct node *n)
 {
+    if (p->meaning) {
+        text_putc(p->t, '\n');
+        return;
+    }
     text_puts(p->t, " ");
     text_pad(p->t, COMMENT_COLUMN);
     text_puts(p->t, "# ");
@@ -191,7 +198,7 @@ static void print_results(struct printer *p, const struct node *n)
         struct value *v = n->result[i];
         give_name(p, v);
         text_add(p->t, "%s%s : ", i ? ", " : "", spelled(p, v));
-        text_type(p->t, v->type, p->m->f64);
+        text_type(p->t, v->type, p->m->f64 && !p->meaning);
         if (v->offset >= 0)
             text_add(p->t, " at %lld", (long long)v->offset);
     }
@@ -311,7 +318,7 @@ static void print_var(struct printer *p, const struct var *v)
     text_add(t, "  %-6s ", role_name(v->role));
     text_var(t, v);
     text_puts(t, " : ");
-    text_type(t, v->type, p->m->f64);
+    text_type(t, v->type, p->m->f64 && !p->meaning);
     if (v->role == ROLE_PARAM || v->role == ROLE_FROZEN || v->role == ROLE_STATE)
         print_init(t, &v->init);
     if (v->of) {
@@ -410,15 +417,32 @@ static void print_head(struct text *t, const struct graph *g)
     text_puts(t, ")\n");
 }
 
+static void print_rest(struct printer *p, const struct graph *g, bool all_variables)
+{
+    p->indent = 1;
+    print_variables(p, g, all_variables);
+    collect_graph(p, g);
+    if (p->names)
+        qsort(p->seen, p->names, sizeof *p->seen, by_pointer);
+    print_nodes(p, g);
+}
+
 void print_graph(struct text *t, const struct graph *g, bool all_variables)
 {
-    struct printer p = { .t = t, .m = g->module, .indent = 1 };
+    struct printer p = { .t = t, .m = g->module };
     print_head(t, g);
-    print_variables(&p, g, all_variables);
-    collect_graph(&p, g);
-    if (p.names)
-        qsort(p.seen, p.names, sizeof *p.seen, by_pointer);
-    print_nodes(&p, g);
+    print_rest(&p, g, all_variables);
+}
+
+void print_training(struct text *t, const struct module *m)
+{
+    static const enum graph_kind kinds[] = { GRAPH_TRAIN, GRAPH_APPLY };
+    text_add(t, "%s\n", m->name);
+    for (int i = 0; i < 2; i++) {
+        struct printer p = { .t = t, .m = m, .meaning = true };
+        if (m->graph[kinds[i]])
+            print_rest(&p, m->graph[kinds[i]], !i);
+    }
 }
 
 void spell_values(const struct graph *g)

@@ -264,6 +264,18 @@ static bool run_all(struct module *m, const struct pipeline_options *o, struct p
     return true;
 }
 
+/* FNV-1a of what the model says of its training: no pass has had its say yet. */
+static uint64_t fingerprint(const struct module *m)
+{
+    struct text t = text_make(m->arena);
+    uint64_t hash = 14695981039346656037u;
+
+    print_training(&t, m);
+    for (size_t i = 0; i < t.length; i++)
+        hash = (hash ^ (unsigned char)t.s[i]) * 1099511628211u;
+    return hash;
+}
+
 bool pipeline_run(struct module *m, const struct pipeline_options *o)
 {
     struct pass_context c = {
@@ -272,6 +284,7 @@ bool pipeline_run(struct module *m, const struct pipeline_options *o)
 
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
         check_order(&orders[i]);
+    m->fingerprint = fingerprint(m);
     show(m, o, NULL, NULL);
     bool done = o->only ? run_named(m, o, &c) : run_all(m, o, &c);
     arena_free(c.scratch);
