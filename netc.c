@@ -569,7 +569,7 @@ static bool fits(struct run *r, struct module *m)
     const char *words =
         "--max-bytes %lld: the smallest plan found for an instance that trains takes %lld bytes, %lld too many "
         "(%lld are parameters, gradients, states and the optimizer's, %lld values of a run)";
-    diag_error(r->diag, (struct place){ m->name, 0, 0, 0 }, words, most, all, all - most, all - arena, arena);
+    diag_error(r->diag, m->at, words, most, all, all - most, all - arena, arena);
     return false;
 }
 

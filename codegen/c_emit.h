@@ -62,11 +62,13 @@ const char *segment_name(enum segment s);                         /* as struct N
 const char *var_pointer(struct emit *e, const struct var *v);     /* C expression */
 const char *value_pointer(struct emit *e, const struct value *v); /* C expression */
 const char *c_type(const struct emit *e, enum dtype d);
-int64_t type_bytes(const struct emit *e, struct type t);    /* at n = N */
-bool name_reserved(const char *id);                         /* a word of C or C++ */
+int64_t type_bytes(const struct emit *e, struct type t); /* at n = N */
+const char *count_text(struct emit *e, struct type t);   /* elements at n samples, a size_t expression */
+bool is_tensor(const struct var *v);                     /* shown by NET_tensors */
+
+/* c_names.c */
+const char *name_reserved(const char *id);                  /* why no net can be called so, or NULL */
 const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
-const char *count_text(struct emit *e, struct type t);      /* elements at n samples, a size_t expression */
-bool is_tensor(const struct var *v);                        /* shown by NET_tensors */
 
 /* How many rows `bench --kernels` shows of a graph. Those of training are its kernels, then those of the step, and then
  * the clearing of the gradients. */

@@ -59,10 +59,11 @@ static bool emit_graphs(struct emit *e)
 /* Options that say something this model or this compiler cannot do. */
 static bool check_options(struct emit *e)
 {
-    struct place nowhere = { e->m->name, 0, 0, 0 };
-    if (name_reserved(e->m->name)) {
-        diag_error(e->m->diag, nowhere,
-                   "a net cannot be called '%s': it is a word of C or C++, and names the C that comes out", e->m->name);
+    struct place nowhere = e->m->at;
+    const char *reserved = name_reserved(e->m->name);
+    if (reserved) {
+        diag_error(e->m->diag, nowhere, "a net cannot be called '%s': it is %s, and names the C that comes out",
+                   e->m->name, reserved);
         return false;
     }
     if (e->o->weights && wanted(e, "app")) {

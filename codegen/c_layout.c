@@ -61,68 +61,6 @@ int64_t type_bytes(const struct emit *e, struct type t)
     return type_count(t, e->m->batch) * dtype_bytes(e, t.dtype);
 }
 
-static bool is_one_of(const char *id, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(id, words[i]))
-            return true;
-    return false;
-}
-
-bool name_reserved(const char *id)
-{
-    static const char *const words[] = {
-        "auto",         "break",         "case",        "char",         "const",
-        "continue",     "default",       "do",          "double",       "else",
-        "enum",         "extern",        "float",       "for",          "goto",
-        "if",           "inline",        "int",         "long",         "register",
-        "restrict",     "return",        "short",       "signed",       "sizeof",
-        "static",       "struct",        "switch",      "typedef",      "union",
-        "unsigned",     "void",          "volatile",    "while",        "bool",
-        "true",         "false",         "class",       "new",          "delete",
-        "this",         "template",      "typename",    "namespace",    "private",
-        "public",       "protected",     "virtual",     "operator",     "try",
-        "catch",        "throw",         "friend",      "using",        "and",
-        "or",           "not",           "xor",         "asm",          "mutable",
-        "explicit",     "export",        "typeid",      "wchar_t",      "constexpr",
-        "nullptr",      "static_assert", "decltype",    "noexcept",     "alignas",
-        "alignof",      "char16_t",      "char32_t",    "bitand",       "bitor",
-        "compl",        "and_eq",        "or_eq",       "xor_eq",       "not_eq",
-        "thread_local", "const_cast",    "static_cast", "dynamic_cast", "reinterpret_cast",
-        "unix",         "linux"
-    };
-    return is_one_of(id, words, sizeof words / sizeof *words);
-}
-
-/* What the generated functions call their own. */
-static bool used_inside(const char *id)
-{
-    static const char *const words[] = { "main", "n",    "m",       "c",  "train", "memory", "bytes", "seed",
-                                         "path", "loss", "metrics", "lr", "count", "code",   "NULL",  "t" };
-    return name_reserved(id) || is_one_of(id, words, sizeof words / sizeof *words);
-}
-
-static bool is_taken(const struct emit *e, const char *id)
-{
-    for (int i = 0; i < e->taken_count; i++)
-        if (!strcmp(e->taken[i], id))
-            return true;
-    return false;
-}
-
-const char *c_identifier(struct emit *e, const char *text)
-{
-    char *id = arena_string(e->arena, text);
-    for (char *p = id; *p; p++)
-        if (!isalnum((unsigned char)*p))
-            *p = '_';
-    const char *given = isdigit((unsigned char)*id) ? arena_printf(e->arena, "_%s", id) : id;
-    for (int i = 2; used_inside(given) || is_taken(e, given); i++)
-        given = used_inside(id) && i == 2 ? arena_printf(e->arena, "%s_", id) : arena_printf(e->arena, "%s_%d", id, i);
-    e->taken[e->taken_count++] = given;
-    return given;
-}
-
 const char *count_text(struct emit *e, struct type t)
 {
     int64_t k = 1;

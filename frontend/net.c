@@ -583,6 +583,7 @@ struct module *frontend_load(struct arena *a, struct names *names, struct diag *
     if (net && check_defines(&l)) {
         e->m = module_new(a, names, d, net->text, o->batch ? o->batch : 1);
         e->m->f64 = o->f64;
+        e->m->at = net->at;
         e->m->speaker = "";
         e->env = file;
         if (build_graphs(e, net)) {

@@ -18,6 +18,7 @@ struct module *module_new(struct arena *a, struct names *names, struct diag *d, 
     m->names = names;
     m->diag = d;
     m->name = name(names, net);
+    m->at = (struct place){ m->name, 0, 0, 0 };
     m->batch = batch;
     return m;
 }

@@ -191,6 +191,7 @@ struct module {
     struct names *names;
     struct diag *diag;
     const char *name; /* of the net */
+    struct place at;  /* of the net in its file */
     int64_t batch;    /* N */
     bool f64;         /* --dtype f64 */
     struct var **var;

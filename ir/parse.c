@@ -224,6 +224,7 @@ static bool same_module(struct parser *p, struct place at, const char *net, cons
     if (!p->m) {
         p->m = module_new(p->a, p->r.names, p->r.diag, net, h->batch);
         p->m->f64 = h->f64;
+        p->m->at = at;
     }
     if (p->m->name == net && p->m->batch == h->batch && p->m->f64 == h->f64)
         return true;

@@ -43,3 +43,27 @@ for net in m n train memory path error count; do
         echo "FAILED net $net"
     fi
 done
+# But not what C, its library or the runtime call theirs: refused in a line of the model, before there is C.
+for net in nn Nn NN nn_x netrt main free exp sinf std int32_t _Bool generic int; do
+    printf '\nnet %s { batch N = 2; input x : f32[N, 3]; output y = x |> linear(4); }\n' $net >"$out/wrong.net"
+    if ! "$NETC" -o "$out/wrong" "$out/wrong.net" 2>"$out/log" && [ ! -e "$out/wrong" ] && [ "$(wc -l <"$out/log")" = 3 ] &&
+        head -1 "$out/log" | grep -q "wrong.net:2:[15]: error: a net cannot be called '$net': it is a "; then
+        echo "ok net $net is refused"
+    else
+        cat "$out/log"
+        echo "FAILED net $net is refused"
+    fi
+done
+# Values may be called anything: their C parameters give way.
+for value in uint8_t int32_t _Bool __x NN_X nn_infer ZQ_BATCH zq zq_infer std; do
+    rm -rf "$out/c"
+    printf 'net zq { batch N = 2; input %s : f32[N, 3]; target y : i32[N]; l = %s |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
+        $value $value >"$out/zq.net"
+    if timeout 20 "$NETC" --emit=c,app -o "$out/c" "$out/zq.net" >"$out/log" 2>&1 &&
+        (cd "$out/c" && $CC -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$OLDPWD/runtime" -fsyntax-only zq*.c) >"$out/log" 2>&1; then
+        echo "ok input $value"
+    else
+        cat "$out/log"
+        echo "FAILED input $value"
+    fi
+done

@@ -1,0 +1,146 @@
+/* codegen/c_names.c: what the generated C calls things, and what it cannot: a net's name is a type and begins those of
+ * functions and macros; a value's is a parameter's. */
+#include <ctype.h>
+#include <string.h>
+
+#include "codegen/c_emit.h"
+
+static bool is_one_of(const char *id, size_t length, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strncmp(id, words[i], length) && !words[i][length])
+            return true;
+    return false;
+}
+
+/* Whether id begins with so much, in letters of any case. */
+static bool begins(const char *id, const char *with)
+{
+    while (*with && toupper((unsigned char)*id) == toupper((unsigned char)*with))
+        id++, with++;
+    return !*with;
+}
+
+/* Keywords, and what C keeps for itself. */
+static bool word_of_c(const char *id)
+{
+    static const char *const words[] = {
+        "auto",         "break",         "case",        "char",         "const",
+        "continue",     "default",       "do",          "double",       "else",
+        "enum",         "extern",        "float",       "for",          "goto",
+        "if",           "inline",        "int",         "long",         "register",
+        "restrict",     "return",        "short",       "signed",       "sizeof",
+        "static",       "struct",        "switch",      "typedef",      "union",
+        "unsigned",     "void",          "volatile",    "while",        "bool",
+        "true",         "false",         "class",       "new",          "delete",
+        "this",         "template",      "typename",    "namespace",    "private",
+        "public",       "protected",     "virtual",     "operator",     "try",
+        "catch",        "throw",         "friend",      "using",        "and",
+        "or",           "not",           "xor",         "asm",          "mutable",
+        "explicit",     "export",        "typeid",      "wchar_t",      "constexpr",
+        "nullptr",      "static_assert", "decltype",    "noexcept",     "alignas",
+        "alignof",      "char16_t",      "char32_t",    "bitand",       "bitor",
+        "compl",        "and_eq",        "or_eq",       "xor_eq",       "not_eq",
+        "thread_local", "const_cast",    "static_cast", "dynamic_cast", "reinterpret_cast",
+        "unix",         "linux"
+    };
+    if (*id == '_' && (id[1] == '_' || isupper((unsigned char)id[1])))
+        return true;
+    return is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+}
+
+/* What headers of C's library declare that programs include beside NET.h, and C++'s own namespace. */
+static bool name_of_library(const char *id)
+{
+    static const char *const words[] = {
+        "std",     "main",   "NULL",    "abort",   "abs",      "atexit",   "atof",    "atoi",   "atol",   "bsearch",
+        "calloc",  "exit",   "free",    "getenv",  "labs",     "malloc",   "qsort",   "rand",   "random", "realloc",
+        "srand",   "srandom", "strtod", "strtol",  "system",   "clearerr", "fclose",  "feof",   "ferror", "fflush",
+        "fgetc",   "fgets",  "fopen",   "fprintf", "fputc",    "fputs",    "fread",   "fscanf", "fseek",  "ftell",
+        "fwrite",  "getc",   "getchar", "perror",  "printf",   "putc",     "putchar", "puts",   "remove", "rename",
+        "rewind",  "scanf",  "setbuf",  "sprintf", "snprintf", "sscanf",   "stderr",  "stdin",  "stdout", "tmpfile",
+        "ungetc",  "memchr", "memcmp",  "memcpy",  "memmove",  "memset",   "strcat",  "strchr", "strcmp", "strcpy",
+        "strlen",  "strstr", "strtok",  "clock",   "time",     "mktime",   "ctime",   "gmtime", "assert", "errno",    "index",
+    }, *const maths[] = {
+        "acos",   "acosh",  "asin",  "asinh", "atan",  "atan2", "atanh", "cbrt", "ceil", "copysign", "cos",
+        "cosh",   "div",    "erf",   "erfc",  "exp",   "exp2",  "expm1", "fabs", "fdim", "floor",    "fma",
+        "fmax",   "fmin",   "fmod",  "frexp", "gamma", "hypot", "ldexp", "lgamma", "log", "log10",   "log1p",
+        "log2",   "logb",   "modf",  "nan",   "pow",   "rint",  "remainder", "round", "sin", "sinh", "sqrt",
+        "tan",    "tanh",   "tgamma", "trunc", "y0",   "y1",    "yn",    "j0",   "j1",   "jn",
+    };
+    size_t n = strlen(id);
+    bool variant = n > 1 && (id[n - 1] == 'f' || id[n - 1] == 'l'); /* sinf, sinl */
+    return is_one_of(id, n, words, sizeof words / sizeof *words) ||
+           is_one_of(id, n, maths, sizeof maths / sizeof *maths) ||
+           (variant && is_one_of(id, n - 1, maths, sizeof maths / sizeof *maths));
+}
+
+/* int32_t, size_t and the like. */
+static bool name_of_type(const char *id)
+{
+    size_t n = strlen(id);
+    return n > 2 && !strcmp(id + n - 2, "_t");
+}
+
+static bool name_of_runtime(const char *id)
+{
+    return begins(id, "nn_") || (begins(id, "nn") && !id[2]) || (begins(id, "netrt") && !id[5]);
+}
+
+/* What NET.c calls its own, in every net. */
+static bool name_of_model(const char *id)
+{
+    static const char *const words[] = { "generic" };
+    return is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+}
+
+const char *name_reserved(const char *id)
+{
+    return word_of_c(id)                             ? "a word of C or C++"
+           : name_of_library(id) || name_of_type(id) ? "a name of C's or C++'s library"
+           : name_of_runtime(id)                     ? "a name of the runtime library"
+           : name_of_model(id)                       ? "a name of the generated C's own"
+                                                     : NULL;
+}
+
+/* The net, and its functions and macros. */
+static bool names_net(const struct emit *e, const char *id)
+{
+    const char *rest = begins(id, e->name) ? id + strlen(e->name) : NULL;
+    return rest && (!*rest || *rest == '_');
+}
+
+/* What the generated functions call their own. */
+static bool used_inside(const struct emit *e, const char *id)
+{
+    static const char *const words[] = { "main", "n",    "m",       "c",  "train", "memory", "bytes", "seed",
+                                         "path", "loss", "metrics", "lr", "count", "code",   "NULL",  "t" };
+    return word_of_c(id) || name_of_type(id) || name_of_runtime(id) || names_net(e, id) ||
+           is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+}
+
+static bool is_taken(const struct emit *e, const char *id)
+{
+    for (int i = 0; i < e->taken_count; i++)
+        if (!strcmp(e->taken[i], id))
+            return true;
+    return false;
+}
+
+const char *c_identifier(struct emit *e, const char *text)
+{
+    char *id = arena_string(e->arena, text);
+    for (char *p = id; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    const char *free_name = isdigit((unsigned char)*id) ? arena_printf(e->arena, "_%s", id) : id;
+    if (used_inside(e, free_name))
+        free_name = arena_printf(e->arena, "%s_", id);
+    if (used_inside(e, free_name))
+        free_name = arena_printf(e->arena, "value_%s", id);
+    const char *given = free_name;
+    for (int i = 2; is_taken(e, given); i++)
+        given = arena_printf(e->arena, "%s_%d", free_name, i);
+    e->taken[e->taken_count++] = given;
+    return given;
+}
