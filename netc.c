@@ -536,6 +536,34 @@ static int read_weights(struct run *r, const struct module *m)
     return 0;
 }
 
+/* The net that the file there names in its first line, where that is one of netc's own; NULL. */
+static const char *net_of_file(struct run *r, const char *path)
+{
+    size_t length;
+    const char *why, *text = file_read(r->arena, path, &length, &why);
+    const char *line = text && !strncmp(text, "/* ", 3) ? arena_stringn(r->arena, text, strcspn(text, "\n")) : "";
+    const char *named = strstr(line, "the model `");
+    if (!named)
+        return NULL;
+    named += strlen("the model `");
+    return arena_stringn(r->arena, named, strcspn(named, "`"));
+}
+
+/* Nets `a` and `a_train` both have a file a_train.c: the one compiled last must not take the other's. */
+static int others_keep_theirs(struct run *r, const char *net, const struct file_out *files, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *of = net_of_file(r, files[i].path);
+        if (of && strcmp(of, net) != 0) {
+            diag_error(r->diag, (struct place){ files[i].path, 0, 0, 0 },
+                       "this file is of the model '%s', and '%s' has one of that name: choose another folder (-o)", of,
+                       net);
+            return 3;
+        }
+    }
+    return 0;
+}
+
 static int write_files(struct run *r, const struct file_out *files, size_t count)
 {
     const char *why, *which;
@@ -593,7 +621,10 @@ static int compile(struct run *r)
     size_t count;
     if (!emit_module(m, &r->o.emit, &files, &count))
         return 1;
-    return shows_only(&r->o) ? 0 : write_files(r, files, count);
+    if (shows_only(&r->o))
+        return 0;
+    status = others_keep_theirs(r, m->name, files, count);
+    return status ? status : write_files(r, files, count);
 }
 
 /* What was asked for on standard output; 3 where it cannot be written. */

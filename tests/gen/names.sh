@@ -67,3 +67,14 @@ for value in uint8_t int32_t _Bool __x NN_X nn_infer ZQ_BATCH zq zq_infer std; d
         echo "FAILED input $value"
     fi
 done
+# Nets whose files would bear one name: the second takes nothing of the first's.
+for net in pair pair_train; do
+    printf 'net %s { batch N = 2; input x : f32[N, 3]; target y : i32[N]; l = x |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' $net >"$out/$net.net"
+done
+"$NETC" -o "$out/both" "$out/pair.net" && "$NETC" -o "$out/both" "$out/pair.net" && cp -r "$out/both" "$out/before" &&
+    ! "$NETC" -o "$out/both" "$out/pair_train.net" 2>"$out/log" && diff -r "$out/both" "$out/before" &&
+    grep -q "both/pair_train.c: error: this file is of the model 'pair', and 'pair_train' has one of that name" "$out/log"
+if [ $? = 0 ]; then echo "ok files of another net"; else
+    cat "$out/log"
+    echo "FAILED files of another net"
+fi
