@@ -526,7 +526,7 @@ static int read_weights(struct run *r, const struct module *m)
     int code = nn_tensors_load(r->o.weights, t, count, error, sizeof error);
     if (code) {
         diag_error(r->diag, (struct place){ NULL, 0, 0, 0 }, "--embed-weights: %s", error);
-        return code == NN_EMISMATCH ? 1 : 3;
+        return 3;
     }
     for (size_t i = 0; i < count; i++) {
         const struct var *v = module_find(m, t[i].name);

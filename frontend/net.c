@@ -287,7 +287,7 @@ static const struct ast *choose_net(struct loader *l, const char *path)
     if (l->nets == 1 && !e->o->net)
         return l->net[0];
     if (!l->nets) {
-        error_at(e, at, "there is no `net` in this file");
+        error_at(e, (struct place){ path, 1, 1, 1 }, "there is no `net` in this file");
         return NULL;
     }
     l->status = 2;
@@ -550,6 +550,16 @@ static bool build_graphs(struct elab *e, const struct ast *net)
     return !diag_errors(e->diag);
 }
 
+/* The constants that -D may set, where those are few enough to say. */
+static const char *constants_there(struct loader *l)
+{
+    enum { MOST = 12 };
+    struct text list = text_make(l->e->arena);
+    for (int i = 0; i < l->constants; i++)
+        text_add(&list, "%s%s", i ? ", " : "its constants: ", l->constant[i]);
+    return !l->constants ? "it has no constants" : l->constants <= MOST ? text_string(&list) : NULL;
+}
+
 static bool check_defines(struct loader *l)
 {
     for (int i = 0; i < l->e->o->ndefines; i++) {
@@ -558,7 +568,7 @@ static bool check_defines(struct loader *l)
         const char *given = l->e->o->defines[i], *word = arena_stringn(l->e->arena, given, strcspn(given, "="));
         const char *near = diag_nearest(word, l->constant, (size_t)l->constants);
         diag_error_hint(l->e->diag, (struct place){ "-D", 0, 0, 0 }, NULL, word,
-                        near ? arena_printf(l->e->arena, "did you mean '%s'?", near) : NULL,
+                        near ? arena_printf(l->e->arena, "did you mean '%s'?", near) : constants_there(l),
                         "-D %s sets no constant of the model", given);
         l->status = 2;
         return false;

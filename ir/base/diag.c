@@ -408,6 +408,9 @@ const char *diag_nearest(const char *word, const char *const *candidates, size_t
             nearest = candidates[i];
         }
     }
+    for (size_t i = 0; i < count && !nearest; i++) /* xavier, of xavier_uniform */
+        if (n > 2 && !strncmp(word, candidates[i], n) && candidates[i][n] == '_')
+            nearest = candidates[i];
     return nearest;
 }
 
