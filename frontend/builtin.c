@@ -109,6 +109,12 @@ static bool is_extreme(const struct builtin_args *g) /* max(a, b) and max(x; axe
     return g->tensors == 2 && g->count > 2 && !strcmp(g->name[2], "axes");
 }
 
+/* concat([a, b]) of other languages. */
+static bool lists_tensors(const struct builtin_args *g, const struct val *v)
+{
+    return g->variadic && v->kind == V_LIST && v->items && v->item[0].kind == V_TENSOR;
+}
+
 /* Tensors go to tensors and compile-time values to constants, each in order; where there are no constants left, or the
  * function has none, a number stands for a tensor. */
 static bool give_positional(struct elab *e, struct builtin_args *g, struct val v, struct place at)
@@ -138,6 +144,10 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
     if (as_tensor && tensor < g->tensors) {
         give(g, tensor, v, at);
         return true;
+    }
+    if (lists_tensors(g, &v)) {
+        error_at(e, at, "'%s' takes its tensors one by one, not in a list: %s(a, b)", g->f->name, g->f->name);
+        return false;
     }
     if (v.kind != V_TENSOR && constant < g->count) {
         give(g, constant, v, at);

@@ -303,6 +303,13 @@ static void slip(struct parse *p, struct place at, const char *text)
     p->failed = true;
 }
 
+static void keyword_as_name(struct parse *p, struct place at, const char *word)
+{
+    slip(p, at,
+         strcmp(word, "loss") ? arena_printf(p->arena, KEYWORD_AS_NAME, word)
+                              : "'loss' is a keyword of the language: it stands before an expression, loss EXPRESSION;");
+}
+
 static void open_brace(struct parse *p, struct place at)
 {
     if (p->braces < (int)(sizeof p->brace / sizeof *p->brace))
@@ -450,7 +457,7 @@ static bool keyword_bound(struct parse *p, struct place at, const char *is)
         return false;
     at.column -= (int)(end - word);
     at.length = (int)length;
-    slip(p, at, arena_printf(p->arena, KEYWORD_AS_NAME, arena_stringn(p->arena, word, length)));
+    keyword_as_name(p, at, arena_stringn(p->arena, word, length));
     return true;
 }
 
@@ -552,7 +559,7 @@ static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found
 {
     const char *is = yysymbol_name(found);
     if (is_keyword(found) && goes_on_as_name(p, at))
-        slip(p, at, arena_printf(p->arena, KEYWORD_AS_NAME, arena_stringn(p->arena, is + 1, strlen(is) - 2)));
+        keyword_as_name(p, at, arena_stringn(p->arena, is + 1, strlen(is) - 2));
     else if (found == YYSYMBOL_ELSE)
         diag_error(p->diag, at, "%s without an 'if' before it", is);
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_CONST || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
