@@ -67,7 +67,8 @@ const char *count_text(struct emit *e, struct type t);   /* elements at n sample
 bool is_tensor(const struct var *v);                     /* shown by NET_tensors */
 
 /* c_names.c */
-const char *name_reserved(const char *id);                  /* why no net can be called so, or NULL */
+const char *name_reserved(const char *id); /* why no net can be called so, or NULL */
+bool name_of_cpp(const char *id);          /* a word of C++ alone: a net may be called so, and its header is for C */
 const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
 
 /* How many rows `bench --kernels` shows of a graph. Those of training are its kernels, then those of the step, and then

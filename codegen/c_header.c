@@ -225,7 +225,10 @@ void emit_header(struct emit *e, struct text *t)
              e->upper, e->upper);
     runtime_names(e, t);
     runtime_include(e, t, "netrt.h");
-    text_puts(t, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+    text_add(t, "\n#ifdef __cplusplus\n%s", name_of_cpp(e->name) ? "#error \"" : "");
+    if (name_of_cpp(e->name))
+        text_add(t, "'%s' is a word of C++: this model can be called from C alone\"\n", e->name);
+    text_puts(t, "extern \"C\" {\n#endif\n\n");
     text_add(t, "typedef struct %s %s;\n\n", e->name, e->name);
     sizes(e, t);
     text_putc(t, '\n');

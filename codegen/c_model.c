@@ -93,7 +93,7 @@ static void init_table(struct emit *e, struct text *t)
 {
     static const char *const rule[] = { "NN_INIT_CONSTANT", "NN_INIT_UNIFORM", "NN_INIT_NORMAL",
                                         "NN_INIT_CONSTANT" /* places: sparse_matrices */ };
-    text_puts(t, "\nstatic const nn_init inits[] = {\n");
+    text_puts(t, "\nstatic const nn_init initial_values[] = {\n");
     for (int i = 0; i < e->m->vars; i++) {
         const struct var *v = e->m->var[i];
         if (!is_tensor(v))
@@ -136,7 +136,7 @@ static void fill_tensors(struct emit *e, struct text *t)
     emit_sparse_start(e, t);
     text_add(
         t,
-        "\n/* The instance's tensors, and their first values. */\nstatic void start_tensors(%s *m, uint64_t seed)\n{\n",
+        "\n/* The instance's tensors, and their first values. */\nstatic void set_initial_values(%s *m, uint64_t seed)\n{\n",
         e->name);
     text_add(
         t,
@@ -146,7 +146,7 @@ static void fill_tensors(struct emit *e, struct text *t)
         "        m->tensor[i] = (nn_tensor){ tensor_rows[i].name, tensor_rows[i].dtype, tensor_rows[i].role,\n"
         "                                    tensor_rows[i].rank, tensor_rows[i].shape, at, grad };\n"
         "        if (tensor_rows[i].dtype == %s)\n"
-        "            nn_initialise((nn_real *)(void *)at, &inits[i], seed);\n"
+        "            nn_initialise((nn_real *)(void *)at, &initial_values[i], seed);\n"
         "    }\n",
         e->tensors, nn_dtype(e, DT_REAL));
     if (blanks)
@@ -197,7 +197,7 @@ static void place(struct emit *e, struct text *t)
     if (!e->constant)
         text_puts(t, "    nn_zero(m->param, (size_t)(at - m->param));     /* the arena needs no first values */\n");
     text_puts(t, "    m->progress.seed = seed;\n    m->progress.lr = -1;\n    m->stale = 1;\n");
-    text_add(t, "%s    return m;\n}\n", e->constant ? "" : "    start_tensors(m, seed);\n");
+    text_add(t, "%s    return m;\n}\n", e->constant ? "" : "    set_initial_values(m, seed);\n");
 }
 
 static void heap(struct emit *e, struct text *t)
@@ -206,7 +206,7 @@ static void heap(struct emit *e, struct text *t)
     text_add(
         t,
         "\n#ifndef NN_CORE_ONLY\n%s *%s_new(uint64_t seed)\n{\n    void *memory = nn_alloc(%s_bytes(%d));\n"
-        "    %s *m = memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n    if (m)\n        m->owned = 1;\n"
+        "    struct %s *m = memory ? %s_place(memory, %s_bytes(%d), %d, seed) : NULL;\n    if (m)\n        m->owned = 1;\n"
         "    return m;\n}\n\nvoid %s_free(%s *m)\n{\n    if (m && m->owned)\n        nn_free(m);\n}\n#endif\n",
         s, s, s, e->has_loss, s, s, s, e->has_loss, e->has_loss, s, s);
 }
@@ -284,7 +284,7 @@ static void extra_tensors(struct emit *e, struct text *t, int extras)
     if (extras)
         text_add(
             t,
-            "\nstatic void extra_tensors(const %s *m, nn_tensor *to)\n{\n"
+            "\nstatic void extra_list(const %s *m, nn_tensor *to)\n{\n"
             "    for (int i = 0; i < %d; i++)\n"
             "        to[i] = (nn_tensor){ extra_rows[i].name, %s, NN_STATE, extra_rows[i].rank, extra_rows[i].shape,\n"
             "                             m->optimizer + extra_rows[i].data, NULL };\n}\n",
@@ -296,11 +296,11 @@ static void checkpoint_files(struct emit *e, struct text *t)
     const char *s = e->name;
     int extras = 0;
     extra_table(e, t, &extras);
-    text_add(t, "\nstatic const char fingerprint[] = \"%s-%016llx\";\n", s, (unsigned long long)e->m->fingerprint);
+    text_add(t, "\nstatic const char setup_fingerprint[] = \"%s-%016llx\";\n", s,
+             (unsigned long long)e->m->fingerprint);
     extra_tensors(e, t, extras);
-    const char *made = extras
-                           ? arena_printf(e->arena, "    nn_tensor extra[%d];\n    extra_tensors(m, extra);\n", extras)
-                           : "",
+    const char *made = extras ? arena_printf(e->arena, "    nn_tensor extra[%d];\n    extra_list(m, extra);\n", extras)
+                              : "",
                *given = extras ? arena_printf(e->arena, "extra, %d", extras) : "NULL, 0",
                *pending = e->has_step
                               ? "    if (m->accumulated)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: "
@@ -312,14 +312,14 @@ static void checkpoint_files(struct emit *e, struct text *t)
         "    char *error = ((struct %s *)(uintptr_t)m)->error;     /* the message is not part of the model's value */\n"
         "    if (!path)\n        return nn_fail_null(error, \"checkpoint\", \"path\");\n"
         "    if (!m->grad)\n        return nn_fail(error, NN_ESTATE, \"checkpoint: this instance does not train\");\n%s%s"
-        "    return nn_checkpoint_save(path, fingerprint, m->tensor, %d, %s, &m->progress, error, NN_ERROR_BYTES);\n}\n",
+        "    return nn_checkpoint_save(path, setup_fingerprint, m->tensor, %d, %s, &m->progress, error, NN_ERROR_BYTES);\n}\n",
         s, s, s, pending, made, e->tensors, given);
     text_add(
         t,
         "\nint %s_resume(%s *m, const char *path)\n{\n    if (!m)\n        return NN_ENULL;\n"
         "    if (!path)\n        return nn_fail_null(m->error, \"resume\", \"path\");\n"
         "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"resume: this instance does not train\");\n%s%s"
-        "    int code = nn_checkpoint_load(path, fingerprint, m->tensor, %d, %s, &m->progress, m->error, NN_ERROR_BYTES);\n"
+        "    int code = nn_checkpoint_load(path, setup_fingerprint, m->tensor, %d, %s, &m->progress, m->error, NN_ERROR_BYTES);\n"
         "    if (code)\n        return code;\n"
         "    m->step = (int32_t)m->progress.step;\n    m->stale = 1;\n    clear_accumulated(m);\n    return 0;\n}\n",
         s, s, sparse_check(e), made, e->tensors, given);
@@ -365,7 +365,7 @@ static void pass_ports(struct emit *e, struct text *t, bool targets)
 static void generic_run(struct emit *e, struct text *t, const char *name, const char *rest, const char *given)
 {
     text_add(t,
-             "\nstatic int generic_%s(void *m, int n, const void *const *in%s)\n{\n    return %s_%s((struct %s *)m, n",
+             "\nstatic int %s_generic(void *m, int n, const void *const *in%s)\n{\n    return %s_%s((struct %s *)m, n",
              name, rest, e->name, name, e->name);
     pass_ports(e, t, true);
     text_add(t, "%s);\n}\n", given);
@@ -377,7 +377,7 @@ static void generic_runs(struct emit *e, struct text *t)
     if (e->o->infer) {
         text_add(
             t,
-            "\nstatic int generic_infer(void *m, int n, const void *const *in, void *const *out)\n{\n    return %s_infer((struct %s *)m, n",
+            "\nstatic int infer_generic(void *m, int n, const void *const *in, void *const *out)\n{\n    return %s_infer((struct %s *)m, n",
             e->name, e->name);
         pass_ports(e, t, false);
         for (int i = 0; i < e->outputs; i++)
@@ -396,47 +396,47 @@ static void generic_runs(struct emit *e, struct text *t)
 static void generic_rest(struct emit *e, struct text *t)
 {
     const char *s = e->name;
-    text_add(t, "\nstatic void *generic_create(uint64_t seed)\n{\n    return %s_new(seed);\n}\n", s);
-    text_add(t, "\nstatic void generic_destroy(void *m)\n{\n    %s_free((struct %s *)m);\n}\n", s, s);
+    text_add(t, "\nstatic void *create_generic(uint64_t seed)\n{\n    return %s_new(seed);\n}\n", s);
+    text_add(t, "\nstatic void destroy_generic(void *m)\n{\n    %s_free((struct %s *)m);\n}\n", s, s);
     text_add(
         t,
-        "\nstatic int generic_save(const void *m, const char *path)\n{\n    return %s_save((const struct %s *)m, path);\n}\n",
+        "\nstatic int save_generic(const void *m, const char *path)\n{\n    return %s_save((const struct %s *)m, path);\n}\n",
         s, s);
     text_add(t,
-             "\nstatic int generic_load(void *m, const char *path)\n{\n    return %s_load((struct %s *)m, path);\n}\n",
+             "\nstatic int load_generic(void *m, const char *path)\n{\n    return %s_load((struct %s *)m, path);\n}\n",
              s, s);
-    text_add(t, "\nstatic const char *generic_error(const void *m)\n{\n    return %s_error((const struct %s *)m);\n}\n",
+    text_add(t, "\nstatic const char *error_generic(const void *m)\n{\n    return %s_error((const struct %s *)m);\n}\n",
              s, s);
     text_add(
         t,
-        "\nstatic const nn_tensor *generic_tensors(void *m, size_t *count)\n{\n    return %s_tensors((struct %s *)m, count);\n}\n",
+        "\nstatic const nn_tensor *tensors_generic(void *m, size_t *count)\n{\n    return %s_tensors((struct %s *)m, count);\n}\n",
         s, s);
-    text_add(t, "\nstatic void generic_changed(void *m)\n{\n    %s_changed((struct %s *)m);\n}\n", s, s);
-    text_add(t, "\nstatic nn_progress *generic_progress(void *m)\n{\n    return &((struct %s *)m)->progress;\n}\n", s);
+    text_add(t, "\nstatic void changed_generic(void *m)\n{\n    %s_changed((struct %s *)m);\n}\n", s, s);
+    text_add(t, "\nstatic nn_progress *progress_generic(void *m)\n{\n    return &((struct %s *)m)->progress;\n}\n", s);
     text_add(
         t,
-        "\nstatic nn_kernel_time *generic_profile(void *m, int train)\n{\n#ifdef NN_PROFILE\n"
+        "\nstatic nn_kernel_time *profile_generic(void *m, int train)\n{\n#ifdef NN_PROFILE\n"
         "    return train ? ((struct %s *)m)->train_time : ((struct %s *)m)->infer_time;\n#else\n    (void)m;\n    (void)train;\n    return NULL;\n#endif\n}\n",
         s, s);
     if (e->has_loss) {
         text_add(
             t,
-            "\nstatic int generic_checkpoint(const void *m, const char *path)\n{\n    return %s_checkpoint((const struct %s *)m, path);\n}\n",
+            "\nstatic int checkpoint_generic(const void *m, const char *path)\n{\n    return %s_checkpoint((const struct %s *)m, path);\n}\n",
             s, s);
         text_add(
             t,
-            "\nstatic int generic_resume(void *m, const char *path)\n{\n    return %s_resume((struct %s *)m, path);\n}\n",
+            "\nstatic int resume_generic(void *m, const char *path)\n{\n    return %s_resume((struct %s *)m, path);\n}\n",
             s, s);
         text_add(
             t,
-            "\nstatic void *generic_gradients(void *m, size_t *count)\n{\n    return %s_gradients((struct %s *)m, count);\n}\n",
+            "\nstatic void *gradients_generic(void *m, size_t *count)\n{\n    return %s_gradients((struct %s *)m, count);\n}\n",
             s, s);
     }
     if (has_evolve(e))
-        text_add(t, "\nstatic int generic_evolve(void *m)\n{\n    return %s_evolve((struct %s *)m);\n}\n", s, s);
+        text_add(t, "\nstatic int evolve_generic(void *m)\n{\n    return %s_evolve((struct %s *)m);\n}\n", s, s);
     if (e->has_step) {
-        text_add(t, "\nstatic int generic_apply(void *m)\n{\n    return %s_apply((struct %s *)m);\n}\n", s, s);
-        text_add(t, "\nstatic void generic_set_lr(void *m, double lr)\n{\n    %s_set_lr((struct %s *)m, lr);\n}\n", s,
+        text_add(t, "\nstatic int apply_generic(void *m)\n{\n    return %s_apply((struct %s *)m);\n}\n", s, s);
+        text_add(t, "\nstatic void set_lr_generic(void *m, double lr)\n{\n    %s_set_lr((struct %s *)m, lr);\n}\n", s,
                  s);
     }
 }
@@ -478,23 +478,23 @@ static void model_table(struct emit *e, struct text *t, int inputs, int targets)
     graph_info(e, t, "train_graph", GRAPH_TRAIN, e->has_loss, e->train_arena);
     text_puts(
         t,
-        "    .create = generic_create,\n    .destroy = generic_destroy,\n    .save = generic_save,\n    .load = generic_load,\n"
-        "    .error = generic_error,\n    .tensors = generic_tensors,\n    .changed = generic_changed,\n"
-        "    .progress = generic_progress,\n    .profile = generic_profile,\n    .build_info = NN_ARITHMETIC,\n");
+        "    .create = create_generic,\n    .destroy = destroy_generic,\n    .save = save_generic,\n    .load = load_generic,\n"
+        "    .error = error_generic,\n    .tensors = tensors_generic,\n    .changed = changed_generic,\n"
+        "    .progress = progress_generic,\n    .profile = profile_generic,\n    .build_info = NN_ARITHMETIC,\n");
     if (e->o->infer)
-        text_puts(t, "    .infer = generic_infer,\n");
+        text_puts(t, "    .infer = infer_generic,\n");
     if (e->has_loss)
         text_puts(
             t,
-            "    .accumulate = generic_accumulate,\n    .eval = generic_eval,\n    .checkpoint = generic_checkpoint,\n"
-            "    .resume = generic_resume,\n    .gradients = generic_gradients,\n");
+            "    .accumulate = accumulate_generic,\n    .eval = eval_generic,\n    .checkpoint = checkpoint_generic,\n"
+            "    .resume = resume_generic,\n    .gradients = gradients_generic,\n");
     if (has_evolve(e))
-        text_puts(t, "    .evolve = generic_evolve,\n");
+        text_puts(t, "    .evolve = evolve_generic,\n");
     if (has_blanks(e))
         text_puts(t, "    .blank = blanks,\n    .blanks = (int)(sizeof blanks / sizeof *blanks),\n");
     if (e->has_step)
         text_puts(
-            t, "    .train_step = generic_train_step,\n    .apply = generic_apply,\n    .set_lr = generic_set_lr,\n");
+            t, "    .train_step = train_step_generic,\n    .apply = apply_generic,\n    .set_lr = set_lr_generic,\n");
     text_puts(t, "};\n#endif\n");
 }
 

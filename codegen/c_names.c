@@ -24,28 +24,31 @@ static bool begins(const char *id, const char *with)
 /* Keywords, and what C keeps for itself. */
 static bool word_of_c(const char *id)
 {
-    static const char *const words[] = {
-        "auto",         "break",         "case",        "char",         "const",
-        "continue",     "default",       "do",          "double",       "else",
-        "enum",         "extern",        "float",       "for",          "goto",
-        "if",           "inline",        "int",         "long",         "register",
-        "restrict",     "return",        "short",       "signed",       "sizeof",
-        "static",       "struct",        "switch",      "typedef",      "union",
-        "unsigned",     "void",          "volatile",    "while",        "bool",
-        "true",         "false",         "class",       "new",          "delete",
-        "this",         "template",      "typename",    "namespace",    "private",
-        "public",       "protected",     "virtual",     "operator",     "try",
-        "catch",        "throw",         "friend",      "using",        "and",
-        "or",           "not",           "xor",         "asm",          "mutable",
-        "explicit",     "export",        "typeid",      "wchar_t",      "constexpr",
-        "nullptr",      "static_assert", "decltype",    "noexcept",     "alignas",
-        "alignof",      "char16_t",      "char32_t",    "bitand",       "bitor",
-        "compl",        "and_eq",        "or_eq",       "xor_eq",       "not_eq",
-        "thread_local", "const_cast",    "static_cast", "dynamic_cast", "reinterpret_cast",
-        "unix",         "linux"
-    };
+    static const char *const words[] = { "auto",    "break",    "case",          "char",      "const",       "continue",
+                                         "default", "do",       "double",        "else",      "enum",        "extern",
+                                         "float",   "for",      "goto",          "if",        "inline",      "int",
+                                         "long",    "register", "return",        "short",     "restrict",    "signed",
+                                         "sizeof",  "static",   "struct",        "switch",    "typedef",     "union",
+                                         "void",    "while",    "unsigned",      "volatile",  "bool",        "true",
+                                         "false",   "asm",      "static_assert", "typeof",    "unix",        "linux",
+                                         "alignas", "alignof",  "nullptr",       "constexpr", "thread_local" };
     if (*id == '_' && (id[1] == '_' || isupper((unsigned char)id[1])))
         return true;
+    return is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+}
+
+bool name_of_cpp(const char *id)
+{
+    static const char *const words[] = { "class",      "new",       "delete",    "this",        "template",
+                                         "typename",   "namespace", "private",   "public",      "protected",
+                                         "virtual",    "operator",  "try",       "catch",       "throw",
+                                         "friend",     "using",     "and",       "or",          "not",
+                                         "xor",        "mutable",   "explicit",  "export",      "typeid",
+                                         "wchar_t",    "decltype",  "noexcept",  "char16_t",    "char32_t",
+                                         "bitand",     "bitor",     "compl",     "and_eq",      "or_eq",
+                                         "xor_eq",     "not_eq",    "concept",   "requires",    "co_await",
+                                         "const_cast", "co_return", "co_yield",  "static_cast", "reinterpret_cast",
+                                         "char8_t",    "consteval", "constinit", "dynamic_cast" };
     return is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
 }
 
@@ -75,11 +78,15 @@ static bool name_of_library(const char *id)
            (variant && is_one_of(id, n - 1, maths, sizeof maths / sizeof *maths));
 }
 
-/* int32_t, size_t and the like. */
+/* int32_t, uint_fast8_t, size_t and the like. */
 static bool name_of_type(const char *id)
 {
-    size_t n = strlen(id);
-    return n > 2 && !strcmp(id + n - 2, "_t");
+    static const char *const words[] = { "size_t",  "ssize_t", "ptrdiff_t", "max_align_t", "time_t",
+                                         "clock_t", "off_t",   "div_t",     "ldiv_t",      "wint_t" };
+    size_t n = strlen(id), whole = *id == 'u';
+    bool integer = !strncmp(id + whole, "int", 3) && n > 5 && !strcmp(id + n - 2, "_t") &&
+                   strspn(id + whole + 3, "0123456789_fastleprmx") == n - whole - 3;
+    return integer || is_one_of(id, n, words, sizeof words / sizeof *words);
 }
 
 static bool name_of_runtime(const char *id)
@@ -87,19 +94,11 @@ static bool name_of_runtime(const char *id)
     return begins(id, "nn_") || (begins(id, "nn") && !id[2]) || (begins(id, "netrt") && !id[5]);
 }
 
-/* What NET.c calls its own, in every net. */
-static bool name_of_model(const char *id)
-{
-    static const char *const words[] = { "generic" };
-    return is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
-}
-
 const char *name_reserved(const char *id)
 {
-    return word_of_c(id)                             ? "a word of C or C++"
+    return word_of_c(id)                             ? "a word of C"
            : name_of_library(id) || name_of_type(id) ? "a name of C's or C++'s library"
            : name_of_runtime(id)                     ? "a name of the runtime library"
-           : name_of_model(id)                       ? "a name of the generated C's own"
                                                      : NULL;
 }
 
@@ -115,7 +114,7 @@ static bool used_inside(const struct emit *e, const char *id)
 {
     static const char *const words[] = { "main", "n",    "m",       "c",  "train", "memory", "bytes", "seed",
                                          "path", "loss", "metrics", "lr", "count", "code",   "NULL",  "t" };
-    return word_of_c(id) || name_of_type(id) || name_of_runtime(id) || names_net(e, id) ||
+    return word_of_c(id) || name_of_cpp(id) || name_of_type(id) || name_of_runtime(id) || names_net(e, id) ||
            is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
 }
 

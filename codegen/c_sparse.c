@@ -43,7 +43,7 @@ static void one_matrix(struct emit *e, struct text *t, const struct sparse *s, i
              s->rows->index);
 }
 
-/* Before start_tensors, which asks for the first places. */
+/* Before set_initial_values, which asks for the first places. */
 void emit_sparse_start(struct emit *e, struct text *t)
 {
     int i = 0;

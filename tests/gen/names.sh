@@ -32,7 +32,7 @@ else
     echo "FAILED names"
 fi
 # Nets may be called what the generated functions call their own.
-for net in m n train memory path error count; do
+for net in m n train memory path error count start extra generic fingerprint inits; do
     rm -rf "$out/c"
     printf 'net %s { batch N = 2; input x : f32[N, 3]; target y : i32[N]; l = x |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
         $net >"$out/$net.net"
@@ -43,8 +43,21 @@ for net in m n train memory path error count; do
         echo "FAILED net $net"
     fi
 done
+# A word of C++ alone makes a header for C.
+for net in xor class; do
+    rm -rf "$out/c"
+    printf 'net %s { batch N = 2; input x : f32[N, 3]; target y : i32[N]; l = x |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
+        $net >"$out/$net.net"
+    if "$NETC" --emit=c,app -o "$out/c" "$out/$net.net" &&
+        (cd "$out/c" && $CC -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$OLDPWD/runtime" -c "$net"*.c) &&
+        ! g++ -fsyntax-only -x c++ -Iruntime "$out/c/$net.h" 2>"$out/log" && head -n 3 "$out/log" | grep -q "'$net' is a word of C++"; then
+        echo "ok net $net"
+    else
+        echo "FAILED net $net"
+    fi
+done
 # But not what C, its library or the runtime call theirs: refused in a line of the model, before there is C.
-for net in nn Nn NN nn_x netrt main free exp sinf std int32_t _Bool generic int; do
+for net in nn Nn NN nn_x netrt main free exp sinf std int32_t _Bool int; do
     printf '\nnet %s { batch N = 2; input x : f32[N, 3]; output y = x |> linear(4); }\n' $net >"$out/wrong.net"
     if ! "$NETC" -o "$out/wrong" "$out/wrong.net" 2>"$out/log" && [ ! -e "$out/wrong" ] && [ "$(wc -l <"$out/log")" = 3 ] &&
         head -1 "$out/log" | grep -q "wrong.net:2:[15]: error: a net cannot be called '$net': it is a "; then
