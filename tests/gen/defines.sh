@@ -47,6 +47,7 @@ status 2
 netc: -D wants NAME=VALUE, not 'd' (netc --help)
 status 2
 -D: error: -D haeds=2 sets no constant of the model
+-D: hint: its constants: d, deep, rate, sizes, word, axis
 status 2
 -D: error: -D sixes=2 sets no constant of the model
 -D: hint: did you mean 'sizes'?
