@@ -82,6 +82,7 @@ struct bound {
     int tensors, inputs, next_input, next_constant;
     bool numbers; /* some of the tensors are */
     bool whole;   /* as many values as there are formals: each goes to its own */
+    bool lost;    /* a constant did not go with its formal: those behind it do not either */
     bool ok;
 };
 
@@ -243,6 +244,9 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
 {
     int i = next_formal(b, g->next_constant, true);
+    if (g->lost)
+        return;
+    g->lost = true;
     if (i >= b->tree->items) {
         error_at(e, at, "'%s' does not take %s here", b->tree->text, describe(e, &v));
         g->ok = false;
@@ -250,6 +254,7 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
     }
     if (!suits(e, g, b, i, &v, at) || !give(e, g, b, i, at))
         return;
+    g->lost = false;
     g->next_constant = i + 1;
     g->constant[i] = v;
 }

@@ -527,10 +527,10 @@ static struct val eval_name(struct elab *e, const struct ast *x)
                    "nothing is called '%s' here: a block does not see its net's names", x->text);
         return v_poison();
     }
-    const char *hint = near ? arena_printf(e->arena, "did you mean '%s'?", near)
-                       : !e->batch_name && !strcmp(x->text, "N")
-                           ? "the batch dimension is declared first: batch N = 32;"
-                           : NULL;
+    const char *hint = near                   ? arena_printf(e->arena, "did you mean '%s'?", near)
+                       : strcmp(x->text, "N") ? NULL
+                       : e->batch_name ? arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name)
+                                       : "the batch dimension is declared first: batch N = 32;";
     error_hint(e, x->at, NULL, NULL, hint, "nothing is called '%s' here", x->text);
     return v_poison();
 }
