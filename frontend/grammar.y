@@ -406,6 +406,8 @@ static const char *semicolon_hint(struct parse *p, struct place at)
         return "it is 'output NAME;' or 'output NAME = ...;'";
     if (*end == ',')
         return "several values stand in parentheses: (x, y)";
+    if (*end == ':' && end[1] == '=')
+        return "a name is bound by NAME = ...";
     return "is a ';' missing before this?";
 }
 
@@ -530,6 +532,16 @@ static const char *slice_hint(struct parse *p, struct place at, const char *foun
     return within && (!strcmp(found, "':'") || !strcmp(found, "','")) ? "slice(x, axis, begin, end) takes part of a tensor" : NULL;
 }
 
+/* What stands in the place of a value is written otherwise in another language. */
+static const char *value_hint(struct parse *p, struct place at, const char *found)
+{
+    const char *here = offset_of(p->text, at);
+
+    return *here == '\''                                      ? "a string stands between double quotes"
+           : *here == '>' && here > p->text && here[-1] == '-' ? "a chain is written x |> f"
+                                                               : slice_hint(p, at, found, false);
+}
+
 /* What a word was meant to be that stands where an item of the file does. */
 static const char *item_hint(struct parse *p, struct place at, yysymbol_kind_t found, bool backward)
 {
@@ -623,7 +635,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
                 return 0;
             }
     if (value) {
-        diag_error_hint(p->diag, at, NULL, NULL, slice_hint(p, at, is, false), "expected a value before %s", is);
+        diag_error_hint(p->diag, at, NULL, NULL, value_hint(p, at, is), "expected a value before %s", is);
         return 0;
     }
     const char *hint = scan_hint(p, at, among(expected, count, YYSYMBOL_IN));
