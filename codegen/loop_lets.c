@@ -12,6 +12,8 @@
  * needs it. Only values that are computed there in any case move: what stands behind a condition or in a loop that may
  * not run gives no name. A value that reads what a loop or a condition from there on writes stays where it is; what is read
  * before a store of the block itself is another expression than what is read behind it. */
+#include <string.h>
+
 #include "codegen/loop_pass.h"
 
 #include "ir/loop_index.h"
@@ -29,6 +31,7 @@ struct lets {
     struct lkernel *k;
     struct usage *use;     /* by expression */
     struct motion *motion; /* by expression */
+    size_t capacity;       /* of both */
 };
 
 /* Whether an expression can be computed in the block at work outside of loops and conditions, and from where on. */
@@ -270,6 +273,20 @@ static void set_visible(struct lets *l, const struct lblock *b, bool visible)
     }
 }
 
+/* Blocks share their scratch: each is done with it when it comes to those inside. */
+static void clear_scratch(struct lets *l)
+{
+    size_t count = l->k->expressions;
+
+    if (count > l->capacity) {
+        l->capacity = 2 * count;
+        l->use = NEW_ARRAY(l->k->arena, l->capacity, struct usage);
+        l->motion = NEW_ARRAY(l->k->arena, l->capacity, struct motion);
+    }
+    memset(l->use, 0, count * sizeof *l->use);
+    memset(l->motion, 0, count * sizeof *l->motion);
+}
+
 static void run_block(struct lets *l, struct lblock *b)
 {
     int statement = 0;
@@ -281,8 +298,7 @@ static void run_block(struct lets *l, struct lblock *b)
     set_visible(l, b, true);
     for (const struct ls *s = b->first; s; s = s->next)
         mark_written(s, statement++);
-    l->use = NEW_ARRAY(l->k->arena, l->k->expressions, struct usage);
-    l->motion = NEW_ARRAY(l->k->arena, l->k->expressions, struct motion);
+    clear_scratch(l);
     name_values(l, b);
     for (struct ls *s = b->first; s; s = s->next) {
         void *mine = s->data;

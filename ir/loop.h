@@ -153,7 +153,10 @@ struct lkernel {
     double macs, bytes; /* at n = N, for -v and bench */
     struct lx **table;  /* of the hash-consing */
     size_t table_size, expressions;
-    const char **used; /* the names given: no two things of a kernel share one */
+    struct lname {
+        const char *name;
+        int next; /* the number by which the next that wants it is told apart */
+    } * used;     /* the names given: no two things of a kernel share one */
     size_t used_capacity;
     int names_given;
 };

@@ -57,13 +57,13 @@ static const char *identifier(struct lkernel *k, const char *wanted)
     return arena_printf(k->arena, "v%s%s", *text_string(&t) == '_' ? "" : "_", text_string(&t));
 }
 
-static bool name_used(const struct lkernel *k, const char *interned)
+static struct lname *name_used(const struct lkernel *k, const char *interned)
 {
     for (int i = 0; i < k->names_given; i++) {
-        if (k->used[i] == interned)
-            return true;
+        if (k->used[i].name == interned)
+            return &k->used[i];
     }
-    return false;
+    return NULL;
 }
 
 static const char *fresh_name(struct lkernel *k, const char *wanted)
@@ -72,10 +72,15 @@ static const char *fresh_name(struct lkernel *k, const char *wanted)
     size_t length = strlen(base);
     bool digit = length && base[length - 1] >= '0' && base[length - 1] <= '9';
 
-    for (int i = 2; word_taken(s) || name_used(k, s); i++)
-        s = name_printf(k->names, digit ? "%s_%d" : "%s%d", base, i);
+    struct lname *first = name_used(k, s);
+    int next = first ? first->next : 2;
+
+    while (word_taken(s) || name_used(k, s))
+        s = name_printf(k->names, digit ? "%s_%d" : "%s%d", base, next++);
+    if (first)
+        first->next = next;
     arena_grow(k->arena, (void **)&k->used, &k->used_capacity, (size_t)k->names_given + 1, sizeof *k->used);
-    k->used[k->names_given++] = s;
+    k->used[k->names_given++] = (struct lname){ s, 2 };
     return s;
 }
 
