@@ -312,6 +312,7 @@ static void run_net(struct elab *e, const struct ast *net, enum mode mode, struc
     root->declared = NULL;
     e->in_net = true;
     e->batch_seen = false;
+    e->batch_name = NULL;
     e->loss_count = 0;
     e->operations = e->iterations = 0;
     run_statements(e, net->b);
