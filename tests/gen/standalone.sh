@@ -19,7 +19,7 @@ for net in digits charlm embed; do
 done
 
 # a net may be called as something within the runtime is
-for name in fill nn_header header check convert; do
+for name in fill header check convert; do
     rm -rf "$out/c"
     sed "s/^net embed/net $name/" examples/embed/embed.net >"$out/$name.net"
     { "$NETC" --standalone --emit=c,app -o "$out/c" "$out/$name.net" && (cd "$out/c" && for f in *.c; do gcc -std=c11 $warn -fsyntax-only "$f" || exit 1; done); } >"$out/log" 2>&1
