@@ -59,19 +59,19 @@ static bool emit_graphs(struct emit *e)
 /* Options that say something this model or this compiler cannot do. */
 static bool check_options(struct emit *e)
 {
-    struct place nowhere = e->m->at;
+    struct place at = e->m->at;
     const char *reserved = name_reserved(e->m->name);
     if (reserved) {
-        diag_error(e->m->diag, nowhere, "a net cannot be called '%s': it is %s, and names the C that comes out",
-                   e->m->name, reserved);
+        diag_error(e->m->diag, at, "a net cannot be called '%s': it is %s, and names the C that comes out", e->m->name,
+                   reserved);
         return false;
     }
     if (e->o->weights && wanted(e, "app")) {
-        diag_error(e->m->diag, nowhere, "a program reads its weights: --embed-weights is for --emit=c alone");
+        diag_error(e->m->diag, at, "a program reads its weights: --embed-weights is for --emit=c alone");
         return false;
     }
     if (!e->o->infer && !e->m->graph[GRAPH_TRAIN]) {
-        diag_error(e->m->diag, nowhere, "net '%s' has no loss: there is nothing to train (--mode train)", e->m->name);
+        diag_error(e->m->diag, at, "net '%s' has no loss: there is nothing to train (--mode train)", e->m->name);
         return false;
     }
     return true;

@@ -10,6 +10,7 @@
  * channel goes along with the lanes: here the gradient of the image at strides, the rest in depthwise.c. Where
  * the result's channels are few, lanes run along the channels that are summed: 16 sums an element, folded at the end. */
 #include "codegen/lower.h"
+#include "ir/layout.h"
 
 struct conv {
     struct window w;
@@ -204,7 +205,7 @@ static void empty(struct lower *l, struct lblock *b, struct lx *from, int rows, 
 
 /* ---- few channels ---- */
 
-enum { LANES = 16, FEW_CHANNELS = 6, SUMS = 14 }; /* fewer channels do not fill a vector; sums in registers */
+enum { LANES = 16, SUMS = 14 }; /* sums in registers */
 
 /* Whether lanes run along the channels that are summed: those of the result are few, and the weights lie that way. */
 static bool sums_in_lanes(const struct lower *l, const struct conv *c)
@@ -273,12 +274,6 @@ static void tile_of_few(struct lower *l, struct lblock *b, struct lx *from, int 
     finish(l, in, c->at);
 }
 
-/* b, or where the condition does not always hold a block that runs where it does. */
-static struct lblock *only_where(struct lower *l, struct lblock *b, struct lx *condition)
-{
-    return condition->kind == LX_FLAG && condition->i ? b : &ls_if(l->k, b, condition)->body;
-}
-
 /* A row of the result, or of one class's pixels. */
 static void row_of_pixels(struct lower *l, struct lblock *b, struct conv *c, int64_t pixels)
 {
@@ -319,9 +314,9 @@ static void one_class(struct lower *l, struct lblock *b, struct class *s)
         reached &= reaches(s, i);
         if (pixels_of(l, s, i) <= 0)
             return;
-        if (i < last)
-            b = only_where(l, b, index_op(l, LX_ILT, s->pixel[i], lx_int(l->k, pixels_of(l, s, i))));
     }
+    for (int i = 0; i < last; i++)
+        b = only_where(l, b, index_op(l, LX_ILT, s->pixel[i], lx_int(l->k, pixels_of(l, s, i))));
     if (reached)
         row_of_pixels(l, b, s->c, pixels);
     else

@@ -139,7 +139,7 @@ static void copy_block(struct ask *a, struct lblock *to, const struct lblock *fr
         continue;
 }
 
-/* ---- names that nobody asks by ---- */
+/* ---- what the copy has for nothing ---- */
 
 static bool value_mentions(const struct lx *x, const struct lx *name)
 {
@@ -161,13 +161,15 @@ static bool mentioned_from(const struct ls *s, const struct lx *name)
     return false;
 }
 
+/* Names that nobody asks by, conditions of nothing. */
 static struct ls *without_unused(struct ls *s)
 {
     if (!s)
         return NULL;
     s->next = without_unused(s->next);
     s->body.first = without_unused(s->body.first);
-    return s->kind == LS_LET && !mentioned_from(s->next, s->reference) ? s->next : s;
+    bool idle = s->kind == LS_LET ? !mentioned_from(s->next, s->reference) : s->kind == LS_IF && !s->body.first;
+    return idle ? s->next : s;
 }
 
 /* ---- where ---- */
@@ -213,8 +215,7 @@ static const struct ls *epilogue_of(const struct ls *declaration)
             continue;
         if (summed && block_reads(&s->body, b))
             return s;
-        struct lblock one = s->body;
-        summed |= block_sums(&one, b, false);
+        summed |= block_sums(&s->body, b, false);
     }
     return NULL;
 }

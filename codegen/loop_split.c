@@ -96,6 +96,18 @@ static struct lx *again(struct rewrite *r, struct lx *x)
     return x->kind == LX_GUARD ? lx_guard(r->k, x->arg[0], x->arg[1], x->arg[2]) : x;
 }
 
+/* The stores of a loop again, in b. */
+static void copy_stores(struct rewrite *r, struct lblock *b, const struct ls *s)
+{
+    struct lx *index[MAX_RANK];
+
+    for (const struct ls *store = s->body.first; store; store = store->next) {
+        for (int i = 0; i < store->buf->rank; i++)
+            index[i] = rewrite_value(r, store->index[i]);
+        ls_store(r->k, b, store->buf, index, rewrite_value(r, store->value));
+    }
+}
+
 /* The loop in pieces, or NULL where that does not help. */
 static struct ls *in_pieces(struct split *p, const struct ls *s)
 {
@@ -105,16 +117,11 @@ static struct ls *in_pieces(struct split *p, const struct ls *s)
     struct ls *inner =
         ls_loop(p->k, &outer->body, s->var->name, lx_int(p->k, 0), lx_int(p->k, p->piece), 1, LICENCE_PAR);
     struct rewrite r = { .k = p->k, .rule = again, .context = p };
-    struct lx *index[MAX_RANK];
 
     p->inner = lx_var(p->k, inner->var);
     struct lx *from = lx_index(p->k, LX_IMUL, lx_var(p->k, outer->var), lx_int(p->k, p->piece));
     rewrite_set(&r, p->var, lx_index(p->k, LX_IADD, from, p->inner));
-    for (const struct ls *store = s->body.first; store; store = store->next) {
-        for (int i = 0; i < store->buf->rank; i++)
-            index[i] = rewrite_value(&r, store->index[i]);
-        ls_store(p->k, &inner->body, store->buf, index, rewrite_value(&r, store->value));
-    }
+    copy_stores(&r, &inner->body, s);
     return lanes_of(p->k, inner).why ? NULL : outer;
 }
 
@@ -191,14 +198,9 @@ static struct ls *range(struct lkernel *k, struct lblock *to, const struct ls *s
     struct split p = { .k = k };
     struct ls *loop = ls_loop(k, to, s->var->name, lx_int(k, a), lx_int(k, b), 1, LICENCE_PAR);
     struct rewrite r = { .k = k, .rule = again, .context = &p };
-    struct lx *index[MAX_RANK];
 
     rewrite_set(&r, lx_var(k, s->var), lx_var(k, loop->var));
-    for (const struct ls *store = s->body.first; store; store = store->next) {
-        for (int i = 0; i < store->buf->rank; i++)
-            index[i] = rewrite_value(&r, store->index[i]);
-        ls_store(k, &loop->body, store->buf, index, rewrite_value(&r, store->value));
-    }
+    copy_stores(&r, &loop->body, s);
     return loop;
 }
 

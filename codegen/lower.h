@@ -150,6 +150,8 @@ void spatial_at(const struct window *w, int rank, struct lx *const *at, struct l
 /* o * stride + k * dilation - pad along spatial axis i; and value v at such coordinates, 0 where they lie outside. */
 struct lx *slid(struct lower *l, const struct window *w, int i, struct lx *o, struct lx *k);
 struct lx *padded(struct lower *l, const struct window *w, struct type x, struct lx *const *spatial, struct lx *v);
+/* b, or where the condition does not always hold a block that runs where it does. */
+struct lblock *only_where(struct lower *l, struct lblock *b, struct lx *condition);
 /* Along spatial axis i alone: v, and a block that runs where `at` lies in the image. */
 struct lx *padded_along(struct lower *l, const struct window *w, struct type x, int i, struct lx *at, struct lx *v);
 struct lblock *inside_along(struct lower *l, struct lblock *b, const struct window *w, struct type x, int i,

@@ -55,13 +55,18 @@ struct lx *padded(struct lower *l, const struct window *w, struct type x, struct
     return v;
 }
 
+struct lblock *only_where(struct lower *l, struct lblock *b, struct lx *condition)
+{
+    return condition->kind == LX_FLAG && condition->i ? b : &ls_if(l->k, b, condition)->body;
+}
+
 struct lblock *inside_along(struct lower *l, struct lblock *b, const struct window *w, struct type x, int i,
                             struct lx *at)
 {
     if (w->pad[2 * i])
-        b = &ls_if(l->k, b, index_op(l, LX_ILE, lx_int(l->k, 0), at))->body;
+        b = only_where(l, b, index_op(l, LX_ILE, lx_int(l->k, 0), at));
     if (w->pad[2 * i + 1])
-        b = &ls_if(l->k, b, index_op(l, LX_ILT, at, lx_dim(l->k, x.dim[w->axis + i])))->body;
+        b = only_where(l, b, index_op(l, LX_ILT, at, lx_dim(l->k, x.dim[w->axis + i])));
     return b;
 }
 

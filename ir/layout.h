@@ -12,6 +12,11 @@
 
 #include "ir/graph.h"
 
+/* A result of at most so many channels fills no lanes: these run along the channels that are summed, where that many lie
+ * beside each other (passes/choose.c, codegen/conv_last.c); and a tile of the weights' gradient takes in elements of the
+ * window beside each other, where the image has fewer. */
+enum { FEW_CHANNELS = 6 };
+
 bool layout_known(enum op op);                   /* has the attribute */
 bool layout_channels_last(const struct node *n); /* has it, and it is set */
 

@@ -453,8 +453,6 @@ static bool widen_conv_dw(struct node *n)
     return replace(n, result(&b, OP_conv_dw, operands, 2, n->attr, n->attrs));
 }
 
-enum { FEW_CHANNELS = 6 };
-
 /* Where the result's channels are few, lanes run along those summed over instead: weights have these last where they lie. */
 static bool sum_in_lanes(struct node *n)
 {
