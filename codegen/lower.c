@@ -209,7 +209,7 @@ static bool is_flat(const struct lower *l, struct type t)
     return true;
 }
 
-enum { BLOCK = 16 };
+enum { BLOCK = 16, STRIP = 32 };
 
 /* at: in shape t, which is the domain with some axes joined. */
 static void finish_joined(struct lower *l, struct lblock *b, struct type t, struct lx *const *at)
@@ -291,6 +291,20 @@ static void copy_in_squares(struct lower *l, struct type t, int axis)
         copy_part(l, t, axis, &(struct part){ { whole[0], zero }, { size[0], size[1] }, 1 });
 }
 
+/* The same where rows are too short for squares: some columns of all rows at a time, along what is read. */
+static void copy_in_strips(struct lower *l, struct type t, int axis)
+{
+    struct lx *at[MAX_RANK], *size = lx_dim(l->k, t.dim[axis]), *zero = lx_int(l->k, 0);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
+    struct ls *strip = ls_loop(l->k, b, "i", zero, size, STRIP, LICENCE_PAR);
+    struct lx *from = lx_var(l->k, strip->var), *end = index_op(l, LX_IADD, from, lx_int(l->k, STRIP));
+
+    b = open_loops(l, &strip->body, t, axis + 1, t.rank, at);
+    struct ls *loop = ls_loop(l->k, b, "u", from, index_op(l, LX_IMIN, end, size), 1, LICENCE_PAR);
+    at[axis] = lx_var(l->k, loop->var);
+    finish_joined(l, &loop->body, t, at);
+}
+
 static bool has_transpose(const struct graph *body)
 {
     for (const struct node *n = body->first; n; n = n->next)
@@ -299,23 +313,33 @@ static bool has_transpose(const struct graph *body)
     return false;
 }
 
+/* What a group that stores one value stores, or NULL. */
+static struct value *only_value(const struct graph *body)
+{
+    struct value *only = body->yields == 1 ? body->yield[0] : NULL;
+    int count = body->yields;
+
+    for (const struct node *n = body->first; n; n = n->next) {
+        only = is_effect(n) ? operand(n, 1) : only;
+        count += is_effect(n);
+    }
+    return count == 1 ? only : NULL;
+}
+
 /* The axis that a map reads along, where it is not the last. */
 static int turned_axis(struct lower *l, struct type t)
 {
+    struct value *v = only_value(l->body);
     struct lx *at[MAX_RANK], *in[MAX_RANK];
     int axis;
 
-    if (!l->level || l->flat || t.rank < 2 || !has_transpose(l->body) || l->body->yields != 1 ||
-        !shape_equal(l->body->yield[0]->type, l->nest.domain))
+    if (!l->level || l->flat || t.rank < 2 || !has_transpose(l->body) || !v || !shape_equal(v->type, l->nest.domain))
         return -1;
     for (int i = 0; i < t.rank; i++)
         at[i] = some_index(l, t.dim[i]);
     reshape_at(l, t, l->nest.domain, at, in);
-    axis = reads_along(l, body_at(l, l->body->yield[0], in), at, t.rank);
-    return axis < t.rank - 1 && dim_size(t.dim[t.rank - 1], l->k->batch) >= BLOCK && axis >= 0 &&
-                   dim_size(t.dim[axis], l->k->batch) >= BLOCK
-               ? axis
-               : -1;
+    axis = reads_along(l, body_at(l, v, in), at, t.rank);
+    return axis >= 0 && axis < t.rank - 1 && dim_size(t.dim[axis], l->k->batch) >= BLOCK ? axis : -1;
 }
 
 static void lower_map(struct lower *l)
@@ -325,7 +349,8 @@ static void lower_map(struct lower *l)
     int axis = turned_axis(l, t);
 
     if (axis >= 0) {
-        copy_in_squares(l, t, axis);
+        bool squares = dim_size(t.dim[t.rank - 1], l->k->batch) >= BLOCK;
+        (squares ? copy_in_squares : copy_in_strips)(l, t, axis);
         return;
     }
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank, at);

@@ -53,9 +53,9 @@ static struct lx *combination(struct lower *l, int count, const double *factor, 
     return acc ? acc : lx_real(l->k, 0);
 }
 
-static bool starts_pair(int i, int points)
+static bool starts_pair(const struct winograd_matrix *m, int i)
 {
-    return i % 2 && i + 1 < points - 1;
+    return m->pairs >> i & 1;
 }
 
 /* y = m x where rows of m come in pairs: what they share, and what differs in its sign, is computed once. */
@@ -64,7 +64,7 @@ static void transform_rows(struct lower *l, struct lblock *b, const struct winog
 {
     for (int i = 0; i < m->rows; i++) {
         double same[MAX_POINTS], other[MAX_POINTS];
-        if (!starts_pair(i, m->rows)) {
+        if (!starts_pair(m, i)) {
             y[i] = combination(l, m->columns, m->at[i], x);
             continue;
         }
@@ -89,7 +89,7 @@ static void transform_columns(struct lower *l, struct lblock *b, const struct wi
 
     for (int i = 0; i < m->columns; i++) {
         paired[i] = x[i];
-        if (!starts_pair(i, m->columns))
+        if (!starts_pair(m, i))
             continue;
         paired[i] = ls_let(l->k, b, "sum", element(l, OP_add, DT_REAL, x[i], x[i + 1]));
         paired[i + 1] = ls_let(l->k, b, "difference", element(l, OP_sub, DT_REAL, x[i], x[i + 1]));
@@ -100,7 +100,7 @@ static void transform_columns(struct lower *l, struct lblock *b, const struct wi
         for (int i = 0; i < m->columns; i++)
             factor[i] = m->at[r][i];
         for (int i = 0; i < m->columns; i++) {
-            if (!starts_pair(i, m->columns))
+            if (!starts_pair(m, i))
                 continue;
             factor[m->at[r][i] == m->at[r][i + 1] ? i + 1 : i] = 0;
             if (factor[i + 1] != 0)
@@ -184,12 +184,13 @@ static void write_weight(struct lower *l, struct lblock *b, struct lx *i, struct
     finish(l, b, (struct lx *[MAX_RANK]){ i, k, c->in, c->out });
 }
 
-static struct winograd form_of(int64_t tile, int64_t kernel)
+static struct winograd form_of(const struct node *n)
 {
+    struct type x[] = { operand(n, 0)->type, operand(n, n->operands - 1)->type };
     struct winograd w;
 
-    if (!winograd_form(tile, kernel, &w))
-        bug("no form for tiles of %lld and windows of %lld", (long long)tile, (long long)kernel);
+    if (!winograd_of(n, x, &w))
+        bug("'%s' has no form", op_info(n->op)->name);
     return w;
 }
 
@@ -201,7 +202,7 @@ void lower_winograd_weight(struct lower *l)
     struct type from = operand(n, 0)->type;
     int64_t size = from.dim[1].k;
     bool back = n->op == OP_winograd_dw_weight;
-    struct winograd w = back ? form_of(size - t.dim[0].k + 1, t.dim[0].k) : form_of(attr_int(n, "tile"), size);
+    struct winograd w = form_of(n);
     struct winograd_matrix m = back ? winograd_transposed(&w.weight) : w.weight;
     struct lx *at[MAX_RANK];
     struct lblock *b = open_loops(l, &l->k->body, t, 2, 4, at);
@@ -219,7 +220,7 @@ struct tiles {
     struct dim all;
     int64_t block, rows;     /* how many at a time, and by how many rows a register tile takes them */
     struct lx *first, *used; /* of the block */
-    struct lx *at[3];        /* the tile at work: sample, and its first row and column */
+    struct lx *at[3];        /* the tile at work: sample, row and column of tiles */
     struct lblock *body;
 };
 
@@ -298,12 +299,16 @@ static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles
         tile = index_op(l, LX_IMIN, tile, index_op(l, LX_ISUB, lx_dim(l->k, t->all), lx_int(l->k, 1)));
     tile = ls_let(l->k, &loop->body, "tile", tile);
     struct lx *within = ls_let(l->k, &loop->body, "within", index_op(l, LX_IMOD, tile, each));
-    struct lx *side = lx_int(l->k, t->w.tile), *row = index_op(l, LX_IMUL, index_op(l, LX_IDIV, within, across), side),
-              *column = index_op(l, LX_IMUL, index_op(l, LX_IMOD, within, across), side);
     t->at[0] = ls_let(l->k, &loop->body, "sample", index_op(l, LX_IDIV, tile, each));
-    t->at[1] = ls_let(l->k, &loop->body, "row", row);
-    t->at[2] = ls_let(l->k, &loop->body, "column", column);
+    t->at[1] = ls_let(l->k, &loop->body, "tile_row", index_op(l, LX_IDIV, within, across));
+    t->at[2] = ls_let(l->k, &loop->body, "tile_column", index_op(l, LX_IMOD, within, across));
     return &loop->body;
+}
+
+/* The first row (axis 0) or column (1) of the tile at work, where tiles lie `apart`. */
+static struct lx *tile_begin(struct lower *l, const struct tiles *t, int axis, int apart)
+{
+    return index_op(l, LX_IMUL, t->at[1 + axis], lx_int(l->k, apart));
 }
 
 /* Element (point, which * channels + channel) of planes; the point is (i, k). */
@@ -342,11 +347,10 @@ static void write_plane(struct lower *l, struct lblock *b, struct lx *i, struct 
     ls_store(l->k, b, p->buf, at, v);
 }
 
-/* What a tile sees of an image, from `before` elements in front of its first row and column on. */
+/* What a tile sees of an image: so many elements along each axis from a row and a column on. */
 struct sight {
     struct value *image;
-    struct lx *at[3], *channel;
-    int64_t before[2];
+    struct lx *sample, *begin[2], *channel;
     int side;
     bool guarded; /* some of it may lie outside, where there are zeros */
 };
@@ -354,10 +358,10 @@ struct sight {
 static struct lx *read_image(struct lower *l, struct lx *i, struct lx *k, void *context)
 {
     struct sight *s = context;
-    struct lx *offset[] = { i, k }, *at[MAX_RANK] = { s->at[0], NULL, NULL, s->channel };
+    struct lx *offset[] = { i, k }, *at[MAX_RANK] = { s->sample, NULL, NULL, s->channel };
 
     for (int a = 0; a < 2; a++)
-        at[1 + a] = index_op(l, LX_IADD, index_op(l, LX_ISUB, s->at[1 + a], lx_int(l->k, s->before[a])), offset[a]);
+        at[1 + a] = index_op(l, LX_IADD, s->begin[a], offset[a]);
     struct lx *v = body_at(l, s->image, at), *zero = lx_real(l->k, 0);
     for (int a = 1; s->guarded && a >= 0; a--) {
         v = lx_guard(l->k, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, s->image->type.dim[1 + a])), v, zero);
@@ -372,9 +376,9 @@ static struct lx *sees_all(struct lower *l, const struct sight *s)
     struct lx *all = lx_flag(l->k, true);
 
     for (int a = 0; a < 2; a++) {
-        int64_t size = s->image->type.dim[1 + a].k, last = size - s->side + s->before[a];
-        struct lx *at = s->at[1 + a], *begins = index_op(l, LX_ILE, lx_int(l->k, s->before[a]), at),
-                  *ends = index_op(l, LX_ILE, at, lx_int(l->k, last));
+        int64_t last = s->image->type.dim[1 + a].k - s->side;
+        struct lx *begins = index_op(l, LX_ILE, lx_int(l->k, 0), s->begin[a]),
+                  *ends = index_op(l, LX_ILE, s->begin[a], lx_int(l->k, last));
         struct lx *both = element(l, OP_and, DT_BOOL, begins, ends);
         all = a ? element(l, OP_and, DT_BOOL, all, both) : both;
     }
@@ -390,16 +394,14 @@ static void transform_sight(struct lower *l, struct lblock *b, const struct wino
     transform_both(l, &loop->body, m, &(struct ends){ read_image, write_plane, s, to });
 }
 
-/* The tile at work: most see no edge, and ask nothing. */
+/* The tile at work, of images on which tiles lie `apart` and begin `before` them: most see no edge, and ask nothing. */
 static void transform_image(struct lower *l, struct lblock *b, const struct tiles *t, struct value *image,
-                            const struct winograd_matrix *m, const int64_t *pad, struct plane to)
+                            const struct winograd_matrix *m, int apart, const int *before, struct plane to)
 {
-    struct sight s = { .image = image, .at = { t->at[0], t->at[1], t->at[2] }, .side = m->columns };
+    struct sight s = { .image = image, .sample = t->at[0], .side = m->columns };
 
-    if (pad) {
-        s.before[0] = pad[0];
-        s.before[1] = pad[2];
-    }
+    for (int a = 0; a < 2; a++)
+        s.begin[a] = index_op(l, LX_ISUB, tile_begin(l, t, a, apart), lx_int(l->k, before[a]));
     struct ls *inside = ls_if(l->k, b, sees_all(l, &s));
     transform_sight(l, &inside->body, m, &s, &to);
     s.guarded = true;
@@ -450,7 +452,7 @@ static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct
     struct lx *offset[] = { i, k }, *at[MAX_RANK] = { f->t.at[0] };
 
     for (int a = 0; a < 2; a++) {
-        at[1 + a] = index_op(l, LX_IADD, f->t.at[1 + a], offset[a]);
+        at[1 + a] = index_op(l, LX_IADD, tile_begin(l, &f->t, a, f->t.w.tile), offset[a]);
         if (y.dim[1 + a].k % f->t.w.tile)
             b = &ls_if(l->k, b, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, y.dim[1 + a])))->body;
     }
@@ -477,8 +479,8 @@ void lower_winograd(struct lower *l)
     struct node *n = l->anchor;
     struct value *x = operand(n, 0), *u = operand(n, 1);
     struct type y = n->result[0]->type;
-    int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k, tile = attr_int(n, "tile");
-    struct winograd w = form_of(tile, u->type.dim[0].k - tile + 1);
+    int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k;
+    struct winograd w = form_of(n);
     bool wide = outputs % WIDE == 0;
     struct forward f = { .u = u, .outputs = wide ? WIDE : outputs % NARROW ? outputs : NARROW };
 
@@ -488,7 +490,7 @@ void lower_winograd(struct lower *l)
     struct lblock *b = open_block(l, &f.t, LICENCE_PAR), *in;
     f.v.buf = planes(l, b, &f.t, "v", inputs);
     in = open_tiles(l, b, &f.t, true, &f.v.which);
-    transform_image(l, in, &f.t, x, &w.in, attr_ints(n, "pad", NULL), f.v);
+    transform_image(l, in, &f.t, x, &w.in, w.step, w.before, f.v);
     struct ls *parts = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, outputs), f.outputs, LICENCE_PAR);
     f.output = lx_var(l->k, parts->var);
     some_outputs(l, &parts->body, &f);
@@ -543,7 +545,7 @@ void lower_winograd_dw(struct lower *l)
     struct value *x = operand(n, 0), *dy = operand(n, 1);
     struct type t = n->result[0]->type;
     int64_t inputs = t.dim[2].k, outputs = t.dim[3].k;
-    struct winograd w = form_of(attr_int(n, "tile"), attr_int(n, "kernel"));
+    struct winograd w = form_of(n);
     struct winograd_matrix back = winograd_transposed(&w.out);
     struct backward g = { .du = result_buffer(l, n->result[0]) };
     struct lx *at[MAX_RANK];
@@ -561,8 +563,8 @@ void lower_winograd_dw(struct lower *l)
     g.d.buf = planes(l, b, &g.t, "d", outputs);
     in = open_tiles(l, b, &g.t, false, &g.v.which);
     g.d.which = g.v.which;
-    transform_image(l, in, &g.t, x, &w.in, attr_ints(n, "pad", NULL), g.v);
-    transform_image(l, in, &g.t, dy, &back, NULL, g.d);
+    transform_image(l, in, &g.t, x, &w.in, w.step, w.before, g.v);
+    transform_image(l, in, &g.t, dy, &back, w.tile, (int[]){ 0, 0 }, g.d);
     in = open_points(l, open_points(l, b, "i", w.points, &g.i), "k", w.points, &g.k);
     in_tiles(l, in, inputs, outputs % WIDE ? ROWS : WIDE_ROWS, gradient_tile, &g);
     count_macs(l, type_make(DT_REAL, 1, &g.t.all), (double)(w.points * w.points * inputs * outputs));

@@ -38,18 +38,19 @@ static void transform_all(const struct winograd_matrix *m, const struct tensor *
     }
 }
 
-static struct winograd form_of(int64_t tile, int64_t kernel)
+static struct winograd form_of(const struct node *n, const struct tensor *x)
 {
+    struct type types[] = { x[0].type, n->operands > 1 ? x[1].type : x[0].type };
     struct winograd w;
 
-    if (!winograd_form(tile, kernel, &w))
-        bug("no form for tiles of %lld and windows of %lld", (long long)tile, (long long)kernel);
+    if (!winograd_of(n, types, &w))
+        bug("'%s' has no form", op_info(n->op)->name);
     return w;
 }
 
 void eval_winograd_weight(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
 {
-    struct winograd w = form_of(attr_int(n, "tile"), x[0].type.dim[0].k);
+    struct winograd w = form_of(n, x);
 
     (void)e;
     transform_all(&w.weight, &x[0], &y[0]);
@@ -57,8 +58,7 @@ void eval_winograd_weight(struct eval *e, const struct node *n, const struct ten
 
 void eval_winograd_dw_weight(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
 {
-    int64_t kernel = attr_int(n, "kernel");
-    struct winograd w = form_of(x[0].type.dim[1].k - kernel + 1, kernel);
+    struct winograd w = form_of(n, x);
     struct winograd_matrix back = winograd_transposed(&w.weight);
     struct type one = x[0].type;
 
@@ -98,6 +98,14 @@ static void read_square(const struct images *m, int64_t sample, int64_t i, int64
         }
 }
 
+/* What the tile at (i, j) of the result is made from. */
+static void read_window(const struct winograd *w, const struct images *m, int64_t sample, int64_t i, int64_t j,
+                        int64_t channel, square to)
+{
+    read_square(m, sample, i / w->tile * w->step - w->before[0], j / w->tile * w->step - w->before[1], channel,
+                w->in.columns, to);
+}
+
 static void add_square(const struct images *m, int64_t sample, int64_t i, int64_t j, int64_t channel, int side,
                        square from)
 {
@@ -122,17 +130,15 @@ static void forward_tile(const struct winograd *w, square in, const double *u, i
 
 void eval_winograd(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
 {
-    int64_t tile = attr_int(n, "tile");
-    const int64_t *pad = attr_ints(n, "pad", NULL);
-    struct winograd w = form_of(tile, x[1].type.dim[0].k - tile + 1);
+    struct winograd w = form_of(n, x);
     struct images from = images_of(&x[0]), to = images_of(&y[0]);
     square d, in, out;
 
     for (int64_t s = 0; s < dim_size(x[0].type.dim[0], e->n); s++)
-        for (int64_t i = 0; i < to.size[0]; i += tile)
-            for (int64_t j = 0; j < to.size[1]; j += tile)
+        for (int64_t i = 0; i < to.size[0]; i += w.tile)
+            for (int64_t j = 0; j < to.size[1]; j += w.tile)
                 for (int64_t c = 0; c < from.channels; c++) {
-                    read_square(&from, s, i - pad[0], j - pad[2], c, w.points, d);
+                    read_window(&w, &from, s, i, j, c, d);
                     transform(&w.in, d, in);
                     for (int64_t o = 0; o < to.channels; o++) {
                         forward_tile(&w, in, &x[1].data[c * to.channels + o], from.channels * to.channels, out);
@@ -143,9 +149,7 @@ void eval_winograd(struct eval *e, const struct node *n, const struct tensor *x,
 
 void eval_winograd_dw(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *du)
 {
-    int64_t tile = attr_int(n, "tile");
-    const int64_t *pad = attr_ints(n, "pad", NULL);
-    struct winograd w = form_of(tile, attr_int(n, "kernel"));
+    struct winograd w = form_of(n, x);
     struct winograd_matrix back = winograd_transposed(&w.out);
     struct images from = images_of(&x[0]), to = images_of(&x[1]);
     int64_t pairs = from.channels * to.channels, samples = dim_size(x[0].type.dim[0], e->s->module->batch);
@@ -153,10 +157,10 @@ void eval_winograd_dw(struct eval *e, const struct node *n, const struct tensor 
     square d, in, dy, out;
 
     for (int64_t s = 0; s < dim_size(x[0].type.dim[0], e->n); s++)
-        for (int64_t i = 0; i < to.size[0]; i += tile)
-            for (int64_t j = 0; j < to.size[1]; j += tile)
+        for (int64_t i = 0; i < to.size[0]; i += w.tile)
+            for (int64_t j = 0; j < to.size[1]; j += w.tile)
                 for (int64_t p = 0; p < pairs; p++) {
-                    read_square(&from, s, i - pad[0], j - pad[2], p / to.channels, w.points, d);
+                    read_window(&w, &from, s, i, j, p / to.channels, d);
                     read_square(&to, s, i, j, p % to.channels, w.tile, dy);
                     transform(&w.in, d, in);
                     transform(&back, dy, out);

@@ -14,10 +14,9 @@ static bool want_tensor(const struct inference *f, int index, bool images)
     return true;
 }
 
-static bool want_form(const struct inference *f, int64_t tile, int64_t kernel, struct winograd *w)
+static bool want_form(const struct inference *f, struct winograd *w)
 {
-    return winograd_form(tile, kernel, w) ||
-           wrong(f, "has no form for tiles of %lld and windows of %lld", (long long)tile, (long long)kernel);
+    return winograd_of(f->n, f->x, w) || wrong(f, "has no form for these tiles, windows, stride and pad");
 }
 
 /* Operand `index` as weights: square windows. */
@@ -42,7 +41,7 @@ bool infer_winograd_weight(struct inference *f)
     struct winograd w;
     int64_t kernel;
 
-    if (!want_square(f, 0, &kernel) || !want_form(f, attr_int(f->n, "tile"), kernel, &w))
+    if (!want_square(f, 0, &kernel) || !want_form(f, &w))
         return false;
     f->type[0] = resized(f->x[0], w.points);
     return true;
@@ -58,29 +57,38 @@ bool infer_winograd_dw_weight(struct inference *f)
         return false;
     if (t.dim[0].k % t.dim[1].k)
         return wrong(f, "wants square windows, one behind the other: %s", shape_of(f, t));
-    if (!want_form(f, t.dim[1].k - kernel + 1, kernel, &w))
+    if (!want_form(f, &w))
         return false;
     f->type[0] = resized(f->x[0], kernel);
     return true;
 }
 
-/* The shape of sliding windows over operand 0, with these channels. */
-static bool slide(const struct inference *f, int64_t kernel, struct dim channels, struct type *y)
+/* Four numbers that are a padding, before the form is asked for. */
+static bool want_pad(const struct inference *f)
 {
     int count;
     const int64_t *pad = attr_ints(f->n, "pad", &count);
 
     if (count != 4)
         return wrong(f, "wants 4 numbers as pad, not %d", count);
+    for (int i = 0; i < 4; i++)
+        if (pad[i] < 0 || pad[i] > INT32_MAX)
+            return wrong(f, "cannot have %lld as pad", (long long)pad[i]);
+    return true;
+}
+
+/* The shape of sliding windows over operand 0, with these channels. */
+static bool slide(const struct inference *f, const struct winograd *w, struct dim channels, struct type *y)
+{
+    const int64_t *pad = attr_ints(f->n, "pad", NULL);
+
     *y = f->x[0];
     y->dim[3] = channels;
     for (int i = 0; i < 2; i++) {
-        if (pad[2 * i] < 0 || pad[2 * i] > INT32_MAX || pad[2 * i + 1] < 0 || pad[2 * i + 1] > INT32_MAX)
-            return wrong(f, "cannot have %lld and %lld as pad", (long long)pad[2 * i], (long long)pad[2 * i + 1]);
-        int64_t size = y->dim[1 + i].k + pad[2 * i] + pad[2 * i + 1] - kernel + 1;
-        if (size < 1)
-            return wrong(f, "has a window of %lld that does not fit into %s", (long long)kernel, shape_of(f, f->x[0]));
-        y->dim[1 + i] = dim_of(size);
+        int64_t room = (y->dim[1 + i].k - 1) * w->up + 1 + pad[2 * i] + pad[2 * i + 1] - w->kernel;
+        if (room < 0)
+            return wrong(f, "has a window of %d that does not fit into %s", w->kernel, shape_of(f, f->x[0]));
+        y->dim[1 + i] = dim_of(room / w->stride + 1);
     }
     return true;
 }
@@ -88,13 +96,13 @@ static bool slide(const struct inference *f, int64_t kernel, struct dim channels
 bool infer_winograd(struct inference *f)
 {
     struct winograd w;
-    int64_t points, tile = attr_int(f->n, "tile");
+    int64_t points;
 
-    if (!want_tensor(f, 0, true) || !want_square(f, 1, &points) || !want_form(f, tile, points - tile + 1, &w))
+    if (!want_tensor(f, 0, true) || !want_square(f, 1, &points) || !want_pad(f) || !want_form(f, &w))
         return false;
     if (!dim_equal(f->x[0].dim[3], f->x[1].dim[2]))
         return wrong(f, "needs as many channels in both: %s and %s", shape_of(f, f->x[0]), shape_of(f, f->x[1]));
-    return slide(f, w.kernel, f->x[1].dim[3], &f->type[0]);
+    return slide(f, &w, f->x[1].dim[3], &f->type[0]);
 }
 
 enum { MAX_PARTS = 64 };
@@ -105,8 +113,8 @@ bool infer_winograd_dw(struct inference *f)
     struct winograd w;
     struct type y;
 
-    if (!want_tensor(f, 0, true) || !want_tensor(f, 1, true) ||
-        !want_form(f, attr_int(f->n, "tile"), attr_int(f->n, "kernel"), &w) || !slide(f, w.kernel, f->x[1].dim[3], &y))
+    if (!want_tensor(f, 0, true) || !want_tensor(f, 1, true) || !want_pad(f) || !want_form(f, &w) ||
+        !slide(f, &w, f->x[1].dim[3], &y))
         return false;
     if (!shape_equal(y, f->x[1]))
         return wrong(f, "needs a gradient of the shape %s, not %s", shape_of(f, y), shape_of(f, f->x[1]));

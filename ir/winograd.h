@@ -8,10 +8,17 @@
  * powers of the points in its columns. The others come in pairs t, -t, so the matrices' rows, or columns, do.
  *
  *     tile  kernel  points
- *     2     3       0, 1, -1                       products: 16 of 36
+ *     2     2       0, 1                           products: 9 of 16
+ *     2     3       0, 1, -1                                 16 of 36
  *     4     3       0, -p, p, -q, q                          36 of 144         p q = 1, p^2 + q^2 = 5/2: rounding
  *     2     5       the same                                 36 of 100         errors stay five times smaller than
- *                                                                              with 1 and 2 */
+ *     3     4       the same                                 36 of 144         with 1 and 2
+ *
+ * With stride 2 a result takes every second element of the window from the image's even rows (or columns), the others
+ * from the odd ones: two forms of half the window side by side, which share `out`. Gradients of the image, and transposed
+ * convolutions, are convolutions of an image spread by zeros: their even results take every second element of the window
+ * alone, their odd ones the others, from the same place. Both have 2 tile + kernel - 2 points, tile results (or elements
+ * of the image that is spread) at once: 25 of 36 products for windows of 3 x 3, 36 of 64 for 4 x 4, 49 of 100 for 5 x 5. */
 #ifndef IR_WINOGRAD_H
 #define IR_WINOGRAD_H
 
@@ -19,23 +26,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAX_POINTS = 6 };
+#include "ir/type.h"
 
-/* A matrix. Of rows (or, where `down` is not set, columns) 1 and 2, 3 and 4 each element is that of the other, or its
- * negative. */
+struct node;
+
+enum { MAX_POINTS = 7 };
+
+/* A matrix. Where bit i of `pairs` is set, each element of row i (or, where `down` is not set, of column i) is that of
+ * the next one, or its negative. */
 struct winograd_matrix {
     int rows, columns;
     bool down;
+    unsigned pairs;
     double at[MAX_POINTS][MAX_POINTS];
 };
 
 struct winograd {
-    int tile, kernel, points;
+    int tile, kernel, points; /* tile: results of one tile along an axis */
+    int stride, up;           /* 1, or one of them 2: windows lie so far apart; the image is spread so far */
+    int step;                 /* so many elements of the image lie between one tile's window and the next one's */
+    int before[2];            /* so many in front of the image the first one begins */
     struct winograd_matrix in, weight, out;
 };
 
-/* False where there is no such form. */
-bool winograd_form(int64_t tile, int64_t kernel, struct winograd *w);
+/* Tiles of `tile` results of a convolution, for windows of kernel x kernel. False where there is no such form. */
+bool winograd_form(int64_t tile, int64_t kernel, int64_t stride, struct winograd *w);
+
+/* The form of an operation, by its attributes and the types of its operands. False: there is none. */
+bool winograd_of(const struct node *n, const struct type *x, struct winograd *w);
+
 struct winograd_matrix winograd_transposed(const struct winograd_matrix *m);
 
 /* How many of `samples` a part has: all parts but the last. */

@@ -196,10 +196,12 @@ def conv_dw(x, a):
     return torch.autograd.grad(convolve(z, w, a), w, dy)[0]
 
 
-def winograd_form(tile, kernel):
+def toom_cook(tile, kernel):
     """Matrices in, weight and out of F(tile, kernel) by Cook and Toom: polynomials at the points and at infinity."""
+    if kernel == 1:
+        return np.eye(tile), np.ones((tile, 1)), np.eye(tile)
     n = tile + kernel - 1
-    points = [0.0, 1.0, -1.0] if n == 4 else [0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)]
+    points = {3: [0.0, 1.0], 4: [0.0, 1.0, -1.0], 6: [0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)]}[n]
     into, weight, out = np.zeros((n, n)), np.zeros((n, kernel)), np.zeros((tile, n))
     for j, p in enumerate(points):
         others = [q for q in points if q != p]
@@ -210,48 +212,86 @@ def winograd_form(tile, kernel):
     return into, weight, out
 
 
-def winograd_tiles(x, pad, shape, tile, side):
-    """[sample, row, column, side, side, channel]: squares `tile` apart that a result of this shape is made from."""
+def winograd_form(tile, kernel, stride):
+    """With stride 2 the even elements of window and image, and the odd ones, are convolutions of their own, which add up."""
+    if stride == 1:
+        return toom_cook(tile, kernel)
+    halves = [toom_cook(tile, (kernel + 1) // 2), toom_cook(tile, kernel // 2)]
+    into, weight = [], []
+    for i, (a, g, _) in enumerate(halves):
+        rows = np.zeros((len(a), 2 * tile + kernel - 2)), np.zeros((len(g), kernel))
+        rows[0][:, i::2][:, : a.shape[1]] = a
+        rows[1][:, i::2] = g
+        into.append(rows[0])
+        weight.append(rows[1])
+    return np.concatenate(into), np.concatenate(weight), np.concatenate([h[2] for h in halves], 1)
+
+
+def winograd_spread_form(tile, kernel, pad):
+    """Of an image with zeros between its elements, and `pad` more in front: result r sees every second element of the
+    window, the even ones where it begins at an element of the image."""
+    halves = [toom_cook(tile // 2, (kernel + 1) // 2), toom_cook(tile // 2, kernel // 2)]
+    first = [(pad + half) % 2 for half in range(2)]  # of the results that see the even elements, the odd ones
+    begin = [(first[half] + half - pad) // 2 + pad // 2 for half in range(2)]  # from the tile's first element on
+    into = np.zeros((sum(len(h[0]) for h in halves), max(b + len(h[0]) for b, h in zip(begin, halves))))
+    out = np.zeros((tile, len(into)))
+    row = 0
+    for r, b, (a, _, y) in zip(first, begin, halves):
+        into[row : row + len(a), b : b + len(a)] = a
+        out[r::2, row : row + len(a)] = y
+        row += len(a)
+    return into, out
+
+
+def winograd_tiles(x, before, shape, tile, side, step):
+    """[sample, row, column, side, side, channel]: squares `step` apart that a result of this shape is made from."""
     down, across = -(-shape[0] // tile), -(-shape[1] // tile)
-    wide = np.zeros((x.shape[0], down * tile + side, across * tile + side, x.shape[3]))
-    h, w = min(x.shape[1], wide.shape[1] - pad[0]), min(x.shape[2], wide.shape[2] - pad[2])
-    wide[:, pad[0] : pad[0] + h, pad[2] : pad[2] + w] = x[:, :h, :w]
-    at = [[wide[:, i * tile : i * tile + side, j * tile : j * tile + side] for j in range(across)] for i in range(down)]
+    wide = np.zeros((x.shape[0], down * step + side + before[0], across * step + side + before[1], x.shape[3]))
+    h, w = min(x.shape[1], wide.shape[1] - before[0]), min(x.shape[2], wide.shape[2] - before[1])
+    wide[:, before[0] : before[0] + h, before[1] : before[1] + w] = x[:, :h, :w]
+    at = [[wide[:, i * step : i * step + side, j * step : j * step + side] for j in range(across)] for i in range(down)]
     return np.array(at).transpose(2, 0, 1, 3, 4, 5)
 
 
 def winograd_weight(x, a):
     w = x[0].numpy()
-    g = winograd_form(a["tile"], w.shape[0])[1]
+    g = winograd_form(a["tile"], w.shape[0], a.get("stride", 1))[1]
     return torch.from_numpy(np.einsum("iu,uvco,jv->ijco", g, w, g))
 
 
 def winograd(x, a):
-    d, u, pad, tile = x[0].numpy(), x[1].numpy(), a["pad"], a["tile"]
-    n = u.shape[0]
-    into, _, out = winograd_form(tile, n - tile + 1)
-    shape = [d.shape[1 + i] + pad[2 * i] + pad[2 * i + 1] - n + tile for i in range(2)]
-    v = np.einsum("iu,sabuvc,jv->sabijc", into, winograd_tiles(d, pad, shape, tile, n), into)
+    d, u, pad, tile, stride, up = x[0].numpy(), x[1].numpy(), a["pad"], a["tile"], a.get("stride", 1), a.get("up", 1)
+    s = stride * up
+    kernel = u.shape[0] - (tile // up - 1) * s
+    if up == 1:
+        (into, _, out), step = winograd_form(tile, kernel, stride), tile * stride
+    else:
+        (into, out), step = winograd_spread_form(tile, kernel, pad[0]), tile // up
+    shape = [((d.shape[1 + i] - 1) * up + 1 + pad[2 * i] + pad[2 * i + 1] - kernel) // stride + 1 for i in range(2)]
+    tiles = winograd_tiles(d, [pad[0] // up, pad[2] // up], shape, tile, into.shape[1], step)
+    v = np.einsum("iu,sabuvc,jv->sabijc", into, tiles, into)
     y = np.einsum("ui,sabijo,vj->saubvo", out, np.einsum("sabijc,ijco->sabijo", v, u), out)
     y = y.reshape(y.shape[0], y.shape[1] * tile, y.shape[3] * tile, y.shape[5])
     return torch.from_numpy(y[:, : shape[0], : shape[1]].copy())
 
 
 def winograd_dw(x, a):
-    d, dy, tile = x[0].numpy(), x[1].numpy(), a["tile"]
-    into, _, out = winograd_form(tile, a["kernel"])
-    v = np.einsum("iu,sabuvc,jv->sabijc", into, winograd_tiles(d, a["pad"], dy.shape[1:3], tile, len(into)), into)
-    e = np.einsum("ui,sabuvo,vj->sabijo", out, winograd_tiles(dy, [0] * 4, dy.shape[1:3], tile, tile), out)
+    d, dy, tile, stride, pad = x[0].numpy(), x[1].numpy(), a["tile"], a.get("stride", 1), a["pad"]
+    into, _, out = winograd_form(tile, a["kernel"], stride)
+    shape = dy.shape[1:3]
+    tiles = winograd_tiles(d, [pad[0], pad[2]], shape, tile, len(into), tile * stride)
+    v = np.einsum("iu,sabuvc,jv->sabijc", into, tiles, into)
+    e = np.einsum("ui,sabuvo,vj->sabijo", out, winograd_tiles(dy, [0, 0], shape, tile, tile, tile), out)
     size = -(-len(v) // a.get("parts", 1))
     parts = [np.einsum("sabijc,sabijo->ijco", v[s : s + size], e[s : s + size]) for s in range(0, len(v), size)]
     return torch.from_numpy(np.concatenate(parts))
 
 
 def winograd_dw_weight(x, a):
-    du, kernel = x[0].numpy(), a["kernel"]
+    du, kernel, stride = x[0].numpy(), a["kernel"], a.get("stride", 1)
     points = du.shape[1]
     du = du.reshape(-1, points, *du.shape[1:]).sum(0)
-    g = winograd_form(points - kernel + 1, kernel)[1]
+    g = winograd_form((points - kernel) // stride + 1, kernel, stride)[1]
     return torch.from_numpy(np.einsum("iu,ijco,jv->uvco", g, du, g))
 
 

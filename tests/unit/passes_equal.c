@@ -285,32 +285,36 @@ static void test_conv_dx(void **state)
 /* Winograd's tiles: whole, cut off at an edge, one alone; channels that fill vectors, and that do not. A graph is the
  * convolution and its gradients. */
 static const struct {
-    int64_t channels, outputs, size[2], pad[4];
+    int channels, outputs, kernel, stride, size[2], pad[4];
 } tiled[] = {
-    { 16, 16, { 8, 8 }, { 1, 1, 1, 1 } },  { 16, 32, { 7, 11 }, { 1, 1, 1, 1 } }, { 17, 20, { 6, 6 }, { 0, 0, 0, 0 } },
-    { 32, 16, { 13, 3 }, { 2, 0, 1, 2 } }, { 19, 48, { 4, 4 }, { 1, 1, 1, 1 } },  { 16, 24, { 5, 9 }, { 2, 2, 2, 2 } },
+    { 16, 16, 3, 1, { 8, 8 }, { 1, 1, 1, 1 } },  { 16, 32, 3, 1, { 7, 11 }, { 1, 1, 1, 1 } },
+    { 17, 20, 3, 1, { 6, 6 }, { 0, 0, 0, 0 } },  { 32, 16, 3, 1, { 13, 3 }, { 2, 0, 1, 2 } },
+    { 19, 48, 3, 1, { 4, 4 }, { 1, 1, 1, 1 } },  { 16, 24, 3, 1, { 5, 9 }, { 2, 2, 2, 2 } },
+    { 16, 16, 3, 2, { 8, 8 }, { 1, 1, 1, 1 } },  { 16, 24, 3, 2, { 11, 7 }, { 1, 1, 1, 1 } },
+    { 17, 32, 3, 2, { 8, 12 }, { 0, 1, 0, 1 } }, { 16, 16, 4, 2, { 8, 12 }, { 1, 1, 1, 1 } },
+    { 20, 16, 4, 2, { 7, 9 }, { 2, 1, 0, 3 } },  { 16, 16, 5, 2, { 12, 8 }, { 2, 2, 2, 2 } },
 };
 
 static void test_winograd(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof tiled / sizeof *tiled; i++) {
-        const int64_t *pad = tiled[i].pad, *size = tiled[i].size;
+        const int *pad = tiled[i].pad, s = tiled[i].stride, k = tiled[i].kernel;
         struct arena *a = arena_new();
-        const char *attributes =
-            arena_printf(a, EVERY ", pad = [%d,%d,%d,%d]", (int)pad[0], (int)pad[1], (int)pad[2], (int)pad[3]);
-        int c = (int)tiled[i].channels, o = (int)tiled[i].outputs, h = (int)size[0], w = (int)size[1];
-        int y[2] = { h + (int)(pad[0] + pad[1]) - 2, w + (int)(pad[2] + pad[3]) - 2 };
+        const char *attributes = arena_printf(a, "stride = [%d,%d], dilation = [1,1], pad = [%d,%d,%d,%d]", s, s,
+                                              pad[0], pad[1], pad[2], pad[3]);
+        int c = tiled[i].channels, o = tiled[i].outputs, h = tiled[i].size[0], w = tiled[i].size[1];
+        int y[2] = { (h + pad[0] + pad[1] - k) / s + 1, (w + pad[2] + pad[3] - k) / s + 1 };
         const char *text = arena_printf(a,
                                         "graph infer t (N = 4)\n  input  %%x : f32[N,%d,%d,%d]\n"
                                         "  input  %%dy : f32[N,%d,%d,%d]\n"
-                                        "  param  @w : f32[%d,%d,3,3] = uniform(-1.0, 1.0)\n"
+                                        "  param  @w : f32[%d,%d,%d,%d] = uniform(-1.0, 1.0)\n"
                                         "  %%y : f32[N,%d,%d,%d] = conv %%x, @w, %s\n"
                                         "  %%dx : f32[N,%d,%d,%d] = conv_dx %%dy, @w, %s, size = [%d,%d]\n"
-                                        "  %%dw : f32[%d,%d,3,3] = conv_dw %%x, %%dy, %s, kernel = [3,3]\n"
+                                        "  %%dw : f32[%d,%d,%d,%d] = conv_dw %%x, %%dy, %s, kernel = [%d,%d]\n"
                                         "  output %%y, name = y\n  output %%dx, name = dx\n  output %%dw, name = dw\n",
-                                        c, h, w, o, y[0], y[1], o, c, o, y[0], y[1], attributes, c, h, w, attributes, h,
-                                        w, o, c, attributes);
+                                        c, h, w, o, y[0], y[1], o, c, k, k, o, y[0], y[1], attributes, c, h, w,
+                                        attributes, h, w, o, c, k, k, attributes, k, k);
         struct module *m = read_module(a, text);
         assert_true(run_passes(m, "layout,simplify,dce,winograd,dce"));
         for (const struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next)
