@@ -135,24 +135,41 @@ static void transform(struct lower *l, struct lblock *b, const struct winograd_m
     (m->down ? transform_rows : transform_columns)(l, b, m, x, y);
 }
 
-/* m x m', in a loop over channels: x's rows first. */
-static void transform_both(struct lower *l, struct lblock *b, const struct winograd_matrix *m, const struct ends *e)
+/* Along the last axis. */
+static void transform_row(struct lower *l, struct lblock *b, const struct winograd_matrix *m, struct lx *i,
+                          const struct ends *e, struct lx **y)
 {
-    struct dim size[] = { dim_of(m->columns), dim_of(m->rows) };
-    struct lbuf *half = lbuf_local(l->k, b, "half", SPACE_ARRAY, DT_REAL, 2, size);
-    struct lx *i, *x[MAX_POINTS], *y[MAX_POINTS];
-    struct lblock *in = open_points(l, b, "i", m->columns, &i);
+    struct lx *x[MAX_POINTS];
 
     for (int k = 0; k < m->columns; k++)
-        x[k] = ls_let(l->k, in, "d", e->read(l, i, lx_int(l->k, k), e->from));
-    transform(l, in, m, x, y);
-    for (int k = 0; k < m->rows; k++)
+        x[k] = ls_let(l->k, b, "d", e->read(l, i, lx_int(l->k, k), e->from));
+    transform(l, b, m, x, y);
+}
+
+/* m[0] x m[1]', in a loop over channels: x's rows first. One row is one row. */
+static void transform_both(struct lower *l, struct lblock *b, const struct winograd_matrix *const *m,
+                           const struct ends *e)
+{
+    const struct winograd_matrix *down = m[0], *across = m[1];
+    struct dim size[] = { dim_of(down->columns), dim_of(across->rows) };
+    struct lx *i, *x[MAX_POINTS], *y[MAX_POINTS], *zero = lx_int(l->k, 0);
+
+    if (down->rows == 1 && down->columns == 1) {
+        transform_row(l, b, across, zero, e, y);
+        for (int k = 0; k < across->rows; k++)
+            e->write(l, b, zero, lx_int(l->k, k), y[k], e->to);
+        return;
+    }
+    struct lbuf *half = lbuf_local(l->k, b, "half", SPACE_ARRAY, DT_REAL, 2, size);
+    struct lblock *in = open_points(l, b, "i", down->columns, &i);
+    transform_row(l, in, across, i, e, y);
+    for (int k = 0; k < across->rows; k++)
         ls_store(l->k, in, half, (struct lx *[]){ i, lx_int(l->k, k) }, y[k]);
-    in = open_points(l, b, "k", m->rows, &i);
-    for (int k = 0; k < m->columns; k++)
+    in = open_points(l, b, "k", across->rows, &i);
+    for (int k = 0; k < down->columns; k++)
         x[k] = ls_let(l->k, in, "d", lx_load(l->k, half, (struct lx *[]){ lx_int(l->k, k), i }));
-    transform(l, in, m, x, y);
-    for (int k = 0; k < m->rows; k++)
+    transform(l, in, down, x, y);
+    for (int k = 0; k < down->rows; k++)
         e->write(l, in, lx_int(l->k, k), i, y[k], e->to);
 }
 
@@ -160,7 +177,7 @@ static void transform_both(struct lower *l, struct lblock *b, const struct winog
 
 struct channels {
     struct lx *in, *out;
-    int64_t parts, points; /* of a gradient: so many, one behind the other, each of so many rows */
+    int64_t parts, rows; /* of a gradient: so many, one behind the other, each of so many rows */
 };
 
 static struct lx *read_weight(struct lower *l, struct lx *i, struct lx *k, void *context)
@@ -169,7 +186,7 @@ static struct lx *read_weight(struct lower *l, struct lx *i, struct lx *k, void 
     struct lx *sum = NULL;
 
     for (int64_t p = 0; p < c->parts; p++) {
-        struct lx *row = index_op(l, LX_IADD, i, lx_int(l->k, p * c->points));
+        struct lx *row = index_op(l, LX_IADD, i, lx_int(l->k, p * c->rows));
         struct lx *v = body_at(l, operand(l->anchor, 0), (struct lx *[MAX_RANK]){ row, k, c->in, c->out });
         sum = sum ? element(l, OP_add, DT_REAL, sum, v) : v;
     }
@@ -184,39 +201,41 @@ static void write_weight(struct lower *l, struct lblock *b, struct lx *i, struct
     finish(l, b, (struct lx *[MAX_RANK]){ i, k, c->in, c->out });
 }
 
-static struct winograd form_of(const struct node *n)
+static void form_of(const struct node *n, struct winograd *w)
 {
     struct type x[] = { operand(n, 0)->type, operand(n, n->operands - 1)->type };
-    struct winograd w;
 
-    if (!winograd_of(n, x, &w))
+    if (!winograd_of(n, x, w))
         bug("'%s' has no form", op_info(n->op)->name);
-    return w;
 }
 
 /* The weights' transform and, of winograd_dw_weight, the way back for their gradient. */
 void lower_winograd_weight(struct lower *l)
 {
     struct node *n = l->anchor;
-    struct type t = n->result[0]->type;
-    struct type from = operand(n, 0)->type;
-    int64_t size = from.dim[1].k;
-    bool back = n->op == OP_winograd_dw_weight;
-    struct winograd w = form_of(n);
-    struct winograd_matrix m = back ? winograd_transposed(&w.weight) : w.weight;
+    struct winograd w[2];
+    struct winograd_matrix back[2];
+    const struct winograd_matrix *m[2];
     struct lx *at[MAX_RANK];
-    struct lblock *b = open_loops(l, &l->k->body, t, 2, 4, at);
-    struct channels c = { at[2], at[3], from.dim[0].k / size, size };
+    struct lblock *b = open_loops(l, &l->k->body, n->result[0]->type, 2, 4, at);
 
-    transform_both(l, b, &m, &(struct ends){ read_weight, write_weight, &c, &c });
+    form_of(n, w);
+    for (int i = 0; i < 2; i++) {
+        back[i] = winograd_transposed(&w[i].weight);
+        m[i] = n->op == OP_winograd_weight ? &w[i].weight : &back[i];
+    }
+    int64_t rows = m[0]->columns;
+    struct channels c = { at[2], at[3], operand(n, 0)->type.dim[0].k / rows, rows };
+    transform_both(l, b, m, &(struct ends){ read_weight, write_weight, &c, &c });
 }
 
 /* ---- tiles ---- */
 
 /* All tiles of all images, some of which are at work. */
 struct tiles {
-    struct winograd w;
-    int64_t across, each; /* of a row, of an image */
+    struct winograd w[2];
+    int points;           /* products */
+    int64_t across, each; /* tiles of a row, of an image */
     struct dim all;
     int64_t block, rows;     /* how many at a time, and by how many rows a register tile takes them */
     struct lx *first, *used; /* of the block */
@@ -229,15 +248,17 @@ static int64_t round_up(int64_t x, int64_t to)
     return (x + to - 1) / to * to;
 }
 
-/* Channels: of a tile's planes in scratch. */
-static struct tiles tiles_of(struct lower *l, struct winograd w, struct type y, int64_t channels, int64_t rows)
+/* Of a result or, of its gradient, dy. Channels: of a tile's planes in scratch. */
+static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows)
 {
-    struct tiles t = { .w = w, .across = round_up(y.dim[2].k, w.tile) / w.tile };
-    int64_t bytes = (int64_t)w.points * w.points * channels * (l->k->f64 ? 8 : 4), most;
+    struct tiles t;
 
-    t.each = round_up(y.dim[1].k, w.tile) / w.tile * t.across;
+    form_of(l->anchor, t.w);
+    t.points = t.w[0].points * t.w[1].points;
+    t.across = winograd_tiles(&t.w[1], y.dim[2].k);
+    t.each = winograd_tiles(&t.w[0], y.dim[1].k) * t.across;
     t.all = (struct dim){ y.dim[0].k * t.each, y.dim[0].n };
-    most = dim_size(t.all, l->k->batch);
+    int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
     t.rows = most < rows ? most : rows;
     t.block = BLOCK_TILES < SCRATCH / bytes ? BLOCK_TILES : SCRATCH / bytes;
     t.block = t.block / t.rows * t.rows;
@@ -278,7 +299,7 @@ static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence 
 /* points x points planes of the block's tiles, each with so many channels. */
 static struct lbuf *planes(struct lower *l, struct lblock *b, const struct tiles *t, const char *name, int64_t channels)
 {
-    struct dim size[] = { dim_of(t->w.points * t->w.points), dim_of(t->block * channels + APART) };
+    struct dim size[] = { dim_of(t->points), dim_of(t->block * channels + APART) };
 
     return lbuf_local(l->k, b, name, SPACE_ARRAY, DT_REAL, 2, size);
 }
@@ -305,16 +326,25 @@ static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles
     return &loop->body;
 }
 
-/* The first row (axis 0) or column (1) of the tile at work, where tiles lie `apart`. */
-static struct lx *tile_begin(struct lower *l, const struct tiles *t, int axis, int apart)
+/* The first row (axis 0) or column (1) of the tile at work: winograd_begin. */
+static struct lx *tile_begin(struct lower *l, const struct tiles *t, int axis, int step)
 {
-    return index_op(l, LX_IMUL, t->at[1 + axis], lx_int(l->k, apart));
+    struct lx *tile = t->at[1 + axis], *dilation = lx_int(l->k, t->w[axis].dilation);
+    struct lx *place = index_op(l, LX_IMUL, index_op(l, LX_IDIV, tile, dilation), dilation);
+
+    return index_op(l, LX_IADD, index_op(l, LX_IMUL, place, lx_int(l->k, step)), index_op(l, LX_IMOD, tile, dilation));
+}
+
+/* Element i of a tile, or of what it sees. */
+static struct lx *tile_element(struct lower *l, const struct tiles *t, int axis, struct lx *begin, struct lx *i)
+{
+    return index_op(l, LX_IADD, begin, index_op(l, LX_IMUL, i, lx_int(l->k, t->w[axis].dilation)));
 }
 
 /* Element (point, which * channels + channel) of planes; the point is (i, k). */
 struct plane {
     struct lbuf *buf;
-    int points;
+    int points; /* of a row */
     int64_t channels;
     struct lx *which, *channel;
 };
@@ -347,21 +377,22 @@ static void write_plane(struct lower *l, struct lblock *b, struct lx *i, struct 
     ls_store(l->k, b, p->buf, at, v);
 }
 
-/* What a tile sees of an image: so many elements along each axis from a row and a column on. */
+/* What a tile sees of an image: `side` elements along each axis from a row and a column on. */
 struct sight {
+    const struct tiles *tiles;
     struct value *image;
-    struct lx *sample, *begin[2], *channel;
-    int side;
+    struct lx *begin[2], *channel;
+    int side[2];
     bool guarded; /* some of it may lie outside, where there are zeros */
 };
 
 static struct lx *read_image(struct lower *l, struct lx *i, struct lx *k, void *context)
 {
     struct sight *s = context;
-    struct lx *offset[] = { i, k }, *at[MAX_RANK] = { s->sample, NULL, NULL, s->channel };
+    struct lx *which[] = { i, k }, *at[MAX_RANK] = { s->tiles->at[0], NULL, NULL, s->channel };
 
     for (int a = 0; a < 2; a++)
-        at[1 + a] = index_op(l, LX_IADD, s->begin[a], offset[a]);
+        at[1 + a] = tile_element(l, s->tiles, a, s->begin[a], which[a]);
     struct lx *v = body_at(l, s->image, at), *zero = lx_real(l->k, 0);
     for (int a = 1; s->guarded && a >= 0; a--) {
         v = lx_guard(l->k, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, s->image->type.dim[1 + a])), v, zero);
@@ -376,7 +407,7 @@ static struct lx *sees_all(struct lower *l, const struct sight *s)
     struct lx *all = lx_flag(l->k, true);
 
     for (int a = 0; a < 2; a++) {
-        int64_t last = s->image->type.dim[1 + a].k - s->side;
+        int64_t last = s->image->type.dim[1 + a].k - 1 - (int64_t)(s->side[a] - 1) * s->tiles->w[a].dilation;
         struct lx *begins = index_op(l, LX_ILE, lx_int(l->k, 0), s->begin[a]),
                   *ends = index_op(l, LX_ILE, s->begin[a], lx_int(l->k, last));
         struct lx *both = element(l, OP_and, DT_BOOL, begins, ends);
@@ -385,7 +416,7 @@ static struct lx *sees_all(struct lower *l, const struct sight *s)
     return all;
 }
 
-static void transform_sight(struct lower *l, struct lblock *b, const struct winograd_matrix *m, struct sight *s,
+static void transform_sight(struct lower *l, struct lblock *b, const struct winograd_matrix *const *m, struct sight *s,
                             struct plane *to)
 {
     struct ls *loop = ls_loop(l->k, b, "c", lx_int(l->k, 0), lx_int(l->k, to->channels), 1, LICENCE_PAR);
@@ -394,18 +425,28 @@ static void transform_sight(struct lower *l, struct lblock *b, const struct wino
     transform_both(l, &loop->body, m, &(struct ends){ read_image, write_plane, s, to });
 }
 
-/* The tile at work, of images on which tiles lie `apart` and begin `before` them: most see no edge, and ask nothing. */
-static void transform_image(struct lower *l, struct lblock *b, const struct tiles *t, struct value *image,
-                            const struct winograd_matrix *m, int apart, const int *before, struct plane to)
+/* The tile at work, of which s says the image and where it begins: most see no edge, and ask nothing. */
+static void transform_image(struct lower *l, struct lblock *b, const struct winograd_matrix *const *m, struct sight s,
+                            struct plane to)
 {
-    struct sight s = { .image = image, .sample = t->at[0], .side = m->columns };
-
     for (int a = 0; a < 2; a++)
-        s.begin[a] = index_op(l, LX_ISUB, tile_begin(l, t, a, apart), lx_int(l->k, before[a]));
+        s.side[a] = m[a]->columns;
     struct ls *inside = ls_if(l->k, b, sees_all(l, &s));
     transform_sight(l, &inside->body, m, &s, &to);
     s.guarded = true;
     transform_sight(l, &inside->other, m, &s, &to);
+}
+
+/* What tiles of a result, or of dy, are made from. */
+static void transform_windows(struct lower *l, struct lblock *b, const struct tiles *t, struct value *x,
+                              struct plane to)
+{
+    struct sight s = { .tiles = t, .image = x };
+    const struct winograd_matrix *m[] = { &t->w[0].in, &t->w[1].in };
+
+    for (int a = 0; a < 2; a++)
+        s.begin[a] = index_op(l, LX_ISUB, tile_begin(l, t, a, t->w[a].step), lx_int(l->k, t->w[a].before));
+    transform_image(l, b, m, s, to);
 }
 
 /* ---- forward ---- */
@@ -449,11 +490,12 @@ static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct
 {
     struct forward *f = context;
     struct type y = l->anchor->result[0]->type;
-    struct lx *offset[] = { i, k }, *at[MAX_RANK] = { f->t.at[0] };
+    struct lx *which[] = { i, k }, *at[MAX_RANK] = { f->t.at[0] };
 
     for (int a = 0; a < 2; a++) {
-        at[1 + a] = index_op(l, LX_IADD, tile_begin(l, &f->t, a, f->t.w.tile), offset[a]);
-        if (y.dim[1 + a].k % f->t.w.tile)
+        const struct winograd *w = &f->t.w[a];
+        at[1 + a] = tile_element(l, &f->t, a, tile_begin(l, &f->t, a, w->tile), which[a]);
+        if (y.dim[1 + a].k % (w->tile * w->dilation))
             b = &ls_if(l->k, b, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, y.dim[1 + a])))->body;
     }
     at[3] = index_op(l, LX_IADD, f->output, f->m.channel);
@@ -463,38 +505,37 @@ static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct
 
 static void some_outputs(struct lower *l, struct lblock *b, struct forward *f)
 {
+    const struct winograd_matrix *m[] = { &f->t.w[0].out, &f->t.w[1].out };
     struct lx *i, *k;
 
     f->m.buf = planes(l, b, &f->t, "m", f->outputs);
-    struct lblock *in = open_points(l, open_points(l, b, "i", f->t.w.points, &i), "k", f->t.w.points, &k);
+    struct lblock *in = open_points(l, open_points(l, b, "i", f->t.w[0].points, &i), "k", f->t.w[1].points, &k);
     point_product(l, in, f, i, k);
     in = open_tiles(l, b, &f->t, false, &f->m.which);
     struct ls *lanes = ls_loop(l->k, in, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
     f->m.channel = lx_var(l->k, lanes->var);
-    transform_both(l, &lanes->body, &f->t.w.out, &(struct ends){ read_plane, write_result, &f->m, f });
+    transform_both(l, &lanes->body, m, &(struct ends){ read_plane, write_result, &f->m, f });
 }
 
 void lower_winograd(struct lower *l)
 {
-    struct node *n = l->anchor;
-    struct value *x = operand(n, 0), *u = operand(n, 1);
-    struct type y = n->result[0]->type;
+    struct value *x = operand(l->anchor, 0), *u = operand(l->anchor, 1);
+    struct type y = l->anchor->result[0]->type;
     int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k;
-    struct winograd w = form_of(n);
     bool wide = outputs % WIDE == 0;
     struct forward f = { .u = u, .outputs = wide ? WIDE : outputs % NARROW ? outputs : NARROW };
 
-    f.t = tiles_of(l, w, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS);
-    f.v = (struct plane){ .points = w.points, .channels = inputs };
-    f.m = (struct plane){ .points = w.points, .channels = f.outputs };
-    struct lblock *b = open_block(l, &f.t, LICENCE_PAR), *in;
+    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS);
+    f.v = (struct plane){ .points = f.t.w[1].points, .channels = inputs };
+    f.m = (struct plane){ .points = f.t.w[1].points, .channels = f.outputs };
+    struct lblock *b = open_block(l, &f.t, LICENCE_PAR);
     f.v.buf = planes(l, b, &f.t, "v", inputs);
-    in = open_tiles(l, b, &f.t, true, &f.v.which);
-    transform_image(l, in, &f.t, x, &w.in, w.step, w.before, f.v);
+    struct lblock *in = open_tiles(l, b, &f.t, true, &f.v.which);
+    transform_windows(l, in, &f.t, x, f.v);
     struct ls *parts = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, outputs), f.outputs, LICENCE_PAR);
     f.output = lx_var(l->k, parts->var);
     some_outputs(l, &parts->body, &f);
-    count_macs(l, type_make(DT_REAL, 1, &f.t.all), (double)(w.points * w.points * inputs * outputs));
+    count_macs(l, type_make(DT_REAL, 1, &f.t.all), (double)(f.t.points * inputs * outputs));
 }
 
 /* ---- the gradient of the weights ---- */
@@ -526,7 +567,7 @@ static void gradient_tile(struct lower *l, struct lblock *b, struct lx *from, in
         }
         struct ls *loop = tile_loop(l, body, rows);
         struct lx *r = lx_var(l->k, loop->var), *c = index_op(l, LX_IADD, from, r);
-        struct lx *i = l->part ? index_op(l, LX_IMUL, l->part, lx_int(l->k, g->t.w.points)) : lx_int(l->k, 0);
+        struct lx *i = l->part ? index_op(l, LX_IMUL, l->part, lx_int(l->k, g->t.w[0].points)) : lx_int(l->k, 0);
         struct lx *at[MAX_RANK] = { index_op(l, LX_IADD, i, g->i), g->k, c, g->d.channel };
         g->v.channel = c;
         if (pass == 0)
@@ -539,33 +580,43 @@ static void gradient_tile(struct lower *l, struct lblock *b, struct lx *from, in
     }
 }
 
+/* The gradient at the tile's results. */
+static void transform_gradient(struct lower *l, struct lblock *b, const struct tiles *t, struct value *dy,
+                               struct plane to)
+{
+    struct winograd_matrix down = winograd_transposed(&t->w[0].out), across = winograd_transposed(&t->w[1].out);
+    struct sight s = { .tiles = t, .image = dy };
+
+    for (int a = 0; a < 2; a++)
+        s.begin[a] = tile_begin(l, t, a, t->w[a].tile);
+    transform_image(l, b, (const struct winograd_matrix *[]){ &down, &across }, s, to);
+}
+
 void lower_winograd_dw(struct lower *l)
 {
     struct node *n = l->anchor;
     struct value *x = operand(n, 0), *dy = operand(n, 1);
     struct type t = n->result[0]->type;
     int64_t inputs = t.dim[2].k, outputs = t.dim[3].k;
-    struct winograd w = form_of(n);
-    struct winograd_matrix back = winograd_transposed(&w.out);
     struct backward g = { .du = result_buffer(l, n->result[0]) };
     struct lx *at[MAX_RANK];
 
     if (!g.du)
         bug("the gradient of weights is no result of its group");
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
-    g.t = tiles_of(l, w, dy->type, inputs + outputs, 1);
+    g.t = tiles_of(l, dy->type, inputs + outputs, 1);
     l->parts = attr_int(n, "parts");
     l->part_size = winograd_part(dim_size(x->type.dim[0], l->k->batch), l->parts);
-    g.v = (struct plane){ .points = w.points, .channels = inputs };
-    g.d = (struct plane){ .points = w.points, .channels = outputs };
-    struct lblock *b = open_block(l, &g.t, LICENCE_SEQ), *in;
+    g.v = (struct plane){ .points = g.t.w[1].points, .channels = inputs };
+    g.d = (struct plane){ .points = g.t.w[1].points, .channels = outputs };
+    struct lblock *b = open_block(l, &g.t, LICENCE_SEQ);
     g.v.buf = planes(l, b, &g.t, "v", inputs);
     g.d.buf = planes(l, b, &g.t, "d", outputs);
-    in = open_tiles(l, b, &g.t, false, &g.v.which);
+    struct lblock *in = open_tiles(l, b, &g.t, false, &g.v.which);
     g.d.which = g.v.which;
-    transform_image(l, in, &g.t, x, &w.in, w.step, w.before, g.v);
-    transform_image(l, in, &g.t, dy, &back, w.tile, (int[]){ 0, 0 }, g.d);
-    in = open_points(l, open_points(l, b, "i", w.points, &g.i), "k", w.points, &g.k);
+    transform_windows(l, in, &g.t, x, g.v);
+    transform_gradient(l, in, &g.t, dy, g.d);
+    in = open_points(l, open_points(l, b, "i", g.t.w[0].points, &g.i), "k", g.t.w[1].points, &g.k);
     in_tiles(l, in, inputs, outputs % WIDE ? ROWS : WIDE_ROWS, gradient_tile, &g);
-    count_macs(l, type_make(DT_REAL, 1, &g.t.all), (double)(w.points * w.points * inputs * outputs));
+    count_macs(l, type_make(DT_REAL, 1, &g.t.all), (double)(g.t.points * inputs * outputs));
 }

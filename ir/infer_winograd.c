@@ -19,47 +19,34 @@ static bool want_form(const struct inference *f, struct winograd *w)
     return winograd_of(f->n, f->x, w) || wrong(f, "has no form for these tiles, windows, stride and pad");
 }
 
-/* Operand `index` as weights: square windows. */
-static bool want_square(const struct inference *f, int index, int64_t *size)
+static struct type resized(struct type t, int64_t down, int64_t across)
 {
-    struct type t = f->x[index];
-
-    if (!want_tensor(f, index, false))
-        return false;
-    *size = t.dim[0].k;
-    return dim_equal(t.dim[0], t.dim[1]) || wrong(f, "wants square windows: %s", shape_of(f, t));
-}
-
-static struct type resized(struct type t, int64_t size)
-{
-    t.dim[0] = t.dim[1] = dim_of(size);
+    t.dim[0] = dim_of(down);
+    t.dim[1] = dim_of(across);
     return t;
 }
 
 bool infer_winograd_weight(struct inference *f)
 {
-    struct winograd w;
-    int64_t kernel;
+    struct winograd w[2];
 
-    if (!want_square(f, 0, &kernel) || !want_form(f, &w))
+    if (!want_tensor(f, 0, false) || !want_form(f, w))
         return false;
-    f->type[0] = resized(f->x[0], w.points);
+    f->type[0] = resized(f->x[0], w[0].points, w[1].points);
     return true;
 }
 
 bool infer_winograd_dw_weight(struct inference *f)
 {
-    struct winograd w;
-    int64_t kernel = attr_int(f->n, "kernel");
+    struct winograd w[2];
     struct type t = f->x[0];
 
-    if (!want_tensor(f, 0, false))
+    if (!want_tensor(f, 0, false) || !want_form(f, w))
         return false;
-    if (t.dim[0].k % t.dim[1].k)
-        return wrong(f, "wants square windows, one behind the other: %s", shape_of(f, t));
-    if (!want_form(f, &w))
-        return false;
-    f->type[0] = resized(f->x[0], kernel);
+    if (t.dim[0].k % w[0].points || t.dim[1].k != w[1].points)
+        return wrong(f, "wants %d x %d points, one part behind the other: %s", w[0].points, w[1].points,
+                     shape_of(f, t));
+    f->type[0] = resized(f->x[0], w[0].kernel, w[1].kernel);
     return true;
 }
 
@@ -85,24 +72,24 @@ static bool slide(const struct inference *f, const struct winograd *w, struct di
     *y = f->x[0];
     y->dim[3] = channels;
     for (int i = 0; i < 2; i++) {
-        int64_t room = (y->dim[1 + i].k - 1) * w->up + 1 + pad[2 * i] + pad[2 * i + 1] - w->kernel;
+        int64_t reach = (int64_t)(w[i].kernel - 1) * w[i].dilation + 1,
+                room = (y->dim[1 + i].k - 1) * w[i].up + 1 + pad[2 * i] + pad[2 * i + 1] - reach;
         if (room < 0)
-            return wrong(f, "has a window of %d that does not fit into %s", w->kernel, shape_of(f, f->x[0]));
-        y->dim[1 + i] = dim_of(room / w->stride + 1);
+            return wrong(f, "has a window of %lld that does not fit into %s", (long long)reach, shape_of(f, f->x[0]));
+        y->dim[1 + i] = dim_of(room / w[i].stride + 1);
     }
     return true;
 }
 
 bool infer_winograd(struct inference *f)
 {
-    struct winograd w;
-    int64_t points;
+    struct winograd w[2];
 
-    if (!want_tensor(f, 0, true) || !want_square(f, 1, &points) || !want_pad(f) || !want_form(f, &w))
+    if (!want_tensor(f, 0, true) || !want_tensor(f, 1, false) || !want_pad(f) || !want_form(f, w))
         return false;
     if (!dim_equal(f->x[0].dim[3], f->x[1].dim[2]))
         return wrong(f, "needs as many channels in both: %s and %s", shape_of(f, f->x[0]), shape_of(f, f->x[1]));
-    return slide(f, &w, f->x[1].dim[3], &f->type[0]);
+    return slide(f, w, f->x[1].dim[3], &f->type[0]);
 }
 
 enum { MAX_PARTS = 64 };
@@ -110,18 +97,17 @@ enum { MAX_PARTS = 64 };
 bool infer_winograd_dw(struct inference *f)
 {
     int64_t parts = attr_int(f->n, "parts");
-    struct winograd w;
+    struct winograd w[2];
     struct type y;
 
-    if (!want_tensor(f, 0, true) || !want_tensor(f, 1, true) || !want_pad(f) || !want_form(f, &w) ||
-        !slide(f, &w, f->x[1].dim[3], &y))
+    if (!want_tensor(f, 0, true) || !want_tensor(f, 1, true) || !want_pad(f) || !want_form(f, w) ||
+        !slide(f, w, f->x[1].dim[3], &y))
         return false;
     if (!shape_equal(y, f->x[1]))
         return wrong(f, "needs a gradient of the shape %s, not %s", shape_of(f, y), shape_of(f, f->x[1]));
     if (parts < 1 || parts > MAX_PARTS)
         return wrong(f, "cannot be in %lld parts", (long long)parts);
-    f->type[0] = resized(f->x[0], w.points);
-    f->type[0].dim[0].k *= parts;
+    f->type[0] = resized(f->x[0], w[0].points * parts, w[1].points);
     f->type[0].dim[2] = f->x[0].dim[3];
     f->type[0].dim[3] = y.dim[3];
     return true;

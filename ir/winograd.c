@@ -163,6 +163,7 @@ static void spread_form(const struct winograd *even, const struct winograd *odd,
     w->tile = 2 * even->tile;
     w->stride = 1;
     w->up = 2;
+    w->dilation = 1;
     w->step = even->tile;
     w->in = (struct winograd_matrix){ .rows = w->points, .down = true };
     w->in.columns = even_size > odd_size ? even_size : odd_size;
@@ -191,13 +192,14 @@ bool winograd_form(int64_t tile, int64_t kernel, int64_t stride, struct winograd
         if (!halves(tile, kernel, &even, &odd))
             return false;
         stride_form(&even, &odd, w);
-        return true;
+    } else {
+        if (stride != 1 || tile < 1 || tile > MAX_POINTS || kernel < 1 || kernel > MAX_POINTS)
+            return false;
+        *w = plain_form(tile, kernel);
+        w->stride = w->up = 1;
+        w->step = w->tile;
     }
-    if (stride != 1 || kernel < 2)
-        return false;
-    *w = plain_form(tile, kernel);
-    w->stride = w->up = 1;
-    w->step = w->tile;
+    w->dilation = 1;
     return w->points > 0;
 }
 
@@ -212,41 +214,63 @@ static bool form_of_spread(int64_t tile, int64_t kernel, int64_t pad, struct win
     return true;
 }
 
-/* Of the product's operation, whose points tell how large the window was. */
-static bool form_of_product(const struct node *n, int64_t points, struct winograd *w)
+/* Element `axis` of a list, one for each axis (`each` elements); -1 where the list has another length. */
+static int64_t along(const struct node *n, const char *name, int each, int axis)
 {
     int count;
-    const int64_t *pad = attr_ints(n, "pad", &count);
-    int64_t tile = attr_int(n, "tile"), stride = attr_int(n, "stride"), up = attr_int(n, "up");
+    const int64_t *list = attr_ints(n, name, &count);
+
+    return count == 2 * each ? list[axis * each] : -1;
+}
+
+/* Of the product's operation, whose points tell how large the window was. */
+static bool form_of_product(const struct node *n, int axis, int64_t points, struct winograd *w)
+{
+    int64_t pad = along(n, "pad", 2, axis), tile = along(n, "tile", 1, axis), stride = along(n, "stride", 1, axis),
+            up = along(n, "up", 1, axis);
 
     if (up == 2 && stride == 1)
-        return count == 4 && pad[0] >= 0 && pad[0] % 2 == pad[2] % 2 &&
-               form_of_spread(tile, points - tile + 2, pad[0], w);
+        return pad >= 0 && form_of_spread(tile, points - tile + 2, pad, w);
     return up == 1 && winograd_form(tile, points - stride * tile + stride, stride, w);
+}
+
+static bool form_along(const struct node *n, const struct type *x, int axis, struct winograd *w)
+{
+    int64_t tile = along(n, "tile", 1, axis), stride = along(n, "stride", 1, axis);
+
+    switch (n->op) {
+    case OP_winograd: return form_of_product(n, axis, x[1].dim[axis].k, w);
+    case OP_winograd_weight: return winograd_form(tile, x[0].dim[axis].k, stride, w);
+    default: return winograd_form(tile, along(n, "kernel", 1, axis), stride, w);
+    }
 }
 
 bool winograd_of(const struct node *n, const struct type *x, struct winograd *w)
 {
-    int64_t stride = attr_int(n, "stride"), first = x[0].dim[0].k, kernel, points;
-
-    switch (n->op) {
-    case OP_winograd_weight: return winograd_form(attr_int(n, "tile"), first, stride, w);
-    case OP_winograd_dw_weight:
-        kernel = attr_int(n, "kernel");
-        points = x[0].dim[1].k;
-        return stride > 0 && (points - kernel + stride) % stride == 0 &&
-               winograd_form((points - kernel + stride) / stride, kernel, stride, w);
-    case OP_winograd_dw:
-        if (!winograd_form(attr_int(n, "tile"), attr_int(n, "kernel"), stride, w))
+    for (int i = 0; i < 2; i++) {
+        if (!form_along(n, x, i, &w[i]))
             return false;
-        break;
-    default:
-        if (!form_of_product(n, x[1].dim[0].k, w))
+        if (n->op != OP_winograd && n->op != OP_winograd_dw)
+            continue;
+        int64_t dilation = along(n, "dilation", 1, i);
+        if (dilation < 1 || dilation > INT32_MAX || (dilation > 1 && w[i].stride * w[i].up > 1))
             return false;
+        w[i].dilation = (int)dilation;
+        w[i].before = (int)(along(n, "pad", 2, i) / w[i].up);
     }
-    for (int i = 0; i < 2; i++)
-        w->before[i] = (int)(attr_ints(n, "pad", NULL)[2 * i] / w->up);
     return true;
+}
+
+int64_t winograd_tiles(const struct winograd *w, int64_t size)
+{
+    int64_t place = (int64_t)w->tile * w->dilation;
+
+    return (size + place - 1) / place * w->dilation;
+}
+
+int64_t winograd_begin(const struct winograd *w, int64_t i, int step)
+{
+    return i / w->dilation * step * w->dilation + i % w->dilation;
 }
 
 struct winograd_matrix winograd_transposed(const struct winograd_matrix *m)

@@ -41,19 +41,26 @@ struct winograd_matrix {
     double at[MAX_POINTS][MAX_POINTS];
 };
 
+/* Along one axis. With a dilation d elements of a window lie d apart, and those of a tile too: d tiles share a place. */
 struct winograd {
-    int tile, kernel, points; /* tile: results of one tile along an axis */
-    int stride, up;           /* 1, or one of them 2: windows lie so far apart; the image is spread so far */
-    int step;                 /* so many elements of the image lie between one tile's window and the next one's */
-    int before[2];            /* so many in front of the image the first one begins */
+    int tile, kernel, points;
+    int stride, up,
+        dilation; /* windows lie so far apart; the image is spread so far (one of them is 1, at most 2 the other) */
+    int step;     /* so many elements of the image lie between one tile's window and the next one's */
+    int before;   /* so many in front of the image the first one begins */
     struct winograd_matrix in, weight, out;
 };
 
-/* Tiles of `tile` results of a convolution, for windows of kernel x kernel. False where there is no such form. */
+/* A form for windows of `kernel` elements. False where there is none. */
 bool winograd_form(int64_t tile, int64_t kernel, int64_t stride, struct winograd *w);
 
-/* The form of an operation, by its attributes and the types of its operands. False: there is none. */
+/* The form of an operation along both axes, by its attributes and the types of its operands. False: there is none. */
 bool winograd_of(const struct node *n, const struct type *x, struct winograd *w);
+
+/* How many tiles results of this size have, and where tile number i begins: among the results, or, `step` in place of the
+ * tile's size, in the image. */
+int64_t winograd_tiles(const struct winograd *w, int64_t size);
+int64_t winograd_begin(const struct winograd *w, int64_t i, int step);
 
 struct winograd_matrix winograd_transposed(const struct winograd_matrix *m);
 

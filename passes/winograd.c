@@ -1,89 +1,106 @@
-/* passes/winograd.c: convolutions of 3 x 3 to 5 x 5 elements with stride 1 or 2 and channels last by Winograd's method
- * (ir/winograd.h), where that is faster: 4 x 4 results at once, or 2 x 2.
+/* passes/winograd.c: convolutions of 2 to 5 elements along one axis or two, with stride 1 or 2 and channels last, by
+ * Winograd's method (ir/winograd.h), where that is faster.
  *
- *     %y  = conv %x, %w, pad = [1,1,1,1]        =>    %0  = winograd_weight %w, tile = 4
- *                                                     %y  = winograd %x, %0, pad = [1,1,1,1], tile = 4
+ *     %y  = conv %x, %w, pad = [1,1,1,1]        =>    %0  = winograd_weight %w, tile = [4,4]
+ *                                                     %y  = winograd %x, %0, pad = [1,1,1,1], tile = [4,4]
  *
  *     %dx = conv_dx %dy, %w, pad = [1,1,1,1]    =>    the same, with %w turned round; stride 2 becomes up = 2
  *
- *     %dw = conv_dw %x, %dy, pad = [1,1,1,1]    =>    %0  = winograd_dw %x, %dy, pad = [1,1,1,1], tile = 4, kernel = 3
- *                                                     %dw = winograd_dw_weight %0, kernel = 3      (%0 in parts = 4)
+ *     %dw = conv_dw %x, %dy, pad = [1,1,1,1]    =>    %0  = winograd_dw %x, %dy, pad = [1,1,1,1], tile = [4,4]
+ *                                                     %dw = winograd_dw_weight %0      (%0 in parts = 4)
  *
- * Results differ from those of the plain form by rounding: up to 2.6e-6 of the largest, where that has up to 2.4e-6.
- * Not with f64, which is asked for to know better. */
+ * Images of one axis are images of one row. Results differ from those of the plain form by rounding: up to 2.6e-6 of the
+ * largest, where that has up to 2.4e-6. Not with f64, which is asked for to know better. */
 #include "ir/build.h"
 #include "ir/layout.h"
 #include "ir/winograd.h"
 #include "passes/shared.h"
 
-enum { MIN_CHANNELS = 16, MOST_CHANNELS = 448 };
+enum { MIN_CHANNELS = 16, SCRATCH = 540 << 10 };
 enum {
     PARTS = 4,
     SMALL = 1 << 18
 }; /* of samples, whose gradients are summed apart, in threads: where they are small */
 
-static int64_t tile_for(int64_t kernel, int64_t stride)
-{
-    if (stride == 2)
-        return 2;
-    return kernel == 3 ? 4 : kernel == 5 ? 2 : 0;
-}
-
-/* A convolution y = conv(x, w) that n is, or is a gradient of. */
+/* A convolution y = conv(x, w) that an operation is, or is a gradient of. Numbers stand for each axis. */
 struct shape {
-    int64_t kernel, stride, channels, outputs;
-    int64_t rows, columns; /* of y */
+    int64_t kernel[2], stride[2], dilation[2], pad[4], size[2]; /* size: of y */
+    int64_t channels, outputs;
+    bool row; /* images have one axis, the last of the two */
 };
 
-/* What all numbers of the list are, or 0. */
-static int64_t all_of(const struct node *n, const char *name)
+/* How many results at once. */
+static int64_t tile_for(int64_t kernel, int64_t stride)
 {
-    int count;
-    const int64_t *list = attr_ints(n, name, &count);
+    static const int64_t tiles[] = { 0, 1, 2, 4, 3, 2 };
 
-    for (int i = 1; i < count; i++) {
-        if (list[i] != list[0])
-            return 0;
+    return stride == 2 ? 2 : kernel < (int64_t)(sizeof tiles / sizeof *tiles) ? tiles[kernel] : 0;
+}
+
+static struct shape shape_of(const struct node *n)
+{
+    struct type weight = n->op == OP_conv_dw ? n->result[0]->type : operand(n, 1)->type;
+    struct type y = n->op == OP_conv ? n->result[0]->type : operand(n, n->op == OP_conv_dw)->type;
+    int axes = weight.rank - 2;
+    struct shape s = { .kernel = { 1, 1 },
+                       .stride = { 1, 1 },
+                       .dilation = { 1, 1 },
+                       .size = { 1, 1 },
+                       .channels = weight.dim[axes].k,
+                       .outputs = weight.dim[axes + 1].k,
+                       .row = axes == 1 };
+
+    for (int i = 0, to = 2 - axes; i < axes; i++, to++) {
+        s.kernel[to] = weight.dim[i].k;
+        s.stride[to] = attr_ints(n, "stride", NULL)[i];
+        s.dilation[to] = attr_ints(n, "dilation", NULL)[i];
+        s.size[to] = y.dim[1 + i].k;
+        for (int k = 0; k < 2; k++)
+            s.pad[2 * to + k] = attr_ints(n, "pad", NULL)[2 * i + k];
     }
-    return list[0];
+    return s;
 }
 
 /* A register tile of transformed images has to fit into scratch: 8 rows of them, or 14 where columns fill no two vectors. */
-static bool fits(int64_t channels, int64_t columns)
+static bool fits(const struct winograd *w, int64_t channels, int64_t columns)
 {
-    return channels <= (columns % 32 ? MOST_CHANNELS / 2 + 32 : MOST_CHANNELS);
+    int64_t rows = columns % 32 ? 14 : 8, at_once = columns % 32 ? 16 : 32;
+
+    return rows * w[0].points * w[1].points * (channels + at_once) * 4 <= SCRATCH;
 }
 
-/* Products of one tile for all channels take `points` squared multiply-adds, the plain form (tile kernel) squared; what
- * tiles reach over the edge is lost. Transforms cost about as much as 12 more channels on either side; with a stride they
- * are sums of few elements, and the plain form copies images with their borders. */
+/* Products of one tile for all channels take so many multiply-adds as there are pairs of points, the plain form tile x
+ * kernel along each axis; what tiles reach over the edge is lost. Transforms cost about as much as 12 more channels on
+ * either side; with a stride they are sums of few elements, and the plain form copies images with their borders. */
 static bool pays(const struct shape *s, const struct winograd *w)
 {
-    int64_t down = (s->rows + w->tile - 1) / w->tile, across = (s->columns + w->tile - 1) / w->tile;
-    double plain = (double)(s->rows * s->columns * s->kernel * s->kernel), least = s->stride == 1 ? 1.5 : 1.2;
+    bool strided = s->stride[0] * s->stride[1] > 1;
+    double plain = 1, products = 1;
 
-    if (!fits(s->channels, s->outputs) || !fits(s->outputs, s->channels))
+    if (!fits(w, s->channels, s->outputs) || !fits(w, s->outputs, s->channels))
         return false;
-    return s->channels >= MIN_CHANNELS && s->outputs >= MIN_CHANNELS &&
-           plain > least * (double)(down * across * w->points * w->points);
+    for (int i = 0; i < 2; i++) {
+        plain *= (double)(s->size[i] * s->kernel[i]);
+        products *= (double)(winograd_tiles(&w[i], s->size[i]) * w[i].points);
+    }
+    return s->channels >= MIN_CHANNELS && s->outputs >= MIN_CHANNELS && plain > (strided ? 1.2 : 1.5) * products;
 }
 
 /* Where n can take this form and is faster so. */
-static bool takes(const struct node *n, struct winograd *w)
+static bool takes(const struct node *n, struct shape *s, struct winograd *w)
 {
-    if (!layout_channels_last(n) || n->result[0]->type.rank != 4 || attr_int(n, "groups") != 1 ||
-        all_of(n, "dilation") != 1)
+    int rank = n->result[0]->type.rank;
+
+    if (!layout_channels_last(n) || (rank != 3 && rank != 4) || attr_int(n, "groups") != 1)
         return false;
-    struct type weight = n->op == OP_conv_dw ? n->result[0]->type : operand(n, 1)->type;
-    struct type y = n->op == OP_conv ? n->result[0]->type : operand(n, n->op == OP_conv_dw)->type;
-    struct shape s = { .kernel = weight.dim[0].k,
-                       .stride = all_of(n, "stride"),
-                       .channels = weight.dim[2].k,
-                       .outputs = weight.dim[3].k,
-                       .rows = y.dim[1].k,
-                       .columns = y.dim[2].k };
-    return weight.dim[1].k == s.kernel && winograd_form(tile_for(s.kernel, s.stride), s.kernel, s.stride, w) &&
-           pays(&s, w);
+    *s = shape_of(n);
+    for (int i = 0; i < 2; i++) {
+        if (!winograd_form(tile_for(s->kernel[i], s->stride[i]), s->kernel[i], s->stride[i], &w[i]) ||
+            (s->dilation[i] > 1 && s->stride[i] > 1))
+            return false;
+        w[i].dilation = (int)s->dilation[i];
+    }
+    return pays(s, w);
 }
 
 static struct value *made(struct build *b, enum op op, struct value *const *operands, int count,
@@ -96,75 +113,121 @@ static struct value *made(struct build *b, enum op op, struct value *const *oper
     return n->result[0];
 }
 
-/* y = conv(x, weight), or of x that is spread so far. */
-static struct value *forward(struct build *b, const struct winograd *w, struct value *x, struct value *weight,
-                             const int64_t *pad, int64_t up)
+/* With an axis more, or one less, where images have one. */
+static struct value *in_rows(struct build *b, const struct shape *s, struct value *v, int axis)
 {
-    const struct attr form[] = { at_int("tile", w->tile), at_int("stride", w->stride) };
-    const struct attr attrs[] = { at_ints("pad", pad, 4), at_int("tile", w->tile * up),
-                                  at_int("stride", up > 1 ? 1 : w->stride), at_int("up", up) };
-    struct value *u = made(b, OP_winograd_weight, &weight, 1, form, 2);
+    struct type t = v->type;
 
-    return made(b, OP_winograd, (struct value *[]){ x, u }, 2, attrs, 4);
+    if (!s->row)
+        return v;
+    for (int i = t.rank++; i > axis; i--)
+        t.dim[i] = t.dim[i - 1];
+    t.dim[axis] = dim_of(1);
+    return build_reshape(b, v, t.dim, t.rank);
+}
+
+static struct value *out_of_rows(struct build *b, const struct shape *s, struct value *v, int axis)
+{
+    struct type t = v->type;
+
+    if (!s->row)
+        return v;
+    for (int i = axis; i + 1 < t.rank; i++)
+        t.dim[i] = t.dim[i + 1];
+    t.rank--;
+    return build_reshape(b, v, t.dim, t.rank);
+}
+
+/* y = conv(x, weight), or of x that is spread by s->stride, and padded so. */
+static struct value *forward(struct build *b, const struct winograd *w, const struct shape *s, struct value *x,
+                             struct value *weight, const int64_t *pad, bool spread)
+{
+    int64_t tile[2], stride[2], up[2];
+
+    for (int i = 0; i < 2; i++) {
+        up[i] = spread ? s->stride[i] : 1;
+        stride[i] = spread ? 1 : s->stride[i];
+        tile[i] = w[i].tile;
+    }
+    const struct attr form[] = { at_ints("tile", tile, 2), at_ints("stride", s->stride, 2) };
+    struct value *u = made(b, OP_winograd_weight, &weight, 1, form, 2);
+    for (int i = 0; i < 2; i++)
+        tile[i] *= up[i];
+    const struct attr attrs[] = { at_ints("pad", pad, 4), at_ints("tile", tile, 2), at_ints("stride", stride, 2),
+                                  at_ints("up", up, 2), at_ints("dilation", s->dilation, 2) };
+
+    return made(b, OP_winograd, (struct value *[]){ x, u }, 2, attrs, 5);
 }
 
 /* The padding of dy, spread by the stride, of which the gradient is a convolution; false where some of dy would have to be
- * left out, or where rows and columns of what is spread would begin differently. */
-static bool gradient_pad(const struct node *n, const struct winograd *w, int64_t *pad)
+ * left out. */
+static bool gradient_pad(const struct node *n, const struct shape *s, int64_t *pad)
 {
-    const int64_t *has = attr_ints(n, "pad", NULL), *size = attr_ints(n, "size", NULL);
     bool fits = true;
 
     for (int i = 0; i < 2; i++) {
-        pad[2 * i] = w->kernel - 1 - has[2 * i];
-        int64_t spread = (operand(n, 0)->type.dim[1 + i].k - 1) * w->stride + 1;
-        pad[2 * i + 1] = size[i] + w->kernel - 1 - pad[2 * i] - spread;
+        int64_t reach = (s->kernel[i] - 1) * s->dilation[i], spread = (s->size[i] - 1) * s->stride[i] + 1,
+                size = s->row ? i ? attr_ints(n, "size", NULL)[0] : 1 : attr_ints(n, "size", NULL)[i];
+        pad[2 * i] = reach - s->pad[2 * i];
+        pad[2 * i + 1] = size + reach - pad[2 * i] - spread;
         fits &= pad[2 * i] >= 0 && pad[2 * i + 1] >= 0;
     }
-    return fits && pad[0] % w->stride == pad[2] % w->stride;
+    return fits;
 }
 
 /* dx[p] = sum over k of dy[p + pad - k] w[k]: w from behind. */
-static struct value *data_gradient(struct build *b, const struct winograd *w, const struct node *n)
+static struct value *data_gradient(struct build *b, const struct winograd *w, const struct shape *s,
+                                   const struct node *n)
 {
-    struct value *weight = operand(n, 1);
     int64_t pad[4];
 
-    if (!gradient_pad(n, w, pad))
+    if (!gradient_pad(n, s, pad))
         return NULL;
-    for (int i = 0; i < 2; i++) {
+    struct value *weight = in_rows(b, s, operand(n, 1), 0);
+    for (int i = s->row; i < 2; i++) {
         const struct attr axis = at_int("axis", i);
         weight = made(b, OP_reverse, &weight, 1, &axis, 1);
     }
-    return forward(b, w, operand(n, 0), weight, pad, w->stride);
+    return out_of_rows(b, s, forward(b, w, s, in_rows(b, s, operand(n, 0), 1), weight, pad, true), 1);
 }
 
-static struct value *weight_gradient(struct build *b, const struct winograd *w, const struct node *n)
+static struct value *weight_gradient(struct build *b, const struct winograd *w, const struct shape *s,
+                                     const struct node *n)
 {
-    struct value *x = operand(n, 0), *dy = operand(n, 1);
-    int64_t samples = dim_size(x->type.dim[0], n->graph->module->batch),
-            channels = x->type.dim[3].k * dy->type.dim[3].k;
-    int64_t parts = samples >= PARTS && channels * w->points * w->points <= SMALL ? PARTS : 1;
-    const struct attr attrs[] = { *node_attr(n, "pad"), at_int("tile", w->tile), at_int("kernel", w->kernel),
-                                  at_int("stride", w->stride), at_int("parts", parts) };
-    struct value *du = made(b, OP_winograd_dw, (struct value *[]){ x, dy }, 2, attrs, 5);
-    const struct attr back[] = { attrs[2], attrs[3] };
+    struct value *pair[] = { in_rows(b, s, operand(n, 0), 1), in_rows(b, s, operand(n, 1), 1) };
+    int64_t samples = dim_size(pair[0]->type.dim[0], n->graph->module->batch),
+            sums = s->channels * s->outputs * w[0].points * w[1].points;
+    int64_t parts = samples >= PARTS && sums <= SMALL ? PARTS : 1, tile[] = { w[0].tile, w[1].tile };
+    const struct attr attrs[] = {
+        at_ints("tile", tile, 2),  at_ints("kernel", s->kernel, 2),     at_ints("stride", s->stride, 2),
+        at_ints("pad", s->pad, 4), at_ints("dilation", s->dilation, 2), at_int("parts", parts)
+    };
+    struct value *du = made(b, OP_winograd_dw, pair, 2, attrs, 6);
 
-    return made(b, OP_winograd_dw_weight, &du, 1, back, 2);
+    return out_of_rows(b, s, made(b, OP_winograd_dw_weight, &du, 1, attrs, 3), 0);
+}
+
+static struct value *plain_convolution(struct build *b, const struct winograd *w, const struct shape *s,
+                                       const struct node *n)
+{
+    struct value *x = in_rows(b, s, operand(n, 0), 1), *weight = in_rows(b, s, operand(n, 1), 0);
+
+    return out_of_rows(b, s, forward(b, w, s, x, weight, s->pad, false), 1);
 }
 
 static bool change(struct node *n)
 {
     struct build b = build_at(n->graph, n);
-    struct winograd w;
+    struct winograd w[2];
+    struct shape s;
     struct value *with = NULL;
 
-    if ((n->op != OP_conv && n->op != OP_conv_dx && n->op != OP_conv_dw) || !takes(n, &w))
+    if ((n->op != OP_conv && n->op != OP_conv_dx && n->op != OP_conv_dw) || !takes(n, &s, w))
         return false;
     switch (n->op) {
-    case OP_conv: with = forward(&b, &w, operand(n, 0), operand(n, 1), attr_ints(n, "pad", NULL), 1); break;
-    case OP_conv_dx: with = data_gradient(&b, &w, n); break;
-    default: with = weight_gradient(&b, &w, n); break;
+    case OP_conv: with = plain_convolution(&b, w, &s, n); break;
+    case OP_conv_dx: with = data_gradient(&b, w, &s, n); break;
+    default: with = weight_gradient(&b, w, &s, n); break;
     }
     if (!with)
         return false;

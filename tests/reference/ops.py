@@ -243,56 +243,65 @@ def winograd_spread_form(tile, kernel, pad):
     return into, out
 
 
-def winograd_tiles(x, before, shape, tile, side, step):
-    """[sample, row, column, side, side, channel]: squares `step` apart that a result of this shape is made from."""
-    down, across = -(-shape[0] // tile), -(-shape[1] // tile)
-    wide = np.zeros((x.shape[0], down * step + side + before[0], across * step + side + before[1], x.shape[3]))
-    h, w = min(x.shape[1], wide.shape[1] - before[0]), min(x.shape[2], wide.shape[2] - before[1])
-    wide[:, before[0] : before[0] + h, before[1] : before[1] + w] = x[:, :h, :w]
-    at = [[wide[:, i * step : i * step + side, j * step : j * step + side] for j in range(across)] for i in range(down)]
+def winograd_tiles(x, before, shape, tile, side, step, apart):
+    """[sample, row, column, side, side, channel]: what the tiles of a result of this shape are made from. `apart`: elements
+    of a tile lie so far apart, and as many tiles in one another's gaps. Lists hold a number for each axis."""
+    begins = [[i * step[a] * apart[a] + j for i in range(-(-shape[a] // (tile[a] * apart[a]))) for j in range(apart[a])]
+              for a in range(2)]
+    room = [max(begins[a]) + side[a] * apart[a] + x.shape[1 + a] + before[a] for a in range(2)]
+    wide = np.zeros((x.shape[0], *room, x.shape[3]))
+    wide[:, before[0] : before[0] + x.shape[1], before[1] : before[1] + x.shape[2]] = x
+    ends = [[b + side[a] * apart[a] for b in begins[a]] for a in range(2)]
+    at = [[wide[:, i : k : apart[0], j : m : apart[1]] for j, m in zip(begins[1], ends[1])]
+          for i, k in zip(begins[0], ends[0])]
     return np.array(at).transpose(2, 0, 1, 3, 4, 5)
 
 
 def winograd_weight(x, a):
     w = x[0].numpy()
-    g = winograd_form(a["tile"], w.shape[0], a.get("stride", 1))[1]
-    return torch.from_numpy(np.einsum("iu,uvco,jv->ijco", g, w, g))
+    g = [winograd_form(a["tile"][i], w.shape[i], a["stride"][i])[1] for i in range(2)]
+    return torch.from_numpy(np.einsum("iu,uvco,jv->ijco", g[0], w, g[1]))
 
 
 def winograd(x, a):
-    d, u, pad, tile, stride, up = x[0].numpy(), x[1].numpy(), a["pad"], a["tile"], a.get("stride", 1), a.get("up", 1)
-    s = stride * up
-    kernel = u.shape[0] - (tile // up - 1) * s
-    if up == 1:
-        (into, _, out), step = winograd_form(tile, kernel, stride), tile * stride
-    else:
-        (into, out), step = winograd_spread_form(tile, kernel, pad[0]), tile // up
-    shape = [((d.shape[1 + i] - 1) * up + 1 + pad[2 * i] + pad[2 * i + 1] - kernel) // stride + 1 for i in range(2)]
-    tiles = winograd_tiles(d, [pad[0] // up, pad[2] // up], shape, tile, into.shape[1], step)
-    v = np.einsum("iu,sabuvc,jv->sabijc", into, tiles, into)
-    y = np.einsum("ui,sabijo,vj->saubvo", out, np.einsum("sabijc,ijco->sabijo", v, u), out)
-    y = y.reshape(y.shape[0], y.shape[1] * tile, y.shape[3] * tile, y.shape[5])
+    d, u, pad, tile, stride, up, apart = x[0].numpy(), x[1].numpy(), *(a[k] for k in "pad tile stride up dilation".split())
+    into, out, step, shape = [], [], [], []
+    for i in range(2):
+        kernel = u.shape[i] - (tile[i] // up[i] - 1) * stride[i] * up[i]
+        reach = (kernel - 1) * apart[i] + 1
+        form = winograd_form(tile[i], kernel, stride[i]) if up[i] == 1 else winograd_spread_form(tile[i], kernel, pad[2 * i])
+        into.append(form[0])
+        out.append(form[-1])
+        step.append(tile[i] * stride[i] // up[i])
+        shape.append(((d.shape[1 + i] - 1) * up[i] + 1 + pad[2 * i] + pad[2 * i + 1] - reach) // stride[i] + 1)
+    tiles = winograd_tiles(d, [pad[0] // up[0], pad[2] // up[1]], shape, tile, [m.shape[1] for m in into], step, apart)
+    v = np.einsum("iu,sabuvc,jv->sabijc", into[0], tiles, into[1])
+    t = np.einsum("ui,sabijo,vj->sabuvo", out[0], np.einsum("sabijc,ijco->sabijo", v, u), out[1])
+    # tile a, element u along an axis: place (a // apart, u, a % apart)
+    n, down, across = t.shape[:3]
+    t = t.reshape(n, down // apart[0], apart[0], across // apart[1], apart[1], tile[0], tile[1], -1)
+    y = t.transpose(0, 1, 5, 2, 3, 6, 4, 7).reshape(n, down * tile[0], across * tile[1], -1)
     return torch.from_numpy(y[:, : shape[0], : shape[1]].copy())
 
 
 def winograd_dw(x, a):
-    d, dy, tile, stride, pad = x[0].numpy(), x[1].numpy(), a["tile"], a.get("stride", 1), a["pad"]
-    into, _, out = winograd_form(tile, a["kernel"], stride)
-    shape = dy.shape[1:3]
-    tiles = winograd_tiles(d, [pad[0], pad[2]], shape, tile, len(into), tile * stride)
-    v = np.einsum("iu,sabuvc,jv->sabijc", into, tiles, into)
-    e = np.einsum("ui,sabuvo,vj->sabijo", out, winograd_tiles(dy, [0, 0], shape, tile, tile, tile), out)
+    d, dy, pad, tile, stride, apart = x[0].numpy(), x[1].numpy(), *(a[k] for k in "pad tile stride dilation".split())
+    forms = [winograd_form(tile[i], a["kernel"][i], stride[i]) for i in range(2)]
+    shape, side, step = dy.shape[1:3], [len(f[0]) for f in forms], [t * s for t, s in zip(tile, stride)]
+    tiles = winograd_tiles(d, [pad[0], pad[2]], shape, tile, side, step, apart)
+    v = np.einsum("iu,sabuvc,jv->sabijc", forms[0][0], tiles, forms[1][0])
+    tiles = winograd_tiles(dy, [0, 0], shape, tile, tile, tile, apart)
+    e = np.einsum("ui,sabuvo,vj->sabijo", forms[0][2], tiles, forms[1][2])
     size = -(-len(v) // a.get("parts", 1))
     parts = [np.einsum("sabijc,sabijo->ijco", v[s : s + size], e[s : s + size]) for s in range(0, len(v), size)]
     return torch.from_numpy(np.concatenate(parts))
 
 
 def winograd_dw_weight(x, a):
-    du, kernel, stride = x[0].numpy(), a["kernel"], a.get("stride", 1)
-    points = du.shape[1]
-    du = du.reshape(-1, points, *du.shape[1:]).sum(0)
-    g = winograd_form((points - kernel) // stride + 1, kernel, stride)[1]
-    return torch.from_numpy(np.einsum("iu,ijco,jv->uvco", g, du, g))
+    du = x[0].numpy()
+    g = [winograd_form(a["tile"][i], a["kernel"][i], a["stride"][i])[1] for i in range(2)]
+    du = du.reshape(-1, len(g[0]), *du.shape[1:]).sum(0)
+    return torch.from_numpy(np.einsum("iu,ijco,jv->uvco", g[0], du, g[1]))
 
 
 def maxpool(x, a):

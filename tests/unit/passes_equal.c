@@ -285,26 +285,28 @@ static void test_conv_dx(void **state)
 /* Winograd's tiles: whole, cut off at an edge, one alone; channels that fill vectors, and that do not. A graph is the
  * convolution and its gradients. */
 static const struct {
-    int channels, outputs, kernel, stride, size[2], pad[4];
+    int channels, outputs, kernel, stride, size[2], pad[4], dilation;
 } tiled[] = {
-    { 16, 16, 3, 1, { 8, 8 }, { 1, 1, 1, 1 } },  { 16, 32, 3, 1, { 7, 11 }, { 1, 1, 1, 1 } },
-    { 17, 20, 3, 1, { 6, 6 }, { 0, 0, 0, 0 } },  { 32, 16, 3, 1, { 13, 3 }, { 2, 0, 1, 2 } },
-    { 19, 48, 3, 1, { 4, 4 }, { 1, 1, 1, 1 } },  { 16, 24, 3, 1, { 5, 9 }, { 2, 2, 2, 2 } },
-    { 16, 16, 3, 2, { 8, 8 }, { 1, 1, 1, 1 } },  { 16, 24, 3, 2, { 11, 7 }, { 1, 1, 1, 1 } },
-    { 17, 32, 3, 2, { 8, 12 }, { 0, 1, 0, 1 } }, { 16, 16, 4, 2, { 8, 12 }, { 1, 1, 1, 1 } },
-    { 20, 16, 4, 2, { 7, 9 }, { 2, 1, 0, 3 } },  { 16, 16, 5, 2, { 12, 8 }, { 2, 2, 2, 2 } },
+    { 16, 16, 3, 1, { 8, 8 }, { 1, 1, 1, 1 }, 1 },   { 16, 32, 3, 1, { 7, 11 }, { 1, 1, 1, 1 }, 1 },
+    { 17, 20, 3, 1, { 6, 6 }, { 0, 0, 0, 0 }, 1 },   { 32, 16, 3, 1, { 13, 3 }, { 2, 0, 1, 2 }, 1 },
+    { 19, 48, 3, 1, { 4, 4 }, { 1, 1, 1, 1 }, 1 },   { 16, 24, 3, 1, { 5, 9 }, { 2, 2, 2, 2 }, 1 },
+    { 16, 16, 3, 2, { 8, 8 }, { 1, 1, 1, 1 }, 1 },   { 16, 24, 3, 2, { 11, 7 }, { 1, 1, 1, 1 }, 1 },
+    { 17, 32, 3, 2, { 8, 12 }, { 0, 1, 0, 1 }, 1 },  { 16, 16, 4, 2, { 8, 12 }, { 1, 1, 1, 1 }, 1 },
+    { 20, 16, 4, 2, { 7, 9 }, { 2, 1, 0, 3 }, 1 },   { 16, 16, 5, 2, { 12, 8 }, { 2, 2, 2, 2 }, 1 },
+    { 16, 16, 3, 1, { 12, 15 }, { 2, 2, 2, 2 }, 2 }, { 16, 20, 5, 1, { 16, 20 }, { 4, 2, 0, 5 }, 2 },
 };
 
 static void test_winograd(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof tiled / sizeof *tiled; i++) {
-        const int *pad = tiled[i].pad, s = tiled[i].stride, k = tiled[i].kernel;
+        const int *pad = tiled[i].pad, s = tiled[i].stride, k = tiled[i].kernel, d = tiled[i].dilation;
         struct arena *a = arena_new();
-        const char *attributes = arena_printf(a, "stride = [%d,%d], dilation = [1,1], pad = [%d,%d,%d,%d]", s, s,
-                                              pad[0], pad[1], pad[2], pad[3]);
+        const char *attributes = arena_printf(a, "stride = [%d,%d], dilation = [%d,%d], pad = [%d,%d,%d,%d]", s, s, d,
+                                              d, pad[0], pad[1], pad[2], pad[3]);
         int c = tiled[i].channels, o = tiled[i].outputs, h = tiled[i].size[0], w = tiled[i].size[1];
-        int y[2] = { (h + pad[0] + pad[1] - k) / s + 1, (w + pad[2] + pad[3] - k) / s + 1 };
+        int reach = (k - 1) * d + 1,
+            y[2] = { (h + pad[0] + pad[1] - reach) / s + 1, (w + pad[2] + pad[3] - reach) / s + 1 };
         const char *text = arena_printf(a,
                                         "graph infer t (N = 4)\n  input  %%x : f32[N,%d,%d,%d]\n"
                                         "  input  %%dy : f32[N,%d,%d,%d]\n"
