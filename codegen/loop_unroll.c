@@ -6,15 +6,15 @@
  *       for q in 0..32 par vector                    for q in 0..32 par vector
  *         acc[r,q] = 0.0                               acc[r,q] = 0.0
  *
- * So are sums over a small window inside a loop in lanes, where borders have to be asked for: the window's coordinates are
- * constants then, and each element is a few instructions.
+ * So are sums over a small window inside a loop in lanes, where borders have to be asked for, and short loops that find
+ * places by division: coordinates are constants then, and each element is a few instructions.
  */
 #include "codegen/loop_pass.h"
 
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-enum { MAX_UNROLLED = 64, MAX_WINDOW = 4 }; /* as nn_vec.h's NN_UNROLL; along each axis of a window */
+enum { MAX_UNROLLED = 64, MAX_WINDOW = 4, SHORT = 16 }; /* as nn_vec.h's NN_UNROLL; along each axis of a window */
 
 static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)
 {
@@ -86,13 +86,39 @@ static bool is_window(const struct ls *s)
     return s->licence == LICENCE_RED && loop_trips(s) <= MAX_WINDOW && block_asks(&s->body, s->var);
 }
 
+static bool value_divides(const struct lx *x, const struct lvar *v)
+{
+    if ((x->kind == LX_IDIV || x->kind == LX_IMOD) && lx_mentions(x->arg[0], v))
+        return true;
+    for (int i = 0; i < x->args; i++) {
+        if (value_divides(x->arg[i], v))
+            return true;
+    }
+    return false;
+}
+
+/* Nothing but stores to, and of, places that are found by dividing the loop's variable. */
+static bool is_short_and_divides(const struct ls *s)
+{
+    bool divides = false;
+
+    for (const struct ls *in = s->body.first; in; in = in->next) {
+        if (in->kind != LS_STORE)
+            return false;
+        divides |= value_divides(in->value, s->var);
+        for (int i = 0; i < in->buf->rank; i++)
+            divides |= value_divides(in->index[i], s->var);
+    }
+    return divides && loop_trips(s) <= SHORT;
+}
+
 static void unroll(struct lblock *b, bool lanes)
 {
     for (struct ls *s = b->first; s; s = s->next) {
         unroll(&s->body, lanes || (s->kind == LS_LOOP && loop_in_lanes(s)));
         unroll(&s->other, lanes);
         if (s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) > 0 && loop_trips(s) <= MAX_UNROLLED &&
-            (block_indexes(&s->body, s->var) || (lanes && is_window(s))))
+            (block_indexes(&s->body, s->var) || (lanes && is_window(s)) || is_short_and_divides(s)))
             s->way = WAY_UNROLL;
     }
 }

@@ -18,6 +18,8 @@
 enum {
     BLOCK_TILES = 32,    /* at most */
     SCRATCH = 512 << 10, /* bytes, on the stack: in the second cache */
+    FEW_INPUTS = 16,     /* channels, whose products are little work for each that is stored and loaded: */
+    NEAR = 65 << 10,     /* then in the first cache */
     APART = 16,          /* elements between the points' planes: else all of them fall into one set of the cache */
     WIDE_ROWS = 8,       /* register tiles: by two vectors, */
     ROWS = 14,           /* by one */
@@ -249,7 +251,7 @@ static int64_t round_up(int64_t x, int64_t to)
 }
 
 /* Of a result or, of its gradient, dy. Channels: of a tile's planes in scratch. */
-static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows)
+static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows, bool few)
 {
     struct tiles t;
 
@@ -260,7 +262,8 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     t.all = (struct dim){ y.dim[0].k * t.each, y.dim[0].n };
     int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
     t.rows = most < rows ? most : rows;
-    t.block = BLOCK_TILES < SCRATCH / bytes ? BLOCK_TILES : SCRATCH / bytes;
+    int64_t room = few ? NEAR : SCRATCH;
+    t.block = BLOCK_TILES < room / bytes ? BLOCK_TILES : room / bytes;
     t.block = t.block / t.rows * t.rows;
     t.block = t.block < t.rows ? t.rows : t.block;
     t.block = t.block < round_up(most, t.rows) ? t.block : round_up(most, t.rows);
@@ -455,6 +458,7 @@ struct forward {
     struct tiles t;
     struct value *u;
     struct plane v, m;
+    int64_t inputs;    /* channels that are summed: of x there may be more */
     int64_t outputs;   /* at a time */
     struct lx *output; /* the first of them */
 };
@@ -467,7 +471,7 @@ static void point_product(struct lower *l, struct lblock *b, struct forward *f, 
     struct ls *lanes = ls_loop(l->k, &tiles->body, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
     struct lx *from = lx_var(l->k, tiles->var), *o = lx_var(l->k, lanes->var);
     struct lbuf *acc = open_tile(l, &lanes->body, (int)f->t.rows);
-    struct lblock *sum = open_red(l, &lanes->body, "c", f->v.channels, &c);
+    struct lblock *sum = open_red(l, &lanes->body, "c", f->inputs, &c);
     struct lx *u = body_at(l, f->u, (struct lx *[MAX_RANK]){ i, k, c, index_op(l, LX_IADD, f->output, o) });
     struct lx *right = ls_let(l->k, sum, "right", u);
     struct ls *add = tile_loop(l, sum, (int)f->t.rows);
@@ -522,10 +526,14 @@ void lower_winograd(struct lower *l)
     struct value *x = operand(l->anchor, 0), *u = operand(l->anchor, 1);
     struct type y = l->anchor->result[0]->type;
     int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k;
-    bool wide = outputs % WIDE == 0;
-    struct forward f = { .u = u, .outputs = wide ? WIDE : outputs % NARROW ? outputs : NARROW };
+    bool wide = outputs % WIDE == 0 && inputs > FEW_INPUTS;
+    struct forward f = { .u = u,
+                         .inputs = u->type.dim[2].k,
+                         .outputs = wide               ? WIDE
+                                    : outputs % NARROW ? outputs
+                                                       : NARROW };
 
-    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS);
+    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS, inputs <= FEW_INPUTS);
     f.v = (struct plane){ .points = f.t.w[1].points, .channels = inputs };
     f.m = (struct plane){ .points = f.t.w[1].points, .channels = f.outputs };
     struct lblock *b = open_block(l, &f.t, LICENCE_PAR);
@@ -535,7 +543,7 @@ void lower_winograd(struct lower *l)
     struct ls *parts = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, outputs), f.outputs, LICENCE_PAR);
     f.output = lx_var(l->k, parts->var);
     some_outputs(l, &parts->body, &f);
-    count_macs(l, type_make(DT_REAL, 1, &f.t.all), (double)(f.t.points * inputs * outputs));
+    count_macs(l, type_make(DT_REAL, 1, &f.t.all), (double)(f.t.points * f.inputs * outputs));
 }
 
 /* ---- the gradient of the weights ---- */
@@ -604,7 +612,7 @@ void lower_winograd_dw(struct lower *l)
     if (!g.du)
         bug("the gradient of weights is no result of its group");
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
-    g.t = tiles_of(l, dy->type, inputs + outputs, 1);
+    g.t = tiles_of(l, dy->type, inputs + outputs, 1, false);
     l->parts = attr_int(n, "parts");
     l->part_size = winograd_part(dim_size(x->type.dim[0], l->k->batch), l->parts);
     g.v = (struct plane){ .points = g.t.w[1].points, .channels = inputs };

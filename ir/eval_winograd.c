@@ -146,10 +146,10 @@ static void forward_tile(const struct winograd *w, int64_t sample, const int64_t
 {
     struct images from = images_of(&x[0]), to = images_of(y);
     int points = w[0].points * w[1].points, across = w[1].points;
-    int64_t pairs = from.channels * to.channels;
+    int64_t channels = x[1].type.dim[2].k, pairs = channels * to.channels;
     square d, in, product, out;
 
-    for (int64_t c = 0; c < from.channels; c++) {
+    for (int64_t c = 0; c < channels; c++) {
         read_part(&from, window_of(w, sample, tile, c), d);
         transform(&w[0].in, &w[1].in, d, in);
         for (int64_t o = 0; o < to.channels; o++) {

@@ -87,8 +87,9 @@ bool infer_winograd(struct inference *f)
 
     if (!want_tensor(f, 0, true) || !want_tensor(f, 1, false) || !want_pad(f) || !want_form(f, w))
         return false;
-    if (!dim_equal(f->x[0].dim[3], f->x[1].dim[2]))
-        return wrong(f, "needs as many channels in both: %s and %s", shape_of(f, f->x[0]), shape_of(f, f->x[1]));
+    if (f->x[0].dim[3].k < f->x[1].dim[2].k)
+        return wrong(f, "needs channels of images for all of the weights': %s and %s", shape_of(f, f->x[0]),
+                     shape_of(f, f->x[1]));
     return slide(f, w, f->x[1].dim[3], &f->type[0]);
 }
 

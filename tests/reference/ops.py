@@ -265,6 +265,7 @@ def winograd_weight(x, a):
 
 def winograd(x, a):
     d, u, pad, tile, stride, up, apart = x[0].numpy(), x[1].numpy(), *(a[k] for k in "pad tile stride up dilation".split())
+    d = d[..., : u.shape[2]]
     into, out, step, shape = [], [], [], []
     for i in range(2):
         kernel = u.shape[i] - (tile[i] // up[i] - 1) * stride[i] * up[i]

@@ -327,6 +327,40 @@ static void test_winograd(void **state)
     }
 }
 
+/* Few channels, taken with stride 2, become four times as many, taken one by one. */
+static const struct {
+    int channels, kernel, size[2], pad[4];
+} folded[] = {
+    { 3, 7, { 22, 24 }, { 3, 3, 3, 3 } },
+    { 1, 5, { 15, 17 }, { 2, 2, 2, 2 } },
+    { 4, 7, { 19, 25 }, { 2, 3, 0, 1 } },
+};
+
+static void test_folded(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof folded / sizeof *folded; i++) {
+        const int *pad = folded[i].pad, c = folded[i].channels, k = folded[i].kernel;
+        int h = folded[i].size[0], w = folded[i].size[1];
+        struct arena *a = arena_new();
+        const char *text = arena_printf(
+            a,
+            "graph infer t (N = 2)\n  input  %%x : f32[N,%d,%d,%d]\n"
+            "  param  @w : f32[16,%d,%d,%d] = uniform(-1.0, 1.0)\n"
+            "  %%y : f32[N,16,%d,%d] = conv %%x, @w, stride = [2,2], dilation = [1,1], pad = [%d,%d,%d,%d]\n"
+            "  output %%y, name = y\n",
+            c, h, w, c, k, k, (h + pad[0] + pad[1] - k) / 2 + 1, (w + pad[2] + pad[3] - k) / 2 + 1, pad[0], pad[1],
+            pad[2], pad[3]);
+        struct module *m = read_module(a, text);
+        assert_true(run_passes(m, "layout,simplify,dce,winograd,dce"));
+        for (const struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next)
+            assert_true(n->op != OP_conv);
+        compare_passes(text, "layout", "layout,winograd");
+        compare_passes(text, "", "layout,simplify,dce,winograd,choose,cse,hoist,dce");
+        arena_free(a);
+    }
+}
+
 static const char *const each[] = {
     "simplify",      "cse",
     "dce",           "choose",
@@ -386,7 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_passes), cmocka_unit_test(test_training), cmocka_unit_test(test_conv_dx),
-        cmocka_unit_test(test_winograd),      cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_winograd),      cmocka_unit_test(test_folded),   cmocka_unit_test(test_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
