@@ -239,7 +239,8 @@ struct tiles {
     int points;           /* products */
     int64_t across, each; /* tiles of a row, of an image */
     struct dim all;
-    int64_t block, rows;     /* how many at a time, and by how many rows a register tile takes them */
+    int64_t block, rows;     /* how many at a time, and how many a register tile takes */
+    int64_t least;           /* or so many, where that is all that an image leaves over */
     struct lx *first, *used; /* of the block */
     struct lx *at[3];        /* the tile at work: sample, row and column of tiles */
     struct lblock *body;
@@ -262,6 +263,7 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     t.all = (struct dim){ y.dim[0].k * t.each, y.dim[0].n };
     int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
     t.rows = most < rows ? most : rows;
+    t.least = t.each % rows && t.each % rows <= rows / 2 && t.rows == rows ? rows / 2 : t.rows;
     int64_t room = few ? NEAR : SCRATCH;
     t.block = BLOCK_TILES < room / bytes ? BLOCK_TILES : room / bytes;
     t.block = t.block / t.rows * t.rows;
@@ -307,15 +309,19 @@ static struct lbuf *planes(struct lower *l, struct lblock *b, const struct tiles
     return lbuf_local(l->k, b, name, SPACE_ARRAY, DT_REAL, 2, size);
 }
 
+/* The next multiple of `to`. */
+static struct lx *filled(struct lower *l, struct lx *count, int64_t to)
+{
+    struct lx *up = index_op(l, LX_IADD, count, lx_int(l->k, to - 1)), *size = lx_int(l->k, to);
+
+    return index_op(l, LX_IMUL, index_op(l, LX_IDIV, up, size), size);
+}
+
 /* A loop over the block's tiles: those that are used, or as many as register tiles take. */
 static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles *t, bool whole, struct lx **which)
 {
-    struct lx *end = t->used, *rows = lx_int(l->k, t->rows), *each = lx_int(l->k, t->each);
+    struct lx *end = whole ? filled(l, t->used, t->least) : t->used, *each = lx_int(l->k, t->each);
 
-    if (whole) {
-        end = index_op(l, LX_IADD, end, lx_int(l->k, t->rows - 1));
-        end = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, rows), rows);
-    }
     struct ls *loop = ls_loop(l->k, b, "t", lx_int(l->k, 0), end, 1, LICENCE_PAR);
     *which = lx_var(l->k, loop->var);
     struct lx *tile = index_op(l, LX_IADD, t->first, *which), *across = lx_int(l->k, t->across);
@@ -463,30 +469,48 @@ struct forward {
     struct lx *output; /* the first of them */
 };
 
-/* m = v u for one point, a register tile of `rows` tiles. */
-static void point_product(struct lower *l, struct lblock *b, struct forward *f, struct lx *i, struct lx *k)
+/* m = v u for one point (i, k): a register tile of so many tiles, in a loop over the outputs. */
+static void tile_product(struct lower *l, struct lblock *b, struct forward *f, struct lx *const *point, struct lx *from,
+                         int rows)
 {
-    struct lx *c, *at[2];
-    struct ls *tiles = ls_loop(l->k, b, "t", lx_int(l->k, 0), f->t.used, f->t.rows, LICENCE_PAR);
-    struct ls *lanes = ls_loop(l->k, &tiles->body, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
-    struct lx *from = lx_var(l->k, tiles->var), *o = lx_var(l->k, lanes->var);
-    struct lbuf *acc = open_tile(l, &lanes->body, (int)f->t.rows);
+    struct lx *c, *at[2], *i = point[0], *k = point[1];
+    struct ls *lanes = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
+    struct lx *o = lx_var(l->k, lanes->var);
+    struct lbuf *acc = open_tile(l, &lanes->body, rows);
     struct lblock *sum = open_red(l, &lanes->body, "c", f->inputs, &c);
     struct lx *u = body_at(l, f->u, (struct lx *[MAX_RANK]){ i, k, c, index_op(l, LX_IADD, f->output, o) });
     struct lx *right = ls_let(l->k, sum, "right", u);
-    struct ls *add = tile_loop(l, sum, (int)f->t.rows);
+    struct ls *add = tile_loop(l, sum, rows);
     struct lx *r = lx_var(l->k, add->var);
 
     f->v.channel = c;
     f->v.which = index_op(l, LX_IADD, from, r);
     struct lx *left = plane_at(l, &f->v, i, k);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    struct ls *out = tile_loop(l, &lanes->body, (int)f->t.rows);
+    struct ls *out = tile_loop(l, &lanes->body, rows);
     r = lx_var(l->k, out->var);
     f->m.channel = o;
     f->m.which = index_op(l, LX_IADD, from, r);
     plane_index(l, &f->m, i, k, at);
     ls_store(l->k, &out->body, f->m.buf, at, lx_load(l->k, acc, &r));
+}
+
+/* Whole register tiles, and what is left over. */
+static void point_product(struct lower *l, struct lblock *b, struct forward *f, struct lx *const *point)
+{
+    const struct tiles *t = &f->t;
+    struct lx *begin = lx_int(l->k, 0), *end = t->used;
+
+    if (t->least < t->rows) {
+        struct lx *most = index_op(l, LX_IADD, t->used, lx_int(l->k, t->least - 1)), *rows = lx_int(l->k, t->rows);
+        end = ls_let(l->k, b, "whole", index_op(l, LX_IMUL, index_op(l, LX_IDIV, most, rows), rows));
+    }
+    struct ls *loop = ls_loop(l->k, b, "t", begin, end, t->rows, LICENCE_PAR);
+    tile_product(l, &loop->body, f, point, lx_var(l->k, loop->var), (int)t->rows);
+    if (t->least == t->rows)
+        return;
+    loop = ls_loop(l->k, b, "t", end, t->used, t->least, LICENCE_PAR);
+    tile_product(l, &loop->body, f, point, lx_var(l->k, loop->var), (int)t->least);
 }
 
 /* Element (i, k) of the tile at work, where there is one. */
@@ -510,11 +534,11 @@ static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct
 static void some_outputs(struct lower *l, struct lblock *b, struct forward *f)
 {
     const struct winograd_matrix *m[] = { &f->t.w[0].out, &f->t.w[1].out };
-    struct lx *i, *k;
+    struct lx *point[2];
 
     f->m.buf = planes(l, b, &f->t, "m", f->outputs);
-    struct lblock *in = open_points(l, open_points(l, b, "i", f->t.w[0].points, &i), "k", f->t.w[1].points, &k);
-    point_product(l, in, f, i, k);
+    struct lblock *in = open_points(l, b, "i", f->t.w[0].points, &point[0]);
+    point_product(l, open_points(l, in, "k", f->t.w[1].points, &point[1]), f, point);
     in = open_tiles(l, b, &f->t, false, &f->m.which);
     struct ls *lanes = ls_loop(l->k, in, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
     f->m.channel = lx_var(l->k, lanes->var);
