@@ -18,11 +18,10 @@
 enum {
     BLOCK_TILES = 32,    /* at most */
     SCRATCH = 512 << 10, /* bytes, on the stack: in the second cache */
-    FEW_INPUTS = 16,     /* channels, whose products are little work for each that is stored and loaded: */
-    NEAR = 65 << 10,     /* then in the first cache */
-    APART = 16,          /* elements between the points' planes: else all of them fall into one set of the cache */
-    WIDE_ROWS = 8,       /* register tiles: by two vectors, */
-    ROWS = 14,           /* by one */
+    NEAR = 65 << 10, /* in the first, where few channels are summed: little work for each that is stored and loaded */
+    APART = 16,      /* elements between the points' planes: else all of them fall into one set of the cache */
+    WIDE_ROWS = 8,   /* register tiles: by two vectors, */
+    ROWS = 14,       /* by one */
     WIDE = 32,
     NARROW = 16 /* channels of the output at a time */
 };
@@ -550,14 +549,14 @@ void lower_winograd(struct lower *l)
     struct value *x = operand(l->anchor, 0), *u = operand(l->anchor, 1);
     struct type y = l->anchor->result[0]->type;
     int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k;
-    bool wide = outputs % WIDE == 0 && inputs > FEW_INPUTS;
+    bool few = u->type.dim[2].k < NARROW, wide = outputs % WIDE == 0 && !few;
     struct forward f = { .u = u,
                          .inputs = u->type.dim[2].k,
                          .outputs = wide               ? WIDE
                                     : outputs % NARROW ? outputs
                                                        : NARROW };
 
-    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS, inputs <= FEW_INPUTS);
+    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS, few);
     f.v = (struct plane){ .points = f.t.w[1].points, .channels = inputs };
     f.m = (struct plane){ .points = f.t.w[1].points, .channels = f.outputs };
     struct lblock *b = open_block(l, &f.t, LICENCE_PAR);
