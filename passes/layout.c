@@ -9,6 +9,12 @@
  *                                         %3 = conv %2, %c, channels_last = true
  *                                         %y = transpose %3, perm = [0,3,1,2]
  *
+ * In inference and evaluation, where weights are turned once, a product takes all elements of an image as they lie:
+ *
+ *     %1 = transpose %x, perm = [0,3,1,2]             %1 = reshape %x, shape = [N,512]
+ *     %2 = reshape %1, shape = [N,512]          =>    %2 = @w's rows [32,4,4] as [4,4,32]
+ *     %3 = matmul %2, @w                              %3 = matmul %1, %2
+ *
  * Where all windows of a graph are of one element they are products as they stand:
  *
  *     %1 = conv %x, @w              =>    %a = reshape @w              [outputs, channels]
@@ -346,6 +352,69 @@ static bool turn_reduction(struct node *n)
     return true;
 }
 
+/* ---- products of whole images ---- */
+
+static bool from_parameters(const struct value *v)
+{
+    if (v->var)
+        return v->var->role == ROLE_PARAM || v->var->role == ROLE_FROZEN || v->var->role == ROLE_STATE;
+    if (!v->def || v->def->bodies || op_is(v->def->op, RANDOM | EFFECT))
+        return false;
+    for (int i = 0; i < v->def->operands; i++) {
+        if (!from_parameters(operand(v->def, i)))
+            return false;
+    }
+    return true;
+}
+
+/* Whether every reader of v multiplies its rows by weights. */
+static bool is_multiplied(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next) {
+        const struct node *n = u->user;
+        if (n->op != OP_matmul || u->index || n->graph != v->graph || operand(n, 1) == v || attr_bool(n, "ta") ||
+            operand(n, 1)->type.rank != 2 || !from_parameters(operand(n, 1)))
+            return false;
+    }
+    return v->uses != NULL;
+}
+
+/* Weights whose axis of all elements is in the order [channels, rows, ...] as weights in the order [rows, ..., channels]. */
+static struct value *turn_weights(struct build *b, struct value *w, int axis, struct type image)
+{
+    int rank = image.rank - 1;
+    struct dim shape[MAX_RANK], flat[] = { w->type.dim[0], w->type.dim[1] };
+    int64_t perm[MAX_RANK];
+
+    for (int i = 0; i <= rank; i++) {
+        bool other = axis ? !i : i == rank;
+        int element = i - axis; /* of the image's axes behind the samples */
+        shape[i] = other ? w->type.dim[1 - axis] : image.dim[1 + element];
+        perm[i] = other ? i : axis + (element + 1) % rank;
+    }
+    return build_reshape(b, build_transpose(b, build_reshape(b, w, shape, rank + 1), perm), flat, 2);
+}
+
+static bool turn_flatten(struct node *n)
+{
+    struct value *v = n->result[0], *x = operand(n, 0);
+    struct type t = v->type, image = x->type;
+
+    if (t.rank != 2 || !dim_equal(t.dim[0], image.dim[0]) || image.rank == MAX_RANK || !is_multiplied(v))
+        return false;
+    struct build b = build_at(n->graph, n);
+    struct value *rows = build_reshape(&b, behind(x), t.dim, t.rank);
+    while (v->uses) {
+        struct node *product = v->uses->user;
+        struct build at = build_at(n->graph, product);
+        node_set_operand(product, 1, turn_weights(&at, operand(product, 1), attr_bool(product, "tb"), image));
+        node_set_operand(product, 0, rows);
+    }
+    rows->name = v->name;
+    node_remove(n);
+    return true;
+}
+
 static bool meets_transpose(const struct node *n)
 {
     for (int i = 0; i < n->operands; i++) {
@@ -373,6 +442,7 @@ static bool turn_node(struct node *n)
     case OP_dilate:
     case OP_concat: return turn_axis(n);
     case OP_pad: return turn_pad(n);
+    case OP_reshape: return (n->graph->kind == GRAPH_INFER || n->graph->kind == GRAPH_EVAL) && turn_flatten(n);
     case OP_relayout:
     case OP_one_hot: return false;
     default: return op_is_map(n->op) && n->result[0]->type.rank >= 3 && turn_along(n, NULL);

@@ -361,6 +361,25 @@ static void test_folded(void **state)
     }
 }
 
+/* Images that are multiplied by weights as they lie. */
+static void test_flatten(void **state)
+{
+    static const char text[] = "graph infer t (N = 3)\n"
+                               "  input  %x : f32[N,3,6,7]\n"
+                               "  param  @w : f32[16,3,3,3] = uniform(-1.0, 1.0)\n"
+                               "  param  @rows : f32[320,5] = uniform(-1.0, 1.0)\n"
+                               "  param  @columns : f32[7,320] = uniform(-1.0, 1.0)\n"
+                               "  %c : f32[N,16,4,5] = conv %x, @w, " EVERY ", pad = [0,0,0,0]\n"
+                               "  %f : f32[N,320] = reshape %c, shape = [N,320]\n"
+                               "  %a : f32[N,5] = matmul %f, @rows\n"
+                               "  %b : f32[N,7] = matmul %f, @columns, tb = true\n"
+                               "  output %a, name = a\n  output %b, name = b\n";
+
+    (void)state;
+    compare_passes(text, "", "layout");
+    compare_passes(text, "", "layout,simplify,dce,choose,cse,hoist,dce");
+}
+
 static const char *const each[] = {
     "simplify",      "cse",
     "dce",           "choose",
@@ -420,7 +439,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_passes), cmocka_unit_test(test_training), cmocka_unit_test(test_conv_dx),
-        cmocka_unit_test(test_winograd),      cmocka_unit_test(test_folded),   cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_winograd),      cmocka_unit_test(test_folded),   cmocka_unit_test(test_flatten),
+        cmocka_unit_test(test_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
