@@ -9,7 +9,7 @@
 
 struct entry {
     const char *s;
-    size_t length;
+    size_t length, number;
     uint64_t hash;
 };
 
@@ -61,18 +61,34 @@ static void double_size(struct names *t)
             *find(t, old[i].s, old[i].length, old[i].hash) = old[i];
 }
 
-const char *namen(struct names *t, const char *s, size_t n)
+/* The entry of a name, which is made where there is none. */
+static struct entry entry_of(struct names *t, const char *s, size_t n)
 {
     uint64_t hash = hash_of(s, n);
     struct entry *e = find(t, s, n, hash);
 
     if (e->s)
-        return e->s;
-    const char *copy = arena_stringn(t->arena, s, n);
-    *e = (struct entry){ copy, n, hash };
+        return *e;
+    struct entry made = { arena_stringn(t->arena, s, n), n, t->count, hash };
+    *e = made;
     if (++t->count * 2 > t->size)
         double_size(t);
-    return copy;
+    return made;
+}
+
+const char *namen(struct names *t, const char *s, size_t n)
+{
+    return entry_of(t, s, n).s;
+}
+
+size_t name_number(struct names *t, const char *s)
+{
+    return entry_of(t, s, strlen(s)).number;
+}
+
+size_t names_count(const struct names *t)
+{
+    return t->count;
 }
 
 const char *name(struct names *t, const char *s)

@@ -156,14 +156,26 @@ size_t utf8_length(const char *text, size_t n)
     return length;
 }
 
+/* How many characters from s on stand in a JSON string as they are, each a byte. */
+static size_t plain_run(const char *s)
+{
+    size_t n = 0;
+
+    while ((unsigned char)s[n] >= 0x20 && (unsigned char)s[n] < 0x80 && s[n] != '"' && s[n] != '\\')
+        n++;
+    return n;
+}
+
 void text_json(struct text *t, const char *s)
 {
     size_t n = strlen(s);
 
     text_putc(t, '"');
     for (size_t i = 0; i < n;) {
-        size_t length = utf8_length(s + i, n - i);
-        if (length == 0)
+        size_t run = plain_run(s + i), length = run ? run : utf8_length(s + i, n - i);
+        if (run)
+            text_putn(t, s + i, run);
+        else if (length == 0)
             text_puts(t, "\\ufffd");
         else if (length == 1 && (unsigned char)s[i] < 0x20)
             text_add(t, "\\u%04x", (unsigned)(unsigned char)s[i]);

@@ -108,6 +108,11 @@ static void test_names_are_one_pointer(void **state)
         assert_ptr_equal(name(t, copy), kept[i]);
         assert_string_equal(kept[i], copy);
     }
+    assert_int_equal(names_count(t), 3000);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(name_number(t, kept[i]), i);
+    assert_int_equal(name_number(t, "one more"), 3000);
+    assert_int_equal(names_count(t), 3001);
     assert_ptr_equal(namen(t, "layer.1.weight and more", 14), kept[1]);
     assert_ptr_not_equal(name(t, "layer.1"), kept[1]);
     assert_ptr_equal(name(t, ""), namen(t, "x", 0));
