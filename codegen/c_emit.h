@@ -65,6 +65,8 @@ const char *c_type(const struct emit *e, enum dtype d);
 int64_t type_bytes(const struct emit *e, struct type t); /* at n = N */
 const char *count_text(struct emit *e, struct type t);   /* elements at n samples, a size_t expression */
 bool is_tensor(const struct var *v);                     /* shown by NET_tensors */
+/* Every value that has a place of its own in the arena, those of scans included. */
+void each_planned(const struct graph *g, void (*see)(void *context, const struct value *v), void *context);
 
 /* c_names.c */
 const char *name_reserved(const char *id); /* why no net can be called so, or NULL */

@@ -230,3 +230,23 @@ const char *value_pointer(struct emit *e, const struct value *v)
             return e->output_id[i];
     bug("output '%s' is not declared", attr_word(out, "name"));
 }
+
+static void see_planned(const struct value *v, void (*see)(void *context, const struct value *v), void *context)
+{
+    if (v->offset >= 0 && !v->var)
+        see(context, v);
+}
+
+/* A group's own values lie in registers; a scan's lie in the arena. */
+void each_planned(const struct graph *g, void (*see)(void *context, const struct value *v), void *context)
+{
+    for (const struct node *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->results; i++)
+            see_planned(n->result[i], see, context);
+        if (n->op != OP_scan)
+            continue;
+        for (int i = 0; i < n->body[0]->params; i++)
+            see_planned(n->body[0]->param[i], see, context);
+        each_planned(n->body[0], see, context);
+    }
+}

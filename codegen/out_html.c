@@ -1,12 +1,13 @@
 /* codegen/out_html.c: NET.html, a page that shows a compilation: the model, the graphs after each pass, the C, the memory
  * plan and what every kernel costs. It needs no network and no other file: everything lies in one JSON object, which
- * page.js draws and page.css dresses. A graph's dump stands in it once, however many passes leave it as it is. */
+ * page.js shows and page.css dresses; what is drawn is laid out here (draw.h). A graph's dump and its drawing stand in it
+ * once, however many passes leave it as it is, and so does each line that dumps have in common. */
 #include <string.h>
 
-#include "codegen/c_emit.h"
+#include "codegen/draw.h"
 #include "codegen/page.h"
 
-/* The graphs behind a pass: dump[k] counts the texts from 0; -1: there is no such graph. */
+/* The graphs behind a pass: dump[k] counts them from 0; -1: there is no such graph. */
 struct step {
     const char *pass, *what;
     int dump[GRAPH_KINDS];
@@ -17,8 +18,9 @@ struct history {
     struct arena *arena;
     struct step *steps, **last;
     const char *shown[GRAPH_KINDS]; /* the last dump of each, and its number */
-    int number[GRAPH_KINDS], texts;
-    struct text text; /* all of them as elements of a JSON list */
+    int number[GRAPH_KINDS], dumps;
+    struct text text; /* the dumps as elements of a JSON list */
+    struct draw_pools pools;
 };
 
 struct history *history_new(struct arena *a)
@@ -27,6 +29,7 @@ struct history *history_new(struct arena *a)
     h->arena = a;
     h->last = &h->steps;
     h->text = text_make(a);
+    h->pools = draw_pools_new(a);
     return h;
 }
 
@@ -48,10 +51,10 @@ static int history_dump(struct history *h, const struct graph *g)
     const char *dump = dump_of(h->arena, g);
     if (h->shown[g->kind] && !strcmp(h->shown[g->kind], dump))
         return h->number[g->kind];
-    text_puts(&h->text, h->texts ? ",\n" : "");
-    text_json(&h->text, dump);
+    text_puts(&h->text, h->dumps ? ",\n" : "");
+    draw_graph(&h->pools, &h->text, g, dump);
     h->shown[g->kind] = dump;
-    return h->number[g->kind] = h->texts++;
+    return h->number[g->kind] = h->dumps++;
 }
 
 void history_add(void *history, struct module *m, const char *pass, const char *what)
@@ -121,33 +124,73 @@ static void put_sources(struct emit *e, struct text *t)
             }
 }
 
+/* Name, first and last operation, origin, multiply-adds and bytes of each kernel. */
+static void put_kernels(struct text *t, const struct kernel_row *first)
+{
+    for (const struct kernel_row *r = first; r; r = r->next) {
+        text_puts(t, r == first ? "[" : ",\n[");
+        text_json(t, r->name);
+        text_add(t, ",%d,%d,", r->of->id, r->of->id + (r->of->op == OP_fused ? draw_inside(r->of) : 0));
+        text_json(t, r->origin);
+        text_add(t, ",%.0f,%.0f]", r->macs, r->bytes);
+    }
+}
+
+static void put_graphs(struct emit *e, struct text *t)
+{
+    for (int i = 0; i < e->graphs; i++) {
+        const struct graph *g = e->emitted[i];
+        spell_values(g);
+        text_add(t, "%s{\"name\": \"%s\", \"plan\": ", i ? ",\n" : "", graph_name(g->kind));
+        draw_plan(e, t, g);
+        text_puts(t, ",\n\"kernels\": [");
+        put_kernels(t, e->graph[g->kind].rows);
+        text_puts(t, "]}");
+    }
+}
+
+static void put_pool(struct text *t, const char *name, const struct draw_pool *p)
+{
+    text_add(t, "],\n\"%s\": [%s", name, text_string(&p->list));
+}
+
 static void put_data(struct emit *e, struct text *t)
 {
+    const struct history *h = e->o->history;
     int count = 0;
-    text_puts(t, "{\"module\":\n");
-    emit_json(e, t);
-    text_puts(t, ",\"sources\": [");
+    text_puts(t, "{\"net\": ");
+    text_json(t, e->name);
+    text_add(t, ", \"batch\": %lld, \"real\": \"%s\", \"infer_bytes\": %lld, \"train_bytes\": %lld,\n\"sources\": [",
+             (long long)e->m->batch, dtype_name(DT_REAL, e->m->f64), (long long)e->infer_bytes,
+             (long long)(e->has_loss ? e->train_bytes : 0));
     put_sources(e, t);
     text_puts(t, "],\n\"files\": [");
     for (size_t i = 0; i < e->file_count; i++) {
         const char *slash = strrchr(e->files[i].path, '/');
         put_file(t, slash ? slash + 1 : e->files[i].path, e->files[i].data, &count);
     }
+    text_puts(t, "],\n\"graphs\": [");
+    put_graphs(e, t);
     text_puts(t, "],\n\"steps\": [");
     put_steps(e, t);
-    text_puts(t, "],\n\"texts\": [");
-    text_puts(t, text_string(&e->o->history->text));
+    put_pool(t, "labels", &h->pools.labels);
+    put_pool(t, "places", &h->pools.places);
+    put_pool(t, "lines", &h->pools.lines);
+    put_pool(t, "drawings", &h->pools.drawings);
+    text_puts(t, "],\n\"dumps\": [");
+    text_puts(t, text_string(&h->text));
     text_puts(t, "]}");
 }
 
 /* Inside a script element only '<' could end it; in JSON it stands in strings alone. */
 static void put_inside_script(struct text *t, const char *json)
 {
-    for (; *json; json++)
-        if (*json == '<')
+    for (size_t run; *json; json += run) {
+        run = strcspn(json, "<");
+        text_putn(t, json, run);
+        for (; json[run] == '<'; run++)
             text_puts(t, "\\u003c");
-        else
-            text_putc(t, *json);
+    }
 }
 
 void emit_html(struct emit *e, struct text *t)

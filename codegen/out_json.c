@@ -1,5 +1,5 @@
 /* codegen/out_json.c: NET.json, the module after all passes for other programs; README.md describes every field. Values
- * carry the names of the dump, an operation or kernel a line. The page of out_html.c holds the same text. */
+ * carry the names of the dump, an operation or kernel a line. */
 #include <math.h>
 #include <string.h>
 
@@ -191,11 +191,16 @@ static void operations(struct json *j, const struct graph *g, int depth)
 
 /* ---- memory and kernels ---- */
 
-static void buffer(struct json *j, const struct value *v, int *count)
+struct list {
+    struct json *j;
+    int count;
+};
+
+static void buffer(void *list, const struct value *v)
 {
-    if (v->offset < 0 || v->var)
-        return;
-    text_puts(j->t, (*count)++ ? "," : "");
+    struct list *l = list;
+    struct json *j = l->j;
+    text_puts(j->t, l->count++ ? "," : "");
     new_line(j, 3);
     text_putc(j->t, '{');
     key(j, "value");
@@ -205,20 +210,6 @@ static void buffer(struct json *j, const struct value *v, int *count)
     whole(j, "first", v->born);
     whole(j, "last", v->dies);
     text_putc(j->t, '}');
-}
-
-/* A group's own values lie in registers; a scan's lie in the arena. */
-static void buffers(struct json *j, const struct graph *g, int *count)
-{
-    for (const struct node *n = g->first; n; n = n->next) {
-        for (int i = 0; i < n->results; i++)
-            buffer(j, n->result[i], count);
-        if (n->op != OP_scan)
-            continue;
-        for (int i = 0; i < n->body[0]->params; i++)
-            buffer(j, n->body[0]->param[i], count);
-        buffers(j, n->body[0], count);
-    }
 }
 
 static void kernels(struct json *j, const struct kernel_row *first)
@@ -240,7 +231,7 @@ static void kernels(struct json *j, const struct kernel_row *first)
 
 static void put_graph(struct json *j, struct graph *g)
 {
-    int count = 0;
+    struct list list = { j, 0 };
     spell_values(g);
     j->next = 0;
     new_line(j, 1);
@@ -256,7 +247,7 @@ static void put_graph(struct json *j, struct graph *g)
     new_line(j, 2);
     key(j, "buffers");
     text_putc(j->t, '[');
-    buffers(j, g, &count);
+    each_planned(g, buffer, &list);
     text_puts(j->t, "],");
     new_line(j, 2);
     key(j, "kernels");

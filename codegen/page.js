@@ -1,12 +1,13 @@
-// codegen/page.js: draws the data of NET.html. Left the model, then a graph after a pass, right the C; below, the
-// memory plan and the kernels. What is pointed at is marked everywhere else: operations know their line, kernels their
-// operation. Text of the model reaches the page through textContent alone.
+// codegen/page.js: shows the data of NET.html. Left the model, then a graph after a pass, right the C; below, the
+// memory plan and the kernels. Where things lie netc has computed (draw.h); here they become elements, and what is
+// pointed at is marked everywhere else: operations know their line, kernels their operations. Text of the model reaches
+// the page through textContent alone.
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent), mod = data.module;
+const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 
 function make(parent, tag, attributes, text) {
-    const svg = ["svg", "g", "rect", "text", "path", "line", "title"].includes(tag);
+    const svg = ["svg", "g", "rect", "text", "tspan", "path", "title"].includes(tag);
     const x = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
     for (const k in attributes || {})
         if (attributes[k] !== undefined) x.setAttribute(k, attributes[k]);
@@ -24,182 +25,49 @@ const short = x => x >= 1e9   ? (x / 1e9).toFixed(2) + " G"
                    : x >= 1e3 ? (x / 1e3).toFixed(1) + " k"
                               : String(x);
 
-// ---- the dump as a graph: operations with line, operands and what they lie in ----
-const NAME = /[%@](?:"(?:[^"\\]|\\.)*"|[\w.\/-]+)/g,
-      ROLE = /^  (input|target|param|frozen|state|grad|optimizer|step|range|prepared)\s+\S/;
-function unplain(s) { return s.replace(/%([0-9A-F]{2})/g, (all, hex) => String.fromCharCode(parseInt(hex, 16))); }
-function parse(text) {
-    const ops = [], open = [];
-    for (const raw of text.split("\n").slice(1)) {
-        if (!raw.trim() || ROLE.test(raw)) continue;
-        const cut = raw.lastIndexOf(" # "), line = (cut < 0 ? raw : raw.slice(0, cut)).trim();
-        const place = cut < 0 ? "" : raw.slice(cut + 3).trim().split(" ")[0], top = open[open.length - 1];
-        if (line.startsWith("yield")) {
-            top.yields = line.match(NAME) || [];
-            continue;
-        }
-        if (line.startsWith("}")) {
-            if (!line.endsWith("{")) open.pop();
-            continue;
-        }
-        const eq = /^%/.test(line) ? line.indexOf(" = ") : -1, rest = line.slice(eq < 0 ? 0 : eq + 3);
-        const op = {
-            id: ops.length,
-            name: rest.split(" ")[0],
-            line: unplain(place),
-            parent: top,
-            inner: [],
-            results: [],
-            yields: []
-        };
-        for (const m of (eq < 0 ? "" : line.slice(0, eq)).matchAll(/(%\S+) : (\S+)/g))
-            op.results.push({name: m[1], type: m[2].replace(/,$/, "")});
-        op.operands = rest.match(NAME) || [];
-        op.text = line.replace(/ \{$/, "");
-        ops.push(op);
-        if (top) top.inner.push(op);
-        if (line.endsWith("{")) open.push(op);
-    }
-    return ops;
-}
-
-// ---- layout: layers by the longest way from the start, boxes near what they read and what reads them ----
-const ROW = 16, WIDTH = 220, GAP = 26;
-function flatten(op, depth, rows) {
-    for (const o of op.inner) {
-        rows.push({op: o, depth});
-        flatten(o, depth + 1, rows);
-    }
-    return rows;
-}
-function connect(boxes) {
-    const from = new Map();
-    for (const b of boxes) {
-        const all = [b.op, ...b.rows.map(r => r.op)];
-        for (const o of all)
-            for (const n of o.operands) {
-                const s = from.get(n);
-                if (s && s !== b) {
-                    b.ins.add(s);
-                    s.outs.add(b);
-                } else if (!s)
-                    b.free = false;
-            }
-        for (const o of all)
-            for (const r of o.results) from.set(r.name, b);
-    }
-}
-// Constants, and what is made of constants alone, stand in the boxes of those that read them.
-function absorb(boxes) {
-    return boxes.filter(b => {
-        if (!b.free || b.op.inner.length || !b.outs.size || [...b.ins].length) return true;
-        for (const o of b.outs) {
-            o.ins.delete(b);
-            if (!o.op.inner.length) o.rows = [...b.rows.filter(r => !o.rows.includes(r)), ...o.rows];
-        }
-        return [...b.outs].some(o => o.op.inner.length);
-    });
-}
-function place(layer, near) {
-    for (const b of layer) {
-        const n = near(b);
-        b.want = n.size ? [...n].reduce((s, i) => s + i.x, 0) / n.size : b.x;
-    }
-    layer.sort((a, b) => a.want - b.want);
-    let at = -Infinity;
-    for (const b of layer) {
-        b.x = Math.max(b.want, at);
-        at = b.x + WIDTH + GAP;
-    }
-    const shift = layer.reduce((s, b) => s + b.x - b.want, 0) / layer.length;
-    for (const b of layer) b.x -= shift;
-}
-function layout(ops) {
-    let boxes = ops.filter(o => !o.parent).map(op => ({
-                                                   op,
-                                                   rows: op.inner.length ? flatten(op, 0, []) : [{op, depth: 0}],
-                                                   ins: new Set(),
-                                                   outs: new Set(),
-                                                   layer: 0,
-                                                   x: 0,
-                                                   free: true
-                                               }));
-    connect(boxes);
-    boxes = absorb(boxes);
-    for (const b of boxes)
-        for (const i of b.ins) b.layer = Math.max(b.layer, i.layer + 1);
-    for (const b of [...boxes].reverse())
-        if (!b.ins.size && b.outs.size) b.layer = Math.min(...[...b.outs].map(o => o.layer)) - 1;
-    const sorted = [];
-    for (const b of boxes) (sorted[b.layer] = sorted[b.layer] || []).push(b);
-    const layers = sorted.filter(l => l);
-    for (let sweep = 0; sweep < 8; sweep++)
-        for (const l of sweep % 2 ? [...layers].reverse() : layers) place(l, b => sweep % 2 ? b.outs : b.ins);
-    let y = 14;
-    for (const l of layers) {
-        for (const b of l) {
-            b.y = y;
-            b.height = (b.rows.length + (b.op.inner.length ? 1 : 0)) * ROW + 8;
-        }
-        y += Math.max(...l.map(b => b.height)) + 26;
-    }
-    const low = Math.min(0, ...boxes.map(b => b.x)), high = Math.max(0, ...boxes.map(b => b.x + WIDTH));
-    for (const b of boxes) b.x += 14 - low;
-    return {boxes, width: high - low + 28, height: y};
-}
-
-// ---- state ----
-let graph = (mod.graphs.find(g => g.name === "infer") || mod.graphs[0]).name, step = data.steps.length - 1,
+// ---- what is shown: a graph after a pass; and the same graph after all passes, which kernels and the plan belong to ----
+let graph = (data.graphs.find(g => g.name === "infer") || data.graphs[0]).name, step = data.steps.length - 1,
     view = "graph", file = 0, pinned = false;
-let index; // of the graph chosen, after all passes: operations by id, kernels by name
-function flat(operations, group, all) {
-    for (const o of operations) {
-        all[o.id] = {
-            line: o.line ? o.file + ":" + o.line : "",
-            group: group < 0 ? o.id : group,
-            results: o.results.map(r => r.name)
-        };
-        flat(o.operations || [], o.operation === "fused" ? o.id : group, all);
-    }
-    return all;
+let last; // of the graph: what netc says of it, its dump after all passes, the operations there
+const dump = at => data.steps[at].graphs[graph];
+const final = () => dump(step) === dump(data.steps.length - 1);
+// Operations have lines of their own in a dump, in their order; `inside` follow that are in their bodies.
+function operations(dump) {
+    return dump.lines.map(i => data.lines[i])
+        .filter(l => l.length > 1)
+        .map(([text, label, place, inside]) => ({
+                 text: text.slice(0, text.lastIndexOf(" # ")).trim().replace(/ \{$/, ""),
+                 label: data.labels[label],
+                 place: data.places[place],
+                 inside: inside || 0
+             }));
 }
-function reindex() {
-    const g = mod.graphs.find(x => x.name === graph), ops = flat(g.operations, -1, []);
-    const inside = new Map(g.kernels.map(k => [k.name, new Set()]));
-    for (const k of g.kernels)
-        ops.forEach((o, i) => {
-            if (o.group === k.operation || i === k.operation) inside.get(k.name).add(i);
-        });
-    index = {g, ops, inside};
-}
-const final = () => data.steps[step].graphs[graph] === data.steps[data.steps.length - 1].graphs[graph];
+// How an element tells what it belongs to.
+const belonging = (ops, i) => ({"data-i": i, "data-l": ops[i].place || undefined});
 
-// What belongs to an element: lines, operations (after all passes), operations as shown, kernels.
+// What belongs to an element: lines, operations (after all passes), kernels.
 function belongs(x) {
     const lines = new Set(), ops = new Set(), kernels = new Set(), d = x.dataset;
-    const take = i => {
-        ops.add(i);
-        if (index.ops[i].line) lines.add(index.ops[i].line);
+    const take = (first, end) => {
+        for (let i = first; i <= end; i++) {
+            ops.add(i);
+            if (last.ops[i].place) lines.add(last.ops[i].place);
+        }
     };
-    if (d.k) {
-        kernels.add(d.k);
-        (index.inside.get(d.k) || []).forEach(take);
-        return {lines, ops, kernels, exact: true};
-    }
-    if (d.i !== undefined && final()) {
-        const group = index.ops[+d.i].group;
-        (+d.i === group ? index.ops.map((o, i) => i).filter(i => index.ops[i].group === group) : [+d.i]).forEach(take);
-        ops.add(group);
-    } else if (d.l) {
+    const exact = d.i !== undefined && (d.last || final());
+    if (exact)
+        take(+d.i, +d.i + last.ops[d.i].inside);
+    else if (d.l) {
         lines.add(d.l);
-        index.ops.forEach((o, i) => {
-            if (o.line === d.l) ops.add(i);
-        });
+        last.ops.forEach((o, i) => o.place === d.l && ops.add(i));
     }
-    for (const [name, inside] of index.inside)
-        for (const i of ops)
-            if (inside.has(i)) kernels.add(name);
-    return {lines, ops, kernels, exact: d.i !== undefined && final()};
+    for (const [name, first, end] of last.kernels) {
+        if (d.k === name) take(first, end);
+        if (d.k ? d.k !== name : ![...ops].some(i => first <= i && i <= end)) continue;
+        kernels.add(name);
+        if (exact) ops.add(first);
+    }
+    return {lines, ops, kernels};
 }
 function mark(x) {
     document.querySelectorAll(".on").forEach(o => o.classList.remove("on"));
@@ -263,12 +131,12 @@ document.addEventListener("keydown", e => {
 
 // ---- the page ----
 const head = make(document.body, "header");
-make(head, "h1", {}, mod.net);
+make(head, "h1", {}, data.net);
 make(head, "span", {class: "soft"},
-     `N = ${mod.batch}, ${mod.real}; an instance that infers takes ${mod.infer_bytes.toLocaleString("en")} bytes` +
-         (mod.segments.grad ? `, one that trains ${mod.train_bytes.toLocaleString("en")}` : ""));
+     `N = ${data.batch}, ${data.real}; an instance that infers takes ${data.infer_bytes.toLocaleString("en")} bytes` +
+         (data.train_bytes ? `, one that trains ${data.train_bytes.toLocaleString("en")}` : ""));
 const bar = make(document.body, "div", {class: "bar"}), tabs = make(bar, "div", {role: "group", "aria-label": "graph"});
-for (const g of mod.graphs)
+for (const g of data.graphs)
     make(tabs, "button", {"data-graph": g.name}, g.name).onclick = () => {
         graph = g.name;
         draw();
@@ -305,7 +173,7 @@ if (!data.sources.length)
     make(left.body, "div", {class: "soft"}, "The model's text is not at hand: this began with a dump.");
 
 function drawGraph() {
-    const s = data.steps[step], dump = s.graphs[graph];
+    const s = data.steps[step], shown = data.dumps[dump(step)];
     passName.textContent = s.name;
     passWhat.textContent = s.what;
     slider.value = step;
@@ -316,61 +184,52 @@ function drawGraph() {
     middle.body.classList.toggle("code", view === "text");
     pinned = false;
     mark(null);
-    if (dump === undefined) {
+    if (!shown)
         make(middle.body, "p", {class: "soft", style: "padding: 0 12px"}, "This graph is not there yet.");
-        return;
-    }
-    if (view === "text")
-        drawText(data.texts[dump]);
+    else if (view === "text")
+        drawText(shown, operations(shown));
     else
-        drawBoxes(parse(data.texts[dump]));
+        drawBoxes(data.drawings[shown.drawing], operations(shown));
 }
-function drawText(text) {
-    let id = 0;
-    const ops = parse(text);
-    for (const raw of text.split("\n")) {
-        const x = make(middle.body, "div", {}, raw || " ");
-        if (id < ops.length && raw.trim().startsWith(ops[id].text)) {
-            x.dataset.i = id;
-            x.setAttribute("data-g", ops[id].line);
-            id++;
+function drawText(shown, ops) {
+    let i = 0;
+    for (const [text, ...operation] of shown.lines.map(k => data.lines[k]))
+        make(middle.body, "div", operation.length ? belonging(ops, i++) : {}, text || " ");
+}
+// Straight down, then curves with upright ends.
+function path([x, y, down, ...curves]) {
+    let d = `M${x} ${y}v${down}`;
+    for (let i = 0; i < curves.length; i += 3) {
+        const [dx, dy, then] = curves.slice(i, i + 3);
+        d += `c0 ${dy / 2} ${dx} ${dy / 2} ${dx} ${dy}v${then}`;
+    }
+    return d;
+}
+function drawBoxes(drawing, ops) {
+    const [width, height, line] = drawing.size,
+          svg = make(middle.body, "svg", {width, height, role: "img", "aria-label": "graph " + graph});
+    for (const [from, to, ...way] of drawing.edges)
+        make(svg, "path", {d: path(way), "data-from": from, "data-to": to});
+    for (const [op, x, y, width, height, rows] of drawing.boxes) {
+        const group = ops[op].inside > 0, box = make(svg, "g", {
+                                              class: "box",
+                                              transform: `translate(${x} ${y})`,
+                                              ...(group && belonging(ops, op))
+                                          });
+        make(box, "rect", {width, height, rx: 6});
+        for (const [i, x, y] of rows) {
+            const row = make(box, "g", group && i === op ? {class: "head"} : {class: "row", ...belonging(ops, i)});
+            make(row, "rect", {x: 2, y, width: width - 4, height: line, rx: 3});
+            const [name, types] = ops[i].label.split("  "), text = make(row, "text", {x, y: y + line / 2}, name);
+            make(text, "tspan", {class: "soft", dx: 7}, types);
+            make(row, "title", {}, ops[i].text + (ops[i].place ? "\n" + ops[i].place : ""));
         }
     }
-}
-function drawBoxes(ops) {
-    const g = layout(ops), svg = make(middle.body, "svg",
-                                      {width: g.width, height: g.height, role: "img", "aria-label": "graph " + graph});
-    for (const b of g.boxes)
-        for (const a of b.ins) {
-            const x1 = a.x + WIDTH / 2, y1 = a.y + a.height, x2 = b.x + WIDTH / 2, y2 = b.y,
-                  bend = Math.min(40, (y2 - y1) / 2);
-            make(svg, "path", {
-                d: `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`,
-                "data-from": a.op.id,
-                "data-to": b.op.id
-            });
-        }
-    for (const b of g.boxes) {
-        const group = b.op.inner.length > 0;
-        const box = make(svg, "g",
-                         group ? {class: "box", "data-i": b.op.id, "data-l": b.op.line || undefined} : {class: "box"});
-        make(box, "rect", {x: b.x, y: b.y, width: WIDTH, height: b.height, rx: 6});
-        if (group)
-            make(box, "text", {x: b.x + 8, y: b.y + 14, class: "soft"},
-                 clip(b.op.name + " " + b.op.results.map(r => r.name).join(" "), 32));
-        b.rows.forEach((r, i) => {
-            const y = b.y + 4 + (i + (group ? 1 : 0)) * ROW,
-                  row = make(box, "g", {class: "row", "data-i": r.op.id, "data-l": r.op.line || undefined});
-            make(row, "rect", {x: b.x + 2, y, width: WIDTH - 4, height: ROW, rx: 3});
-            make(row, "text", {x: b.x + 8 + r.depth * 10, y: y + 12},
-                 clip(r.op.name + "  " + r.op.results.map(v => v.type).join(" "), 31 - r.depth));
-            make(row, "title", {}, r.op.text + (r.op.line ? "\n" + r.op.line : ""));
-        });
-    }
+    const start = drawing.edges.length ? drawing.edges[0][0] : 0,
+          first = drawing.boxes.find(b => b[0] === start) || [0, 0, 0, 0];
     middle.body.scrollTop = 0;
-    middle.body.scrollLeft = Math.max(0, g.boxes.length ? g.boxes[0].x + WIDTH / 2 - middle.body.clientWidth / 2 : 0);
+    middle.body.scrollLeft = Math.max(0, first[1] + first[3] / 2 - middle.body.clientWidth / 2);
 }
-function clip(s, n) { return s.length > n ? s.slice(0, n - 1) + "\u2026" : s; }
 
 // C, with comments and words set off; a kernel's function, and each call of it, belong to the kernel.
 const WORDS =
@@ -400,61 +259,46 @@ function drawC() {
     }
 }
 function drawPlan() {
-    plan.body.textContent = "";
-    const g = index.g, steps = Math.max(1, g.operations.length), W = Math.max(300, plan.body.clientWidth - 24),
-          H = Math.max(200, plan.body.clientHeight - 30), L = 62, B = 34;
-    const svg = make(plan.body, "svg", {width: W, height: H, role: "img", "aria-label": "memory plan"}),
-          top = Math.max(1, g.arena_bytes);
-    const px = s => L + s / steps * (W - L - 8), py = o => H - B - o / top * (H - B - 14), of = new Map();
-    index.ops.forEach((o, i) => o.results.forEach(r => of.set(r, i)));
-    for (const b of g.buffers) {
-        const i = of.get(b.value), x = px(b.first), y = py(b.offset + b.bytes);
-        const r = make(svg, "rect", {
-            class: "buffer",
-            x,
-            y,
-            width: Math.max(1, px(b.last + 1) - x),
-            height: Math.max(1, py(b.offset) - y),
-            "data-i": i,
-            "data-last": 1,
-            "data-l": i === undefined ? undefined : index.ops[i].line
-        });
-        make(r, "title", {}, `${b.value}: ${b.bytes.toLocaleString("en")} bytes at ${b.offset.toLocaleString("en")}`);
+    const p = last.plan, svg = make(plan.body, "svg",
+                                    {class: "plan", viewBox: "0 0 " + p.size.join(" "), preserveAspectRatio: "xMidYMin", role: "img", "aria-label": "memory plan"});
+    for (const [kind, d] of p.paths) make(svg, "path", {class: kind, d});
+    for (const [op, x, y, width, height, kind, what] of p.buffers) {
+        const r = make(svg, "rect",
+                       {class: "buffer " + kind, x, y, width, height, "data-last": 1, ...belonging(last.ops, op)});
+        make(r, "title", {}, what);
     }
-    for (const f of [0, .25, .5, .75, 1])
-        make(svg, "text", {x: L - 6, y: py(f * top) + 4, "text-anchor": "end", class: "soft"},
-             short(Math.round(f * top)) + "B");
-    make(svg, "path", {d: `M${L} 10V${H - B}H${W - 8}`});
-    make(svg, "text", {x: L, y: H - 16, class: "soft"}, `operations 1 to ${g.operations.length}`);
-    make(svg, "text", {x: L, y: H - 3, class: "soft"},
-         `arena ${g.arena_bytes.toLocaleString("en")} bytes, at least ${g.lower_bound.toLocaleString("en")}`);
+    for (const [x, y, width, height, kind] of p.keys) make(svg, "rect", {class: kind, x, y, width, height});
+    for (const [x, y, anchor, words] of p.texts) make(svg, "text", {x, y, "text-anchor": anchor, class: "soft"}, words);
 }
 function drawCosts() {
-    costs.body.textContent = "";
     const t = make(costs.body, "table"), h = make(make(t, "thead"), "tr"), body = make(t, "tbody"),
-          most = Math.max(1, ...index.g.kernels.map(k => k.bytes));
+          most = Math.max(1, ...last.kernels.map(k => k[5]));
     for (const c of ["kernel", "line", "multiply-adds", "bytes"]) make(h, "th", {scope: "col"}, c);
-    for (const k of index.g.kernels) {
-        const r = make(body, "tr", {"data-k": k.name, title: k.origin});
-        make(r, "td", {}, clip(k.name, 34));
-        make(r, "td", {}, (index.ops[k.operation].line.match(/\d+$/) || [""])[0]);
-        make(r, "td", {}, short(k.multiply_adds));
-        make(make(r, "td", {}, short(k.bytes)), "span",
-             {class: "share", style: `width: ${Math.max(1, Math.round(60 * k.bytes / most))}px`});
+    for (const [name, first, , origin, macs, bytes] of last.kernels) {
+        const r = make(body, "tr", {"data-k": name, title: origin});
+        make(r, "td", {}, clip(name, 34));
+        make(r, "td", {}, (last.ops[first].place.match(/\d+$/) || [""])[0]);
+        make(r, "td", {}, short(macs));
+        make(make(r, "td", {}, short(bytes)), "span",
+             {class: "share", style: `width: ${Math.max(1, Math.round(60 * bytes / most))}px`});
     }
 }
+function clip(s, n) { return s.length > n ? s.slice(0, n - 1) + "\u2026" : s; }
 function draw() {
-    reindex();
+    last = {
+        ...data.graphs.find(g => g.name === graph),
+        ops: operations(data.dumps[dump(data.steps.length - 1)])
+    };
     for (const b of tabs.children) b.setAttribute("aria-pressed", b.dataset.graph === graph);
     const wanted = graph === "infer"     ? "_infer.c"
-                   : graph === "prepare" ? mod.net + ".c"
+                   : graph === "prepare" ? data.net + ".c"
                                          : "_train.c",
           at = data.files.findIndex(f => f.file.endsWith(wanted));
     file = at < 0 ? 0 : at;
     drawGraph();
     drawC();
+    plan.body.textContent = costs.body.textContent = "";
     drawPlan();
     drawCosts();
 }
 draw();
-window.addEventListener("resize", drawPlan);

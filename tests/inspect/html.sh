@@ -11,6 +11,12 @@ for net in digits mlp_layernorm charlm embed; do
     result $? "html: $net in a browser"
 done
 
+for net in lenet charlm gpt set_mlp rbm; do
+    "$NETC" --emit=html,json -o "$out/drawn" "examples/$net/$net.net" 2>"$out/log" &&
+        python3 tests/inspect/drawn.py "$out/drawn/$net.html" "$out/drawn/$net.json" >"$out/log" 2>&1
+    result $? "html: $net draws what its JSON says"
+done
+
 # What would end a script, an element or an attribute, in the text and in the file's name.
 odd="$out/a\"b'&<c> é.net"
 cat >"$odd" <<'T'

@@ -1,8 +1,9 @@
 # Drives a page in headless Chromium over the pipe of its DevTools: page.py PAGE [SCREENSHOT]. Real mouse and keys; an
-# error of the page is a failure.
+# error of the page is a failure. What is drawn has to lie where the file says, and every label within its box.
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -93,10 +94,66 @@ def marked(b, where):
     return b.value("document.querySelectorAll('%s .on').length" % where)
 
 
+# Of the graph as it is shown: boxes, rows, ends of edges; what the plan shows. As numbers of the file.
+SHOWN = """(() => {
+    const n = (e, ...names) => names.map(k => +e.getAttribute(k));
+    const boxes = [...document.querySelectorAll('main svg .box')].map(g => [
+        ...g.getAttribute('transform').match(/[\\d.]+/g).map(Number), ...n(g.querySelector('rect'), 'width', 'height'),
+        [...g.querySelectorAll('g')].map(r => [...n(r.querySelector('text'), 'x'), ...n(r.querySelector('rect'), 'y')])]);
+    const ends = [...document.querySelectorAll('main svg path')].map(p => {
+        const end = p.getPointAtLength(p.getTotalLength());
+        return [+p.dataset.from, +p.dataset.to, ...p.getAttribute('d').match(/\\d+/g).slice(0, 2).map(Number),
+                Math.round(end.x), Math.round(end.y)];
+    });
+    const wide = [...document.querySelectorAll('main svg .box')].filter(g => {
+        const b = g.querySelector('rect').getBBox();
+        return [...g.querySelectorAll('text')].some(t => t.getBBox().x + t.getBBox().width > b.width);
+    });
+    return {size: n(document.querySelector('main svg'), 'width', 'height'), boxes, ends, wide: wide.map(g => g.textContent)};
+})()"""
+PLAN = """[...document.querySelectorAll('.plan .buffer')].map(r =>
+    [+r.dataset.i, ...['x', 'y', 'width', 'height'].map(k => +r.getAttribute(k)), r.classList[1], r.textContent])"""
+
+
+def end_of(edge):
+    """Where an edge of the file ends: its x, y, then down, aside and down, down, ..."""
+    x, y = edge[2], edge[3] + edge[4]
+    for dx, dy, down in zip(edge[5::3], edge[6::3], edge[7::3]):
+        x, y = x + dx, y + dy + down
+    return [x, y]
+
+
+def check_drawing(b, data, step, graph):
+    dump = data["steps"][step]["graphs"].get(graph)
+    if dump is None:
+        check(b.value("document.querySelector('main svg')") is None, "a graph that is not there is drawn")
+        return
+    drawing, shown = data["drawings"][data["dumps"][dump]["drawing"]], b.value(SHOWN)
+    where = "%s at step %d:" % (graph, step)
+    check(shown["size"] == drawing["size"][:2], where, "the size is", shown["size"])
+    boxes = [box[1:5] + [[row[1:] for row in box[5]]] for box in drawing["boxes"]]
+    check(shown["boxes"] == boxes, where, "boxes do not lie where the file says")
+    ends = [edge[:4] + end_of(edge) for edge in drawing["edges"]]
+    check(shown["ends"] == ends, where, "edges do not end where the file says")
+    check(not shown["wide"], where, "labels are wider than their box:", shown["wide"][:3])
+
+
+def check_plan(b, data, graph):
+    plan = next(g for g in data["graphs"] if g["name"] == graph)["plan"]
+    check(b.value(PLAN) == plan["buffers"], graph, "the plan's rectangles do not lie where the file says")
+    texts = b.value("[...document.querySelectorAll('.plan text')].map(t => t.textContent)")
+    check(texts == [t[3] for t in plan["texts"]], graph, "the plan's texts:", texts)
+    check(b.value("[...document.querySelectorAll('.plan text')].every(t => { const b = t.getBBox(), p ="
+                  " t.ownerSVGElement.viewBox.baseVal; return b.x >= 0 && b.x + b.width <= p.width && b.y >= 0 &&"
+                  " b.y + b.height <= p.height; })"), graph, "a text leaves the plan")
+
+
 PANEL = "main > section:nth-child(%d)"
 
 
 def drive(b, path):
+    with open(path, encoding="utf-8") as f:
+        data = json.loads(re.search('id="data">(.*?)</script>', f.read(), re.S).group(1))
     b.call("Page.navigate", url="file://" + os.path.abspath(path))
     for _ in range(200):
         if b.value("document.readyState") == "complete" and b.value("!!document.querySelector('tbody tr')"):
@@ -124,6 +181,12 @@ def drive(b, path):
         b.point("#highest")
         check(marked(b, ".wide") > 0 and marked(b, graph) > 0, "a buffer marks too little")
 
+    group = b.value("(() => { const g = document.querySelector('main svg .box[data-i]'); g.id = 'group';"
+                    " return g.querySelectorAll('.row').length; })()")
+    b.point("#group .head")
+    check(b.value("document.querySelectorAll('#group.on, #group .row.on').length") == group + 1, "a group marks too little")
+    check(b.value("document.querySelector('main svg .row title').textContent"), "a row says nothing of its operation")
+
     # keys: arrows walk through the lines, Escape ends it
     b.value("document.querySelector('%s .scroll').focus()" % source)
     b.key("ArrowDown")
@@ -136,16 +199,22 @@ def drive(b, path):
     for g in b.value("[...document.querySelectorAll('[data-graph]')].map(x => x.dataset.graph)"):
         b.point("[data-graph=%s]" % g, click=True)
         b.value("document.querySelector('input[type=range]').focus()")
-        for _ in range(int(b.value("document.querySelector('input[type=range]').max"))):
+        check_plan(b, data, g)
+        for step in range(len(data["steps"]) - 1, 0, -1):
             seen.add(b.value("document.querySelector('#pass').textContent"))
+            check_drawing(b, data, step, g)
             b.key("ArrowLeft")
             b.point(source + " [data-l=%s]" % json.dumps(line, ensure_ascii=False))
         seen.add(b.value("document.querySelector('#pass').textContent"))
+        check_drawing(b, data, 0, g)
         check(b.value("document.querySelector('input[type=range]').value") == "0", "the slider does not move")
         b.value("(() => { const s = document.querySelector('input[type=range]'); s.value = s.max; s.oninput(); })()")
     check({"model", "simplify", "fuse", "plan"} <= seen, "passes seen:", seen)
     b.point(graph + " button", click=True)
     check("graph " in b.value("document.querySelector('%s .scroll').textContent" % graph), "the text of the graph")
+    told = b.value("document.querySelector('%s .scroll [data-l]').dataset.l" % graph)
+    b.point(source + " [data-l=%s]" % json.dumps(told, ensure_ascii=False))
+    check(marked(b, graph) > 0, "a line marks nothing in the text of the graph")
     b.point(graph + " button", click=True)
     for width in (1500, 700):
         b.call("Emulation.setDeviceMetricsOverride", width=width, height=1000, deviceScaleFactor=1, mobile=False)
