@@ -368,6 +368,14 @@ static void settle(struct drawing *d, struct part *p, int x, int y)
     }
 }
 
+/* Where a shelf of this width begins: its middle above the first box of the last part, as far as there is room. */
+static int shelf_start(const struct part *last, int width, int widest)
+{
+    const struct draw_box *first = &last->d.box[0];
+    int x = (widest - last->d.width) / 2 + first->x + first->width / 2 - width / 2;
+    return MARGIN + (x < 0 ? 0 : x > widest - width ? widest - width : x);
+}
+
 /* Parts side by side on shelves, the low ones first. */
 static void pack(struct drawing *d, struct part *part, int parts)
 {
@@ -386,7 +394,8 @@ static void pack(struct drawing *d, struct part *part, int parts)
             width += BETWEEN + part[end].d.width;
             tall = part[end].d.height;
         }
-        for (int x = MARGIN + (widest - width) / 2; k < end; k++) {
+        int x = end == parts ? MARGIN + (widest - width) / 2 : shelf_start(&part[parts - 1], width, widest);
+        for (; k < end; k++) {
             settle(d, &part[k], x, d->height);
             x += part[k].d.width + BETWEEN;
         }

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 4 }; /* down and up; one more goes down at last, so that chains are straight */
+enum { ROUNDS = 3 };                              /* of sweeps down and up, at most */
 enum { BOX_GAP = 26, POINT_GAP = 12, PORT = 12 }; /* between boxes; beside an edge; between the ends of edges */
 enum { LAYER_GAP = 24, STEEP = 14, LAYER_GAP_MOST = 72 };
 
@@ -22,10 +22,11 @@ struct block {
     int count;
 };
 
+/* To the nearest. */
 static int64_t mean_of(const struct block *b)
 {
-    int64_t q = b->sum / b->weight;
-    return q - (b->sum % b->weight < 0);
+    int64_t twice = 2 * b->sum + b->weight, q = twice / (2 * b->weight);
+    return q - (twice % (2 * b->weight) < 0);
 }
 
 /* Least squares: minimises the sum of weight (got - x)^2 where each has its room. Neighbours that want to overlap become
@@ -55,6 +56,7 @@ static void grant(struct wish *w, int count, struct block *block)
 
 struct placing {
     struct draw_part *p;
+    int *above, *below; /* of each spot: the layers of the longest way that ends there, and that begins there */
     struct wish *wish;
     struct block *block;
 };
@@ -74,35 +76,71 @@ static int room_between(const struct draw_spot *a, const struct draw_spot *b)
     return a->half + b->half + (a->box >= 0 && b->box >= 0 ? BOX_GAP : POINT_GAP);
 }
 
+static void longest_ways(struct placing *g)
+{
+    const struct draw_part *p = g->p;
+    g->above = NEW_ARRAY(p->arena, p->spots, int);
+    g->below = NEW_ARRAY(p->arena, p->spots, int);
+    for (int i = 0; i < p->spots; i++) { /* rows from above, and from below */
+        int x = p->row.item[i], y = p->row.item[p->spots - 1 - i];
+        for (int k = p->down.first[x]; k < p->down.first[x + 1]; k++) {
+            int *to = &g->above[p->link[p->down.item[k]].down];
+            *to = *to > g->above[x] + 1 ? *to : g->above[x] + 1;
+        }
+        for (int k = p->up.first[y]; k < p->up.first[y + 1]; k++) {
+            int *to = &g->below[p->link[p->up.item[k]].up];
+            *to = *to > g->below[y] + 1 ? *to : g->below[y] + 1;
+        }
+    }
+}
+
 /* Bends in the midst of an edge are the worst, then those at its ends. */
 static int stiffness(const struct draw_spot *a, const struct draw_spot *b)
 {
     return a->box < 0 && b->box < 0 ? 8 : a->box < 0 || b->box < 0 ? 2 : 1;
 }
 
-static void wish_for(const struct draw_part *p, const struct draw_spot *s, bool above, struct wish *w)
+/* Longer ways weigh more: what is long becomes straight, and what is short stands beside it. */
+static int64_t weight_of(const struct placing *g, const struct draw_link *x)
 {
-    const struct draw_lists *list = above ? &p->up : &p->down;
-    int id = (int)(s - p->spot);
-    int64_t sum = 0;
-    w->weight = 0;
-    for (int k = list->first[id]; k < list->first[id + 1]; k++) {
-        const struct draw_link *x = &p->link[list->item[k]];
-        const struct draw_spot *other = &p->spot[above ? x->up : x->down];
-        int weight = stiffness(s, other);
-        sum += (int64_t)other->x * weight;
-        w->weight += weight;
-    }
-    w->x = w->weight ? sum / w->weight : s->x;
-    w->weight = w->weight ? w->weight * 4 : 1; /* who has no neighbour here goes out of the way */
+    const struct draw_spot *spot = g->p->spot;
+    return (int64_t)stiffness(&spot[x->up], &spot[x->down]) * (g->above[x->up] + 1) * (g->below[x->down] + 1);
 }
 
-static void place_layer(struct placing *g, int layer, bool above)
+enum { ABOVE = 1, BELOW = 2 };
+
+/* The mean place of a spot's neighbours on these sides. The weight is 0 where there are none. */
+static struct wish wish_for(const struct placing *g, int spot, int sides)
+{
+    const struct draw_part *p = g->p;
+    int64_t sum = 0, all = 0;
+    for (int side = ABOVE; side <= BELOW; side++) {
+        const struct draw_lists *list = side == ABOVE ? &p->up : &p->down;
+        for (int k = list->first[spot]; sides & side && k < list->first[spot + 1]; k++) {
+            const struct draw_link *x = &p->link[list->item[k]];
+            int64_t weight = weight_of(g, x);
+            sum += weight * p->spot[side == ABOVE ? x->up : x->down].x;
+            all += weight;
+        }
+    }
+    return (struct wish){ all ? sum / all : p->spot[spot].x, all, 0, 0 };
+}
+
+/* Who has no neighbour on these sides goes where it has some, and out of the way of others. */
+static struct wish wish_or_yield(const struct placing *g, int spot, int sides)
+{
+    struct wish w = wish_for(g, spot, sides);
+    if (w.weight)
+        return (struct wish){ w.x, w.weight * 16, 0, 0 };
+    return (struct wish){ wish_for(g, spot, ABOVE | BELOW).x, 1, 0, 0 };
+}
+
+static void place_layer(struct placing *g, int layer, int sides)
 {
     int count = row_size(g->p, layer);
     for (int i = 0; i < count; i++) {
         const struct draw_spot *s = spot_at(g->p, layer, i);
-        wish_for(g->p, s, above, &g->wish[i]);
+        g->wish[i] = wish_or_yield(g, (int)(s - g->p->spot), sides);
         g->wish[i].room = i ? room_between(spot_at(g->p, layer, i - 1), s) : 0;
     }
     grant(g->wish, count, g->block);
@@ -142,17 +180,26 @@ static void straighten(struct draw_part *p)
         }
 }
 
+static void place_layers(struct placing *g, bool downwards, int sides)
+{
+    for (int l = 0; l < g->p->layers; l++)
+        place_layer(g, downwards ? l : g->p->layers - 1 - l, sides);
+}
+
+/* Sweeps that look back alone carry places through the whole drawing; those that look both ways finish. */
 static void find_centres(struct placing *g)
 {
-    struct draw_part *p = g->p;
-    int sweeps = draw_sweeps(p, 2 * ROUNDS) / 2 * 2 + 1;
-    start(p);
-    for (int sweep = 0; sweep < sweeps; sweep++) {
-        bool downwards = sweep % 2 == 0;
-        for (int l = 1; l < p->layers; l++)
-            place_layer(g, downwards ? l : p->layers - 1 - l, downwards);
+    int rounds = draw_sweeps(g->p, 2 * ROUNDS) / 2;
+    longest_ways(g);
+    start(g->p);
+    for (int i = 0; i < rounds; i++) {
+        place_layers(g, true, ABOVE);
+        place_layers(g, false, BELOW);
     }
-    straighten(p);
+    place_layers(g, true, ABOVE);
+    place_layers(g, false, ABOVE | BELOW);
+    place_layers(g, true, ABOVE | BELOW);
+    straighten(g->p);
 }
 
 /* All from x = 0 on; the drawing's width. */
@@ -300,7 +347,7 @@ static void route(struct draw_part *p, int which, const struct ends *ends, const
 
 void draw_places(struct draw_part *p)
 {
-    struct placing g = { p, NEW_ARRAY(p->arena, p->spots + p->links + 1, struct wish),
+    struct placing g = { p, NULL, NULL, NEW_ARRAY(p->arena, p->spots + p->links + 1, struct wish),
                          NEW_ARRAY(p->arena, p->spots + p->links + 1, struct block) };
     find_centres(&g);
     align(p);

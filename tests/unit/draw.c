@@ -128,27 +128,55 @@ static void test_random(void **state)
     }
 }
 
-/* A chain is one column; what only it reads stands right above its reader; two chains stand side by side. */
+/* As in training: a long chain whose second half reads what the first half gave, the last given first. */
+static void test_long(void **state)
+{
+    enum { HALF = 450 };
+    struct arena *a = arena_new();
+    struct drawing d = { .box = NEW_ARRAY(a, 2 * HALF, struct draw_box),
+                         .edge = NEW_ARRAY(a, 3 * HALF, struct draw_edge),
+                         .boxes = 2 * HALF };
+    (void)state;
+
+    for (int b = 0; b < d.boxes; b++) {
+        d.box[b] = (struct draw_box){ .width = 96 + 24 * (b % 5), .height = 24 + 16 * (b % 3) };
+        if (b)
+            d.edge[d.edges++] = (struct draw_edge){ .from = b - 1, .to = b };
+        if (b > HALF)
+            d.edge[d.edges++] = (struct draw_edge){ .from = 2 * HALF - 1 - b, .to = b };
+    }
+    draw_layers(a, &d);
+    check_boxes(&d);
+    check_edges(&d);
+    for (int b = 1; b < d.boxes; b++)
+        assert_true(d.box[b].y > d.box[b - 1].y);
+    arena_free(a);
+}
+
+/* A chain is one column of straight edges; what one box alone reads stands right above it; parts stand side by side. */
 static void test_small(void **state)
 {
     struct arena *a = arena_new();
-    struct draw_box box[6];
-    struct draw_edge edge[] = { { 0, 1, NULL, 0 }, { 1, 2, NULL, 0 }, { 2, 4, NULL, 0 }, { 3, 4, NULL, 0 } };
-    struct drawing d = { box, edge, 6, 4, 0, 0 };
+    struct draw_box box[8];
+    struct draw_edge edge[] = { { 0, 1, NULL, 0 }, { 1, 2, NULL, 0 }, { 3, 4, NULL, 0 },
+                                { 4, 5, NULL, 0 }, { 5, 7, NULL, 0 }, { 6, 7, NULL, 0 } };
+    struct drawing d = { box, edge, 8, 6, 0, 0 };
     (void)state;
 
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 8; i++)
         box[i] = (struct draw_box){ .width = 96, .height = 24 };
     draw_layers(a, &d);
     check_boxes(&d);
     check_edges(&d);
-    assert_true(box[0].y < box[1].y && box[1].y < box[2].y && box[2].y < box[4].y);
-    assert_int_equal(box[0].x, box[1].x);
-    assert_int_equal(box[1].x, box[2].x);
-    assert_int_equal(box[3].y, box[2].y);
-    assert_true(box[5].y < box[0].y || box[5].x + box[5].width < box[0].x || box[5].x > box[3].x + box[3].width);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(box[i].x, box[i + 1].x);
+        assert_true(box[i].y < box[i + 1].y);
         assert_int_equal(edge[i].points, 2);
+    }
+    assert_int_equal(box[6].y, box[5].y);
+    assert_true(box[6].y > box[4].y && box[6].y < box[7].y);
+    assert_int_equal(box[0].y, box[3].y);
+    assert_true(box[0].x + box[0].width < box[3].x);
     arena_free(a);
 }
 
@@ -344,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_long),
         cmocka_unit_test(test_examples),
     };
 
