@@ -37,7 +37,7 @@ static struct draw_link *edge_links(struct arena *a, const struct drawing *d)
     return link;
 }
 
-/* What goes down with a box: `moves` marks it, and what is to be looked at still; box 0 to `boxes`. */
+/* Moving boxes down. moves: of each box whether it goes along, or is to be looked at still. */
 struct sinking {
     struct draw_part *p;
     struct draw_lists in, out;

@@ -46,15 +46,19 @@ static const char *dump_of(struct arena *a, const struct graph *g)
     return text_string(&t);
 }
 
+/* The number of its dump, which is new where the last one of this graph was another. */
 static int history_dump(struct history *h, const struct graph *g)
 {
-    const char *dump = dump_of(h->arena, g);
-    if (h->shown[g->kind] && !strcmp(h->shown[g->kind], dump))
-        return h->number[g->kind];
-    text_puts(&h->text, h->dumps ? ",\n" : "");
-    draw_graph(&h->pools, &h->text, g, dump);
-    h->shown[g->kind] = dump;
-    return h->number[g->kind] = h->dumps++;
+    struct arena *scratch = arena_new();
+    const char *dump = dump_of(scratch, g);
+    if (!h->shown[g->kind] || strcmp(h->shown[g->kind], dump)) {
+        text_puts(&h->text, h->dumps ? ",\n" : "");
+        draw_graph(&h->pools, &h->text, g, dump);
+        h->shown[g->kind] = arena_string(h->arena, dump);
+        h->number[g->kind] = h->dumps++;
+    }
+    arena_free(scratch);
+    return h->number[g->kind];
 }
 
 void history_add(void *history, struct module *m, const char *pass, const char *what)
