@@ -244,6 +244,19 @@ static void print_for(struct c_kernel *c, const struct ls *s)
     text_puts(c->t, "; ");
 }
 
+/* Tiles this long keep the machine busy by themselves, and what runs ahead of loads follows few of them. */
+enum { LONG_TILE = 64 };
+
+static bool stores_long_tile(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->kind == LS_STORE && s->buf->space == SPACE_TILE && s->buf->shape[s->buf->rank - 1].k >= LONG_TILE) ||
+            stores_long_tile(&s->body) || stores_long_tile(&s->other))
+            return true;
+    }
+    return false;
+}
+
 static bool sums_inside(const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
@@ -260,7 +273,8 @@ static const char *hint(const struct ls *s)
         return "NN_THREADS\n";
     if (s->way == WAY_UNROLL)
         return "NN_UNROLL\n";
-    return s->licence == LICENCE_RED && block_reaches_tile(&s->body) && !sums_inside(&s->body) ? "NN_UNROLL_K\n" : NULL;
+    bool unrolls = s->licence == LICENCE_RED && block_reaches_tile(&s->body) && !sums_inside(&s->body);
+    return unrolls && !stores_long_tile(&s->body) ? "NN_UNROLL_K\n" : NULL;
 }
 
 static void print_plain(struct c_kernel *c, const struct ls *s)

@@ -2,6 +2,7 @@
  * falls into. Rows of a product, and output channels of a convolution, are taken several at a time: what they share is
  * loaded once. */
 #include "codegen/lower.h"
+#include "ir/loop_lanes.h"
 
 enum { ROWS = 8, CHANNELS = 4 };
 
@@ -86,38 +87,44 @@ static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, 
 
 /* ---- a row alone ---- */
 
-enum { WIDE_ROW = 128, MUCH = 1 << 15 };
+/* Columns, elements of the right operand, columns whose sums are held in registers, and in the nearest cache. */
+enum { WIDE_ROW = 128, MUCH = 1 << 15, REGISTERS = 256, NEAR = 2048 };
 
-static struct ls *row_lanes(struct lower *l, struct lblock *b)
+static struct ls *row_lanes(struct lower *l, struct lblock *b, const struct panel *p)
 {
-    return ls_loop(l->k, b, "j", lx_int(l->k, 0), lx_int(l->k, WIDE_ROW), 1, LICENCE_PAR);
+    return ls_loop(l->k, b, "j", lx_int(l->k, 0), lx_int(l->k, p->columns), 1, LICENCE_PAR);
 }
 
-/* Columns from..from + 128 of row at[rank - 2]: what is read of the right operand is a long piece of each of its rows. */
-static void piece_of_row(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, struct span sum)
+/* Columns p of row at[rank - 2]. The right operand is read as it lies, row by row, by few instructions: that is what machines
+ * foresee. So the sums of a long row are in memory; two vectors of them at a time. */
+static void piece_of_row(struct lower *l, struct lblock *b, struct lx **at, const struct part *part)
 {
     struct node *n = l->anchor;
-    struct dim size = dim_of(WIDE_ROW);
+    const struct panel *p = &part->panel;
+    struct dim size = dim_of(p->columns);
     int last = n->result[0]->type.rank - 1;
     struct lbuf *acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size);
-    struct ls *clear = row_lanes(l, b), *out;
+    struct ls *clear = row_lanes(l, b, p), *out;
     struct lx *j = lx_var(l->k, clear->var);
 
     ls_store(l->k, &clear->body, acc, &j, lx_real(l->k, 0));
-    struct ls *depth = ls_loop(l->k, b, "c", sum.begin, sum.end, 1, LICENCE_RED);
+    struct ls *depth = ls_loop(l->k, b, "c", part->sum.begin, part->sum.end, 1, LICENCE_RED);
     struct lx *c = lx_var(l->k, depth->var);
     struct lx *left =
         ls_let(l->k, &depth->body, "left", matrix_at(l, operand(n, 0), attr_bool(n, "ta"), at, at[last - 1], c));
-    struct ls *loop = row_lanes(l, &depth->body);
+    struct ls *loop = row_lanes(l, &depth->body, p);
     j = lx_var(l->k, loop->var);
-    struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, from, j));
+    struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, p->first, j));
     ls_store(l->k, &loop->body, acc, &j, add_product(l, left, right, lx_load(l->k, acc, &j)));
-    out = row_lanes(l, b);
+    out = row_lanes(l, b, p);
     j = lx_var(l->k, out->var);
-    at[last] = index_op(l, LX_IADD, from, j);
+    at[last] = index_op(l, LX_IADD, p->first, j);
     l->result = lx_load(l->k, acc, &j);
     finish(l, &out->body, at);
-    run_in_lanes(l, acc, (struct ls *[]){ clear, loop, out }, 3);
+    if (p->columns <= REGISTERS)
+        run_in_lanes(l, acc, (struct ls *[]){ clear, loop, out }, 3);
+    else if (!lanes_of(l->k, loop).why)
+        loop->way = WAY_WIDE;
 }
 
 /* Of a large right operand; sums over rows would make the tile an array. */
@@ -130,19 +137,34 @@ static bool in_pieces(const struct lower *l)
            type_count(operand(l->anchor, 1)->type, l->k->batch) >= MUCH;
 }
 
+/* Columns first..end of row at[rank - 2], in whole pieces; gives where they end. */
+static int64_t pieces_of_row(struct lower *l, struct lblock *b, struct lx **at, struct span sum, int64_t columns)
+{
+    int64_t lanes = columns <= REGISTERS ? 16 : 32, whole = columns / lanes * lanes, first = whole / NEAR * NEAR;
+    struct part p = { sum, { lx_int(l->k, 0), NEAR } };
+
+    if (first) {
+        struct ls *loop = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, first), NEAR, LICENCE_PAR);
+        p.panel.first = lx_var(l->k, loop->var);
+        piece_of_row(l, &loop->body, at, &p);
+    }
+    p.panel = (struct panel){ lx_int(l->k, first), whole - first };
+    if (whole > first)
+        piece_of_row(l, b, at, &p);
+    return whole;
+}
+
 static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, struct span rows, struct span sum)
 {
     struct type t = l->anchor->result[0]->type;
-    int64_t columns = t.dim[t.rank - 1].k, whole = in_pieces(l) ? columns / WIDE_ROW * WIDE_ROW : 0;
-    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 } };
+    int64_t columns = t.dim[t.rank - 1].k, whole = 0;
 
-    if (whole) {
+    if (in_pieces(l)) {
         struct ls *loop = ls_loop(l->k, b, "i", rows.begin, rows.end, 1, LICENCE_PAR);
         at[t.rank - 2] = lx_var(l->k, loop->var);
-        struct ls *pieces =
-            ls_loop(l->k, &loop->body, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), WIDE_ROW, LICENCE_PAR);
-        piece_of_row(l, &pieces->body, at, lx_var(l->k, pieces->var), sum);
+        whole = pieces_of_row(l, &loop->body, at, sum, columns);
     }
+    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 } };
     if (!whole || columns > whole)
         tiles_of_product(l, b, at, rows, 1, &rest);
 }

@@ -8,13 +8,13 @@
  *         y[i,j + r,q] =                      for r in 0..8 par
  *             stage[r,q] + x[i,j + r,q]         ...
  *
- * Likewise one row of a product asks for the rows of the matrix that come next: it takes a piece of each, and lanes sum
- * these faster than the caches see what the jumps amount to.
+ * Likewise one row of a product asks for what comes next of a large matrix, 2 KB ahead: lanes sum faster than the caches see
+ * where that lies.
  *
  *     for c in 0..784 red                         for c in 0..784 red
- *       for j in 0..128 par vector       =>         for j in 0..128 step 16 par
- *         acc[j] = acc[j] + a[c] * w[c,j]             prefetch w[imin(c + 8, 783),j]
- *                                                   for j in 0..128 par vector
+ *       for j in 0..512 par vector       =>         for j in 0..512 step 16 par
+ *         acc[j] = acc[j] + a[c] * w[c,j]             prefetch w[imin(c + 1, 783),j]
+ *                                                   for j in 0..512 par vector
  *                                                     acc[j] = acc[j] + a[c] * w[c,j]
  *
  * And so do rows of a table that are found by indices, which no machine foresees: t[index[i],j] asks for
@@ -235,7 +235,8 @@ static void ask_before(struct lkernel *k, struct ls *declaration, const struct l
 
 /* ---- rows ahead ---- */
 
-enum { LONG_ROW = 64, ROWS_AHEAD = 8, MATRIX = 1 << 20 }; /* bytes: what is read again and again lies nearer */
+enum { LONG_ROW = 64, AHEAD = 512, ROWS_AHEAD = 8 }; /* elements; rows of a table */
+enum { MATRIX = 1 << 20 };                           /* bytes: what is read again and again lies nearer */
 
 /* The loop over a tile of one row that ends s, a sum; NULL: it does not. */
 static const struct ls *summed_row(const struct ls *s)
@@ -249,7 +250,7 @@ static const struct ls *summed_row(const struct ls *s)
         row->body.first->kind != LS_STORE)
         return NULL;
     const struct lbuf *to = row->body.first->buf;
-    return to->space == SPACE_TILE && to->rank == 1 ? row : NULL;
+    return to->space != SPACE_ARGUMENT && to->rank == 1 ? row : NULL;
 }
 
 /* What x loads from memory of which each iteration of s reads another row, the lanes of `row` a piece of it. */
@@ -309,7 +310,7 @@ static struct lx *any_row_found(struct lkernel *k, const struct ls *s, const str
 }
 
 /* x is what the lanes of `row`, a loop in s, load. */
-static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row, struct lx *x)
+static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row, struct lx *x, int64_t rows)
 {
     struct ask a = { .k = k, .rewrite = { .k = k } };
     struct lblock asked = { NULL, NULL };
@@ -317,7 +318,7 @@ static void ask_ahead(struct lkernel *k, struct ls *s, const struct ls *row, str
     struct ls *piece = ls_loop(k, &asked, row->var->name, row->begin, row->end, LINE, LICENCE_PAR);
     struct lx *last = lx_index(k, LX_ISUB, s->end, lx_int(k, 1));
     rewrite_set(&a.rewrite, lx_var(k, row->var), lx_var(k, piece->var));
-    rewrite_set(&a.rewrite, c, lx_index(k, LX_IMIN, lx_index(k, LX_IADD, c, lx_int(k, ROWS_AHEAD)), last));
+    rewrite_set(&a.rewrite, c, lx_index(k, LX_IMIN, lx_index(k, LX_IADD, c, lx_int(k, rows)), last));
     for (const struct ls *let = s->body.first; let; let = let->next)
         if (let->kind == LS_LET && let->value->dtype == DT_I32)
             rewrite_set(&a.rewrite, let->reference, rewrite_value(&a.rewrite, let->value));
@@ -334,9 +335,10 @@ static void ask_for_rows(struct lkernel *k, struct ls *s)
 
     if (s->kind != LS_LOOP || s->step != 1 || loop_in_lanes(s))
         return;
+    int64_t rows = row ? (AHEAD + loop_trips(row) - 1) / loop_trips(row) : ROWS_AHEAD;
     x = row ? row_read(&a, row->body.first->value, s, row) : any_row_found(k, s, &row);
     if (x)
-        ask_ahead(k, s, row, x);
+        ask_ahead(k, s, row, x, rows);
 }
 
 /* ---- all of a kernel ---- */
