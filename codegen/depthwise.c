@@ -116,9 +116,10 @@ static void pixels_tile(struct lower *l, struct lblock *b, struct lx *from, int 
     finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, d->at, place_pixel, d });
 }
 
-/* Tiles of pixels from..to, whole ones. */
+/* Tiles of pixels from..to, whole ones, each down all rows: what neighbouring rows see is in the nearest cache. */
 static void some_tiles(struct lower *l, struct lblock *b, int64_t from, int64_t to, int tile, struct depthwise *d)
 {
+    struct type t = l->anchor->result[0]->type;
     struct lx *first = lx_int(l->k, from);
 
     if (to - from > tile) {
@@ -127,10 +128,10 @@ static void some_tiles(struct lower *l, struct lblock *b, int64_t from, int64_t 
         b = &loop->body;
     }
     if (to > from)
-        pixels_tile(l, b, first, tile, d);
+        pixels_tile(l, open_loops(l, b, t, 1, t.rank - 2, d->at), first, tile, d);
 }
 
-static void row_of_pixels(struct lower *l, struct lblock *b, int64_t pixels, struct depthwise *d)
+static void rows_of_pixels(struct lower *l, struct lblock *b, int64_t pixels, struct depthwise *d)
 {
     int tile = l->level ? tile_rows(pixels, false) : 1;
     struct middle m = middle_of(d, pixels);
@@ -142,8 +143,7 @@ static void row_of_pixels(struct lower *l, struct lblock *b, int64_t pixels, str
     some_tiles(l, b, 0, first, tile, d);
     some_tiles(l, b, first, end, tile, d);
     some_tiles(l, b, end, whole, tile, d);
-    if (pixels > whole)
-        pixels_tile(l, b, lx_int(l->k, whole), (int)(pixels - whole), d);
+    some_tiles(l, b, whole, pixels, (int)(pixels - whole), d);
 }
 
 static void forward(struct lower *l)
@@ -151,9 +151,9 @@ static void forward(struct lower *l)
     struct type t = l->anchor->result[0]->type;
     struct lx *at[MAX_RANK];
     struct depthwise d = read_depthwise(l, operand(l->anchor, 1)->type, at);
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, at);
 
-    row_of_pixels(l, b, t.dim[t.rank - 2].k, &d);
+    rows_of_pixels(l, b, t.dim[t.rank - 2].k, &d);
     count_macs(l, t, (double)type_count(d.other->type, 1) / (double)t.dim[t.rank - 1].k);
 }
 
