@@ -418,12 +418,27 @@ static void print_parameter(struct text *t, size_t *column, const char *paramete
     text_puts(t, parameter);
 }
 
+/* Sums of so many rows, two vectors each, leave no registers for what would be loaded ahead of them. */
+enum { MANY_ROWS = 9 };
+
+static bool fills_registers(const struct lblock *b, bool lanes)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if ((s->kind == LS_LOCAL && lanes && s->buf->rank == 1 && s->buf->shape[0].k >= MANY_ROWS) ||
+            fills_registers(&s->body, lanes || (s->kind == LS_LOOP && s->way == WAY_WIDE)) ||
+            fills_registers(&s->other, lanes))
+            return true;
+    }
+    return false;
+}
+
 static void print_head(struct text *t, const struct lkernel *k)
 {
+    const char *tight = fills_registers(&k->body, false) ? "NN_TIGHT " : "";
     const char *run = block_needs_run(&k->body) ? "const nn_context *run, " : "";
     size_t column = t->length;
 
-    text_add(t, "static NN_KERNEL void %s(%sint n", k->name, run);
+    text_add(t, "static NN_KERNEL %svoid %s(%sint n", tight, k->name, run);
     column = t->length - column;
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
         print_parameter(t, &column,

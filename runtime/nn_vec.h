@@ -33,9 +33,13 @@
 #endif
 
 /* For x86 gcc leaves the order of instructions to the CPU, which does not see far enough to find the next vector's behind a
- * chain as long as an exponential's. With 32 registers gcc can let the chains alternate; with 16 products run out of them. */
+ * chain as long as an exponential's. With 32 registers gcc can let the chains alternate; with 16 products run out of them, and
+ * with 32 those kernels whose sums fill nearly all: NN_TIGHT. */
 #if defined __AVX512F__ && defined __GNUC__ && !defined __clang__
 #pragma GCC optimize("schedule-insns", "sched-pressure")
+#define NN_TIGHT __attribute__((optimize("no-schedule-insns")))
+#else
+#define NN_TIGHT
 #endif
 
 #include <stddef.h>
