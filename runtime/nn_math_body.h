@@ -102,12 +102,23 @@ NN_INLINE NN_T NN_F(nn_exp_tail)(NN_T r)
     p = NN_H(p, r, 1.6666666666666666e-01);
     return NN_H(p, r, 0.5);
 #else
-    NN_T p = NN_K(1.9875691500e-4);
-    p = NN_H(p, r, 1.3981999507e-3);
-    p = NN_H(p, r, 8.3334519073e-3);
-    p = NN_H(p, r, 4.1665795894e-2);
-    p = NN_H(p, r, 1.6666665459e-1);
-    return NN_H(p, r, 5.0000001201e-1);
+    NN_T p = NN_K(1.3820633758e-3);
+    p = NN_H(p, r, 8.3686737344e-3);
+    p = NN_H(p, r, 4.1668266058e-2);
+    p = NN_H(p, r, 1.6666521132e-1);
+    return NN_H(p, r, 4.9999994040e-1);
+#endif
+}
+
+/* exp(r). A product that is rounded before it is added has to be small: r^2 times the rest, not r times it. */
+NN_INLINE NN_T NN_F(nn_exp_near)(NN_T r)
+{
+    NN_T p = NN_F(nn_exp_tail)(r);
+#if NN_FUSED
+    p = NN_H(p, r, 1.0);
+    return NN_H(p, r, 1.0);
+#else
+    return (p * (r * r) + r) + NN_K(1);
 #endif
 }
 
@@ -123,7 +134,7 @@ NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
     r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
     r = has_lo ? r + lo : r;
     r = NN_F(nn_of_bits)(NN_F(nn_bits)(r) & ~(NN_SIGN >> 1));
-    return NN_SCALE(NN_F(nn_fma)(NN_F(nn_exp_tail)(r), r * r, r) + NN_K(1), n);
+    return NN_SCALE(NN_F(nn_exp_near)(r), n);
 }
 
 #else
@@ -154,7 +165,7 @@ NN_INLINE NN_T NN_F(nn_exp_of)(NN_T x, NN_T lo, int has_lo)
     NN_T r = NN_F(nn_fma)(n, -NN_LN2_HI, x);
     r = NN_F(nn_fma)(n, -NN_LN2_LO, r);
     r = has_lo ? r + lo : r;
-    NN_T y = NN_F(nn_fma)(NN_F(nn_exp_tail)(r), r * r, r) + NN_K(1);
+    NN_T y = NN_F(nn_exp_near)(r);
 
     NN_U k = NN_F(nn_bits)(t) - shift;         /* n in two's complement */
     NN_U k1 = ((k + half) >> 1) - (half >> 1); /* its half, rounded down; modulo 2^bits throughout */
