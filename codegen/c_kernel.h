@@ -11,6 +11,7 @@ struct c_kernel {
     struct lkernel *k;
     struct lanes *lanes;   /* of the vector loop being printed; NULL in scalar code */
     const struct ls *wide; /* that loop where it takes NN_WIDE vectors at a time, which `vec` counts; else NULL */
+    bool busy;             /* in a sum whose body is some loops over tiles: all of them are unrolled */
     int depth;             /* of indentation */
     bool uses_n;
     uint64_t uses_param; /* a bit each */

@@ -133,7 +133,10 @@ static void print_store(struct c_kernel *c, const struct ls *s)
         c_lanes(c, s->value);
         text_puts(c->t, ";\n");
     } else {
-        text_puts(c->t, lanes_store(s->buf->dtype));
+        if (s->buf->streamed)
+            text_add(c->t, "nn_stream(far_%s, &", s->buf->name);
+        else
+            text_puts(c->t, lanes_store(s->buf->dtype));
         c_element(c, s->buf, s->index);
         text_puts(c->t, ", ");
         c_lanes(c, s->value);
@@ -257,6 +260,18 @@ static bool stores_long_tile(const struct lblock *b)
     return false;
 }
 
+/* Loops over tiles in one sum: several do more than enough already. */
+enum { BUSY = 3 };
+
+static int loops_on_tiles(const struct lblock *b)
+{
+    int count = 0;
+
+    for (const struct ls *s = b->first; s; s = s->next)
+        count += s->kind == LS_LOOP && loop_in_lanes(s) && block_reaches_tile(&s->body);
+    return count;
+}
+
 static bool sums_inside(const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
@@ -274,7 +289,7 @@ static const char *hint(const struct ls *s)
     if (s->way == WAY_UNROLL)
         return "NN_UNROLL\n";
     bool unrolls = s->licence == LICENCE_RED && block_reaches_tile(&s->body) && !sums_inside(&s->body);
-    return unrolls && !stores_long_tile(&s->body) ? "NN_UNROLL_K\n" : NULL;
+    return unrolls && !stores_long_tile(&s->body) && loops_on_tiles(&s->body) < BUSY ? "NN_UNROLL_K\n" : NULL;
 }
 
 static void print_plain(struct c_kernel *c, const struct ls *s)
@@ -285,7 +300,10 @@ static void print_plain(struct c_kernel *c, const struct ls *s)
     }
     print_for(c, s);
     print_advance(c, s->var->name, s->step);
+    bool busy = c->busy;
+    c->busy = loops_on_tiles(&s->body) >= BUSY && s->licence == LICENCE_RED;
     print_body(c, &s->body);
+    c->busy = busy;
 }
 
 /* The part of a loop that fills whole vectors, then, if any, what is left. */
@@ -319,7 +337,7 @@ static void print_vector(struct c_kernel *c, const struct ls *s)
         print_main_and_tail(c, s, &lanes);
         return;
     }
-    if (block_reaches_tile(&s->body)) {
+    if (block_reaches_tile(&s->body) || c->busy) {
         line(c);
         text_puts(c->t, "NN_UNROLL\n");
     }
@@ -449,6 +467,31 @@ static void print_head(struct text *t, const struct lkernel *k)
     text_puts(t, ")\n");
 }
 
+/* Whether each streamed result is large enough, before all else; behind all, that these are in memory. */
+static void print_streams(struct c_kernel *c)
+{
+    for (const struct lbuf *b = c->k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
+        if (!b->streamed)
+            continue;
+        line(c);
+        text_add(c->t, "const int far_%s = nn_streams(%s, sizeof(%s)", b->name, b->name,
+                 c_element_type(c->k, b->dtype));
+        for (int i = 0; i < b->rank; i++) {
+            text_puts(c->t, " * (size_t)");
+            c_expr(c, lx_dim(c->k, b->shape[i]), C_POSTFIX);
+        }
+        text_puts(c->t, ");\n");
+    }
+}
+
+static bool any_streamed(const struct lkernel *k)
+{
+    for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
+        if (b->streamed)
+            return true;
+    return false;
+}
+
 /* Kernels of the optimizer's scalars: a constant rate needs no step, a correction no run. */
 static bool holds_hyper(const struct lkernel *k)
 {
@@ -485,7 +528,10 @@ void c_kernel(struct text *t, struct lkernel *k)
     struct text body = text_make(k->arena), unused = text_make(k->arena);
     struct c_kernel c = { .t = &body, .k = k, .depth = 1 };
 
+    print_streams(&c);
     print_block(&c, &k->body);
+    if (any_streamed(k))
+        text_puts(&body, "    nn_streamed();\n");
     c.t = &unused;
     print_unused(&c);
     print_comment(t, k->origin);

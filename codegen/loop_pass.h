@@ -8,6 +8,8 @@
 #include "codegen/loops.def"
 #undef LOOP_PASS
 
+enum { STREAMED_BYTES = 1 << 24 }; /* as nn_vec.h's NN_STREAMED_BYTES */
+
 /* Replaces expressions: `rule` gives what stands for x, whose operands are replaced already; x itself where it
  * stays. */
 struct rewrite {

@@ -50,6 +50,7 @@ struct lbuf {
     int rank;
     struct dim shape[MAX_RANK]; /* physical, row-major */
     bool read, written;         /* of arguments; kept by lx_load and ls_store */
+    bool streamed;              /* an argument, written only: lanes go past the caches */
     int epoch;                  /* stores so far: a load behind a store is another expression */
     struct value *value;        /* of arguments: the operand or result of the group it stands for (NULL: none) */
     struct lkernel *kernel;

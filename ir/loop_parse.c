@@ -111,10 +111,13 @@ static bool parse_argument(struct loop_parser *p)
         reader_error(&p->r, at, "a parameter without [] is i32");
         return false;
     }
-    if (scalar)
+    if (scalar) {
         bind(p, at, name, (struct loop_binding){ .var = lkernel_param(p->k, name) });
-    else
-        bind(p, at, name, (struct loop_binding){ .buf = lbuf_argument(p->k, name, t, NULL) });
+        return true;
+    }
+    struct lbuf *b = lbuf_argument(p->k, name, t, NULL);
+    b->streamed = reader_accept(&p->r, "streamed");
+    bind(p, at, name, (struct loop_binding){ .buf = b });
     return true;
 }
 

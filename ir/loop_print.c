@@ -215,6 +215,7 @@ static void print_buffer(struct text *t, const struct lbuf *b)
 {
     text_add(t, "%s : ", b->name);
     text_type(t, type_make(b->dtype, b->rank, b->shape), b->kernel->f64);
+    text_puts(t, b->streamed ? " streamed" : "");
 }
 
 static void print_local(struct text *t, const struct ls *s)

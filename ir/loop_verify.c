@@ -314,6 +314,8 @@ bool verify_kernel(struct lkernel *k, struct diag *d)
         int64_t count;
         if (b->dtype == DT_POISON || !type_count_checked(type_make(b->dtype, b->rank, b->shape), k->batch, &count))
             wrong(&v, "argument %s is too large", b->name);
+        if (b->streamed && (b->read || b->dtype != DT_REAL))
+            wrong(&v, "argument %s is streamed: reals that are not read", b->name);
     }
     check_block(&v, &k->body);
     if (!v.errors)

@@ -309,6 +309,7 @@ typedef nn_bits_t nn_vu;
 NN_INLINE nn_v nn_load(const nn_real *p) { return *p; }
 NN_INLINE nn_v nn_keep(nn_v x) { return x; }
 NN_INLINE void nn_store(nn_real *p, nn_v x) { *p = x; }
+NN_INLINE void nn_stream(int far, nn_real *p, nn_v x) { (void)far, *p = x; }
 NN_INLINE nn_vi nn_load_i(const int32_t *p) { return *p; }
 NN_INLINE void nn_store_i(int32_t *p, nn_vi x) { *p = x; }
 NN_INLINE nn_vi nn_load_u8(const uint8_t *p) { return *p; }
@@ -391,6 +392,29 @@ typedef int32_t nn_word_at __attribute__((aligned(1), may_alias));
 
 NN_INLINE nn_v nn_load(const nn_real *p) { return *(const nn_v_at *)p; }
 NN_INLINE void nn_store(nn_real *p, nn_v x) { *(nn_v_at *)p = x; }
+
+/* Stores past the caches, of vectors that lie in one line each: see nn_streams below. */
+NN_INLINE void nn_stream(int far, nn_real *p, nn_v x)
+{
+#if defined __AVX512F__ && NN_VL == 16
+    if (far) {
+        _mm512_stream_si512((__m512i *)(void *)p, (__m512i)x);
+        return;
+    }
+#elif defined __AVX__ && NN_VL == 8
+    if (far) {
+        _mm256_stream_si256((__m256i *)(void *)p, (__m256i)x);
+        return;
+    }
+#elif defined __SSE2__ && NN_VL == 4
+    if (far) {
+        _mm_stream_si128((__m128i *)(void *)p, (__m128i)x);
+        return;
+    }
+#endif
+    (void)far;
+    nn_store(p, x);
+}
 
 /* x, in a register. What is loaded once and used several times gcc 12 loads again at each use (at -O2), and a load across
  * two cache lines costs two. */
@@ -734,6 +758,26 @@ NN_INLINE nn_v nn_min_v(nn_v a, nn_v b)
 
 NN_INLINE nn_vm nn_true_m(void) { return nn_splat_m(1); }
 NN_INLINE nn_vm nn_false_m(void) { return nn_splat_m(0); }
+
+/* --- streams ------------------------------------------------------------------------------------------------------ */
+
+/* Results of so many bytes are in no cache when they are read. */
+#if !defined NN_STREAMED_BYTES
+#define NN_STREAMED_BYTES 16777216
+#endif
+
+NN_INLINE int nn_streams(const void *p, size_t bytes)
+{
+    return bytes >= NN_STREAMED_BYTES && (uintptr_t)p % 64 == 0;
+}
+
+/* Other threads see what this one has streamed. Those of a loop end at a barrier, whose locked instructions say the same. */
+NN_INLINE void nn_streamed(void)
+{
+#if defined __SSE2__ && NN_VL > 1
+    _mm_sfence();
+#endif
+}
 
 /* --- folds -------------------------------------------------------------------------------------------------------- */
 
