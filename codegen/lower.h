@@ -104,6 +104,14 @@ struct sum {
 /* Loops over acc run in lanes, and acc is a tile of registers, where all of them can; else it is an array. */
 void run_in_lanes(struct lower *l, struct lbuf *acc, struct ls *const *loops, int count);
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s);
+/* Two sums over the same elements of long rows, not of the same row; in their loop, before them, something else. */
+struct also {
+    void (*at)(struct lower *l, struct lblock *b, struct lx *at, void *context);
+    void *context;
+};
+bool goes_together(const struct sum *s);
+void emit_together(struct lower *l, struct lblock *b, const struct sum *first, const struct sum *second,
+                   const struct also *also, struct lx **first_total, struct lx **second_total);
 struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes the place of the largest so far */
 
 /* tile.c */

@@ -115,33 +115,92 @@ static struct lx *multiple(struct lower *l, struct lx *x, int by)
     return index_op(l, LX_IMUL, index_op(l, LX_IDIV, x, lx_int(l->k, by)), lx_int(l->k, by));
 }
 
+/* A sum in lanes on its way. */
+struct running {
+    const struct sum *s;
+    struct lbuf *acc, *rest;
+    struct lx *at[MAX_RANK + 1];
+    int lanes;
+    bool whole_alone; /* the row fills all lanes */
+    struct ls *in_lanes[8];
+    int loops;
+};
+
+static struct running begin_sum(struct lower *l, struct lblock *b, const struct sum *s)
+{
+    struct running r = { .s = s, .lanes = s->last >= LONG ? 2 * LANES : LANES };
+    struct dim once = dim_of(LANES), all = dim_of(r.lanes);
+    struct lx *zero = identity(l, s->op, s->dtype);
+
+    r.acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, s->dtype, 1, &all);
+    r.rest = lbuf_local(l->k, b, "rest", SPACE_ARRAY, s->dtype, 1, &once);
+    r.whole_alone = s->last >= 0 && s->last % LANES == 0;
+    r.in_lanes[r.loops++] = fill(l, b, r.acc, zero);
+    if (!r.whole_alone)
+        fill(l, b, r.rest, zero);
+    return r;
+}
+
+/* Elements from..from + lanes of the row. */
+static void go_on(struct lower *l, struct lblock *b, struct running *r, struct lx *from, int lanes)
+{
+    r->in_lanes[r->loops++] = add_lanes(l, b, r->s, r->at, r->acc, from, lanes);
+}
+
+static struct lx *end_sum(struct lower *l, struct lblock *b, struct running *r)
+{
+    struct ls *both = r->in_lanes[r->loops++] = lane_loop(l, b, LANES);
+    struct lx *p = lx_var(l->k, both->var), *sum = lx_load(l->k, r->acc, &p);
+    struct lx *other = index_op(l, LX_IADD, p, lx_int(l->k, LANES));
+
+    sum = r->lanes > LANES ? combined(l, r->s, sum, lx_load(l->k, r->acc, &other)) : sum;
+    ls_store(l->k, &both->body, r->rest, &p,
+             r->whole_alone ? sum : element(l, r->s->op, r->s->dtype, sum, lx_load(l->k, r->rest, &p)));
+    run_in_lanes(l, r->acc, r->in_lanes, r->loops);
+    return ls_let(l->k, b, "total", lx_fold(l->k, r->s->op, r->rest));
+}
+
 static struct lx *sum_in_lanes(struct lower *l, struct lblock *b, const struct sum *s)
 {
-    struct lkernel *k = l->k;
-    int lanes = s->last >= LONG ? 2 * LANES : LANES, loops = 0;
-    struct dim once = dim_of(LANES), all = dim_of(lanes);
-    struct lx *at[MAX_RANK + 1], *end = s->extent[s->axes - 1], *zero = identity(l, s->op, s->dtype);
-    struct lbuf *acc = lbuf_local(k, b, "acc", SPACE_ARRAY, s->dtype, 1, &all);
-    struct lbuf *rest = lbuf_local(k, b, "rest", SPACE_ARRAY, s->dtype, 1, &once);
-    bool whole_alone = s->last >= 0 && s->last % LANES == 0;
-    struct ls *in_lanes[4];
+    struct running r = begin_sum(l, b, s);
+    struct lx *end = s->extent[s->axes - 1];
+    struct lblock *in = open_sum(l, b, s, s->axes - 1, r.at);
+    struct ls *block = ls_loop(l->k, in, "block", lx_int(l->k, 0), multiple(l, end, r.lanes), r.lanes, LICENCE_RED);
 
-    in_lanes[loops++] = fill(l, b, acc, zero);
-    if (!whole_alone)
-        fill(l, b, rest, zero);
-    struct lblock *in = open_sum(l, b, s, s->axes - 1, at);
-    struct ls *block = ls_loop(k, in, "block", lx_int(k, 0), multiple(l, end, lanes), lanes, LICENCE_RED);
-    in_lanes[loops++] = add_lanes(l, &block->body, s, at, acc, lx_var(k, block->var), lanes);
-    if (s->last >= 0 && s->last % lanes >= LANES)
-        in_lanes[loops++] = add_lanes(l, in, s, at, acc, multiple(l, end, lanes), LANES);
-    if (!whole_alone)
-        add_rest(l, in, s, at, rest, multiple(l, end, LANES));
-    struct ls *both = in_lanes[loops++] = lane_loop(l, b, LANES);
-    struct lx *p = lx_var(k, both->var), *sum = lx_load(k, acc, &p), *other = index_op(l, LX_IADD, p, lx_int(k, LANES));
-    sum = lanes > LANES ? combined(l, s, sum, lx_load(k, acc, &other)) : sum;
-    ls_store(k, &both->body, rest, &p, whole_alone ? sum : element(l, s->op, s->dtype, sum, lx_load(k, rest, &p)));
-    run_in_lanes(l, acc, in_lanes, loops);
-    return ls_let(k, b, "total", lx_fold(k, s->op, rest));
+    go_on(l, &block->body, &r, lx_var(l->k, block->var), r.lanes);
+    if (s->last >= 0 && s->last % r.lanes >= LANES)
+        go_on(l, in, &r, multiple(l, end, r.lanes), LANES);
+    if (!r.whole_alone)
+        add_rest(l, in, s, r.at, r.rest, multiple(l, end, LANES));
+    return end_sum(l, b, &r);
+}
+
+enum { TOGETHER = 4 * LANES };
+
+bool goes_together(const struct sum *s)
+{
+    return s->contiguous && s->dtype == DT_REAL && s->axes == 1 && s->last >= LONG && s->last % TOGETHER == 0;
+}
+
+/* The order of each is that of its own. */
+void emit_together(struct lower *l, struct lblock *b, const struct sum *first, const struct sum *second,
+                   const struct also *also, struct lx **first_total, struct lx **second_total)
+{
+    struct running one = begin_sum(l, b, first), two = begin_sum(l, b, second);
+    struct ls *block = ls_loop(l->k, b, "block", lx_int(l->k, 0), first->extent[0], TOGETHER, LICENCE_RED);
+    struct lx *from = lx_var(l->k, block->var);
+
+    if (also) {
+        struct ls *loop = lane_loop(l, &block->body, TOGETHER);
+        struct lx *at = index_op(l, LX_IADD, from, lx_var(l->k, loop->var));
+        also->at(l, &loop->body, at, also->context);
+    }
+    for (int i = 0; i < TOGETHER; i += two.lanes)
+        go_on(l, &block->body, &two, index_op(l, LX_IADD, from, lx_int(l->k, i)), two.lanes);
+    for (int i = 0; i < TOGETHER; i += one.lanes)
+        go_on(l, &block->body, &one, index_op(l, LX_IADD, from, lx_int(l->k, i)), one.lanes);
+    *first_total = end_sum(l, b, &one);
+    *second_total = end_sum(l, b, &two);
 }
 
 struct lx *emit_sum(struct lower *l, struct lblock *b, const struct sum *s)

@@ -270,10 +270,233 @@ static void go_along(struct rows *r, struct lblock *b)
     finish_place(l, b, AT_ROW, nest_rows(&l->nest), r->at);
 }
 
+/* ---- the next row ahead ---- */
+
+/* Where two sums go along a row, and the second needs the first, the CPU has to wait for each; and while it reckons memory rests.
+ * So the first sum of a row is taken while the second of the row before it is, and the stores of the row before that are made:
+ *
+ *     for i_0 in 0..n step 64 par
+ *       largest = max over j of x[i_0, j]
+ *       total, next = sum over j of e[j] = exp(x[i_0, j] - largest); max over j of x[i_0 + 1, j]
+ *       for i in i_0 + 1..i_0 + 64
+ *         over j, in blocks: y[i - 1, j] = e[j] / total; e[j] = exp(x[i, j] - next), their sum; max over j of x[i + 1, j]
+ *       for j: y[i_0 + 63, j] = e[j] / total
+ */
+enum { ROWS_AHEAD = 64, MANY_ELEMENTS = 1 << 18 };
+
+struct ahead {
+    struct node *first, *second;
+    struct rows before, now, next;                         /* the same rows, each at its own */
+    struct lbuf *kept;                                     /* the second sum's terms; NULL: they are not needed again */
+    struct lbuf *first_before, *first_now, *second_before; /* sums; NULL: not needed */
+    struct known *base, *known_before, *known_now;
+};
+
+/* Whether v is made of `from`, other than by way of what is known. */
+static bool reaches(const struct lower *l, const struct value *v, const struct value *from)
+{
+    if (v == from || is_known(l, v))
+        return v == from;
+    for (int i = 0; v->def && v->def->graph == l->body && i < v->def->operands; i++)
+        if (reaches(l, operand(v->def, i), from))
+            return true;
+    return false;
+}
+
+/* The two sums, if these are all that the nest has. */
+static bool find_two(struct rows *r, struct ahead *a)
+{
+    struct lower *l = r->l;
+
+    for (struct node *n = l->body->first; n; n = n->next) {
+        if (!n->results || (node_is_reduction(n) && (!goes_along_rows(l, n) || n->op == OP_moments)))
+            return false;
+        if (!node_is_reduction(n))
+            continue;
+        if (l->nest.place[n->id] != AT_ROW || a->second)
+            return false;
+        *(a->first ? &a->second : &a->first) = n;
+    }
+    return a->second && reaches(l, operand(a->second, 0), a->first->result[0]);
+}
+
+/* Nothing is kept for a row but the terms of the second sum. */
+static bool keeps_terms_alone(struct rows *r, struct ahead *a, bool *terms)
+{
+    for (struct node *n = r->l->body->first; n; n = n->next) {
+        if (!n->results || (!worth_keeping(r, n, 0) && !worth_keeping(r, n, 1)))
+            continue;
+        if (n->result[0] != operand(a->second, 0))
+            return false;
+        *terms = true;
+    }
+    return true;
+}
+
+static bool can_go_ahead(struct rows *r, struct ahead *a, bool *terms)
+{
+    struct lower *l = r->l;
+    int split = l->nest.split;
+    struct along along = { .r = r };
+
+    if (!l->level || !split || r->domain.rank != split + 1 || has_columns(l) || stores_at(l, AT_ROW) ||
+        !stores_at(l, AT_EACH) || !find_two(r, a) || type_count(l->nest.domain, l->k->batch) < MANY_ELEMENTS)
+        return false;
+    along.x = operand(a->first, 0);
+    struct sum first = sum_along(&along, reduction_op(a->first));
+    along.x = operand(a->second, 0);
+    struct sum second = sum_along(&along, reduction_op(a->second));
+    return goes_together(&first) && goes_together(&second) && first.last <= NEST_LOCAL &&
+           dim_size(l->nest.domain.dim[split - 1], l->k->batch) >= 4 * ROWS_AHEAD && keeps_terms_alone(r, a, terms);
+}
+
+struct ahead_term {
+    struct along along;
+    struct known *known;
+};
+
+static struct lx *ahead_term(struct lower *l, struct lx *const *at, void *context)
+{
+    struct ahead_term *t = context;
+
+    l->known = t->known;
+    return along_term(l, at, &t->along);
+}
+
+static void store_before(struct lower *l, struct lblock *b, struct lx *at, void *context)
+{
+    struct ahead *a = context;
+
+    l->known = a->known_before;
+    place_element(&a->before, &at);
+    l->in_row = flat_index(l, nest_row(&l->nest), a->before.at + l->nest.split);
+    finish(l, b, a->before.at);
+}
+
+static struct lx *row_let(struct lower *l, struct lblock *b, const char *name, struct lbuf *scalar)
+{
+    return ls_let(l->k, b, name, lx_load(l->k, scalar, NULL));
+}
+
+/* The sums of the row before; the first where what is stored needs it. */
+static void know_before(struct lower *l, struct ahead *a, struct lblock *b)
+{
+    l->known = a->base;
+    if (a->kept)
+        know_row(l, operand(a->second, 0), a->kept);
+    know(l, a->second->result[0], row_let(l, b, "sum", a->second_before));
+    if (a->first_before)
+        know(l, a->first->result[0], row_let(l, b, "most", a->first_before));
+    a->known_before = l->known;
+}
+
+static bool stores_need_first(struct lower *l, struct ahead *a)
+{
+    bool needs = false;
+
+    l->known = a->base;
+    know(l, a->second->result[0], NULL);
+    if (a->kept)
+        know_row(l, operand(a->second, 0), a->kept);
+    for (int i = 0; i < l->body->yields; i++)
+        needs |= reaches(l, l->body->yield[i], a->first->result[0]);
+    l->known = a->base;
+    return needs;
+}
+
+/* The second sum of the row `now`, the first of the one after it, stores of the one before it where there is one. */
+static void step_ahead(struct lower *l, struct lblock *b, struct ahead *a, struct lx *largest, bool stores,
+                       struct lx **first_total, struct lx **second_total)
+{
+    struct ahead_term one = { { .r = &a->next, .x = operand(a->first, 0) }, a->base };
+    struct ahead_term two = { { .r = &a->now, .x = operand(a->second, 0) }, NULL };
+    struct sum first = sum_along(&one.along, reduction_op(a->first));
+    struct sum second = sum_along(&two.along, reduction_op(a->second));
+    struct also also = { store_before, a };
+
+    l->known = a->base;
+    know(l, a->first->result[0], largest);
+    two.known = l->known;
+    first.term = second.term = ahead_term;
+    first.context = &one, second.context = &two, second.kept = a->kept;
+    emit_together(l, b, &first, &second, stores ? &also : NULL, first_total, second_total);
+    l->known = a->base;
+}
+
+/* Places the rows around `now`. */
+static void place_rows(struct lower *l, struct lblock *b, struct ahead *a, struct lx *now, struct lx *last)
+{
+    int axis = l->nest.split - 1;
+    struct lx *one = lx_int(l->k, 1);
+
+    a->before.at[axis] = index_op(l, LX_ISUB, now, one);
+    a->now.at[axis] = now;
+    a->next.at[axis] = ls_let(l->k, b, "next", index_op(l, LX_IMIN, index_op(l, LX_IADD, now, one), last));
+}
+
+/* Rows from..last, of the last axis of rows. */
+static void rows_ahead(struct lower *l, struct lblock *b, struct ahead *a, struct lx *from, struct lx *last)
+{
+    struct lx *one = lx_int(l->k, 1), *first, *next, *total;
+    struct along along = { .r = &a->now, .x = operand(a->first, 0) };
+    struct sum sum = sum_along(&along, reduction_op(a->first));
+
+    a->base = l->known;
+    place_rows(l, b, a, from, last);
+    first = emit_sum(l, b, &sum);
+    step_ahead(l, b, a, first, false, &next, &total);
+    a->first_before = stores_need_first(l, a) ? lbuf_scalar(l->k, b, "most_before", DT_REAL, first) : NULL;
+    a->first_now = lbuf_scalar(l->k, b, "most_now", DT_REAL, next);
+    a->second_before = lbuf_scalar(l->k, b, "sum_before", DT_REAL, total);
+    struct lx *end = index_op(l, LX_IADD, last, one);
+    struct ls *loop = ls_loop(l->k, b, "i", index_op(l, LX_IADD, from, one), end, 1, LICENCE_SEQ);
+    place_rows(l, &loop->body, a, lx_var(l->k, loop->var), last);
+    know_before(l, a, &loop->body);
+    first = row_let(l, &loop->body, "first", a->first_now);
+    step_ahead(l, &loop->body, a, first, true, &next, &total);
+    if (a->first_before)
+        ls_store(l->k, &loop->body, a->first_before, NULL, first);
+    ls_store(l->k, &loop->body, a->first_now, NULL, next);
+    ls_store(l->k, &loop->body, a->second_before, NULL, total);
+
+    a->before.at[l->nest.split - 1] = last;
+    know_before(l, a, b);
+    struct ls *rest = ls_loop(l->k, b, "j", lx_int(l->k, 0), sum.extent[0], 1, LICENCE_PAR);
+    store_before(l, &rest->body, lx_var(l->k, rest->var), a);
+    l->known = a->base;
+}
+
+static void lower_ahead(struct lower *l, const struct rows *r, struct ahead *a, bool terms)
+{
+    int axis = l->nest.split - 1;
+    struct type t = l->nest.domain;
+    struct dim size = dim_of(type_count(nest_row(&l->nest), 1));
+    struct lx *at[MAX_RANK], *rows = lx_dim(l->k, t.dim[axis]);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
+    struct ls *some = ls_loop(l->k, b, "i_0", lx_int(l->k, 0), rows, ROWS_AHEAD, LICENCE_PAR);
+    struct lx *from = lx_var(l->k, some->var);
+
+    a->before = a->now = a->next = *r;
+    for (int i = 0; i < axis; i++)
+        a->before.at[i] = a->now.at[i] = a->next.at[i] = at[i];
+    if (terms)
+        a->kept = lbuf_local(l->k, &some->body, op_info(operand(a->second, 0)->def->op)->name, SPACE_ARRAY,
+                             operand(a->second, 0)->type.dtype, 1, &size);
+    struct lx *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, from, lx_int(l->k, ROWS_AHEAD)), rows);
+    rows_ahead(l, &some->body, a, from, ls_let(l->k, &some->body, "last", index_op(l, LX_ISUB, end, lx_int(l->k, 1))));
+}
+
 void lower_rows(struct lower *l)
 {
     struct rows r = { .l = l, .domain = join_domain(l, l->nest.split) };
 
+    struct ahead a = { .first = NULL };
+    bool terms = false;
+
     find_passes(&r);
+    if (can_go_ahead(&r, &a, &terms)) {
+        lower_ahead(l, &r, &a, terms);
+        return;
+    }
     go_along(&r, open_loops(l, &l->k->body, l->nest.domain, 0, l->nest.split, r.at));
 }
