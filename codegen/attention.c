@@ -27,8 +27,9 @@ struct strips {
     int64_t width;                       /* of a strip: keys, to whole panels */
     struct lbuf *kt, *vt;                /* keys and values in panels */
     struct lbuf *score, *slope;          /* strips: s, then p; dp, then ds */
-    struct lx *from, *limit;             /* the first row at work; how many keys the last one sees */
-    int rows;                            /* at work */
+    struct lbuf *wide[6];    /* of q, k, v, dy, dk, dv: copies of whole lanes, NULL where theirs fill some */
+    struct lx *from, *limit; /* the first row at work; how many keys the last one sees */
+    int rows;                /* at work */
 };
 
 static struct lx *plus(struct strips *s, struct lx *x, struct lx *y)
@@ -362,11 +363,55 @@ struct times {
     struct lbuf *strip;
     bool turned; /* strip[t, row] in place of strip[row, t] */
     struct value *right;
+    struct lbuf *wide;        /* a copy of it, or NULL */
+    bool staged;              /* the result has no room for whole lanes */
     struct lx *first, *count; /* row t of right is first + t; how many */
     int64_t columns;
     void (*finish)(struct strips *s, struct tile *t, void *context);
     void *context;
 };
+
+enum { Q, K, V, DY, DK, DV };
+
+/* Room for x[., columns] and what else fills lanes: a row of few columns fills none, and each would be a sum of its own. */
+static struct lbuf *open_wide(struct strips *s, struct lblock *b, int which, struct type x)
+{
+    static const char *const name[] = { "wide_q", "wide_k", "wide_v", "wide_dy", "wide_dk", "wide_dv" };
+    struct dim shape[] = { x.dim[s->a.lead], dim_of(SQUARE) };
+
+    if (x.dim[s->a.lead + 1].k < SQUARE && s->l->level)
+        s->wide[which] = lbuf_local(s->l->k, b, name[which], SPACE_ARRAY, DT_REAL, 2, shape);
+    return s->wide[which];
+}
+
+static void clear_wide(struct strips *s, struct lblock *b, struct lbuf *to)
+{
+    struct lx *at[2];
+    struct lblock *in = open_count(s, open_count(s, b, "j", to->shape[0].k, &at[0]), "c", SQUARE, &at[1]);
+
+    ls_store(s->l->k, in, to, at, lx_real(s->l->k, 0));
+}
+
+/* x, and zeros behind each row. */
+static void widen(struct strips *s, struct lblock *b, int which, struct value *x)
+{
+    struct lbuf *to = open_wide(s, b, which, x->type);
+    struct lx *at[2];
+
+    if (!to)
+        return;
+    clear_wide(s, b, to);
+    b = open_count(s, open_count(s, b, "j", to->shape[0].k, &at[0]), "c", x->type.dim[s->a.lead + 1].k, &at[1]);
+    ls_store(s->l->k, b, to, at, matrix_at(s, x, at[0], at[1]));
+}
+
+/* Of few columns there are results in lanes that are none: all go by way of memory. */
+static struct lbuf *open_wide_stage(struct strips *s, struct lblock *b, int rows)
+{
+    struct dim shape[] = { dim_of(rows), dim_of(SQUARE) };
+
+    return lbuf_local(s->l->k, b, "stage", SPACE_ARRAY, DT_REAL, 2, shape);
+}
 
 /* Columns of a panel, from `first` of it on. */
 static void times_panel(struct strips *s, struct lblock *b, const struct times *m, struct lx *from, int rows,
@@ -374,12 +419,14 @@ static void times_panel(struct strips *s, struct lblock *b, const struct times *
 {
     struct lower *l = s->l;
     struct lx *lane, *term, *r;
-    struct lbuf *stage = s->dy ? NULL : open_stage(l, b, rows, &panel);
-    struct lblock *in = open_count(s, b, "o", panel.columns, &lane);
+    struct lbuf *stage = m->staged ? open_wide_stage(s, b, rows) : s->dy ? NULL : open_stage(l, b, rows, &panel);
+    struct lblock *in = open_count(s, b, "o", m->wide ? SQUARE : panel.columns, &lane);
     struct lx *column = plus(s, panel.first, lane);
     struct lbuf *acc = open_tile(l, in, rows);
     struct lblock *sum = open(s, in, "t", m->count, 1, LICENCE_RED, &term);
-    struct lx *right = ls_let(l->k, sum, "right", matrix_at(s, m->right, plus(s, m->first, term), column));
+    struct lx *place[] = { plus(s, m->first, term), column },
+              *right = ls_let(l->k, sum, "right",
+                              m->wide ? lx_load(l->k, m->wide, place) : matrix_at(s, m->right, place[0], column));
     struct ls *add = tile_loop(l, sum, rows);
 
     r = lx_var(l->k, add->var);
@@ -398,6 +445,9 @@ static void times(struct strips *s, struct lblock *b, const struct times *m, str
     int64_t whole = m->columns / PANEL * PANEL;
     struct lx *first;
 
+    /* fewer columns than fill lanes are part of the last panel */
+    if (whole && m->columns % PANEL && m->columns % PANEL < SQUARE)
+        whole -= PANEL;
     if (whole) {
         struct lblock *in = open(s, b, "o_0", lx_int(k, whole), PANEL, LICENCE_PAR, &first);
         times_panel(s, in, m, from, rows, (struct panel){ first, PANEL });
@@ -433,6 +483,8 @@ static void forward_block(struct strips *s, struct lblock *b)
     struct placing p = { s, s->from };
     struct times m = { .strip = s->score,
                        .right = s->v,
+                       .wide = s->wide[V],
+                       .staged = s->wide[V] != NULL,
                        .first = lx_int(s->l->k, 0),
                        .count = s->limit,
                        .columns = s->a.columns,
@@ -448,6 +500,7 @@ void lower_attention(struct lower *l)
     struct strips s = new_strips(l);
     struct lblock *b = open_heads(&s);
 
+    widen(&s, b, V, s.v);
     s.kt = in_panels(&s, b, "kt", s.k, s.a.depth);
     s.score = strip(&s, b, "p", s.a.rows < ROWS ? s.a.rows : ROWS);
     in_blocks(&s, b, ROWS, LICENCE_SEQ, forward_block);
@@ -456,11 +509,12 @@ void lower_attention(struct lower *l)
 
 /* ---- gradient ---- */
 
-/* One of the results on its way; `sums`: what a block of rows gives is added. */
+/* One of the results on its way. */
 struct gradient {
     struct lbuf *to;
     struct lx *from;
-    bool sums;
+    bool sums; /* what a block of rows gives is added */
+    bool wide; /* to a copy of whole lanes */
 };
 
 static void finish_gradient(struct strips *s, struct tile *t, void *context)
@@ -468,12 +522,22 @@ static void finish_gradient(struct strips *s, struct tile *t, void *context)
     struct gradient *g = context;
     struct lower *l = s->l;
     struct ls *out = tile_loop(l, t->in, t->rows);
-    struct lx *r = lx_var(l->k, out->var), *v = lx_load(l->k, t->acc, &r);
+    struct lblock *b = &out->body;
+    struct lx *at[] = { lx_var(l->k, out->var), t->column }, *v = lx_load(l->k, t->acc, at);
 
-    s->at[s->a.lead] = plus(s, g->from, r);
+    if (t->stage) {
+        ls_store(l->k, b, t->stage, at, v);
+        out = tile_loop(l, t->outside, t->rows);
+        at[0] = lx_var(l->k, out->var);
+        b = open_count(s, &out->body, "o", t->panel.columns, &at[1]);
+        v = lx_load(l->k, t->stage, at);
+        s->at[s->a.lead + 1] = plus(s, t->panel.first, at[1]);
+    }
+    s->at[s->a.lead] = plus(s, g->from, at[0]);
+    struct lx **place = g->wide ? s->at + s->a.lead : s->at;
     if (g->sums)
-        v = element(l, OP_add, DT_REAL, lx_load(l->k, g->to, s->at), v);
-    ls_store(l->k, &out->body, g->to, s->at, v);
+        v = element(l, OP_add, DT_REAL, lx_load(l->k, g->to, place), v);
+    ls_store(l->k, b, g->to, place, v);
 }
 
 static struct lbuf *result(struct strips *s, int which)
@@ -510,6 +574,8 @@ static void query_tile(struct lower *l, struct lblock *b, struct lx *from, int r
     struct gradient g = { .to = result(s, 0), .from = plus(s, s->from, from) };
     struct times m = { .strip = s->slope,
                        .right = s->k,
+                       .wide = s->wide[K],
+                       .staged = s->wide[K] != NULL,
                        .first = lx_int(l->k, 0),
                        .count = s->limit,
                        .columns = s->a.depth,
@@ -523,10 +589,12 @@ static void query_tile(struct lower *l, struct lblock *b, struct lx *from, int r
 static void key_tile(struct strips *s, struct lblock *b, struct lx *from, int rows)
 {
     for (int which = 1; which < 3; which++) {
-        struct gradient g = { .to = result(s, which), .from = from, .sums = true };
+        struct lbuf *wide = s->wide[which == 1 ? DK : DV];
+        struct gradient g = { wide ? wide : result(s, which), from, .sums = true, .wide = wide };
         struct times m = { .strip = which == 1 ? s->slope : s->score,
                            .turned = true,
                            .right = which == 1 ? s->q : s->dy,
+                           .wide = s->wide[which == 1 ? Q : DY],
                            .first = s->from,
                            .count = lx_int(s->l->k, s->rows),
                            .columns = which == 1 ? s->a.depth : s->a.columns,
@@ -564,13 +632,27 @@ static void gradient_block(struct strips *s, struct lblock *b)
     key_tiles(s, b);
 }
 
-static void clear(struct strips *s, struct lblock *b, int which)
+/* dk or dv, before anything is added. */
+static void open_sum(struct strips *s, struct lblock *b, int which)
 {
     struct type t = s->l->anchor->result[which]->type;
-    struct lbuf *to = result(s, which);
+    struct lbuf *to = result(s, which), *wide = to ? open_wide(s, b, which == 1 ? DK : DV, t) : NULL;
 
-    if (to)
+    if (wide)
+        clear_wide(s, b, wide);
+    else if (to)
         ls_store(s->l->k, open_loops(s->l, b, t, s->a.lead, t.rank, s->at), to, s->at, lx_real(s->l->k, 0));
+}
+
+static void close_sum(struct strips *s, struct lblock *b, int which)
+{
+    struct type t = s->l->anchor->result[which]->type;
+    struct lbuf *wide = s->wide[which == 1 ? DK : DV];
+
+    if (!wide)
+        return;
+    b = open_loops(s->l, b, t, s->a.lead, t.rank, s->at);
+    ls_store(s->l->k, b, result(s, which), s->at, lx_load(s->l->k, wide, s->at + s->a.lead));
 }
 
 void lower_attention_dx(struct lower *l)
@@ -579,12 +661,17 @@ void lower_attention_dx(struct lower *l)
     struct lblock *b = open_heads(&s);
     int64_t rows = s.a.rows < GRADIENT_ROWS ? s.a.rows : GRADIENT_ROWS;
 
+    widen(&s, b, Q, s.q);
+    widen(&s, b, K, s.k);
+    widen(&s, b, DY, s.dy);
     s.kt = in_panels(&s, b, "kt", s.k, s.a.depth);
     s.vt = in_panels(&s, b, "vt", s.v, s.a.columns);
     s.score = strip(&s, b, "p", rows);
     s.slope = strip(&s, b, "ds", rows);
-    clear(&s, b, 1);
-    clear(&s, b, 2);
+    open_sum(&s, b, 1);
+    open_sum(&s, b, 2);
     in_blocks(&s, b, GRADIENT_ROWS, LICENCE_SEQ, gradient_block);
+    close_sum(&s, b, 1);
+    close_sum(&s, b, 2);
     count_scores(&s, (double)(3 * s.a.depth + 2 * s.a.columns));
 }

@@ -10,7 +10,7 @@
  * Found is what it computes, not who wrote it: softmax in the library's form or by hand; scaled before or after it is
  * masked, or not at all; masked by a comparison of places, by any other condition, by a sum, or not. A mask that is
  * trained has no gradient here and stays, as does what has readers of its own in between: probabilities that are
- * dropped out or put out. Whole vectors of features alone: others are padded where they are products. */
+ * dropped out or put out. */
 #include <math.h>
 
 #include "ir/attention.h"
@@ -315,16 +315,17 @@ static bool find_product(struct written *w, struct value *s)
 
 /* ---- where it pays ---- */
 
-/* Panels of keys, and, where there is a gradient, of values; strips. */
+/* Panels of keys, and, where there is a gradient, of values; strips; copies of what has few features. */
 static bool fits(const struct written *w, struct type scores, bool trained)
 {
     int last = scores.rank - 1;
     struct dim rows = scores.dim[last - 1], keys = scores.dim[last], depth = w->q->type.dim[last],
                columns = w->v->type.dim[last];
-    int64_t each = trained ? depth.k + columns.k + 64 : depth.k + 8, size = w->b.graph->module->f64 ? 8 : 4;
+    int64_t few = (depth.k < LANES) + (columns.k < LANES), size = w->b.graph->module->f64 ? 8 : 4;
+    int64_t each = trained ? depth.k + columns.k + 64 + 2 * few * LANES : depth.k + 8 + few * LANES;
 
-    return !rows.n && !keys.n && !depth.n && !columns.n && depth.k % LANES == 0 && columns.k % LANES == 0 &&
-           keys.k * each * size <= SCRATCH;
+    return !rows.n && !keys.n && !depth.n && !columns.n &&
+           (keys.k * each + rows.k * (trained ? few * LANES : 0)) * size <= SCRATCH;
 }
 
 static struct value *as_attention(struct written *w, struct node *product, bool trained)

@@ -110,7 +110,7 @@ static struct value *masked_scores(struct gen *g, struct value *s, struct value 
     }
 }
 
-/* As one writes it out; features fill whole vectors. */
+/* As one writes it out; features fill whole vectors, or do not. */
 void make_attention(struct gen *g)
 {
     const struct item *item = pick_where(g, DT_REAL, is_sequence);
@@ -121,10 +121,12 @@ void make_attention(struct gen *g)
     struct type t = x->type, scores = t;
     int64_t last = t.rank - 1;
     scores.dim[last] = scores.dim[last - 1];
-    t.dim[last] = dim_of(32);
+    t.dim[last] = dim_of(33);
     if (!affordable(g, scores, 32) || !affordable(g, t, (double)x->type.dim[last].k))
         return;
-    struct value *q = projected(g, x, 16), *k = projected(g, x, 16), *v = projected(g, x, chance(g->r, 50) ? 16 : 32);
+    static const int64_t sizes[] = { 16, 32, 5, 20, 33 };
+    int64_t depth = sizes[below(g->r, 4)], columns = sizes[below(g->r, 5)];
+    struct value *q = projected(g, x, depth), *k = projected(g, x, depth), *v = projected(g, x, columns);
     struct value *s = build_binary(&g->b, OP_mul, build_matmul(&g->b, q, k, false, true), real_of(g, 0.25));
     s = masked_scores(g, s, x);
     struct value *most = build_reduce(&g->b, OP_reduce_max, s, &last, 1, true);
