@@ -7,9 +7,10 @@
  *     %3 = softmax %2
  *     %y = matmul %3, %v
  *
- * Found is what it computes, not who wrote it: softmax in the library's form or by hand; scaled before or after it is
- * masked, or not at all; masked by a comparison of places, by any other condition, by a sum, or not. A mask that is
- * trained has no gradient here and stays, as does what has readers of its own in between: probabilities that are
+ * Found is what it computes, not who wrote it: softmax in the library's form or by hand, its division before the product
+ * with the values or behind it, all of it transposed or not; scaled before or after it is masked, by a number or by one a
+ * head or a row; masked by a comparison of places, by other conditions, by sums, or not. A mask that is trained has no
+ * gradient here and stays in training, as does what has readers of its own in between: probabilities that are
  * dropped out or put out. */
 #include <math.h>
 
@@ -21,9 +22,13 @@ enum { LANES = 16, SCRATCH = 1 << 20 }; /* bytes that a kernel may have for a he
 
 /* What is known of it, from the product with the values backwards. */
 struct written {
-    struct value *q, *k, *v, *mask;
+    struct value *q, *k, *v;
+    struct value *seen, *added; /* the mask, of bools or of reals; NULL: none */
+    struct value *factor;       /* of each row of scores; NULL: 1 */
     double scale, masked;
-    bool causal, hidden; /* hidden: a mask was found */
+    bool causal;  /* that is what `seen` says */
+    bool turned;  /* the product is of transposed values and transposed probabilities */
+    bool trained; /* there will be gradients */
     struct build b;
 };
 
@@ -79,30 +84,34 @@ static struct value *inverse_of(struct value *v)
     return is_op(v, OP_div) && is_number(operand(v->def, 0), &one) && one == 1 ? operand(v->def, 1) : NULL;
 }
 
-/* e in e / sum of e, or e * (1 / sum of e). */
-static struct value *numerator(const struct value *v)
+/* e in e / sum of e, or e * (1 / sum of e); or the product of e with something in its place. */
+static struct value *numerator(const struct value *v, bool product)
 {
     for (int i = 0; i < 2 && v->def && v->def->operands == 2; i++) {
-        struct value *e = operand(v->def, i), *other = of_row(operand(v->def, 1 - i));
+        struct value *e = operand(v->def, i), *other = of_row(operand(v->def, 1 - i)), *first = e;
         if (is_op(v, OP_mul))
             other = inverse_of(other);
         else if (!is_op(v, OP_div) || i)
             other = NULL;
-        if (other && is_op(e, OP_exp) && reduces_rows(of_row(other), OP_sum, e) && has_readers(e, 2))
-            return e;
+        if (product)
+            e = is_op(e, OP_matmul) && !attr_bool(e->def, "ta") && has_readers(e, 1) ? operand(e->def, 0) : NULL;
+        if (other && e && is_op(e, OP_exp) && reduces_rows(of_row(other), OP_sum, e) && has_readers(e, 2))
+            return first;
     }
     return NULL;
 }
 
-/* The scores that v is the softmax of, computed here; they have no other readers. */
-static struct value *scores_of(struct value *v)
+/* The scores that e is exp of, perhaps less the largest; they have no other readers. */
+static struct value *scores_of(struct value *e)
 {
-    struct value *e = numerator(v), *x = e ? operand(e->def, 0) : NULL;
+    struct value *x = e ? operand(e->def, 0) : NULL;
 
-    if (!x || !is_op(x, OP_sub) || !has_readers(x, 1))
-        return x && has_readers(x, 1) && !is_op(x, OP_sub) ? x : NULL;
-    struct value *s = operand(x->def, 0);
-    return reduces_rows(of_row(operand(x->def, 1)), OP_reduce_max, s) && has_readers(s, 2) ? s : NULL;
+    if (!x || !has_readers(x, 1))
+        return NULL;
+    struct value *s = is_op(x, OP_sub) ? operand(x->def, 0) : NULL;
+    if (!s || !reduces_rows(of_row(operand(x->def, 1)), OP_reduce_max, s))
+        return x;
+    return has_readers(s, 2) ? s : NULL;
 }
 
 /* The library's softmax still has its body. */
@@ -111,10 +120,12 @@ static struct value *softmax_operand(struct value *v)
     const struct node *n = v->def;
 
     if (!n || n->op != OP_custom)
-        return scores_of(v);
+        return scores_of(numerator(v, false));
     const struct graph *body = n->body[0];
     bool plain = n->operands == 1 && n->results == 1 && body->params == 1;
-    return plain && scores_of(body->yield[0]) == body->param[0] && has_readers(operand(n, 0), 1) ? operand(n, 0) : NULL;
+    return plain && scores_of(numerator(body->yield[0], false)) == body->param[0] && has_readers(operand(n, 0), 1)
+               ? operand(n, 0)
+               : NULL;
 }
 
 /* ---- which keys a row sees ---- */
@@ -244,47 +255,73 @@ static bool is_untrained(const struct value *v, int *steps)
     return !v->def->bodies;
 }
 
+/* Where two conditions put the same number, both have to hold. */
 static struct value *hide(struct written *w, const struct node *select)
 {
     double number;
     int score = is_number(operand(select, 2), &number) ? 1 : 2;
-    struct value *s = operand(select, score), *condition = operand(select, 0);
+    struct value *s = operand(select, score), *seen = unspread(operand(select, 0));
 
-    if (w->hidden || (score == 2 && !is_number(operand(select, 1), &number)))
+    if (w->added || w->factor || (score == 2 && !is_number(operand(select, 1), &number)))
         return NULL;
-    w->hidden = true;
-    w->causal = is_causal(condition, s->type, score == 2) && number * w->scale < -1e4;
-    if (w->causal)
-        return s;
-    w->masked = number * w->scale;
-    w->mask = unspread(condition);
+    number *= w->scale;
+    if (w->seen && number != w->masked)
+        return NULL;
+    w->causal = !w->seen && is_causal(operand(select, 0), s->type, score == 2) && number < -1e4;
     if (score == 2)
-        w->mask = build_unary(&w->b, OP_not, w->mask);
+        seen = build_unary(&w->b, OP_not, seen);
+    w->seen = w->seen ? build_binary(&w->b, OP_and, w->seen, seen) : seen;
+    w->masked = number;
     return s;
 }
 
+/* Whether v is made of a product that is scaled and masked. */
+static bool is_scores(const struct value *v, int steps)
+{
+    const struct node *n = v->def;
+    bool found = n && n->op == OP_matmul;
+
+    if (n && steps && (op_is_map(n->op) && n->op != OP_cast))
+        for (int i = 0; i < n->operands && !found; i++)
+            found = is_scores(operand(n, i), steps - 1);
+    return found;
+}
+
+/* What is added to scores: mostly of fewer axes; if not, what is made of no product. */
 static struct value *add(struct written *w, const struct node *sum)
 {
-    for (int i = 0; i < 2; i++) {
-        struct value *mask = unspread(operand(sum, 1 - i));
+    for (int i = 0; i < (sum->op == OP_sub ? 1 : 2); i++) {
+        struct value *s = operand(sum, i), *other = operand(sum, 1 - i), *mask = unspread(other);
         int steps = 64;
-        if (w->hidden || w->scale != 1 || mask == operand(sum, 1 - i) || !is_untrained(mask, &steps))
+        if (w->seen || w->factor || (w->trained && !is_untrained(mask, &steps)) ||
+            (mask == other && (is_scores(mask, 8) || !is_scores(s, 8))))
             continue;
-        w->hidden = true;
-        w->mask = mask;
-        return operand(sum, i);
+        if (sum->op == OP_sub)
+            mask = build_unary(&w->b, OP_neg, mask);
+        if (w->scale != 1)
+            mask = build_binary(&w->b, OP_mul, mask, build_constant(&w->b, w->scale, DT_REAL));
+        w->added = w->added ? build_binary(&w->b, OP_add, w->added, mask) : mask;
+        return s;
     }
     return NULL;
 }
 
+/* Multiplied or divided by a number, or by one for each row: which the queries may have as well. */
 static struct value *scale(struct written *w, const struct node *n)
 {
-    double factor;
+    double number;
 
-    for (int i = 0; i < 2; i++) {
-        if (!is_number(operand(n, 1 - i), &factor) || (n->op == OP_div && i))
+    for (int i = 0; i < (n->op == OP_div ? 1 : 2); i++) {
+        struct value *x = unspread(operand(n, 1 - i));
+        if (is_number(x, &number)) {
+            w->scale *= n->op == OP_div ? 1 / number : number;
+            return operand(n, i);
+        }
+        if (x->type.rank && !dim_is_one(x->type.dim[x->type.rank - 1]))
             continue;
-        w->scale *= n->op == OP_div ? 1 / factor : factor;
+        if (n->op == OP_div)
+            x = build_unary(&w->b, OP_reciprocal, x);
+        w->factor = w->factor ? build_binary(&w->b, OP_mul, w->factor, x) : x;
         return operand(n, i);
     }
     return NULL;
@@ -295,10 +332,18 @@ static bool find_product(struct written *w, struct value *s)
 {
     while (s && s->def && s->def->op != OP_matmul) {
         const struct node *n = s->def;
-        s = n->op == OP_select                   ? hide(w, n)
-            : n->op == OP_add                    ? add(w, n)
-            : n->op == OP_mul || n->op == OP_div ? scale(w, n)
-                                                 : NULL;
+        switch (n->op) {
+        case OP_select: s = hide(w, n); break;
+        case OP_add:
+        case OP_sub: s = add(w, n); break;
+        case OP_mul:
+        case OP_div: s = scale(w, n); break;
+        case OP_neg:
+            w->scale = -w->scale;
+            s = operand(n, 0);
+            break;
+        default: return false;
+        }
         if (s && !has_readers(s, 1))
             return false;
     }
@@ -308,6 +353,8 @@ static bool find_product(struct written *w, struct value *s)
     w->k = operand(s->def, 1);
     if (attr_bool(s->def, "ta"))
         w->q = build_swap(&w->b, w->q);
+    if (w->factor)
+        w->q = build_binary(&w->b, OP_mul, w->q, w->factor);
     if (!attr_bool(s->def, "tb"))
         w->k = build_swap(&w->b, w->k);
     return true;
@@ -316,36 +363,60 @@ static bool find_product(struct written *w, struct value *s)
 /* ---- where it pays ---- */
 
 /* Panels of keys, and, where there is a gradient, of values; strips; copies of what has few features. */
-static bool fits(const struct written *w, struct type scores, bool trained)
+static bool fits(const struct written *w, struct type scores)
 {
     int last = scores.rank - 1;
     struct dim rows = scores.dim[last - 1], keys = scores.dim[last], depth = w->q->type.dim[last],
                columns = w->v->type.dim[last];
     int64_t few = (depth.k < LANES) + (columns.k < LANES), size = w->b.graph->module->f64 ? 8 : 4;
-    int64_t each = trained ? depth.k + columns.k + 64 + 2 * few * LANES : depth.k + 8 + few * LANES;
+    int64_t each = w->trained ? depth.k + columns.k + 64 + 2 * few * LANES : depth.k + 8 + few * LANES;
 
     return !rows.n && !keys.n && !depth.n && !columns.n &&
-           (keys.k * each + rows.k * (trained ? few * LANES : 0)) * size <= SCRATCH;
+           (keys.k * each + rows.k * (w->trained ? few * LANES : 0)) * size <= SCRATCH;
 }
 
-static struct value *as_attention(struct written *w, struct node *product, bool trained)
+/* The scores of softmax(scores) v, v' softmax(scores)', or e v / sum of e, with v; NULL where n is none of them. */
+static struct value *find_scores(struct written *w, const struct node *n)
 {
-    struct value *p = operand(product, 0), *s = softmax_operand(p);
+    struct value *first = n->op == OP_matmul ? NULL : numerator(n->result[0], true), *s = NULL;
+    const struct node *product = first ? first->def : n;
 
-    if (!s || attr_bool(product, "ta") || !has_readers(p, 1))
+    if (product->op != OP_matmul)
         return NULL;
     w->v = operand(product, 1);
-    if (attr_bool(product, "tb"))
+    if (first) {
+        s = scores_of(operand(product, 0));
+    } else if (!attr_bool(n, "ta") && has_readers(operand(n, 0), 1)) {
+        s = softmax_operand(operand(n, 0));
+    }
+    bool turned = attr_bool(product, "tb");
+    if (!s && !first && turned && has_readers(operand(n, 1), 1)) {
+        s = softmax_operand(operand(n, 1));
+        w->v = operand(n, 0);
+        w->turned = true;
+        turned = !attr_bool(n, "ta");
+    }
+    if (s && turned)
         w->v = build_swap(&w->b, w->v);
-    if (!find_product(w, s) || !fits(w, p->type, trained))
+    return s;
+}
+
+static struct value *as_attention(struct written *w, struct node *n)
+{
+    struct value *s = find_scores(w, n);
+
+    if (!s)
         return NULL;
+    struct type scores = s->type;
+    if (!find_product(w, s) || !fits(w, scores))
+        return NULL;
+    struct value *x[] = { w->q, w->k, w->v, w->causal ? NULL : w->seen ? w->seen : w->added };
     const struct attr attrs[] = { at_real("scale", w->scale), at_bool("causal", w->causal),
-                                  at_real("masked", w->masked) };
-    struct node *n =
-        build_node(&w->b, OP_attention, (struct value *[]){ w->q, w->k, w->v, w->mask }, w->mask ? 4 : 3, attrs, 3);
-    if (!n)
+                                  at_real("masked", w->seen && !w->causal ? w->masked : 0) };
+    struct node *made = build_node(&w->b, OP_attention, x, x[3] ? 4 : 3, attrs, 3);
+    if (!made)
         bug("attention takes no other form");
-    return n->result[0];
+    return w->turned ? build_swap(&w->b, made->result[0]) : made->result[0];
 }
 
 static bool find_in(struct graph *g, bool trained)
@@ -356,10 +427,13 @@ static bool find_in(struct graph *g, bool trained)
         next = n->next;
         for (int i = 0; i < n->bodies && n->op != OP_custom; i++)
             changed |= find_in(n->body[i], trained);
-        if (n->op != OP_matmul)
+        if (n->op != OP_matmul && n->op != OP_div && n->op != OP_mul)
             continue;
-        struct written w = { .scale = 1, .b = build_at(g, n) };
-        struct value *y = as_attention(&w, n, trained);
+        struct written w = { .scale = 1, .trained = trained, .b = build_at(g, n) };
+        struct node *mark = n->previous;
+        struct value *y = as_attention(&w, n);
+        for (; !y && n->previous != mark;)
+            node_remove(n->previous);
         if (!y)
             continue;
         y->name = n->result[0]->name;

@@ -105,9 +105,39 @@ static struct value *masked_scores(struct gen *g, struct value *s, struct value 
         struct value *seen = build_binary(&g->b, OP_gt, sum, real_of(g, 0));
         return chance(g->r, 50) ? build_select(&g->b, seen, s, low) : build_select(&g->b, seen, low, s);
     }
-    case 2: return build_binary(&g->b, OP_add, s, build_cast(&g->b, key, DT_REAL));
+    case 2: return build_binary(&g->b, chance(g->r, 50) ? OP_add : OP_sub, s, build_cast(&g->b, key, DT_REAL));
     default: return s;
     }
+}
+
+/* Scores are scaled by a number, by less than nothing, or by what each row has; before and after they are masked. */
+static struct value *scaled_scores(struct gen *g, struct value *s, struct value *x)
+{
+    int64_t last = x->type.rank - 1;
+
+    switch (below(g->r, 5)) {
+    case 0: return build_unary(&g->b, OP_neg, s);
+    case 1: return build_binary(&g->b, OP_div, s, real_of(g, 4));
+    case 2:
+        return build_binary(&g->b, OP_mul, build_unary(&g->b, OP_tanh, build_reduce(&g->b, OP_sum, x, &last, 1, true)),
+                            s);
+    default: return build_binary(&g->b, OP_mul, s, real_of(g, 0.25));
+    }
+}
+
+/* softmax(s) v, its division before the product or behind it, or all of it transposed. */
+static struct value *softmax_product(struct gen *g, struct value *s, struct value *v)
+{
+    int64_t last = s->type.rank - 1;
+    struct value *most = build_reduce(&g->b, OP_reduce_max, s, &last, 1, true);
+    struct value *e = build_unary(&g->b, OP_exp, build_binary(&g->b, OP_sub, s, most));
+    struct value *sum = build_reduce(&g->b, OP_sum, e, &last, 1, true);
+
+    if (chance(g->r, 25))
+        return build_binary(&g->b, OP_div, build_matmul(&g->b, e, v, false, false), sum);
+    struct value *p = build_binary(&g->b, OP_div, e, sum);
+    return chance(g->r, 25) ? build_swap(&g->b, build_matmul(&g->b, v, p, true, true))
+                            : build_matmul(&g->b, p, v, false, false);
 }
 
 /* As one writes it out; features fill whole vectors, or do not. */
@@ -127,12 +157,12 @@ void make_attention(struct gen *g)
     static const int64_t sizes[] = { 16, 32, 5, 20, 33 };
     int64_t depth = sizes[below(g->r, 4)], columns = sizes[below(g->r, 5)];
     struct value *q = projected(g, x, depth), *k = projected(g, x, depth), *v = projected(g, x, columns);
-    struct value *s = build_binary(&g->b, OP_mul, build_matmul(&g->b, q, k, false, true), real_of(g, 0.25));
-    s = masked_scores(g, s, x);
-    struct value *most = build_reduce(&g->b, OP_reduce_max, s, &last, 1, true);
-    struct value *e = build_unary(&g->b, OP_exp, build_binary(&g->b, OP_sub, s, most));
-    struct value *p = build_binary(&g->b, OP_div, e, build_reduce(&g->b, OP_sum, e, &last, 1, true));
-    keep(g, build_matmul(&g->b, p, v, false, false), 2);
+    struct value *s = scaled_scores(g, build_matmul(&g->b, q, k, false, true), x);
+    for (int i = 0; i < 1 + chance(g->r, 40); i++)
+        s = masked_scores(g, s, x);
+    if (chance(g->r, 40))
+        s = scaled_scores(g, s, x);
+    keep(g, softmax_product(g, s, v), 2);
 }
 
 /* ---- windows ---- */
