@@ -8,12 +8,14 @@ enum { ROWS = 8, CHANNELS = 4 };
 
 struct span {
     struct lx *begin, *end;
+    bool in_parts; /* a part of a sum, of SPAN terms at most */
 };
 
 /* What is taken at once: a part of the sum, some columns. */
 struct part {
     struct span sum;
     struct panel panel;
+    struct lbuf *copy; /* of the panel of the right operand; NULL: there is none */
 };
 
 struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc)
@@ -66,8 +68,9 @@ static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, s
     struct lblock *in = open_panel(l, b, &p->panel, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
     struct ls *sum = ls_loop(l->k, in, "c", p->sum.begin, p->sum.end, 1, LICENCE_RED);
-    struct lx *k = lx_var(l->k, sum->var),
-              *right = ls_let(l->k, &sum->body, "right", matrix_at(l, y, tb, at, k, at[t.rank - 1]));
+    struct lx *k = lx_var(l->k, sum->var), *place[] = { index_op(l, LX_ISUB, k, p->sum.begin), column };
+    struct lx *right = p->copy ? lx_load(l->k, p->copy, place) : matrix_at(l, y, tb, at, k, at[t.rank - 1]);
+    right = ls_let(l->k, &sum->body, "right", right);
     struct ls *add = tile_loop(l, &sum->body, rows);
     struct lx *r = lx_var(l->k, add->var), *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, r), k);
 
@@ -141,7 +144,7 @@ static bool in_pieces(const struct lower *l)
 static int64_t pieces_of_row(struct lower *l, struct lblock *b, struct lx **at, struct span sum, int64_t columns)
 {
     int64_t lanes = columns <= REGISTERS ? 16 : 32, whole = columns / lanes * lanes, first = whole / NEAR * NEAR;
-    struct part p = { sum, { lx_int(l->k, 0), NEAR } };
+    struct part p = { sum, { lx_int(l->k, 0), NEAR }, NULL };
 
     if (first) {
         struct ls *loop = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, first), NEAR, LICENCE_PAR);
@@ -164,7 +167,7 @@ static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, struct
         at[t.rank - 2] = lx_var(l->k, loop->var);
         whole = pieces_of_row(l, &loop->body, at, sum, columns);
     }
-    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 } };
+    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 }, NULL };
     if (!whole || columns > whole)
         tiles_of_product(l, b, at, rows, 1, &rest);
 }
@@ -184,13 +187,30 @@ static bool in_panels(const struct lower *l)
            dim_size(t.dim[t.rank - 2], l->k->batch) >= 2 * ROWS;
 }
 
+/* Terms of a sum that are taken together, where it is taken in parts. Rows of a result for which a panel is copied: those of
+ * the right operand lie far apart, in few sets of the cache. */
+enum { SPAN = 256, MANY_ROWS = 256 };
+
+static void copy_panel(struct lower *l, struct lblock *b, struct lx **at, struct part *p)
+{
+    struct node *n = l->anchor;
+    struct dim size[] = { dim_of(SPAN), dim_of(PANEL) };
+    p->copy = lbuf_local(l->k, b, "panel", SPACE_ARRAY, DT_REAL, 2, size);
+    struct ls *rows = ls_loop(l->k, b, "c", p->sum.begin, p->sum.end, 1, LICENCE_PAR);
+    struct ls *columns = ls_loop(l->k, &rows->body, "j", lx_int(l->k, 0), lx_int(l->k, PANEL), 1, LICENCE_PAR);
+    struct lx *c = lx_var(l->k, rows->var), *j = lx_var(l->k, columns->var);
+
+    struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, p->panel.first, j));
+    ls_store(l->k, &columns->body, p->copy, (struct lx *[]){ index_op(l, LX_ISUB, c, p->sum.begin), j }, right);
+}
+
 /* Tiles of so many rows over all columns, in panels where that pays. */
 static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, struct span rows, int tile,
                           struct span sum)
 {
     struct type t = l->anchor->result[0]->type;
     int64_t columns = t.dim[t.rank - 1].k, whole = columns / PANEL * PANEL;
-    struct part p = { sum, { NULL, 0 } };
+    struct part p = { sum, { NULL, 0 }, NULL };
 
     if (!in_panels(l)) {
         tiles_of_product(l, b, at, rows, tile, &p);
@@ -198,8 +218,11 @@ static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, str
     }
     struct ls *panels = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), PANEL, LICENCE_PAR);
     p.panel = (struct panel){ lx_var(l->k, panels->var), PANEL };
+    if (sum.in_parts && dim_size(t.dim[t.rank - 2], l->k->batch) >= MANY_ROWS)
+        copy_panel(l, &panels->body, at, &p);
     tiles_of_product(l, &panels->body, at, rows, tile, &p);
     p.panel = (struct panel){ lx_int(l->k, whole), columns - whole };
+    p.copy = NULL;
     if (columns > whole)
         tiles_of_product(l, b, at, rows, tile, &p);
 }
@@ -213,12 +236,12 @@ static void product(struct lower *l, struct lblock *b, struct lx **at, struct sp
 
     if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
         whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
-        rows_in_tiles(l, b, at, (struct span){ lx_int(l->k, 0), whole }, ROWS, sum);
+        rows_in_tiles(l, b, at, (struct span){ lx_int(l->k, 0), whole, false }, ROWS, sum);
     }
     if (!l->level || rows.n || rows.k == 1)
-        rows_alone(l, b, at, (struct span){ whole, end }, sum);
+        rows_alone(l, b, at, (struct span){ whole, end, false }, sum);
     else if (rows.k % ROWS)
-        rows_in_tiles(l, b, at, (struct span){ whole, end }, (int)(rows.k % ROWS), sum);
+        rows_in_tiles(l, b, at, (struct span){ whole, end, false }, (int)(rows.k % ROWS), sum);
 }
 
 /* What is only added to variables may be added in parts. */
@@ -230,8 +253,6 @@ static bool only_adds(const struct lower *l)
     return !l->body->yields && !l->column;
 }
 
-enum { SPAN = 256 };
-
 /* A sum down long columns, a weight's gradient, is taken in parts: what a part of the columns holds stays in the cache
  * while all rows and columns of the result go by. */
 void lower_matmul(struct lower *l)
@@ -242,12 +263,13 @@ void lower_matmul(struct lower *l)
     struct dim depth = x.dim[x.rank - 1 - ta];
     struct lx *at[MAX_RANK], *end = lx_dim(l->k, depth);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
-    struct span s = { lx_int(l->k, 0), end };
+    struct span s = { lx_int(l->k, 0), end, false };
 
     if (l->level && ta && dim_size(depth, l->k->batch) >= 4 * SPAN && only_adds(l)) {
         struct ls *parts = ls_loop(l->k, b, "c_0", s.begin, end, SPAN, LICENCE_RED);
         s.begin = lx_var(l->k, parts->var);
         s.end = index_op(l, LX_IMIN, index_op(l, LX_IADD, s.begin, lx_int(l->k, SPAN)), end);
+        s.in_parts = true;
         b = &parts->body;
     }
     product(l, b, at, s);

@@ -166,9 +166,30 @@ static void test_rows(void **state)
     }
 }
 
+/* ---- sums of many terms ---- */
+
+/* The gradient of a matrix is added to in parts of its sum; for many rows, copies of panels of 32 columns are read. */
+static void test_long_sum(void **state)
+{
+    static const char text[] = "graph train t (N = 4)\n"
+                               "  param  @x : f32[1030,260] = uniform(-1.0, 1.0)\n"
+                               "  param  @dy : f32[1030,80] = uniform(-1.0, 1.0)\n"
+                               "  param  @w : f32[260,80] = uniform(-1.0, 1.0)\n"
+                               "  grad   @g : f32[260,80] of @w\n"
+                               "  %dw : f32[260,80] = matmul @x, @dy, ta = true\n"
+                               "  accumulate @g, %dw\n";
+
+    (void)state;
+    for (int w = 0; w < MANNERS; w++) {
+        struct arena *a = arena_new();
+        compare(a, "long sum", read_module(a, text), read_module(a, text), &manners[w], NULL);
+        arena_free(a);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_long_sum) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
