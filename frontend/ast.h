@@ -91,8 +91,9 @@ struct parse {
     int line, column;        /* of the next character */
     struct place brace[256]; /* the braces that are open */
     int braces;
-    bool lost;   /* between the items of the file: what follows an error there is no error of its own */
-    bool failed; /* something was reported that ends the reading */
+    const char *answered; /* where an error follows from the one before, and is none of its own */
+    bool lost;            /* between the items of the file: what follows an error there is no error of its own */
+    bool failed;          /* something was reported that ends the reading */
 };
 
 /* The file as a tree, or NULL after errors. */

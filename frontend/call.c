@@ -248,7 +248,13 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         return;
     g->lost = true;
     if (i >= b->tree->items) {
-        error_at(e, at, "'%s' does not take %s here", b->tree->text, describe(e, &v));
+        int input = next_formal(b, g->next_input, false);
+        error_hint(e, at, NULL, NULL,
+                   !b->library && input < b->tree->items
+                       ? arena_printf(e->arena, "'%s' is a tensor: constants stand behind ';' in block %s",
+                                      formal(b, input)->text, b->tree->text)
+                       : NULL,
+                   "'%s' does not take %s here", b->tree->text, describe(e, &v));
         g->ok = false;
         return;
     }

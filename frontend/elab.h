@@ -115,6 +115,7 @@ struct layer {
 struct binding {
     const char *name;
     struct val v;
+    bool read;
     struct binding *next;
 };
 
@@ -162,6 +163,9 @@ struct elab {
     bool in_library, in_net, in_backward;
     int depth;
     int64_t operations, iterations;
+    int effects;                   /* updates so far, which a call may be there for */
+    const struct binding **unread; /* layers that nothing has read in any evaluation */
+    int unreads;
     bool too_large;
     bool returned;
     struct val result; /* of `return` or `yield` */

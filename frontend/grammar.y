@@ -511,14 +511,17 @@ static const char *scan_hint(struct parse *p, struct place at, bool within)
 }
 
 /* A ';' between the arguments of a call, as between the formals of a block. */
-static const char *argument_hint(const struct parse *p, struct place at, const char *found)
+static const char *argument_hint(struct parse *p, struct place at, const char *found)
 {
     const char *rest = offset_of(p->text, at);
 
     if (strcmp(found, "';'"))
         return NULL;
     rest += 1 + strcspn(rest + 1, ";(){}\n");
-    return *rest == ')' ? "the arguments of a call are separated by ',' alone" : NULL;
+    if (*rest != ')')
+        return NULL;
+    p->answered = rest;
+    return "the arguments of a call are separated by ',' alone";
 }
 
 /* A ':' or ',' within the brackets behind a value, as where tensors are sliced by them. */
@@ -537,7 +540,10 @@ static const char *value_hint(struct parse *p, struct place at, const char *foun
 {
     const char *here = offset_of(p->text, at);
 
-    return *here == '\''                                      ? "a string stands between double quotes"
+    const char *hint = here > p->text && here[-1] == '(' ? argument_hint(p, at, found) : NULL;
+
+    return hint                                                ? hint
+           : *here == '\''                                     ? "a string stands between double quotes"
            : *here == '>' && here > p->text && here[-1] == '-' ? "a chain is written x |> f"
                                                                : slice_hint(p, at, found, false);
 }
@@ -582,6 +588,25 @@ static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found
         diag_error_hint(p->diag, at, NULL, NULL, found == YYSYMBOL_FLOOR ? "a comment starts with '#'" : NULL, "no statement starts with %s", is);
 }
 
+/* '-' within what would be a name. */
+static bool among_names(const struct parse *p, struct place at)
+{
+    const char *here = offset_of(p->text, at);
+    return here > p->text && strchr(WORD_LETTERS "0123456789", here[-1]) && here[1] && strchr(WORD_LETTERS "0123456789", here[1]);
+}
+
+/* ':' or a default behind one of a block's tensors, which may have `none` alone. */
+static bool among_formals(const yysymbol_kind_t *expected, int count, yysymbol_kind_t found)
+{
+    bool none = count == 1 && expected[0] == YYSYMBOL_NONE, semicolon = false, closes = false;
+
+    for (int i = 0; i < count; i++) {
+        semicolon |= !strcmp(yysymbol_name(expected[i]), "';'");
+        closes |= !strcmp(yysymbol_name(expected[i]), "')'");
+    }
+    return none || (semicolon && closes && !strcmp(yysymbol_name(found), "':'"));
+}
+
 /* What a reader would say: what was expected where that is little, and what stands there. */
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
 {
@@ -600,7 +625,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     const char *is = found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(found);
     const char *semicolon = "';'", *closes[] = { "')'", "']'", "':'" };
     bool value = among(expected, count, YYSYMBOL_NUMBER), comma = false;
-    if (p->lost && !p->braces)
+    if ((p->lost && !p->braces) || (p->answered && p->answered == offset_of(p->text, at)))
         return 0;
     if (keyword_bound(p, at, is))
         return 0;
@@ -618,6 +643,11 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     if (is_keyword(found) && among(expected, count, YYSYMBOL_NAME) && !(value && first_of_line(p, at))) {
         diag_error_hint(p->diag, at, value ? "a value" : "a name", is, statement_hint(p, at),
                         "expected %s, found %s, a keyword of the language", value ? "a value" : "a name", is);
+        return 0;
+    }
+    if (among_formals(expected, count, found)) {
+        diag_error_hint(p->diag, at, NULL, NULL, "what has a kind or a default is a constant, and stands behind ';': (x, y; a : int = 2)",
+                        "a tensor has neither a kind nor a default");
         return 0;
     }
     for (int i = 0; i < count; i++)
@@ -640,6 +670,8 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     }
     const char *hint = scan_hint(p, at, among(expected, count, YYSYMBOL_IN));
     hint = statement_hint(p, at) ? statement_hint(p, at) : hint;
+    if (!hint && !strcmp(is, "'-'") && among_names(p, at))
+        hint = "a name has letters, digits and '_' alone";
     struct text t = text_make(p->arena);
     for (int i = 0; i < count && count <= MOST; i++)
         text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));

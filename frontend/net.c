@@ -1,5 +1,6 @@
 /* frontend/net.c: the way from a path to a module: files and imports, the constants of the command line, the net, and
  * its three graphs. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,15 @@ static struct val define_value(struct elab *e, const char *s, bool *bare)
     return *bare ? v_string(name(e->names, s)) : v;
 }
 
+static bool is_bare_word(const char *s)
+{
+    if (!isalpha((unsigned char)*s) && *s != '_')
+        return false;
+    while (isalnum((unsigned char)*s) || *s == '_')
+        s++;
+    return !*s;
+}
+
 /* The constant x as the command line has it. What it is in the model tells what may be meant: `none` is a word where
  * that is a string, a bare word is nothing where that is a number or a list, and true or false stays that. */
 static struct val given_constant(struct loader *l, const struct ast *x, const char *value)
@@ -96,11 +106,20 @@ static struct val given_constant(struct loader *l, const struct ast *x, const ch
     diag_release(e->diag);
     if (model.kind == V_STRING && (v.kind == V_NONE || v.kind == V_BOOL))
         return v_string(name(e->names, value));
+    struct place at = { "-D", 0, 0, 0 };
+    bool number = is_number(&model) || model.kind == V_LIST || model.kind == V_BOOL;
+    if (number && bare && !is_bare_word(value)) {
+        diag_error_hint(e->diag, at, NULL, NULL, "a value is a number, true, false, none, a string, or a list of them",
+                        *value ? "-D %s=%s: '%s' is no value" : "-D %s=%s: a value is missing behind '='", x->text,
+                        value, value);
+        l->status = 2;
+        return v_poison();
+    }
     bool wrong = model.kind == V_BOOL ? v.kind != V_BOOL : bare && (is_number(&model) || model.kind == V_LIST);
     if (!wrong)
         return v;
-    diag_error(e->diag, (struct place){ "-D", 0, 0, 0 }, "-D %s=%s: '%s' is %s in the model, and this is %s", x->text,
-               value, x->text, describe(e, &model), describe(e, &v));
+    diag_error(e->diag, at, "-D %s=%s: '%s' is %s in the model, and this is %s", x->text, value, x->text,
+               describe(e, &model), describe(e, &v));
     l->status = 2;
     return v_poison();
 }
@@ -177,7 +196,7 @@ static void add_import(struct loader *l, const struct ast *x, const char *from)
     struct binding *list = NULL;
     for (const struct binding *b = env->first; b; b = b->next) {
         struct binding *copy = NEW(l->e->arena, struct binding);
-        *copy = (struct binding){ b->name, b->v, list };
+        *copy = (struct binding){ .name = b->name, .v = b->v, .next = list };
         list = copy;
     }
     for (; list; list = list->next)
@@ -298,6 +317,42 @@ static const struct ast *choose_net(struct loader *l, const char *path)
     return NULL;
 }
 
+static const struct binding *find_binding(const struct binding *first, const char *wanted)
+{
+    while (first && first->name != wanted)
+        first = first->next;
+    return first;
+}
+
+/* Layers of the net that the first evaluation did not read leave the list when another one does. */
+static void note_unread(struct elab *e, const struct binding *first)
+{
+    int kept = 0;
+    if (e->mode == MODE_TRAIN) {
+        e->unreads = 0;
+        for (const struct binding *b = first; b; b = b->next)
+            e->unreads += b->v.kind == V_LAYER && !b->read;
+        e->unread = NEW_ARRAY(e->arena, e->unreads, const struct binding *);
+        for (const struct binding *b = first; b; b = b->next)
+            if (b->v.kind == V_LAYER && !b->read)
+                e->unread[kept++] = b;
+        return;
+    }
+    for (int i = 0; i < e->unreads; i++) {
+        const struct binding *b = find_binding(first, e->unread[i]->name);
+        if (!b || !b->read)
+            e->unread[kept++] = e->unread[i];
+    }
+    e->unreads = kept;
+}
+
+static void warn_of_unread(struct elab *e)
+{
+    for (int i = e->unreads - 1; i >= 0; i--)
+        if (!strchr(e->unread[i]->name, '.'))
+            diag_warning(e->diag, e->unread[i]->v.layer->at, "nothing applies the layer '%s'", e->unread[i]->name);
+}
+
 static void run_net(struct elab *e, const struct ast *net, enum mode mode, struct instance *root)
 {
     static const enum graph_kind kinds[] = { GRAPH_TRAIN, GRAPH_EVAL, GRAPH_INFER };
@@ -325,6 +380,7 @@ static void run_net(struct elab *e, const struct ast *net, enum mode mode, struc
         b.at = sum->def ? sum->def->at : net->at;
         build_effect(&b, OP_loss, sum, NULL);
     }
+    note_unread(e, e->env->first);
     e->env = env;
 }
 
@@ -539,6 +595,7 @@ static bool build_graphs(struct elab *e, const struct ast *net)
     check_outputs(e, e->m->graph[GRAPH_INFER]);
     name_labels(e->m);
     freeze_all(e);
+    warn_of_unread(e);
     if (!loss) {
         warn_of_metrics(e, e->m->graph[GRAPH_EVAL]);
         e->m->graph[GRAPH_TRAIN] = e->m->graph[GRAPH_EVAL] = NULL;
@@ -568,8 +625,13 @@ static bool check_defines(struct loader *l)
             continue;
         const char *given = l->e->o->defines[i], *word = arena_stringn(l->e->arena, given, strcspn(given, "="));
         const char *near = diag_nearest(word, l->constant, (size_t)l->constants);
+        const char *form = !*word                 ? "a name is missing before '='"
+                           : strpbrk(word, " \t") ? "no blanks stand before '='"
+                                                  : NULL;
         diag_error_hint(l->e->diag, (struct place){ "-D", 0, 0, 0 }, NULL, word,
-                        near ? arena_printf(l->e->arena, "did you mean '%s'?", near) : constants_there(l),
+                        form   ? form
+                        : near ? arena_printf(l->e->arena, "did you mean '%s'?", near)
+                               : constants_there(l),
                         "-D %s sets no constant of the model", given);
         l->status = 2;
         return false;

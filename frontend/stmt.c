@@ -60,6 +60,7 @@ static void bind_poison(struct elab *e, const struct ast *s)
 static void run_bind(struct elab *e, const struct ast *s)
 {
     const char *to = s->items == 1 ? target_name(e, s->item[0]) : NULL;
+    int effects = e->effects;
     struct val v = eval_named(e, s->a, to);
     if (v.kind == V_POISON) {
         bind_poison(e, s);
@@ -68,6 +69,8 @@ static void run_bind(struct elab *e, const struct ast *s)
     if (!s->items) {
         if (v.kind != V_TENSOR && v.kind != V_TUPLE && v.kind != V_NONE)
             error_at(e, place_of(e, s), "this statement does nothing: is a name missing before it, as in `a = ...`?");
+        else if (v.kind != V_NONE && e->mode == MODE_TRAIN && e->effects == effects && !e->in_library)
+            diag_warning(e->diag, s->a->at, "nothing reads this value: is a name missing before it, as in `a = ...`?");
         return;
     }
     if (s->items == 1) {
@@ -232,6 +235,7 @@ static void run_update(struct elab *e, const struct ast *s)
     }
     if (e->mode != MODE_TRAIN)
         return;
+    e->effects++;
     struct graph *g = top_graph(e);
     struct node *before = NULL;
     for (struct node *n = g->first; n; n = n->next)
@@ -387,6 +391,12 @@ static void run_batch(struct elab *e, const struct ast *s)
     bind(e, s->text, (struct val){ .kind = V_DIM, .dim = dim_batch(1) });
 }
 
+/* Where it was declared first. */
+static const char *first_at(struct elab *e, struct place at)
+{
+    return arena_printf(e->arena, "first at %s:%d:%d", at.file, at.line, at.column);
+}
+
 static void run_port(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
@@ -401,7 +411,7 @@ static void run_port(struct elab *e, const struct ast *s, enum role role)
     }
     struct var *v = module_find(e->m, s->text);
     if (v && (v->data != s || v->role != role)) {
-        error_at(e, s->at, "'%s' is declared twice", s->text);
+        error_hint(e, s->at, NULL, NULL, first_at(e, v->at), "'%s' is declared twice", s->text);
         return;
     }
     if (!v) {
@@ -412,11 +422,14 @@ static void run_port(struct elab *e, const struct ast *s, enum role role)
     bind(e, s->text, v_tensor(graph_var(top_graph(e), v)));
 }
 
-static bool name_taken(const struct elab *e, enum op op, const char *called)
+/* Whether there is one already; then says so, and where. */
+static bool name_taken(struct elab *e, const struct ast *s, enum op op, const char *what)
 {
     for (const struct node *n = top_graph(e)->first; n; n = n->next)
-        if (n->op == op && !strcmp(attr_word(n, "name"), called))
+        if (n->op == op && !strcmp(attr_word(n, "name"), s->text)) {
+            error_hint(e, s->at, NULL, NULL, first_at(e, n->at), "%s '%s' is declared twice", what, s->text);
             return true;
+        }
     return false;
 }
 
@@ -449,10 +462,8 @@ static void run_output(struct elab *e, const struct ast *s)
                    describe(e, &v));
         return;
     }
-    if (name_taken(e, OP_output, s->text)) {
-        error_at(e, s->at, "output '%s' is declared twice", s->text);
+    if (name_taken(e, s, OP_output, "output"))
         return;
-    }
     struct type t = v.tensor->type;
     if (shape_batches(t) && !t.dim[0].n) {
         error_at(e, s->at, "output '%s' depends on the batch, so N must lead it: it is %s", s->text,
@@ -508,10 +519,8 @@ static void run_metric(struct elab *e, const struct ast *s)
     struct value *t = scalar(e, s->a, "metric", s->text);
     if (!t)
         return;
-    if (name_taken(e, OP_metric, s->text)) {
-        error_at(e, s->at, "metric '%s' is declared twice", s->text);
+    if (name_taken(e, s, OP_metric, "metric"))
         return;
-    }
     struct build b = builder(e);
     build_effect(&b, OP_metric, t, s->text);
 }

@@ -249,16 +249,18 @@ void bind(struct elab *e, const char *to, struct val v)
         old = &(*old)->next;
     if (*old)
         *old = (*old)->next;
-    *b = (struct binding){ to, v, e->env->first };
+    *b = (struct binding){ .name = to, .v = v, .next = e->env->first };
     e->env->first = b;
 }
 
 const struct val *look_up(const struct elab *e, const char *wanted, bool callable)
 {
     for (const struct env *env = e->env; env; env = env->parent)
-        for (const struct binding *b = env->first; b; b = b->next)
-            if (b->name == wanted && (!callable || is_callable(&b->v) || b->v.kind == V_POISON))
+        for (struct binding *b = env->first; b; b = b->next)
+            if (b->name == wanted && (!callable || is_callable(&b->v) || b->v.kind == V_POISON)) {
+                b->read = true;
                 return &b->v;
+            }
     return NULL;
 }
 

@@ -11,7 +11,7 @@ net m {
     batch N = 2;
     input x : f32[N, d];
     for n in sizes { x = x |> linear(n, bias = deep); }
-    output y = gelu(x, approximate = word) * rate;
+    output y = gelu(x, approximate = word) + rate;
     output z = sum(x, axes = axis);
 }
 T
@@ -31,14 +31,27 @@ claim "a word in quotes" erf -D 'word="none"'
 claim "a word that is a keyword elsewhere" erf -D word=none
 claim "another kind for none" 'sum .*, axes = \[1\]' -D axis=-1
 
-(cd "$out" && for given in d=abc d= deep=1 sizes=wide d haeds=2 sixes=2 'd=3; net q {}'; do
+(cd "$out" && for given in d=abc d= 'd = 3' =3 d=3x sizes=3,4 deep=1 sizes=wide d haeds=2 sixes=2 'd=3; net q {}'; do
     "$NETC" --color=never -D "$given" -o none m.net
     echo "status $?"
 done) >"$out/got" 2>&1
 diff - "$out/got" >"$out/log" <<'T'
 -D: error: -D d=abc: 'd' is the integer 4 in the model, and this is the string "abc"
 status 2
--D: error: -D d=: 'd' is the integer 4 in the model, and this is the string ""
+-D: error: -D d=: a value is missing behind '='
+-D: hint: a value is a number, true, false, none, a string, or a list of them
+status 2
+-D: error: -D d = 3 sets no constant of the model
+-D: hint: no blanks stand before '='
+status 2
+-D: error: -D =3 sets no constant of the model
+-D: hint: a name is missing before '='
+status 2
+-D: error: -D d=3x: '3x' is no value
+-D: hint: a value is a number, true, false, none, a string, or a list of them
+status 2
+-D: error: -D sizes=3,4: '3,4' is no value
+-D: hint: a value is a number, true, false, none, a string, or a list of them
 status 2
 -D: error: -D deep=1: 'deep' is false in the model, and this is the integer 1
 status 2
@@ -52,7 +65,8 @@ status 2
 -D: error: -D sixes=2 sets no constant of the model
 -D: hint: did you mean 'sizes'?
 status 2
--D: error: -D d=3; net q {}: 'd' is the integer 4 in the model, and this is the string "3; net q {}"
+-D: error: -D d=3; net q {}: '3; net q {}' is no value
+-D: hint: a value is a number, true, false, none, a string, or a list of them
 status 2
 T
 result $? "-D: what means nothing is wrong usage"

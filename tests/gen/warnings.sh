@@ -49,3 +49,36 @@ measured.net:6:12: warning: nothing computes the metric 'error': without a loss 
 measured.net:4:12: warning: nothing needs the target 't'
 T
 result $? "a metric without a loss is a warning"
+
+cat >"$out/unread.net" <<'T'
+block counted(x) {
+    state seen : f32[] = zeros;
+    update seen = seen + 1;
+    return x;
+}
+net unread {
+    batch N = 4;
+    input x : f32[N, 3];
+    target t : f32[N, 3];
+    relu(x);
+    for i in 0..2 { x |> linear(3); }
+    require(true, "{x}");
+    counted(x);
+    fc = linear(3);
+    applied = linear(3);
+    learning = linear(2);
+    stage[0] = linear(3);
+    y = x |> applied;
+    if (training) { loss mean(x |> learning); }
+    loss mse(y, t);
+    output y;
+    optimizer adam();
+}
+T
+(cd "$out" && "$NETC" --color=never -o unread unread.net) 2>&1 | grep warning >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+unread.net:10:5: warning: nothing reads this value: is a name missing before it, as in `a = ...`?
+unread.net:11:26: warning: nothing reads this value: is a name missing before it, as in `a = ...`?
+unread.net:14:10: warning: nothing applies the layer 'fc'
+T
+result $? "a value that nothing reads, and a layer that nothing applies, are warnings"
