@@ -8,7 +8,7 @@
  *                                                 }
  *
  * A vector loop whose length is no constant multiple of 16 is followed by the same body for the scalars that are left.
- * In a wide loop whatever is a vector is an array of NN_WIDE of them, and each statement runs for all of them.
+ * In a wide loop whatever is a vector is an array of NN_WIDE (or NN_WIDER) of them, and each statement runs for all of them.
  * The first parameter is n, or before it `run` (nn_context) where the kernel draws random numbers or reads the step's
  * rates. */
 #include "codegen/c_kernel.h"
@@ -70,6 +70,12 @@ static bool block_reaches_tile(const struct lblock *b)
 
 static void print_block(struct c_kernel *c, const struct lblock *b);
 
+/* How many vectors a wide loop takes at a time. */
+static const char *vectors_of(const struct ls *wide)
+{
+    return wide->way == WAY_WIDER ? "NN_WIDER" : "NN_WIDE";
+}
+
 /* Before a statement of a wide loop that makes vectors. */
 static void each_vector(struct c_kernel *c)
 {
@@ -78,7 +84,7 @@ static void each_vector(struct c_kernel *c)
         return;
     text_puts(c->t, "NN_UNROLL\n");
     line(c);
-    text_puts(c->t, "for (int vec = 0; vec < NN_WIDE; vec++)\n");
+    text_add(c->t, "for (int vec = 0; vec < %s; vec++)\n", vectors_of(c->wide));
     c->depth++;
     line(c);
     c->depth--;
@@ -150,7 +156,7 @@ static void print_let(struct c_kernel *c, const struct ls *s)
 
     if (lanes && c->wide) {
         line(c);
-        text_add(c->t, "%s %s[NN_WIDE];\n", c_value_type(c->k, s->value->dtype, lanes), s->name);
+        text_add(c->t, "%s %s[%s];\n", c_value_type(c->k, s->value->dtype, lanes), s->name, vectors_of(c->wide));
         each_vector(c);
         text_add(c->t, "%s[vec] = ", s->name);
     } else {
@@ -186,7 +192,7 @@ static void print_local(struct c_kernel *c, const struct ls *s)
     if (b->rank)
         text_add(c->t, "[%lld]", (long long)type_count(type_make(b->dtype, b->rank, b->shape), 1));
     if (lanes && c->wide)
-        text_puts(c->t, s->value ? "[NN_WIDE];\n" : "[NN_WIDE]");
+        text_add(c->t, s->value ? "[%s];\n" : "[%s]", vectors_of(c->wide));
     if (s->value && lanes && c->wide) {
         each_vector(c);
         text_add(c->t, "%s[vec]", b->name);
@@ -342,9 +348,10 @@ static void print_vector(struct c_kernel *c, const struct ls *s)
         text_puts(c->t, "NN_UNROLL\n");
     }
     print_for(c, s);
-    text_add(c->t, s->way == WAY_WIDE ? "%s += NN_WIDE * NN_L)" : "%s += NN_L)", s->var->name);
+    bool wide = s->way != WAY_VECTOR;
+    text_add(c->t, "%s += %s%sNN_L)", s->var->name, wide ? vectors_of(s) : "", wide ? " * " : "");
     c->lanes = &lanes;
-    c->wide = s->way == WAY_WIDE ? s : NULL;
+    c->wide = wide ? s : NULL;
     print_body(c, &s->body);
     c->lanes = NULL;
     c->wide = NULL;

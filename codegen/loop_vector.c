@@ -1,6 +1,7 @@
 /* codegen/loop_vector.c: chooses loops that run in lanes: the innermost `par` loop of a nest that can (loop_lanes.h)
  * and has at least 16 iterations, or a number that depends on the batch. Where it holds a tile of a few registers, and
- * runs over a multiple of 32, it takes two vectors at a time: what the lanes share is loaded half as often.
+ * runs over a multiple of 32, it takes two vectors at a time: what the lanes share is loaded half as often. Where it holds sums
+ * over rows, and a multiple of 64, it takes four: rows are read as they lie.
  *
  *     for i in 0..n par                     for i in 0..n par
  *       for j in 0..100 par           =>      for j in 0..100 par vector
@@ -18,6 +19,7 @@ static bool worth(const struct ls *s)
 }
 
 enum { WIDE_TILE = 14, WIDE = 32 }; /* more elements, twice, are more than there are registers */
+enum { HELD = 4, WIDER = 64 };      /* sums over rows that are held meanwhile */
 
 static bool holds_tile(const struct ls *loop)
 {
@@ -28,11 +30,29 @@ static bool holds_tile(const struct ls *loop)
     return false;
 }
 
+/* Whether all that it holds are a few sums that lie in memory else (loop_hold.c): the more of a row is read at once the better. */
+static bool holds_sums(const struct ls *loop)
+{
+    int count = 0;
+
+    for (const struct ls *s = loop->body.first; s; s = s->next) {
+        if (s->kind != LS_LOCAL)
+            continue;
+        if (s->buf->rank || !s->value || s->value->kind != LX_LOAD || s->value->buf->space != SPACE_ARRAY)
+            return false;
+        count++;
+    }
+    return count && count <= HELD;
+}
+
 static void run_in_lanes(struct ls *s)
 {
-    bool wide = loop_trips(s) > 0 && loop_trips(s) % WIDE == 0 && holds_tile(s);
+    int64_t trips = loop_trips(s);
 
-    s->way = wide ? WAY_WIDE : WAY_VECTOR;
+    if (trips > 0 && trips % WIDER == 0 && holds_sums(s))
+        s->way = WAY_WIDER;
+    else
+        s->way = trips > 0 && trips % WIDE == 0 && holds_tile(s) ? WAY_WIDE : WAY_VECTOR;
 }
 
 /* Whether a loop in b runs in lanes now. */

@@ -12,7 +12,7 @@
  * that does not depend on it are vector accesses, expressions without the variable are spread over the lanes. The
  * printer adds the scalar tail, unless the number of iterations is a constant multiple of 16. A wide loop is a vector
  * loop that takes NN_WIDE vectors at a time, 2 where the machine has registers enough: its number of iterations is a
- * constant multiple of 32.
+ * constant multiple of 32. A wider one takes NN_WIDER, 4 there, else 2, and has a multiple of 64.
  *
  * A square is a loop of 16 iterations around one of 16 that copies y[.. + j] = x[.. + i]: 16 rows become columns at once.
  *
@@ -110,7 +110,7 @@ struct lx {
 };
 
 enum licence { LICENCE_PAR, LICENCE_RED, LICENCE_SEQ };
-enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE, WAY_SQUARE };
+enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE, WAY_WIDER, WAY_SQUARE };
 
 enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL, LS_PREFETCH };
 

@@ -14,7 +14,7 @@ static void refuse(struct lanes *l, const char *why)
 
 bool loop_in_lanes(const struct ls *loop)
 {
-    return loop->way == WAY_VECTOR || loop->way == WAY_WIDE;
+    return loop->way == WAY_VECTOR || loop->way == WAY_WIDE || loop->way == WAY_WIDER;
 }
 
 int64_t loop_trips(const struct ls *loop)
@@ -250,6 +250,8 @@ struct lanes lanes_of(struct lkernel *k, const struct ls *loop)
         refuse(&l, "its step is not 1");
     if (loop->way == WAY_WIDE && (loop_trips(loop) < 0 || loop_trips(loop) % 32))
         refuse(&l, "its iterations are no constant multiple of 32");
+    if (loop->way == WAY_WIDER && (loop_trips(loop) < 0 || loop_trips(loop) % 64))
+        refuse(&l, "its iterations are no constant multiple of 64");
     check_block(&l, &loop->body);
     return l;
 }

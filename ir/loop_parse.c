@@ -152,7 +152,7 @@ static bool parse_licence(struct loop_parser *p, enum licence *out)
 
 static enum way parse_way(struct loop_parser *p)
 {
-    static const char *const words[] = { "", "vector", "unroll", "threads", "wide", "square" };
+    static const char *const words[] = { "", "vector", "unroll", "threads", "wide", "wider", "square" };
 
     for (int i = 1; i < 6; i++) {
         if (!p->r.token.first && reader_accept(&p->r, words[i]))

@@ -199,7 +199,7 @@ static void print_block(struct text *t, const struct lblock *b, int depth);
 static void print_loop(struct text *t, const struct ls *s, int depth)
 {
     static const char *const licences[] = { "par", "red", "seq" };
-    static const char *const ways[] = { "", " vector", " unroll", " threads", " wide", " square" };
+    static const char *const ways[] = { "", " vector", " unroll", " threads", " wide", " wider", " square" };
 
     text_add(t, "for %s in ", s->var->name);
     print(t, s->begin, P_SUM);

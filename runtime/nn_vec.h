@@ -142,11 +142,14 @@
 #error "NN_VL above 1 needs the vector extensions of gcc or clang"
 #endif
 
-/* Vectors that a wide loop takes at a time: a tile of 8 rows by this many is held in registers. */
+/* Vectors that a wide loop takes at a time: a tile of 8 rows by this many is held in registers; and a wider one, which holds
+ * up to 4 sums. */
 #if NN_VL == 16 || defined __aarch64__
 #define NN_WIDE 2
+#define NN_WIDER 4
 #else
 #define NN_WIDE 1
+#define NN_WIDER 2
 #endif
 
 #if defined NN_DOUBLE
