@@ -17,6 +17,17 @@
  *                                                   for j in 0..512 par vector
  *                                                     acc[j] = acc[j] + a[c] * w[c,j]
  *
+ * A panel of columns, whose rows lie on a page each, asks for the next panel while its own is multiplied:
+ *
+ *     for j_0 in 0..3136 step 32 par              for j_0 in 0..3136 step 32 par
+ *       for i in 0..64 step 8 par                   for i in 0..64 step 8 par
+ *         for j in 0..32 par wide          =>         for j in 0..32 par wide
+ *           for c in 0..256 red                         for c in 0..256 red
+ *             let right = b[c,j_0 + j]                    prefetch b[c,imin(j_0 + 32, 3104)]
+ *             ...                                         prefetch b[c,imin(j_0 + 32, 3104) + 16]
+ *                                                         let right = b[c,j_0 + j]
+ *                                                         ...
+ *
  * And so do rows of a table that are found by indices, which no machine foresees: t[index[i],j] asks for
  * t[index[imin(i + 8, n - 1)],j].
  */
@@ -341,12 +352,72 @@ static void ask_for_rows(struct lkernel *k, struct ls *s)
         ask_ahead(k, s, row, x, rows);
 }
 
+/* ---- the next panel ---- */
+
+enum { PAGE = 1024, MOST_LINES = 4 }; /* elements; of a panel's row */
+
+/* The load that a sum over rows of a panel, s, begins with; NULL: it is no such sum. */
+static struct lx *panel_read(const struct ask *a, const struct ls *s, const struct ls *panel, const struct ls *lanes)
+{
+    const struct ls *first = s->body.first;
+    struct lsum at;
+
+    if (s->licence != LICENCE_RED || s->step != 1 || !first || first->kind != LS_LET ||
+        !is_worth_it(a, first->value, MATRIX) || !lsum_of(&at, lx_flat(a->k, first->value->buf, first->value->arg)))
+        return NULL;
+    return lsum_factor(&at, lx_var(a->k, panel->var)) == 1 && lsum_factor(&at, lx_var(a->k, lanes->var)) == 1 &&
+                   lsum_factor(&at, lx_var(a->k, s->var)) >= PAGE
+               ? first->value
+               : NULL;
+}
+
+static void ask_for_next(struct lkernel *k, struct ls *s, const struct ls *panel, const struct ls *lanes, struct lx *x)
+{
+    struct lblock asked = { NULL, NULL };
+    struct lx *step = lx_int(k, panel->step), *here = lx_var(k, panel->var);
+    struct lx *next = lx_index(k, LX_IMIN, lx_index(k, LX_IADD, here, step), lx_index(k, LX_ISUB, panel->end, step));
+
+    for (int64_t line = 0; line < panel->step; line += LINE) {
+        struct ask a = { .k = k, .rewrite = { .k = k } };
+        rewrite_set(&a.rewrite, here, next);
+        rewrite_set(&a.rewrite, lx_var(k, lanes->var), lx_int(k, line));
+        ls_prefetch(k, &asked, rewrite_value(&a.rewrite, x));
+    }
+    asked.last->next = s->body.first;
+    s->body.first = asked.first;
+}
+
+/* In b, a part of the panel's loop; lanes: the loop in lanes around it, or NULL. */
+static void ask_for_panels(struct lkernel *k, struct lblock *b, const struct ls *panel, const struct ls *lanes)
+{
+    const struct ask a = { .k = k };
+
+    for (struct ls *s = b->first; s; s = s->next) {
+        if (s->kind != LS_LOOP)
+            continue;
+        const struct ls *inner = loop_in_lanes(s) ? s : lanes;
+        struct lx *x = lanes && !loop_in_lanes(s) ? panel_read(&a, s, panel, lanes) : NULL;
+        if (x)
+            ask_for_next(k, s, panel, lanes, x);
+        else
+            ask_for_panels(k, &s->body, panel, inner);
+    }
+}
+
+static bool is_panel(const struct ls *s)
+{
+    return s->kind == LS_LOOP && s->licence == LICENCE_PAR && s->step > 1 && s->step % LINE == 0 &&
+           s->step <= MOST_LINES * LINE && loop_trips(s) > 1;
+}
+
 /* ---- all of a kernel ---- */
 
 static void visit(struct lkernel *k, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
         ask_for_rows(k, s);
+        if (is_panel(s))
+            ask_for_panels(k, &s->body, s, NULL);
         if (s->kind == LS_LOOP && loop_in_lanes(s))
             continue; /* its arrays are registers */
         visit(k, &s->body);

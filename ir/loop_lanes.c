@@ -230,7 +230,10 @@ static void check_block(struct lanes *l, const struct lblock *b)
         case LS_LOOP: check_inner(l, s); break;
         case LS_IF: check_if(l, s); break;
         case LS_STORE: check_store(l, s); break;
-        case LS_PREFETCH: refuse(l, "a prefetch is of one element"); break;
+        case LS_PREFETCH:
+            if (lanes_vary(l, s->value))
+                refuse(l, "a prefetch is of one element");
+            break;
         case LS_LOCAL: check_local(l, s); break;
         case LS_LET:
             s->data = (void *)(uintptr_t)l->loop;

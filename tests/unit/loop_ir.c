@@ -313,6 +313,7 @@ static void test_errors(void **state)
         { "  prefetch 1.0\n", "k: error: a prefetch is of an argument's element" },
         { "  for i in 0..16 par vector\n    prefetch x[0,i]\n    y[0,i] = 1.0\n",
           "k: error: loop i cannot run in lanes: a prefetch is of one element" },
+        { "  for i in 0..16 par vector\n    prefetch x[0,0]\n    y[0,i] = 1.0\n", "" },
         { "  tile t : f32[8]\n  y[0,0] = t[0]\n",
           "k: error: a tile is of reals and its last axis a multiple of 16, t is not" },
         { "  tile t : f32[16]\n  y[0,0] = t[0]\n", "k: error: t is a tile and used outside of vector loops" },
