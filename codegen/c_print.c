@@ -307,7 +307,7 @@ static void print_plain(struct c_kernel *c, const struct ls *s)
     print_for(c, s);
     print_advance(c, s->var->name, s->step);
     bool busy = c->busy;
-    c->busy = loops_on_tiles(&s->body) >= BUSY && s->licence == LICENCE_RED;
+    c->busy = s->licence == LICENCE_RED && !sums_inside(&s->body) && loops_on_tiles(&s->body) >= BUSY;
     print_body(c, &s->body);
     c->busy = busy;
 }
