@@ -190,8 +190,7 @@ struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int 
 
 struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end,
                    int64_t step, enum licence licence); /* appended to b; fill ->body */
-struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name,
-                  struct lx *value); /* whole constants are themselves */
+struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name, struct lx *value);
 void ls_store(struct lkernel *k, struct lblock *b, struct lbuf *buf, struct lx *const *index, struct lx *value);
 struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);
 void ls_prefetch(struct lkernel *k, struct lblock *b, struct lx *load);

@@ -408,8 +408,6 @@ struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *wanted, stru
 
 struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *wanted, struct lx *value)
 {
-    if (value->kind == LX_INT)
-        return value; /* needs no name */
     struct ls *s = statement(k, b, LS_LET);
 
     s->name = fresh_name(k, wanted);
