@@ -316,6 +316,12 @@ static struct lx *filled(struct lower *l, struct lx *count, int64_t to)
     return index_op(l, LX_IMUL, index_op(l, LX_IDIV, up, size), size);
 }
 
+/* One row, or one column, of tiles needs no name. */
+static struct lx *named(struct lower *l, struct lblock *b, const char *name, struct lx *x)
+{
+    return x->kind == LX_INT ? x : ls_let(l->k, b, name, x);
+}
+
 /* A loop over the block's tiles: those that are used, or as many as register tiles take. */
 static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles *t, bool whole, struct lx **which)
 {
@@ -329,8 +335,8 @@ static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles
     tile = ls_let(l->k, &loop->body, "tile", tile);
     struct lx *within = ls_let(l->k, &loop->body, "within", index_op(l, LX_IMOD, tile, each));
     t->at[0] = ls_let(l->k, &loop->body, "sample", index_op(l, LX_IDIV, tile, each));
-    t->at[1] = ls_let(l->k, &loop->body, "tile_row", index_op(l, LX_IDIV, within, across));
-    t->at[2] = ls_let(l->k, &loop->body, "tile_column", index_op(l, LX_IMOD, within, across));
+    t->at[1] = named(l, &loop->body, "tile_row", index_op(l, LX_IDIV, within, across));
+    t->at[2] = named(l, &loop->body, "tile_column", index_op(l, LX_IMOD, within, across));
     return &loop->body;
 }
 
