@@ -16,7 +16,9 @@
 
 #include "codegen/lower.h"
 #include "ir/attention.h"
+#include "ir/build.h"
 
+enum { DRAW = 4 /* attributes of uniform */ };
 enum { PANEL = 32, SQUARE = 16, ROWS = 8, GRADIENT_ROWS = 32 };
 
 struct strips {
@@ -24,6 +26,7 @@ struct strips {
     struct attention a;
     struct value *q, *k, *v, *dy, *mask; /* dy NULL: not the gradient */
     struct lx *at[MAX_RANK];             /* of the head at work; the last two are set as needed */
+    struct attr *draw;                   /* of the uniform numbers that drop probabilities out; NULL: none */
     int64_t width;                       /* of a strip: keys, to whole panels */
     struct lbuf *kt, *vt;                /* keys and values in panels */
     struct lbuf *score, *slope;          /* strips: s, then p; dp, then ds */
@@ -57,6 +60,21 @@ static struct lx *mask_at(struct strips *s, struct lx *row, struct lx *key)
     for (int i = 0; i < m.rank; i++)
         at[i] = dim_is_one(m.dim[i]) ? lx_int(s->l->k, 0) : s->at[i + extra];
     return body_at(s->l, s->mask, at);
+}
+
+/* By what the probability is multiplied. */
+static struct lx *weight_at(struct strips *s, struct lx *row, struct lx *key)
+{
+    struct lower *l = s->l;
+    struct type scores = s->q->type;
+
+    scores.dim[scores.rank - 1] = dim_of(s->a.keys);
+    s->at[s->a.lead] = row;
+    s->at[s->a.lead + 1] = key;
+    struct lx *drawn = lx_random(l->k, OP_uniform, s->draw, DRAW, flat_index(l, scores, s->at));
+    struct lx *three[] = { element(l, OP_lt, DT_BOOL, drawn, lx_real(l->k, s->a.drop)), lx_real(l->k, 0),
+                           lx_real(l->k, s->a.kept) };
+    return lx_elem(l->k, OP_select, DT_REAL, three, 3);
 }
 
 static struct lblock *open(struct strips *s, struct lblock *b, const char *name, struct lx *end, int64_t step,
@@ -285,6 +303,31 @@ static void probabilities(struct strips *s, struct lblock *b)
     ls_store(l->k, in, s->score, at, element(l, OP_mul, DT_REAL, lx_load(l->k, s->score, at), factor));
 }
 
+/* w of a row into `kept`, or into the probabilities themselves. */
+static void drop_out(struct strips *s, struct lblock *b, struct lx *r, struct lbuf *kept)
+{
+    struct lower *l = s->l;
+    struct lx *key;
+    struct lblock *in = open_seen(s, b, r, &key);
+    struct lx *at[] = { r, key }, *w = weight_at(s, plus(s, s->from, r), key);
+
+    if (kept)
+        ls_store(l->k, in, kept, &key, w);
+    else
+        ls_store(l->k, in, s->score, at, element(l, OP_mul, DT_REAL, lx_load(l->k, s->score, at), w));
+}
+
+/* Multiplies what is seen of a row of a strip by w. */
+static void times_kept(struct strips *s, struct lblock *b, struct lbuf *strip, struct lx *r, struct lbuf *kept)
+{
+    struct lkernel *k = s->l->k;
+    struct lx *key;
+    struct lblock *in = open_seen(s, b, r, &key);
+    struct lx *at[] = { r, key };
+
+    ls_store(k, in, strip, at, element(s->l, OP_mul, DT_REAL, lx_load(k, strip, at), lx_load(k, kept, &key)));
+}
+
 /* ---- heads, and rows of a head ---- */
 
 /* One loop over all heads: more of them for threads. */
@@ -345,6 +388,13 @@ static struct strips new_strips(struct lower *l)
     s.dy = n->op == OP_attention_dx ? operand(n, 3) : NULL;
     s.mask = s.a.mask >= 0 ? operand(n, s.a.mask) : NULL;
     s.width = (s.a.keys + PANEL - 1) / PANEL * PANEL;
+    if (s.a.drop > 0) {
+        s.draw = NEW_ARRAY(l->k->arena, DRAW, struct attr);
+        s.draw[0] = at_dims("shape", NULL, 0);
+        s.draw[1] = at_real("low", 0);
+        s.draw[2] = at_real("high", 1);
+        s.draw[3] = at_int("stream", s.a.stream);
+    }
     return s;
 }
 
@@ -492,6 +542,11 @@ static void forward_block(struct strips *s, struct lblock *b)
                        .context = &p };
 
     probabilities(s, b);
+    if (s->draw) {
+        struct lx *r;
+        struct lblock *in = open_count(s, b, "r", s->rows, &r);
+        drop_out(s, in, r, NULL);
+    }
     times(s, b, &m, lx_int(s->l->k, 0), s->rows);
 }
 
@@ -553,11 +608,19 @@ static void slopes(struct strips *s, struct lblock *b)
 
     product(s, b, (struct product){ .x = s->dy, .panels = s->vt, .to = s->slope, .depth = s->a.columns });
     b = open_count(s, b, "r", s->rows, &r);
+    struct dim width = dim_of(s->width);
+    struct lbuf *kept = s->draw ? lbuf_local(l->k, b, "kept", SPACE_ARRAY, DT_REAL, 1, &width) : NULL;
+    if (kept) {
+        drop_out(s, b, r, kept);
+        times_kept(s, b, s->slope, r, kept);
+    }
     struct lx *mean = along(s, b, OP_add, r, true);
     struct lblock *in = open_row(s, b, &key);
     struct lx *at[] = { r, key }, *v = element(l, OP_sub, DT_REAL, lx_load(l->k, s->slope, at), mean);
     v = element(l, OP_mul, DT_REAL, lx_load(l->k, s->score, at), v);
     ls_store(l->k, in, s->slope, at, element(l, OP_mul, DT_REAL, v, lx_real(l->k, s->a.scale)));
+    if (kept)
+        times_kept(s, b, s->score, r, kept);
     if (!s->mask || s->mask->type.dtype != DT_BOOL)
         return;
     in = open_seen(s, b, r, &key);

@@ -14,5 +14,8 @@ struct attention attention_of(const struct node *n)
                                .causal = attr_bool(n, "causal"),
                                .scale = attr_real(n, "scale"),
                                .masked = attr_real(n, "masked"),
+                               .drop = attr_real(n, "drop"),
+                               .kept = attr_real(n, "kept"),
+                               .stream = attr_int(n, "stream"),
                                .mask = n->operands > mask ? mask : -1 };
 }

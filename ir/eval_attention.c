@@ -2,6 +2,8 @@
 #include <math.h>
 
 #include "ir/attention.h"
+#include "ir/build.h"
+#include "ir/element.h"
 #include "ir/eval.h"
 
 /* One element of the leading axes at work. */
@@ -55,6 +57,18 @@ static void softmax_row(struct head *h, int64_t i, const double *q, const double
         total += h->score[j] = exp(h->score[j] - largest);
     for (int64_t j = 0; j < keys; j++)
         h->score[j] /= total;
+}
+
+/* By what p of row i and key j of head b is multiplied. */
+static double weight(const struct eval *e, const struct attention *a, int64_t b, int64_t i, int64_t j)
+{
+    const struct attr attrs[] = { at_real("low", 0), at_real("high", 1), at_int("stream", a->stream) };
+
+    if (a->drop <= 0)
+        return 1;
+    int64_t element = (b * a->rows + i) * a->keys + j;
+    double x = element_random(OP_uniform, attrs, 3, e->s->module->f64, e->s->seed, e->s->step, (uint64_t)element);
+    return x < a->drop ? 0 : a->kept;
 }
 
 static void add_scaled(double *to, const double *x, double factor, int64_t count)
@@ -116,7 +130,7 @@ void eval_attention(struct eval *e, const struct node *n, const struct tensor *x
         for (int64_t i = 0; i < a->rows; i++) {
             softmax_row(&h, i, q, k);
             for (int64_t j = 0; j < seen(a, i); j++)
-                add_scaled(to + i * a->columns, v + j * a->columns, h.score[j], a->columns);
+                add_scaled(to + i * a->columns, v + j * a->columns, h.score[j] * weight(e, a, b, i, j), a->columns);
         }
     }
 }
@@ -135,13 +149,13 @@ void eval_attention_dx(struct eval *e, const struct node *n, const struct tensor
             int64_t count = seen(a, i);
             softmax_row(&h, i, q, k);
             for (int64_t j = 0; j < count; j++)
-                h.slope[j] = dot(dy, v + j * a->columns, a->columns);
+                h.slope[j] = weight(e, a, b, i, j) * dot(dy, v + j * a->columns, a->columns);
             double mean = dot(h.score, h.slope, count);
             for (int64_t j = 0; j < count; j++) {
                 double ds = is_masked(&h, i, j) ? 0 : a->scale * h.score[j] * (h.slope[j] - mean);
                 add_scaled(y[0].data + rows + i * a->depth, k + j * a->depth, ds, a->depth);
                 add_scaled(y[1].data + keys + j * a->depth, q + i * a->depth, ds, a->depth);
-                add_scaled(y[2].data + values + j * a->columns, dy, h.score[j], a->columns);
+                add_scaled(y[2].data + values + j * a->columns, dy, h.score[j] * weight(e, a, b, i, j), a->columns);
             }
         }
     }

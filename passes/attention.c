@@ -9,9 +9,9 @@
  *
  * Found is what it computes, not who wrote it: softmax in the library's form or by hand, its division before the product
  * with the values or behind it, all of it transposed or not; scaled before or after it is masked, by a number or by one a
- * head or a row; masked by a comparison of places, by other conditions, by sums, or not. A mask that is trained has no
- * gradient here and stays in training, as does what has readers of its own in between: probabilities that are
- * dropped out or put out. */
+ * head or a row; masked by a comparison of places, by other conditions, by sums, or not; with probabilities that are
+ * dropped out, or not. A mask that is trained has no gradient here and stays in training, as does what has readers of its
+ * own in between: probabilities that are put out. */
 #include <math.h>
 
 #include "ir/attention.h"
@@ -26,6 +26,8 @@ struct written {
     struct value *seen, *added; /* the mask, of bools or of reals; NULL: none */
     struct value *factor;       /* of each row of scores; NULL: 1 */
     double scale, masked;
+    double drop, kept; /* probabilities are dropped out */
+    int64_t stream;
     bool causal;  /* that is what `seen` says */
     bool turned;  /* the product is of transposed values and transposed probabilities */
     bool trained; /* there will be gradients */
@@ -362,7 +364,7 @@ static bool find_product(struct written *w, struct value *s)
 
 /* ---- where it pays ---- */
 
-/* Panels of keys, and, where there is a gradient, of values; strips; copies of what has few features. */
+/* Draws are numbered in 32 bits. Panels of keys, and, where there is a gradient, of values; strips; copies of what has few features. */
 static bool fits(const struct written *w, struct type scores)
 {
     int last = scores.rank - 1;
@@ -372,7 +374,50 @@ static bool fits(const struct written *w, struct type scores)
     int64_t each = w->trained ? depth.k + columns.k + 64 + 2 * few * LANES : depth.k + 8 + few * LANES;
 
     return !rows.n && !keys.n && !depth.n && !columns.n &&
+           (w->drop <= 0 || type_count(scores, w->b.graph->module->batch) <= INT32_MAX) &&
            (keys.k * each + rows.k * (w->trained ? few * LANES : 0)) * size <= SCRATCH;
+}
+
+/* ---- dropped out probabilities ---- */
+
+/* Where v is uniform(0, 1) in the shape of t: its stream. */
+static bool is_draw(const struct value *v, struct type t, int64_t *stream)
+{
+    if (!is_op(v, OP_uniform) || !shape_equal(v->type, t) || attr_real(v->def, "low") != 0 ||
+        attr_real(v->def, "high") != 1)
+        return false;
+    *stream = attr_int(v->def, "stream");
+    return true;
+}
+
+/* x where v is x, or `number` times x. */
+static struct value *without_factor(struct value *v, double *number)
+{
+    for (int i = 0; is_op(v, OP_mul) && i < 2; i++)
+        if (is_number(operand(v->def, i), number))
+            return has_readers(operand(v->def, 1 - i), 1) ? operand(v->def, 1 - i) : NULL;
+    *number = 1;
+    return v;
+}
+
+/* What is dropped out in v: v itself, where nothing is. In a scan each step draws others. */
+static struct value *undropped(struct written *w, struct value *v)
+{
+    double zero;
+
+    w->drop = 0;
+    if (!is_op(v, OP_select) || w->b.graph->owner)
+        return v;
+    struct value *c = operand(v->def, 0);
+    int kept = is_op(c, OP_ge) ? 1 : is_op(c, OP_lt) ? 2 : 0;
+    if (!kept || !is_draw(operand(c->def, 0), v->type, &w->stream) || !is_number(operand(c->def, 1), &w->drop) ||
+        w->drop <= 0 || !is_number(operand(v->def, 3 - kept), &zero) || zero != 0)
+        return v;
+    struct value *x = operand(v->def, kept);
+    x = has_readers(x, 1) ? without_factor(x, &w->kept) : NULL;
+    if (!x)
+        w->drop = 0;
+    return x ? x : v;
 }
 
 /* The scores of softmax(scores) v, v' softmax(scores)', or e v / sum of e, with v; NULL where n is none of them. */
@@ -387,11 +432,11 @@ static struct value *find_scores(struct written *w, const struct node *n)
     if (first) {
         s = scores_of(operand(product, 0));
     } else if (!attr_bool(n, "ta") && has_readers(operand(n, 0), 1)) {
-        s = softmax_operand(operand(n, 0));
+        s = softmax_operand(undropped(w, operand(n, 0)));
     }
     bool turned = attr_bool(product, "tb");
     if (!s && !first && turned && has_readers(operand(n, 1), 1)) {
-        s = softmax_operand(operand(n, 1));
+        s = softmax_operand(undropped(w, operand(n, 1)));
         w->v = operand(n, 0);
         w->turned = true;
         turned = !attr_bool(n, "ta");
@@ -411,9 +456,13 @@ static struct value *as_attention(struct written *w, struct node *n)
     if (!find_product(w, s) || !fits(w, scores))
         return NULL;
     struct value *x[] = { w->q, w->k, w->v, w->causal ? NULL : w->seen ? w->seen : w->added };
-    const struct attr attrs[] = { at_real("scale", w->scale), at_bool("causal", w->causal),
-                                  at_real("masked", w->seen && !w->causal ? w->masked : 0) };
-    struct node *made = build_node(&w->b, OP_attention, x, x[3] ? 4 : 3, attrs, 3);
+    const struct attr attrs[] = { at_real("scale", w->scale),
+                                  at_bool("causal", w->causal),
+                                  at_real("masked", w->seen && !w->causal ? w->masked : 0),
+                                  at_real("drop", w->drop),
+                                  at_real("kept", w->drop > 0 ? w->kept : 1),
+                                  at_int("stream", w->drop > 0 ? w->stream : 0) };
+    struct node *made = build_node(&w->b, OP_attention, x, x[3] ? 4 : 3, attrs, 6);
     if (!made)
         bug("attention takes no other form");
     return w->turned ? build_swap(&w->b, made->result[0]) : made->result[0];

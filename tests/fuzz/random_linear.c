@@ -125,6 +125,22 @@ static struct value *scaled_scores(struct gen *g, struct value *s, struct value 
     }
 }
 
+/* Some are zero instead, as a dropout has it. */
+static struct value *dropped_out(struct gen *g, struct value *p)
+{
+    const struct attr attrs[] = { at_dims("shape", p->type.dim, p->type.rank), at_real("low", 0), at_real("high", 1),
+                                  at_int("stream", g->m->streams) };
+
+    if (!chance(g->r, 30))
+        return p;
+    g->m->streams++;
+    struct value *drawn = build_node(&g->b, OP_uniform, NULL, 0, attrs, 4)->result[0];
+    struct value *kept = build_binary(&g->b, OP_mul, p, real_of(g, 1.25));
+    if (chance(g->r, 50))
+        return build_select(&g->b, build_binary(&g->b, OP_ge, drawn, real_of(g, 0.2)), kept, real_of(g, 0));
+    return build_select(&g->b, build_binary(&g->b, OP_lt, drawn, real_of(g, 0.2)), real_of(g, 0), kept);
+}
+
 /* softmax(s) v, its division before the product or behind it, or all of it transposed. */
 static struct value *softmax_product(struct gen *g, struct value *s, struct value *v)
 {
@@ -135,7 +151,7 @@ static struct value *softmax_product(struct gen *g, struct value *s, struct valu
 
     if (chance(g->r, 25))
         return build_binary(&g->b, OP_div, build_matmul(&g->b, e, v, false, false), sum);
-    struct value *p = build_binary(&g->b, OP_div, e, sum);
+    struct value *p = dropped_out(g, build_binary(&g->b, OP_div, e, sum));
     return chance(g->r, 25) ? build_swap(&g->b, build_matmul(&g->b, v, p, true, true))
                             : build_matmul(&g->b, p, v, false, false);
 }

@@ -369,7 +369,11 @@ def attention(x, a):
         s = s + mask
     elif mask is not None:
         s = torch.where(mask != 0, s, torch.tensor(a.get("masked", 0), dtype=torch.float64))
-    return torch.softmax(s, -1) @ v
+    p = torch.softmax(s, -1)
+    if a.get("drop", 0) > 0:
+        drawn = uniform([], {"shape": p.shape, "low": 0, "high": 1, "stream": a["stream"]})
+        p = torch.where(drawn >= a["drop"], p * a["kept"], torch.zeros_like(p))
+    return p @ v
 
 
 def attention_dx(x, a):

@@ -75,6 +75,10 @@ static const struct gradient_case cases[] = {
       "  param @a : f64[2,3,4] = constant(0.0)\n  param @b : f64[2,5,4] = constant(0.0)\n"
       "  param @c : f64[2,5,3] = constant(0.0)\n",
       "  %y : f64[2,3,3] = attention @a, @b, @c, scale = 0.5, causal = true\n", "f64[2,3,3]" },
+    { "attention, dropped out",
+      "  param @a : f64[2,3,4] = constant(0.0)\n  param @b : f64[2,5,4] = constant(0.0)\n"
+      "  param @c : f64[2,5,3] = constant(0.0)\n",
+      "  %y : f64[2,3,3] = attention @a, @b, @c, drop = 0.4, kept = 1.5, stream = 1\n", "f64[2,3,3]" },
     { "attention, mask added",
       "  param @a : f64[3,4] = constant(0.0)\n  param @b : f64[5,4] = constant(0.0)\n"
       "  frozen @i : f64[5] = constant(0.5)\n",
