@@ -7,6 +7,7 @@
  *         for panels of keys that a row sees
  *           s[r, j] = scale * sum over c of q[i + r, c] * kt[., c, .]
  *         s[r, :] = softmax(s[r, :])
+ *         s[r, :] *= what is drawn for it                              where probabilities are dropped out
  *         y[i + r, :] = sum over j of s[r, j] * v[j, :]                through the epilogue
  *
  * The gradient makes the strip again, and beside it one of its own gradient, from transposed values; more rows at a time,
