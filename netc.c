@@ -584,6 +584,19 @@ static int64_t measure(void *context, struct module *m)
     return train_bytes_of(m, &r->o.emit).all;
 }
 
+/* Why a batch does not go in parts: the line of the model, and the layer. */
+static const char *no_parts(struct run *r)
+{
+    const struct budget *b = r->o.passes.budget;
+    if (!b->against)
+        return NULL;
+    const struct node *n = b->against;
+    const char *line = n->at.file && n->at.line > 0 ? arena_printf(r->arena, "%s:%d", n->at.file, n->at.line) : "";
+    const char *layer = n->layer && *n->layer ? arena_printf(r->arena, "%s%s", *line ? ", " : "", n->layer) : "";
+    const char *of = *line || *layer ? "" : op_info(n->op)->name;
+    return arena_printf(r->arena, "a batch cannot go in parts because of %s%s%s: %s", line, layer, of, b->why);
+}
+
 /* --max-bytes: whether the module keeps to it, if it is planned. */
 static bool fits(struct run *r, struct module *m)
 {
@@ -591,13 +604,19 @@ static bool fits(struct run *r, struct module *m)
     if (!r->o.max_bytes || (g && g->arena_bytes < 0))
         return true;
     struct train_bytes b = train_bytes_of(m, &r->o.emit);
-    long long most = r->o.max_bytes, all = b.all, arena = b.arena;
+    long long most = r->o.max_bytes, all = b.all, arena = b.arena, whole = r->o.passes.budget->whole_bytes;
     if (all <= most)
         return true;
+    bool parts = g && g->part && !(whole && whole < all);
+    if (g && g->part && !parts) {
+        arena += whole - (all - b.totals);
+        all = whole;
+    }
     const char *words =
-        "--max-bytes %lld: the smallest plan found for an instance that trains takes %lld bytes, %lld too many "
+        "--max-bytes %lld: the smallest plan found for an instance that trains%s takes %lld bytes, %lld too many "
         "(%lld are parameters, gradients, states and the optimizer's, %lld values of a run)";
-    diag_error(r->diag, m->at, words, most, all, all - most, all - arena, arena);
+    diag_error_hint(r->diag, m->at, NULL, NULL, no_parts(r), words, most, parts ? ", sample by sample," : "", all,
+                    all - most, all - arena, arena);
     return false;
 }
 
@@ -607,7 +626,7 @@ static int compile(struct run *r)
     struct module *m = load(r, &status);
     if (!m)
         return status;
-    struct budget budget = { r->o.max_bytes, measure, r };
+    struct budget budget = { .bytes = r->o.max_bytes, .measure = measure, .context = r };
     r->o.passes.budget = r->o.max_bytes ? &budget : NULL;
     if (!pipeline_run(m, &r->o.passes) || !fits(r, m))
         return 1;

@@ -4,9 +4,17 @@
 
 #include "codegen/codegen.h"
 
-/* The memory of an instance: segments in this order, in bytes. Gradients and optimizer state are only in instances that
- * train. */
-enum segment { SEGMENT_PARAM, SEGMENT_STATE, SEGMENT_PREPARED, SEGMENT_GRAD, SEGMENT_OPTIMIZER, SEGMENTS };
+/* The memory of an instance: segments in this order, in bytes. Gradients, optimizer state and totals are only in instances
+ * that train. */
+enum segment {
+    SEGMENT_PARAM,
+    SEGMENT_STATE,
+    SEGMENT_PREPARED,
+    SEGMENT_GRAD,
+    SEGMENT_OPTIMIZER,
+    SEGMENT_TOTAL,
+    SEGMENTS
+};
 
 /* A kernel of a graph, for the table that `bench --kernels` shows. macs and bytes are those of all its calls together. */
 struct kernel_row {
@@ -62,9 +70,10 @@ const char *segment_name(enum segment s);                         /* as struct N
 const char *var_pointer(struct emit *e, const struct var *v);     /* C expression */
 const char *value_pointer(struct emit *e, const struct value *v); /* C expression */
 const char *c_type(const struct emit *e, enum dtype d);
-int64_t type_bytes(const struct emit *e, struct type t); /* at n = N */
-const char *count_text(struct emit *e, struct type t);   /* elements at n samples, a size_t expression */
-bool is_tensor(const struct var *v);                     /* shown by NET_tensors */
+int64_t type_bytes(const struct emit *e, struct type t);        /* at n = N */
+int64_t run_bytes(const struct emit *e, const struct value *v); /* in a full run of its graph */
+const char *count_text(struct emit *e, struct type t);          /* elements at n samples, a size_t expression */
+bool is_tensor(const struct var *v);                            /* shown by NET_tensors */
 /* Every value that has a place of its own in the arena, those of scans included. */
 void each_planned(const struct graph *g, void (*see)(void *context, const struct value *v), void *context);
 
@@ -74,7 +83,7 @@ bool name_of_cpp(const char *id);          /* a word of C++ alone: a net may be 
 const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
 
 /* How many rows `bench --kernels` shows of a graph. Those of training are its kernels, then those of the step, and then
- * the clearing of the gradients. */
+ * the clearing of the gradients; those of graph totals stand behind those of graph train. */
 int profile_rows(const struct emit *e, enum graph_kind kind);
 
 /* c_graph.c: kernels and calls of one graph. False after an error. */

@@ -402,8 +402,13 @@ static void print_draw(struct c_kernel *c, const struct lx *x)
 {
     struct lanes *outer = c->lanes;
 
-    text_add(c->t, "%s%s(run->seed, run->step, %lldu, (uint64_t)", x->op == OP_uniform ? "nn_uniform01" : "nn_normal",
+    int64_t each = c->k->parts ? lx_elements_of_sample(x) : 0;
+
+    text_add(c->t, "%s%s(run->seed, run->step, %lldu, ", x->op == OP_uniform ? "nn_uniform01" : "nn_normal",
              varies(c, x) ? "_v" : "", (long long)attr_of(x, "stream")->i);
+    if (each)
+        text_add(c->t, "run->first * %lldu + ", (long long)each);
+    text_puts(c->t, "(uint64_t)");
     c->lanes = NULL;
     c_expr(c, x->arg[0], C_UNARY);
     c->lanes = outer;

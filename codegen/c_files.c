@@ -38,11 +38,8 @@ static void emit_ir(struct emit *e, struct text *t)
 static void find_graphs(struct emit *e)
 {
     bool train = e->o->train && e->m->graph[GRAPH_TRAIN];
-    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer,
-                                      [GRAPH_PREPARE] = true,
-                                      [GRAPH_TRAIN] = train,
-                                      [GRAPH_APPLY] = train,
-                                      [GRAPH_EVAL] = train };
+    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer, [GRAPH_PREPARE] = true, [GRAPH_TRAIN] = train,
+                                      [GRAPH_APPLY] = train,       [GRAPH_EVAL] = train,   [GRAPH_TOTALS] = train };
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (asked[k] && e->m->graph[k])
             e->emitted[e->graphs++] = e->m->graph[k];
@@ -102,6 +99,9 @@ static void log_graphs(struct emit *e)
             "%-10s %4d kernels, %.0f multiply-adds, %.0f bytes read and written, arena %lld bytes (at least %lld)\n",
             graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
             (long long)g->lower_bound);
+        if (g->part)
+            text_add(e->o->log, "a batch goes in %lld parts of at most %lld samples\n", (long long)graph_parts(g),
+                     (long long)g->part);
         if (k == GRAPH_TRAIN)
             log_kept(e, g);
     }

@@ -40,11 +40,13 @@ static const char *kernel_name(struct emit *e, const struct node *n)
     return text_string(&t);
 }
 
+/* A part of a batch takes its part of the work: in parts only the calls are more. */
 static void add_row(struct graph_out *o, const struct lkernel *k, const struct node *of, double times)
 {
     struct kernel_row *row = NEW(o->e->arena, struct kernel_row);
+    double calls = times * (double)graph_parts(o->top);
     *row =
-        (struct kernel_row){ k->name, k->origin ? k->origin : "", of, times, k->macs * times, k->bytes * times, NULL };
+        (struct kernel_row){ k->name, k->origin ? k->origin : "", of, calls, k->macs * times, k->bytes * times, NULL };
     *o->c->last = row;
     o->c->last = &row->next;
     o->c->macs += row->macs;
@@ -233,10 +235,12 @@ static bool emit_scan(struct graph_out *o, struct node *scan)
     return ok;
 }
 
+/* In parts: what they give adds up. */
 static void emit_scalar(struct graph_out *o, const struct node *n, const char *to)
 {
+    const char *sum = o->top->part ? arena_printf(o->e->arena, "(first ? *%s : 0) + ", to) : "";
     line(o, arena_printf(o->e->arena, "if (%s)", to), NULL);
-    line(o, arena_printf(o->e->arena, "    *%s = *%s;", to, value_pointer(o->e, operand(n, 0))), n);
+    line(o, arena_printf(o->e->arena, "    *%s = %s*%s;", to, sum, value_pointer(o->e, operand(n, 0))), n);
 }
 
 static bool emit_nodes(struct graph_out *o, struct graph *g)

@@ -166,7 +166,7 @@ static void offsets(struct emit *e, struct text *enumerators, struct text *macro
 {
     for (int i = 0; i < e->m->vars; i++) {
         const struct var *v = e->m->var[i];
-        if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP)
+        if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP || v->role == ROLE_FIRST)
             continue;
         if (e->constant && (v->role != ROLE_PREPARED || e->constant[v->index]))
             continue;
@@ -196,6 +196,10 @@ static void internal(struct emit *e, struct text *t)
         "    int accumulated, stale;     /* calls since apply; prepared values are to be made again */\n"
         "    int owned;                  /* its memory was allocated by new */\n"
         "    char error[NN_ERROR_BYTES];\n");
+    if (e->has_loss && e->m->graph[GRAPH_TRAIN]->part)
+        text_puts(
+            t, "    unsigned char *total;       /* where a batch goes in parts: what is known of all its samples */\n"
+               "    int32_t first;              /* the first sample of the part that runs */\n");
     if (!e->constant)
         text_add(t, "    nn_tensor tensor[%d];\n", e->tensors > 0 ? e->tensors : 1);
     text_puts(t, "#ifdef NN_PROFILE\n");

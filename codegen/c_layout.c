@@ -2,6 +2,8 @@
  *
  *     struct lenet | parameters | states | prepared | arena                               an instance that infers
  *     struct lenet | parameters | states | prepared | gradients | optimizer | arena       one that trains too
+ *
+ * Where the train graph takes a batch in parts, totals lie between optimizer and arena.
  */
 #include <ctype.h>
 #include <string.h>
@@ -24,6 +26,7 @@ enum segment var_segment(const struct var *v)
     case ROLE_PREPARED: return SEGMENT_PREPARED;
     case ROLE_GRAD: return SEGMENT_GRAD;
     case ROLE_OPTIMIZER: return SEGMENT_OPTIMIZER;
+    case ROLE_TOTAL: return SEGMENT_TOTAL;
     case ROLE_RANGE: return var_segment(v->of);
     default: bug("'%s' has no segment", v->name);
     }
@@ -31,7 +34,7 @@ enum segment var_segment(const struct var *v)
 
 const char *segment_name(enum segment s)
 {
-    static const char *const name[SEGMENTS] = { "param", "state", "prepared", "grad", "optimizer" };
+    static const char *const name[SEGMENTS] = { "param", "state", "prepared", "grad", "optimizer", "total" };
     return name[s];
 }
 
@@ -59,6 +62,11 @@ static int64_t dtype_bytes(const struct emit *e, enum dtype d)
 int64_t type_bytes(const struct emit *e, struct type t)
 {
     return type_count(t, e->m->batch) * dtype_bytes(e, t.dtype);
+}
+
+int64_t run_bytes(const struct emit *e, const struct value *v)
+{
+    return type_count(v->type, graph_samples(v->graph)) * dtype_bytes(e, v->type.dtype);
 }
 
 const char *count_text(struct emit *e, struct type t)
@@ -102,7 +110,8 @@ static void measure_segments(struct emit *e)
 {
     for (int i = 0; i < e->m->vars; i++) {
         struct var *v = e->m->var[i];
-        if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP || v->role == ROLE_RANGE)
+        if (v->role == ROLE_INPUT || v->role == ROLE_TARGET || v->role == ROLE_STEP || v->role == ROLE_FIRST ||
+            v->role == ROLE_RANGE)
             continue;
         if (e->constant && (v->role != ROLE_PREPARED || e->constant[v->index]))
             continue;
@@ -132,11 +141,12 @@ static void measure(struct emit *e)
     bool prepares = !e->constant || e->prepares;
     e->infer_arena = larger(arena_of(e, GRAPH_INFER), prepares ? arena_of(e, GRAPH_PREPARE) : 0);
     e->train_arena = larger(larger(arena_of(e, GRAPH_TRAIN), arena_of(e, GRAPH_APPLY)),
-                            larger(arena_of(e, GRAPH_EVAL), e->infer_arena));
+                            larger(larger(arena_of(e, GRAPH_EVAL), arena_of(e, GRAPH_TOTALS)), e->infer_arena));
     if (e->has_loss)
         e->train_arena = larger(e->train_arena, aligned(sparse_scratch(e)));
     e->infer_bytes = e->header_bytes + kept + e->infer_arena;
-    e->train_bytes = e->header_bytes + kept + e->segment[SEGMENT_GRAD] + e->segment[SEGMENT_OPTIMIZER] + e->train_arena;
+    e->train_bytes = e->header_bytes + kept + e->segment[SEGMENT_GRAD] + e->segment[SEGMENT_OPTIMIZER] +
+                     e->segment[SEGMENT_TOTAL] + e->train_arena;
 }
 
 static void find_effects(struct emit *e, struct graph *g, enum op op, struct node ***list, int *count)
@@ -154,8 +164,8 @@ static void find_effects(struct emit *e, struct graph *g, enum op op, struct nod
 
 int profile_rows(const struct emit *e, enum graph_kind kind)
 {
-    int step = kind == GRAPH_TRAIN && e->has_step ? e->graph[GRAPH_APPLY].count + 1 : 0;
-    return e->graph[kind].count + step;
+    int step = e->has_step ? e->graph[GRAPH_APPLY].count + 1 : 0;
+    return e->graph[kind].count + (kind == GRAPH_TRAIN ? e->graph[GRAPH_TOTALS].count + step : 0);
 }
 
 void layout_module(struct emit *e)
@@ -188,15 +198,15 @@ struct train_bytes train_bytes_of(struct module *m, const struct emit_options *o
 
     *e = (struct emit){ .m = m, .o = o, .arena = m->arena };
     layout_module(e);
-    return (struct train_bytes){ e->train_bytes, e->train_arena };
+    return (struct train_bytes){ e->train_bytes, e->train_arena, e->segment[SEGMENT_TOTAL] };
 }
 
 const char *var_pointer(struct emit *e, const struct var *v)
 {
     if (v->role == ROLE_INPUT || v->role == ROLE_TARGET)
         return e->var_id[v->index];
-    if (v->role == ROLE_STEP)
-        return "&m->step";
+    if (v->role == ROLE_STEP || v->role == ROLE_FIRST)
+        return v->role == ROLE_STEP ? "&m->step" : "&m->first";
     const char *array = weight_name(e, v);
     if (array)
         return array;

@@ -162,16 +162,17 @@ static void fill_tensors(struct emit *e, struct text *t)
 static void segment_lines(struct emit *e, struct text *t)
 {
     for (int s = 0; s < SEGMENTS; s++) {
-        bool training = s == SEGMENT_GRAD || s == SEGMENT_OPTIMIZER;
+        bool training = s >= SEGMENT_GRAD;
         if ((training && !e->has_loss) || (e->constant && s != SEGMENT_PREPARED))
             continue;
         if (s == SEGMENT_GRAD)
             text_puts(t, "    if (train) {\n");
         const char *indent = training ? "        " : "    ";
-        text_add(t, "%sm->%s = at;\n", indent, segment_name(s));
+        if (s != SEGMENT_TOTAL || e->segment[s])
+            text_add(t, "%sm->%s = at;\n", indent, segment_name(s));
         if (e->segment[s])
             text_add(t, "%sat += %lld;\n", indent, (long long)e->segment[s]);
-        if (s == SEGMENT_OPTIMIZER)
+        if (s == SEGMENTS - 1)
             text_puts(t, "    }\n");
     }
     text_puts(t, "    m->arena = at;\n");
@@ -225,7 +226,7 @@ static void prepare(struct emit *e, struct text *t)
     if (any) {
         text_puts(
             t,
-            "    const int n = 1;\n    const nn_context context = { 0, 0, -1 };\n    (void)n;\n    (void)context;\n    NN_UNTIMED;\n");
+            "    const int n = 1;\n    const nn_context context = { 0, 0, -1, 0 };\n    (void)n;\n    (void)context;\n    NN_UNTIMED;\n");
         text_puts(t, text_string(&c->calls));
     }
     text_puts(t, "    m->stale = 0;\n}\n");

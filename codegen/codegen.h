@@ -52,9 +52,10 @@ struct emit_options {
     struct history *history; /* of --emit=html */
 };
 
-/* c_layout.c: what an instance that trains takes, as NET_TRAIN_BYTES: in all, and of that the arena. */
+/* c_layout.c: what an instance that trains takes, as NET_TRAIN_BYTES: in all, and of that the arena
+ * and what is known of all samples of a batch that goes in parts. */
 struct train_bytes {
-    int64_t all, arena;
+    int64_t all, arena, totals;
 };
 struct train_bytes train_bytes_of(struct module *m, const struct emit_options *o);
 

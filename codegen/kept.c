@@ -85,7 +85,7 @@ static int find_kept(const struct emit *e, const struct graph *g, int last, stru
             const struct node *reader = value_read_behind(v, last);
             if (!reader || reader->op == OP_output || reader->op == OP_metric)
                 continue;
-            out[count] = (struct kept){ v, type_bytes(e, v->type), reader, count };
+            out[count] = (struct kept){ v, run_bytes(e, v), reader, count };
             count++;
         }
     }

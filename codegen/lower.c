@@ -484,6 +484,7 @@ struct lkernel *lower_group(struct node *fused, const char *name, int level)
     struct lower l = { .group = fused, .body = fused->body[0], .level = level };
 
     l.k = lkernel_new(m->arena, m->names, name, "", m->batch, m->f64);
+    l.k->parts = graph_top(fused->graph)->part != 0;
     l.k->origin = origin(&l);
     l.k->at = fused->at;
     l.param = NEW_ARRAY(m->arena, l.body->params + 1, struct lbuf *);

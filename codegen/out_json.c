@@ -206,7 +206,7 @@ static void buffer(void *list, const struct value *v)
     key(j, "value");
     text_json(j->t, v->data);
     whole(j, "offset", v->offset);
-    whole(j, "bytes", type_bytes(j->e, v->type));
+    whole(j, "bytes", run_bytes(j->e, v));
     whole(j, "first", v->born);
     whole(j, "last", v->dies);
     text_putc(j->t, '}');
@@ -238,6 +238,7 @@ static void put_graph(struct json *j, struct graph *g)
     text_putc(j->t, '{');
     key(j, "name");
     text_json(j->t, graph_name(g->kind));
+    whole(j, "part", g->part);
     whole(j, "arena_bytes", g->arena_bytes);
     whole(j, "lower_bound", g->lower_bound);
     text_putc(j->t, ',');

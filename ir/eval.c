@@ -275,6 +275,8 @@ static void bind_variables(struct store *s, struct graph *g)
         struct var *v = g->var_value[i]->var;
         if (v->role == ROLE_STEP)
             s->var[v->index].data[0] = (double)s->step;
+        else if (v->role == ROLE_FIRST)
+            s->var[v->index].data[0] = (double)s->first;
         g->var_value[i]->data = &s->var[v->index];
     }
 }

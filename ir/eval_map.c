@@ -31,11 +31,15 @@ void eval_made(struct eval *e, const struct node *n, const struct tensor *x, str
         y[0].data[i] = (double)(i / a.inner % a.length);
 }
 
+/* Where a batch goes in parts, those elements are drawn that its samples have in the whole. */
 void eval_random(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)
 {
+    int64_t before = shape_batches(y[0].type) ? e->s->first * type_count(y[0].type, 1) : 0;
+
     (void)x;
     for (int64_t i = 0; i < y[0].count; i++)
-        y[0].data[i] = element_random(n->op, n->attr, n->attrs, e->s->module->f64, e->s->seed, e->s->step, (uint64_t)i);
+        y[0].data[i] =
+            element_random(n->op, n->attr, n->attrs, e->s->module->f64, e->s->seed, e->s->step, (uint64_t)(before + i));
 }
 
 void eval_hyper(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *y)

@@ -83,15 +83,15 @@ struct var *module_var(struct module *m, const char *path, enum role role, struc
 
 const char *graph_name(enum graph_kind kind)
 {
-    static const char *const names[] = { "train", "apply", "eval", "infer", "prepare", "body" };
+    static const char *const names[] = { "train", "apply", "eval", "infer", "prepare", "totals", "body" };
 
     return names[kind];
 }
 
 const char *role_name(enum role role)
 {
-    static const char *const names[] = { "input", "target",    "param", "frozen",   "state",
-                                         "grad",  "optimizer", "step",  "prepared", "range" };
+    static const char *const names[] = { "input",     "target", "param",    "frozen", "state", "grad",
+                                         "optimizer", "step",   "prepared", "range",  "total", "first" };
 
     return names[role];
 }
@@ -108,6 +108,27 @@ struct graph *graph_new(struct module *m, enum graph_kind kind)
     if (kind != GRAPH_BODY)
         m->graph[kind] = g;
     return g;
+}
+
+const struct graph *graph_top(const struct graph *g)
+{
+    while (g->owner)
+        g = g->owner->graph;
+    return g;
+}
+
+int64_t graph_parts(const struct graph *g)
+{
+    int64_t batch = g->module->batch, part = graph_samples(g);
+
+    return (batch + part - 1) / part;
+}
+
+int64_t graph_samples(const struct graph *g)
+{
+    const struct graph *top = graph_top(g);
+
+    return top->part ? top->part : g->module->batch;
 }
 
 static struct value *value_new(struct graph *g, struct type type, struct node *def, int index)

@@ -92,7 +92,10 @@ enum role {
     ROLE_OPTIMIZER, /* momentum and the like, of the parameters from `of` on; zero at first */
     ROLE_STEP,      /* i32[]: steps applied so far */
     ROLE_PREPARED,  /* computed by graph prepare from parameters and states alone */
-    ROLE_RANGE      /* neighbouring variables seen as one flat tensor: from `of` to `last` */
+    ROLE_RANGE,     /* neighbouring variables seen as one flat tensor: from `of` to `last` */
+    ROLE_TOTAL,     /* computed by graph totals, of all samples of a call */
+    ROLE_FIRST,     /* i32[]: the number of the first sample of the part that runs */
+    ROLES
 };
 
 /* How a variable starts: every element `a` (constant), or drawn from uniform(a, b) or normal(a, b); the rows and the
@@ -108,7 +111,7 @@ struct init {
 };
 
 /* name: unique in the module, interned. Inputs and targets print as %name, all others as @name. Gradients are named
- * "grad/PATH", optimizer state "RULE.WHAT/PATH", prepared values "prepared/ORDINAL".
+ * "grad/PATH", optimizer state "RULE.WHAT/PATH", prepared values "prepared/ORDINAL", totals "total/ORDINAL".
  * Layout: parameters and frozen parameters lie contiguous in the module's order of variables, each padded to 64 bytes
  * with zeros; gradients in the order of their parameters, with the same spacing, and so does optimizer state. */
 struct var {
@@ -158,13 +161,15 @@ struct sparse {
 };
 
 /* Which graphs a module has. accumulate: forward, loss, backward, gradients added, states updated (the train graph);
- * apply: the optimizer's step. A graph that a model does not have is NULL. */
+ * apply: the optimizer's step. totals: where the train graph takes a batch in parts, what has to be known of all samples
+ * before the first part runs. A graph that a model does not have is NULL. */
 enum graph_kind {
     GRAPH_TRAIN,
     GRAPH_APPLY,
     GRAPH_EVAL,
     GRAPH_INFER,
     GRAPH_PREPARE,
+    GRAPH_TOTALS,
     GRAPH_KINDS,
     GRAPH_BODY = GRAPH_KINDS
 };
@@ -182,7 +187,8 @@ struct graph {
     struct value **var_value; /* the values that read variables */
     int var_values;
     size_t var_capacity, param_capacity;
-    int64_t arena_bytes; /* planned, at n = N; -1 before */
+    int64_t part;        /* the train graph: samples that a run takes at most, where a batch goes in parts; else 0 */
+    int64_t arena_bytes; /* planned, for a full run; -1 before */
     int64_t lower_bound; /* the largest sum of live bytes, which no plan can go below */
 };
 
@@ -212,11 +218,14 @@ struct module *module_new(struct arena *a, struct names *names, struct diag *d, 
 struct var *module_var(struct module *m, const char *name, enum role role, struct type type); /* adds; NULL if taken */
 void module_add_sparse(struct module *m, const struct sparse *s);                             /* a copy, at the end */
 struct var *module_find(const struct module *m, const char *name);
-const char *graph_name(enum graph_kind kind); /* "train", "apply", "eval", "infer", "prepare" */
+const char *graph_name(enum graph_kind kind); /* "train", "apply", "eval", "infer", "prepare", "totals" */
 const char *role_name(enum role role);        /* "input", "target", "param", "frozen", "state", ... */
 
 struct graph *graph_new(struct module *m, enum graph_kind kind); /* for GRAPH_BODY with no owner yet */
-struct value *graph_var(struct graph *g, struct var *v);         /* the value that reads it; not for bodies */
+const struct graph *graph_top(const struct graph *g);            /* of a body: the graph it lies in, however deep */
+int64_t graph_parts(const struct graph *g);   /* how many runs a full batch takes; 1 for what takes it at once */
+int64_t graph_samples(const struct graph *g); /* that a run of it takes at most: N, or what its part holds */
+struct value *graph_var(struct graph *g, struct var *v); /* the value that reads it; not for bodies */
 struct value *graph_param(struct graph *body, struct type type, const char *name);
 void graph_yield(struct graph *body, struct value *const *values, int count); /* sets or replaces the yields */
 

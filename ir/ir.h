@@ -36,6 +36,8 @@ struct store {
     struct module *module;
     struct arena *arena;
     int64_t n;
+    int64_t
+        first; /* where a batch goes in parts: the first sample of this one; also the contents of the ROLE_FIRST variable */
     uint64_t seed;
     uint64_t step;      /* for random numbers; also the contents of the ROLE_STEP variable */
     double lr_override; /* negative: the model's own */

@@ -146,6 +146,7 @@ struct lkernel {
     const char *origin; /* "lenet.net:10  linear -> relu" */
     struct place at;    /* of the model's expression it computes; line 0: no place is known */
     bool f64;
+    bool parts; /* of a graph that takes a batch in parts: it draws the random elements of the samples in the whole */
     int64_t batch;                       /* N: for sizes */
     struct lbuf *buffers, **last_buffer; /* arguments in order, then locals in order of declaration */
     struct lvar **param;                 /* i32 parameters */
@@ -186,6 +187,7 @@ struct lx *lx_load(struct lkernel *k, struct lbuf *buf, struct lx *const *index)
 struct lx *lx_guard(struct lkernel *k, struct lx *condition, struct lx *then, struct lx *otherwise);
 struct lx *lx_fold(struct lkernel *k, enum op op, struct lbuf *lanes);
 struct lx *lx_random(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *element);
+int64_t lx_elements_of_sample(const struct lx *random); /* of the tensor it draws from; 0: that has no samples */
 struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *step);
 
 struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end,
@@ -206,6 +208,7 @@ struct loop_run {
     double lr_override;   /* negative: the model's own */
     const int64_t *param; /* of lkernel.param */
     double **argument;    /* one array an argument, in order */
+    int64_t first;        /* where a batch goes in parts: the first sample of this one */
     bool rounded; /* every real to the kernel's type after each operation; else an f32 kernel's are doubles too */
 };
 /* An access out of bounds is a bug(). */

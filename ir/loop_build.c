@@ -380,6 +380,16 @@ struct lx *lx_random(struct lkernel *k, enum op op, const struct attr *attr, int
             .kind = LX_RANDOM, .dtype = DT_REAL, .op = op, .attr = attr, .attrs = attrs, .args = 1, .arg = &element });
 }
 
+int64_t lx_elements_of_sample(const struct lx *random)
+{
+    struct type t = type_scalar(DT_REAL);
+
+    for (int i = 0; i < random->attrs; i++)
+        if (random->attr[i].kind == AT_DIMS)
+            t = type_make(DT_REAL, random->attr[i].count, random->attr[i].dims);
+    return shape_batches(t) ? type_count(t, 1) : 0;
+}
+
 struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int attrs, struct lx *step)
 {
     return lx_make(

@@ -120,6 +120,12 @@ static double elementwise(struct eval *e, const struct lx *x)
     return x->dtype == DT_REAL ? rounded(e, y) : y;
 }
 
+/* Where a batch goes in parts: how many elements of a random tensor the samples before this part have. */
+static int64_t elements_before(const struct eval *e, const struct lx *x)
+{
+    return e->k->parts ? e->run->first * lx_elements_of_sample(x) : 0;
+}
+
 static double value(struct eval *e, const struct lx *x)
 {
     switch (x->kind) {
@@ -141,7 +147,7 @@ static double value(struct eval *e, const struct lx *x)
     case LX_FOLD: return element_fold(x->op, memory_of(e, x->buf)->data);
     case LX_RANDOM:
         return element_random(x->op, x->attr, x->attrs, e->k->f64, e->run->seed, e->run->step,
-                              (uint64_t)value(e, x->arg[0]));
+                              (uint64_t)(elements_before(e, x) + (int64_t)value(e, x->arg[0])));
     case LX_HYPER: return element_hyper(x->op, x->attr, x->attrs, (int64_t)value(e, x->arg[0]), e->run->lr_override);
     default: return index_value(e, x);
     }

@@ -359,6 +359,7 @@ static struct lkernel *parse_kernel(struct loop_parser *p)
     p->scope = NULL;
     p->k = lkernel_new(p->r.arena, p->r.names, name, "", 1, false);
     p->k->f64 = reader_accept(&p->r, "f64");
+    p->k->parts = reader_accept(&p->r, "parts");
     if (!parse_arguments(p) || !parse_results(p))
         return NULL;
     if (!p->r.token.first) {

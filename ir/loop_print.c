@@ -289,7 +289,8 @@ void print_kernel(struct text *t, const struct lkernel *k)
 {
     const struct lbuf *result = first_result(k), *b = k->buffers;
 
-    text_add(t, "kernel %s%s (n <= %lld", k->name, k->f64 ? " f64" : "", (long long)k->batch);
+    text_add(t, "kernel %s%s%s (n <= %lld", k->name, k->f64 ? " f64" : "", k->parts ? " parts" : "",
+             (long long)k->batch);
     for (; b && b->space == SPACE_ARGUMENT && b != result; b = b->next) {
         text_puts(t, ", ");
         print_buffer(t, b);

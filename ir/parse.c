@@ -129,7 +129,7 @@ bool parse_offset(struct parser *p, int64_t *offset)
 
 static int role_named(const struct reader *r)
 {
-    for (int role = ROLE_INPUT; role <= ROLE_RANGE; role++)
+    for (int role = ROLE_INPUT; role < ROLES; role++)
         if (reader_is(r, role_name((enum role)role)))
             return role;
     return -1;
@@ -193,9 +193,23 @@ static int graph_named(const struct reader *r)
 
 /* What stands in the parentheses of a head. */
 struct head {
-    int64_t batch, arena;
+    int64_t batch, part, arena;
     bool f64;
 };
+
+static bool parse_part(struct parser *p, struct head *h)
+{
+    if (!reader_expect(&p->r, "="))
+        return false;
+    struct place at = p->r.token.at;
+    if (!reader_int(&p->r, &h->part))
+        return false;
+    if (h->part < 1 || h->part > h->batch) {
+        reader_error(&p->r, at, "a part of %lld samples of a batch of %lld", (long long)h->part, (long long)h->batch);
+        return false;
+    }
+    return true;
+}
 
 static bool parse_properties(struct parser *p, struct head *h)
 {
@@ -212,7 +226,10 @@ static bool parse_properties(struct parser *p, struct head *h)
     while (reader_accept(&p->r, ",")) {
         if (reader_accept(&p->r, "f64"))
             h->f64 = true;
-        else if (!reader_expect(&p->r, "arena") || !reader_expect(&p->r, "=") || !reader_int(&p->r, &h->arena))
+        else if (reader_accept(&p->r, "part")) {
+            if (!parse_part(p, h))
+                return false;
+        } else if (!reader_expect(&p->r, "arena") || !reader_expect(&p->r, "=") || !reader_int(&p->r, &h->arena))
             return false;
     }
     return reader_expect(&p->r, ")");
@@ -240,7 +257,7 @@ static bool parse_head(struct parser *p, struct graph **g)
         return false;
     int kind = graph_named(&p->r);
     if (kind < 0) {
-        reader_expected(&p->r, "train, apply, eval, infer or prepare");
+        reader_expected(&p->r, "train, apply, eval, infer, prepare or totals");
         return false;
     }
     reader_next(&p->r);
@@ -258,6 +275,7 @@ static bool parse_head(struct parser *p, struct graph **g)
     }
     *g = graph_new(p->m, (enum graph_kind)kind);
     (*g)->arena_bytes = h.arena;
+    (*g)->part = h.part;
     return true;
 }
 

@@ -412,6 +412,8 @@ static void print_head(struct text *t, const struct graph *g)
     text_add(t, "graph %s %s (N = %lld", graph_name(g->kind), g->module->name, (long long)g->module->batch);
     if (g->module->f64)
         text_puts(t, ", f64");
+    if (g->part)
+        text_add(t, ", part = %lld", (long long)g->part);
     if (g->arena_bytes >= 0)
         text_add(t, ", arena = %lld", (long long)g->arena_bytes);
     text_puts(t, ")\n");

@@ -295,6 +295,8 @@ static void check_variable(struct verifier *v, const struct var *x)
         complain(v, x->at, "%s '%s' must lead with N, not be %s", role_name(x->role), x->name, shown_type(v, t));
     else if (!is_argument(x) && shape_batches(t))
         complain(v, x->at, "%s '%s' cannot depend on N", role_name(x->role), x->name);
+    if (x->role == ROLE_FIRST && !type_equal(t, type_scalar(DT_I32)))
+        complain(v, x->at, "%s '%s' is i32[], not %s", role_name(x->role), x->name, shown_type(v, t));
     if (x->role == ROLE_GRAD && (!x->of || !type_equal(x->of->type, t)))
         complain(v, x->at, "gradient '%s' is not of its parameter's type", x->name);
 }
@@ -341,6 +343,26 @@ static void check_places(struct verifier *v, const struct var *x)
         complain(v, x->at, "the places '%s' are those of %d sparse matrices, not of one", x->name, matrices);
 }
 
+/* What runs once for each part of a batch neither checks data, since a part before has changed gradients already, nor
+ * writes what another part reads. */
+static void check_part(struct verifier *v, const struct graph *g)
+{
+    for (const struct node *n = g->first; n; n = n->next) {
+        if (n->op == OP_bound || n->op == OP_assign)
+            complain_of(v, n, "stands in a graph that takes a batch in parts");
+        for (int i = 0; i < n->bodies; i++)
+            check_part(v, n->body[i]);
+    }
+}
+
+static void check_parts(struct verifier *v, const struct graph *g)
+{
+    if (g->part && g->kind != GRAPH_TRAIN)
+        complain(v, place_of(g), "graph %s cannot take a batch in parts", graph_name(g->kind));
+    else if (g->part)
+        check_part(v, g);
+}
+
 bool verify_module(struct module *m)
 {
     struct verifier v = { .m = m };
@@ -355,8 +377,10 @@ bool verify_module(struct module *m)
     for (const struct sparse *s = m->sparse; s; s = s->next)
         check_sparse(&v, s);
     for (int k = 0; k < GRAPH_KINDS; k++)
-        if (m->graph[k])
+        if (m->graph[k]) {
             check_graph(&v, m->graph[k], 0);
+            check_parts(&v, m->graph[k]);
+        }
     return !v.errors;
 }
 

@@ -47,8 +47,8 @@ struct explain {
     const char *passes;
     struct text *to;
     struct scene scene[GRAPH_KINDS];
-    int roles[ROLE_RANGE + 1]; /* variables of each */
-    const char *told;          /* the passes that have run, separated by commas */
+    int roles[ROLES]; /* variables of each */
+    const char *told; /* the passes that have run, separated by commas */
 };
 
 /* ---- what stands there ---- */
@@ -327,7 +327,7 @@ static void explain_graph(struct explain *x, const struct graph *g, const struct
 
 static void count_roles(const struct module *m, int *roles)
 {
-    memset(roles, 0, sizeof(int) * (ROLE_RANGE + 1));
+    memset(roles, 0, sizeof(int) * ROLES);
     for (int i = 0; i < m->vars; i++)
         roles[m->var[i]->role]++;
 }
@@ -335,7 +335,7 @@ static void count_roles(const struct module *m, int *roles)
 static void explain_variables(struct explain *x, const int *now)
 {
     const char *separator = "  new variables:";
-    for (int r = 0; r <= ROLE_RANGE; r++)
+    for (int r = 0; r < ROLES; r++)
         if (now[r] > x->roles[r]) {
             text_add(x->to, "%s %d %s", separator, now[r] - x->roles[r], role_name((enum role)r));
             separator = ",";
@@ -354,7 +354,7 @@ void explain_pass(void *context, struct module *m, const char *pass, const char 
 {
     struct explain *x = context;
     bool asked = pass && list_has(x->passes, pass);
-    int roles[ROLE_RANGE + 1];
+    int roles[ROLES];
     count_roles(m, roles);
     size_t head = 0;
     if (asked) {

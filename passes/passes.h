@@ -4,19 +4,24 @@
 
 #include "ir/graph.h"
 
-/* --max-bytes: how large an instance that trains may be, and how large the planned module makes it. */
+/* --max-bytes: how large an instance that trains may be, and how large the planned module makes it. Then what `parts` has
+ * found: what it takes without parts (0: nothing was tried), and what stands against parts, with the reason; NULL: nothing. */
 struct budget {
     int64_t bytes;
     int64_t (*measure)(void *context, struct module *m);
     void *context;
+    int64_t whole_bytes;
+    const struct node *against;
+    const char *why;
 };
 
 /* What a pass works with besides the module. */
 struct pass_context {
-    struct arena *scratch;       /* emptied after the pass */
-    int level;                   /* -O0, -O1, -O2 */
-    bool infer_only;             /* --mode infer */
-    const struct budget *budget; /* NULL: none */
+    struct arena *scratch; /* emptied after the pass */
+    int level;             /* -O0, -O1, -O2 */
+    bool infer_only;       /* --mode infer */
+    const char *disable;   /* passes that do not run, separated by commas, or NULL */
+    struct budget *budget; /* NULL: none */
 };
 
 /* A pass changes the module; it returns whether it did. Errors go through the module's diag. */
@@ -43,8 +48,8 @@ struct pipeline_options {
     const char *only;    /* --passes: these, in the order given, or NULL */
     const char *dump;    /* names after which to dump, "" for after all of them, or NULL */
     struct text *dump_to;
-    struct text *log;            /* -v: a line a pass with time and memory, or NULL */
-    const struct budget *budget; /* or NULL */
+    struct text *log;      /* -v: a line a pass with time and memory, or NULL */
+    struct budget *budget; /* or NULL */
     const struct watcher *watchers;
 };
 

@@ -253,15 +253,27 @@ static bool run_named(struct module *m, const struct pipeline_options *o, struct
     return true;
 }
 
-static bool run_all(struct module *m, const struct pipeline_options *o, struct pass_context *c)
+/* From one of passes.def on to its end. */
+static bool run_from(struct module *m, const struct pipeline_options *o, struct pass_context *c, const struct pass *p)
 {
-    for (const struct pass *p = passes; p < passes + PASSES; p++) {
+    for (; p < passes + PASSES; p++) {
         if ((int)p->when > o->level || list_has(o->disable, p->name))
             continue;
         if (!run_pass(m, o, c, p))
             return false;
     }
     return true;
+}
+
+bool pipeline_behind(struct module *m, const struct pass_context *c, const char *pass)
+{
+    const struct pipeline_options o = { .level = c->level, .disable = c->disable };
+    struct pass_context inner = *c;
+
+    inner.scratch = arena_new();
+    bool done = run_from(m, &o, &inner, find_pass(pass, strlen(pass)) + 1);
+    arena_free(inner.scratch);
+    return done;
 }
 
 /* FNV-1a of what the model says of its training: no pass has had its say yet. */
@@ -278,15 +290,17 @@ static uint64_t fingerprint(const struct module *m)
 
 bool pipeline_run(struct module *m, const struct pipeline_options *o)
 {
-    struct pass_context c = {
-        .scratch = arena_new(), .level = o->level, .infer_only = o->infer_only, .budget = o->budget
-    };
+    struct pass_context c = { .scratch = arena_new(),
+                              .level = o->level,
+                              .infer_only = o->infer_only,
+                              .disable = o->disable,
+                              .budget = o->budget };
 
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
         check_order(&orders[i]);
     m->fingerprint = fingerprint(m);
     show(m, o, NULL, NULL);
-    bool done = o->only ? run_named(m, o, &c) : run_all(m, o, &c);
+    bool done = o->only ? run_named(m, o, &c) : run_from(m, o, &c, passes);
     arena_free(c.scratch);
     return done;
 }

@@ -1,4 +1,4 @@
-/* passes/plan.c: where everything lies. Every result of a group or scan gets an offset in one arena, at the full batch;
+/* passes/plan.c: where everything lies. Every result of a group or scan gets an offset in one arena, for a full run;
  * what is dead makes room for what comes. Variables get offsets within their segments.
  *
  *     %1 : f32[N,8] = ...             %1 : f32[N,8] at 0 = ...
@@ -16,6 +16,7 @@ enum { ALIGNMENT = 64, ROUNDS = 40 };
 
 struct planner {
     struct module *m;
+    int64_t samples; /* of a full run */
     struct arena *scratch;
     struct buffer *buffer;
     int count;
@@ -30,10 +31,10 @@ static int64_t aligned(int64_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-int64_t plan_bytes(const struct module *m, struct type t)
+int64_t plan_bytes(const struct module *m, struct type t, int64_t samples)
 {
     int64_t size = t.dtype == DT_REAL ? (m->f64 ? 8 : 4) : t.dtype == DT_I32 ? 4 : 1;
-    return aligned(type_count(t, m->batch) * size);
+    return aligned(type_count(t, samples) * size);
 }
 
 /* In the caller's buffer: what an output hands over. */
@@ -51,7 +52,7 @@ static void add(struct planner *p, struct value *v, int born, int dies)
     arena_grow(p->scratch, &items, &p->capacity, (size_t)p->count + 1, sizeof *p->buffer);
     p->buffer = items;
     v->id = p->count;
-    p->buffer[p->count++] = (struct buffer){ v, plan_bytes(p->m, v->type), -1, born, dies, -1 };
+    p->buffer[p->count++] = (struct buffer){ v, plan_bytes(p->m, v->type, p->samples), -1, born, dies, -1 };
 }
 
 /* All values of a scan's body, and the parameters that are not captured. */
@@ -342,7 +343,7 @@ static int64_t best_places(struct planner *p, int64_t bound)
 
 struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, int *steps)
 {
-    struct planner p = { .m = g->module, .scratch = scratch };
+    struct planner p = { .m = g->module, .samples = graph_samples(g), .scratch = scratch };
 
     find_lives(&p, g);
     *count = p.count;
@@ -379,10 +380,10 @@ void plan_graph(struct graph *g, struct arena *scratch)
 /* Gradients and optimizer state have their parameters' spacing, from the first trained one on. */
 static void lay_out_variables(struct module *m)
 {
-    int64_t param = 0, state = 0, prepared = 0, grad = 0, optimizer = 0;
+    int64_t param = 0, state = 0, prepared = 0, grad = 0, optimizer = 0, total = 0;
     for (int i = 0; i < m->vars; i++) {
         struct var *v = m->var[i];
-        int64_t bytes = plan_bytes(m, v->type), *segment = NULL;
+        int64_t bytes = plan_bytes(m, v->type, m->batch), *segment = NULL;
         switch (v->role) {
         case ROLE_PARAM:
         case ROLE_FROZEN: segment = &param; break;
@@ -390,6 +391,7 @@ static void lay_out_variables(struct module *m)
         case ROLE_PREPARED: segment = &prepared; break;
         case ROLE_GRAD: segment = &grad; break;
         case ROLE_OPTIMIZER: segment = &optimizer; break;
+        case ROLE_TOTAL: segment = &total; break;
         default: continue;
         }
         v->offset = *segment;

@@ -246,10 +246,11 @@ static void follow(struct search *s, const struct order *from)
         note_end(s);
 }
 
-static void search(struct search *s)
+static void find_order(struct search *s)
 {
     struct way *w = &s->way;
 
+    s->best = NULL;
     s->first = s->smallest = order_of(s->g, s->scratch);
     s->smallest_bytes = s->g->arena_bytes;
     *w = (struct way){ .now = arena_new(), .next = arena_new(), .tries = arena_new() };
@@ -259,7 +260,6 @@ static void search(struct search *s)
     follow(s, s->first);
     for (int i = 0; i < LADDER && turn >= 0; i++, segment -= segment / 3)
         follow(s, cut_order(s->first, turn, segment, s->scratch));
-    order_to_graph(s->best ? s->best : s->smallest, s->g, s->scratch);
     arena_free(w->now);
     arena_free(w->next);
     arena_free(w->tries);
@@ -278,18 +278,69 @@ static int64_t measured(const struct budget *b, struct graph *g, int64_t arena_b
     return all;
 }
 
+/* The bytes that the graph's arena may have: those that are left, or those of other graphs, which lie in the same place. */
+static int64_t room_of(const struct budget *b, struct graph *g)
+{
+    const int64_t large = INT64_C(1) << 48;
+    int64_t beside = measured(b, g, large) - large;
+    int64_t others = measured(b, g, 0) - beside, room = b->bytes - beside;
+
+    return room > others ? room : others;
+}
+
+static bool fits(const struct budget *b, struct graph *g)
+{
+    return measured(b, g, g->arena_bytes) <= b->bytes;
+}
+
+/* In parts of so many samples: planned as it is, and, where that does not fit, an order found for it. */
+static bool fits_in_parts(struct search *s, const struct budget *b, int64_t samples)
+{
+    s->g->part = samples;
+    s->best = NULL;
+    plan_graph(s->g, s->scratch);
+    if (fits(b, s->g))
+        return true;
+    find_order(s);
+    return s->best != NULL;
+}
+
+static int64_t samples_of(const struct graph *g, int64_t parts)
+{
+    return (g->module->batch + parts - 1) / parts;
+}
+
+/* As few parts as fit. What fits in some parts fits in more: so the search halves what is left. */
+static void choose_parts(struct search *s, const struct budget *b)
+{
+    int64_t batch = s->g->module->batch, few = 0, many = batch; /* few do not fit, many do */
+
+    if (!fits_in_parts(s, b, 1))
+        return;
+    while (many - few > 1) {
+        int64_t parts = few + (many - few) / 2;
+        if (fits_in_parts(s, b, samples_of(s->g, parts)))
+            many = parts;
+        else
+            few = parts;
+    }
+    fits_in_parts(s, b, samples_of(s->g, many));
+}
+
 bool pass_recompute(struct module *m, struct pass_context *c)
 {
     struct search s = { .g = m->graph[GRAPH_TRAIN], .scratch = c->scratch };
 
-    if (!s.g || !c->budget || s.g->arena_bytes < 0 || measured(c->budget, s.g, s.g->arena_bytes) <= c->budget->bytes)
+    if (!s.g || !c->budget || s.g->arena_bytes < 0 || fits(c->budget, s.g))
         return false;
-    const int64_t large = INT64_C(1) << 48;
-    int64_t beside = measured(c->budget, s.g, large) - large;
-    int64_t others = measured(c->budget, s.g, 0) - beside; /* arenas of other graphs lie in the same place */
-    int64_t room = c->budget->bytes - beside;
-    s.room = room > others ? room : others;
-    search(&s);
-    plan_graph(s.g, c->scratch);
+    s.room = room_of(c->budget, s.g);
+    if (s.g->part)
+        choose_parts(&s, c->budget);
+    else
+        find_order(&s);
+    if (!fits(c->budget, s.g)) {
+        order_to_graph(s.best ? s.best : s.smallest, s.g, s.scratch);
+        plan_graph(s.g, c->scratch);
+    }
     return true;
 }

@@ -93,7 +93,7 @@ static void add_asides(struct order *o, struct step *s)
 
     for (const struct node *b = n->op == OP_fused ? n->body[0]->first : NULL; b; b = b->next)
         if (b->op == OP_assign && !s->once)
-            aside[s->asides++] = plan_bytes(n->graph->module, operand(b, 1)->type);
+            aside[s->asides++] = plan_bytes(n->graph->module, operand(b, 1)->type, graph_samples(n->graph));
     s->aside = aside;
 }
 

@@ -12,6 +12,8 @@ bool node_has_effect(const struct node *n); /* it, or something in its bodies */
  * end. */
 const char *next_name(const char **list, size_t *length);
 bool list_has(const char *list, const char *name);
+/* All passes behind the first of this name, without a word, for trying something out on a copy; false after an error. */
+bool pipeline_behind(struct module *m, const struct pass_context *c, const char *pass);
 
 /* cse.c: a table of operations. node_table_add gives the operation equal to n that was added before, or n itself after
  * adding it. Operations that have bodies or an effect (but for `bound`) equal no other; draws of one stream
@@ -56,7 +58,7 @@ struct buffer {
     int in; /* whose place it takes; -1: it has its own */
 };
 
-int64_t plan_bytes(const struct module *m, struct type t); /* what a value takes */
+int64_t plan_bytes(const struct module *m, struct type t, int64_t samples); /* what a value takes */
 /* The buffers of a graph in its order, those within a scan behind the scan's own results, and how many steps it has. */
 struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, int *steps);
 /* Of each result, given the pairs of in_place_pairs, which results are read and which operands die: the operand whose

@@ -12,7 +12,8 @@
 typedef struct nn_context {
     uint64_t seed; /* of the random streams */
     uint64_t step;
-    double lr; /* negative: the model's own */
+    double lr;      /* negative: the model's own */
+    uint64_t first; /* where a batch goes in parts: the first sample of this one */
 } nn_context;
 
 /* x to the power k by squaring. */

@@ -10,11 +10,12 @@ struct memory {
     int64_t bytes;              /* of the arena */
 };
 
-static int64_t bytes_of(const struct memory *p, struct type t)
+static int64_t bytes_of(const struct memory *p, const struct value *v)
 {
+    struct type t = v->type;
     int64_t size = t.dtype == DT_REAL ? (p->m->f64 ? 8 : 4) : t.dtype == DT_I32 ? 4 : 1;
 
-    return type_count(t, p->m->batch) * size;
+    return type_count(t, graph_samples(v->graph)) * size;
 }
 
 /* Where a body's parameter stands for a value from outside: what a group reads, and what a scan captures. */
@@ -44,7 +45,7 @@ static bool lies_elsewhere(const struct value *v)
 
 static void write_value(struct memory *p, const struct value *v)
 {
-    int64_t bytes = bytes_of(p, v->type);
+    int64_t bytes = bytes_of(p, v);
 
     if (lies_elsewhere(v)) {
         if (v->offset >= 0)
@@ -63,7 +64,7 @@ static void read_value(struct memory *p, const struct value *v)
     v = source_of(v);
     if (lies_elsewhere(v))
         return;
-    for (int64_t i = 0; i < bytes_of(p, v->type); i++)
+    for (int64_t i = 0; i < bytes_of(p, v); i++)
         if (p->owner[v->offset + i] != v)
             fails("graph %s: byte %lld of a value of operation %s at %lld is gone when it is read", p->graph,
                   (long long)i, v->def ? op_info(v->def->op)->name : "parameter", (long long)v->offset);
@@ -114,7 +115,7 @@ static void run_scan(struct memory *p, const struct node *n)
 static bool in_place_of(const struct memory *p, const struct value *result, const struct value *x)
 {
     return !lies_elsewhere(result) && !lies_elsewhere(x) && result->offset == x->offset &&
-           bytes_of(p, result->type) == bytes_of(p, x->type);
+           bytes_of(p, result) == bytes_of(p, x);
 }
 
 static bool gives_place_up(const struct memory *p, const struct node *n, const struct value *x)
@@ -165,7 +166,7 @@ static int64_t least_bytes(struct memory *p, const struct graph *g)
                     last = u->user->id > last ? u->user->id : last;
                 bool over = last == at->id && at != n && gives_place_up(p, at, n->result[i]);
                 if (last >= at->id && !lies_elsewhere(n->result[i]) && !over)
-                    sum += bytes_of(p, n->result[i]->type);
+                    sum += bytes_of(p, n->result[i]);
             }
         most = sum > most ? sum : most;
     }

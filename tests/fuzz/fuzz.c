@@ -97,8 +97,9 @@ static int check_all(const struct options *o)
             _exit(check_seeds(o, (uint64_t)j));
     while (wait(&status) > 0)
         failures += WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    printf("%s: %llu graphs, %d failed; %lld numbers compared, %lld of them doubtful\n", o->name,
-           (unsigned long long)o->count, failures, (long long)tally->compared, (long long)tally->doubtful);
+    printf("%s: %llu graphs, %d failed; %lld numbers compared, %lld of them doubtful; %lld went in parts\n", o->name,
+           (unsigned long long)o->count, failures, (long long)tally->compared, (long long)tally->doubtful,
+           (long long)tally->parted);
     return failures > 0;
 }
 

@@ -78,9 +78,10 @@ struct seen *deviations(struct arena *a, const char *text, const struct seen *ex
 const char *difference(struct arena *a, const struct seen *want, const struct seen *is, const struct seen *noise,
                        double slack, int steps);
 
-/* Numbers compared so far and those of which nothing could be asked; shared by all processes. */
+/* Numbers compared so far and those of which nothing could be asked, and train graphs that took their batch in parts; shared
+ * by all processes. */
 struct tally {
-    int64_t compared, doubtful;
+    int64_t compared, doubtful, parted;
 };
 extern struct tally *tally;
 

@@ -119,6 +119,42 @@ static void note_variables(struct log *l, const char *after)
             note(l, arena_printf(l->arena, "@%s after %s", m->var[i]->name, after), &l->s->var[i]);
 }
 
+enum { PART = 2 }; /* samples a part: where a graph takes a batch in parts, any will do */
+
+/* Arguments from sample `first` on, as far as `part` holds them; the others are the store's. */
+static struct store *part_of(struct log *l, int64_t first)
+{
+    const struct module *m = l->s->module;
+    struct store *part = arena_copy(l->arena, l->s, sizeof *l->s);
+
+    part->first = first;
+    part->n = l->s->n - first < PART ? l->s->n - first : PART;
+    part->var = arena_copy(l->arena, l->s->var, (size_t)m->vars * sizeof *part->var);
+    for (int i = 0; i < m->vars; i++) {
+        struct tensor *t = &part->var[i];
+        if (!shape_batches(m->var[i]->type))
+            continue;
+        t->data += first * type_count(t->type, 1);
+        t->count = type_count(t->type, part->n);
+    }
+    return part;
+}
+
+static struct run_result run_in_parts(struct log *l, struct graph *g)
+{
+    struct graph *totals = l->s->module->graph[GRAPH_TOTALS];
+    struct run_result all = totals ? l->run(l->arena, l->s, totals) : (struct run_result){ 0 };
+
+    for (int64_t first = 0; first < l->s->n && !all.error; first += PART) {
+        struct run_result r = l->run(l->arena, part_of(l, first), g);
+        if (all.loss.count)
+            all.loss.data[0] += r.loss.data[0];
+        else
+            all = r;
+    }
+    return all;
+}
+
 static void run(struct log *l, enum graph_kind kind)
 {
     const char *called = graph_name(kind);
@@ -126,7 +162,7 @@ static void run(struct log *l, enum graph_kind kind)
 
     if (!g)
         return;
-    struct run_result r = l->run(l->arena, l->s, g);
+    struct run_result r = g->part ? run_in_parts(l, g) : l->run(l->arena, l->s, g);
     if (r.error)
         fails("graph %s: %s", called, r.error);
     if (r.loss.count)

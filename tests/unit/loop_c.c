@@ -15,7 +15,7 @@
 #include "codegen/codegen.h"
 #include "ir/base/files.h"
 
-enum { SAMPLES = 5, MAX_ARGUMENTS = 16, SEED = 77, STEP = 5 };
+enum { SAMPLES = 5, MAX_ARGUMENTS = 16, SEED = 77, STEP = 5, FIRST = 3 };
 
 #define FLAGS "-std=c11 -march=native -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iruntime "
 
@@ -110,7 +110,7 @@ static void evaluate(struct bench *b)
     b->results = 0;
     for (int i = 0; i < b->kernels; i++) {
         double *argument[MAX_ARGUMENTS];
-        struct loop_run run = { SAMPLES, SEED, STEP, -1, param, argument, false };
+        struct loop_run run = { SAMPLES, SEED, STEP, -1, param, argument, FIRST, false };
         uint32_t count = 0;
         for (const struct lbuf *a = b->kernel[i]->buffers; a && a->space == SPACE_ARGUMENT; a = a->next, count++)
             argument[count] = data_of(b->arena, a, count + 1);
@@ -169,17 +169,18 @@ static void write_program(struct bench *b)
     for (int i = 0; i < b->kernels; i++)
         c_kernel(&t, b->kernel[i]);
     text_puts(&t, text_string(&globals));
-    text_puts(&t, "static FILE *out;\nstatic void put(double x) { fwrite(&x, sizeof x, 1, out); }\n"
-                  "#define FILL(name, type, value) \\\n"
-                  "    static void fill_##name(type *x, int n, uint32_t s) { \\\n"
-                  "        for (int i = 0; i < n; i++) { s = s * 1664525u + 1013904223u; uint32_t r = s >> 10; \\\n"
-                  "            x[i] = value; } }\n"
-                  "FILL(real, nn_real, ((nn_real)(r % 4097) - 2048) / 1024)\n"
-                  "FILL(i32, int32_t, (int32_t)(r % 10))\n"
-                  "FILL(u8, uint8_t, (uint8_t)(r % 256))\n"
-                  "FILL(bool, uint8_t, (uint8_t)(r % 2))\n"
-                  "int main(int argc, char **argv)\n{\n    const int n = 5;\n"
-                  "    const nn_context context = {77, 5, -1};\n    (void)argc;\n    out = fopen(argv[1], \"wb\");\n");
+    text_puts(&t,
+              "static FILE *out;\nstatic void put(double x) { fwrite(&x, sizeof x, 1, out); }\n"
+              "#define FILL(name, type, value) \\\n"
+              "    static void fill_##name(type *x, int n, uint32_t s) { \\\n"
+              "        for (int i = 0; i < n; i++) { s = s * 1664525u + 1013904223u; uint32_t r = s >> 10; \\\n"
+              "            x[i] = value; } }\n"
+              "FILL(real, nn_real, ((nn_real)(r % 4097) - 2048) / 1024)\n"
+              "FILL(i32, int32_t, (int32_t)(r % 10))\n"
+              "FILL(u8, uint8_t, (uint8_t)(r % 256))\n"
+              "FILL(bool, uint8_t, (uint8_t)(r % 2))\n"
+              "int main(int argc, char **argv)\n{\n    const int n = 5;\n"
+              "    const nn_context context = {77, 5, -1, 3};\n    (void)argc;\n    out = fopen(argv[1], \"wb\");\n");
     text_puts(&t, text_string(&calls));
     text_puts(&t, "    return fclose(out);\n}\n");
     struct file_out file = { arena_printf(b->arena, "%s/k.c", b->folder), text_string(&t), t.length };
