@@ -607,8 +607,9 @@ static bool fits(struct run *r, struct module *m)
     long long most = r->o.max_bytes, all = b.all, arena = b.arena, whole = r->o.passes.budget->whole_bytes;
     if (all <= most)
         return true;
-    bool parts = g && g->part && !(whole && whole < all);
-    if (g && g->part && !parts) {
+    bool parts = g && g->part;
+    if (whole && whole < all) { /* what is known of all samples takes more than parts save */
+        parts = false;
         arena += whole - (all - b.totals);
         all = whole;
     }

@@ -83,7 +83,7 @@ bool name_of_cpp(const char *id);          /* a word of C++ alone: a net may be 
 const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
 
 /* How many rows `bench --kernels` shows of a graph. Those of training are its kernels, then those of the step, and then
- * the clearing of the gradients; those of graph totals stand behind those of graph train. */
+ * the clearing of the gradients; those of the totals of a graph stand behind its own. */
 int profile_rows(const struct emit *e, enum graph_kind kind);
 
 /* c_graph.c: kernels and calls of one graph. False after an error. */

@@ -38,8 +38,10 @@ static void emit_ir(struct emit *e, struct text *t)
 static void find_graphs(struct emit *e)
 {
     bool train = e->o->train && e->m->graph[GRAPH_TRAIN];
-    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer, [GRAPH_PREPARE] = true, [GRAPH_TRAIN] = train,
-                                      [GRAPH_APPLY] = train,       [GRAPH_EVAL] = train,   [GRAPH_TOTALS] = train };
+    const bool asked[GRAPH_KINDS] = { [GRAPH_INFER] = e->o->infer, [GRAPH_INFER_TOTALS] = e->o->infer,
+                                      [GRAPH_PREPARE] = true,      [GRAPH_APPLY] = train,
+                                      [GRAPH_TRAIN] = train,       [GRAPH_TOTALS] = train,
+                                      [GRAPH_EVAL] = train,        [GRAPH_EVAL_TOTALS] = train };
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (asked[k] && e->m->graph[k])
             e->emitted[e->graphs++] = e->m->graph[k];
@@ -100,8 +102,8 @@ static void log_graphs(struct emit *e)
             graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
             (long long)g->lower_bound);
         if (g->part)
-            text_add(e->o->log, "a batch goes in %lld parts of at most %lld samples\n", (long long)graph_parts(g),
-                     (long long)g->part);
+            text_add(e->o->log, "%-10s a batch goes in %lld parts of at most %lld samples\n", graph_name(g->kind),
+                     (long long)graph_parts(g), (long long)g->part);
         if (k == GRAPH_TRAIN)
             log_kept(e, g);
     }

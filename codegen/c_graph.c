@@ -236,11 +236,11 @@ static bool emit_scan(struct graph_out *o, struct node *scan)
 }
 
 /* In parts: what they give adds up. */
-static void emit_scalar(struct graph_out *o, const struct node *n, const char *to)
+static void emit_scalar(struct graph_out *o, const struct node *n, const char *wanted, const char *to)
 {
-    const char *sum = o->top->part ? arena_printf(o->e->arena, "(first ? *%s : 0) + ", to) : "";
-    line(o, arena_printf(o->e->arena, "if (%s)", to), NULL);
-    line(o, arena_printf(o->e->arena, "    *%s = %s*%s;", to, sum, value_pointer(o->e, operand(n, 0))), n);
+    const char *sum = o->top->part ? arena_printf(o->e->arena, "(first ? %s : 0) + ", to) : "";
+    line(o, arena_printf(o->e->arena, "if (%s)", wanted), NULL);
+    line(o, arena_printf(o->e->arena, "    %s = %s*%s;", to, sum, value_pointer(o->e, operand(n, 0))), n);
 }
 
 static bool emit_nodes(struct graph_out *o, struct graph *g)
@@ -257,12 +257,8 @@ static bool emit_nodes(struct graph_out *o, struct graph *g)
                 return false;
             break;
         case OP_output: break; /* its value lies in the caller's buffer already */
-        case OP_loss: emit_scalar(o, n, "loss"); break;
-        case OP_metric:
-            line(o, "if (metrics)", NULL);
-            line(o, arena_printf(o->e->arena, "    metrics[%d] = *%s;", metric++, value_pointer(o->e, operand(n, 0))),
-                 n);
-            break;
+        case OP_loss: emit_scalar(o, n, "loss", "*loss"); break;
+        case OP_metric: emit_scalar(o, n, "metrics", arena_printf(o->e->arena, "metrics[%d]", metric++)); break;
         default: bug("'%s' is left outside a group", op_info(n->op)->name);
         }
     }

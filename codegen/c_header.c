@@ -178,6 +178,14 @@ static void offsets(struct emit *e, struct text *enumerators, struct text *macro
     }
 }
 
+static bool goes_in_parts(const struct emit *e)
+{
+    for (int i = 0; i < e->graphs; i++)
+        if (e->emitted[i]->part)
+            return true;
+    return false;
+}
+
 static void internal(struct emit *e, struct text *t)
 {
     const char *s = e->name;
@@ -196,7 +204,7 @@ static void internal(struct emit *e, struct text *t)
         "    int accumulated, stale;     /* calls since apply; prepared values are to be made again */\n"
         "    int owned;                  /* its memory was allocated by new */\n"
         "    char error[NN_ERROR_BYTES];\n");
-    if (e->has_loss && e->m->graph[GRAPH_TRAIN]->part)
+    if (goes_in_parts(e))
         text_puts(
             t, "    unsigned char *total;       /* where a batch goes in parts: what is known of all its samples */\n"
                "    int32_t first;              /* the first sample of the part that runs */\n");

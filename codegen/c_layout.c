@@ -139,9 +139,12 @@ static void measure(struct emit *e)
     int64_t kept = e->segment[SEGMENT_PARAM] + e->segment[SEGMENT_STATE] + e->segment[SEGMENT_PREPARED];
     e->header_bytes = aligned(768 + 56 * (int64_t)e->tensors);
     bool prepares = !e->constant || e->prepares;
-    e->infer_arena = larger(arena_of(e, GRAPH_INFER), prepares ? arena_of(e, GRAPH_PREPARE) : 0);
-    e->train_arena = larger(larger(arena_of(e, GRAPH_TRAIN), arena_of(e, GRAPH_APPLY)),
-                            larger(larger(arena_of(e, GRAPH_EVAL), arena_of(e, GRAPH_TOTALS)), e->infer_arena));
+    e->infer_arena = larger(larger(arena_of(e, GRAPH_INFER), arena_of(e, GRAPH_INFER_TOTALS)),
+                            prepares ? arena_of(e, GRAPH_PREPARE) : 0);
+    static const enum graph_kind training[] = { GRAPH_TRAIN, GRAPH_APPLY, GRAPH_EVAL, GRAPH_TOTALS, GRAPH_EVAL_TOTALS };
+    e->train_arena = e->infer_arena;
+    for (size_t i = 0; i < sizeof training / sizeof *training; i++)
+        e->train_arena = larger(e->train_arena, arena_of(e, training[i]));
     if (e->has_loss)
         e->train_arena = larger(e->train_arena, aligned(sparse_scratch(e)));
     e->infer_bytes = e->header_bytes + kept + e->infer_arena;
@@ -164,8 +167,8 @@ static void find_effects(struct emit *e, struct graph *g, enum op op, struct nod
 
 int profile_rows(const struct emit *e, enum graph_kind kind)
 {
-    int step = e->has_step ? e->graph[GRAPH_APPLY].count + 1 : 0;
-    return e->graph[kind].count + (kind == GRAPH_TRAIN ? e->graph[GRAPH_TOTALS].count + step : 0);
+    int step = kind == GRAPH_TRAIN && e->has_step ? e->graph[GRAPH_APPLY].count + 1 : 0;
+    return e->graph[kind].count + e->graph[graph_totals(kind)].count + step;
 }
 
 void layout_module(struct emit *e)

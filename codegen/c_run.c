@@ -50,8 +50,7 @@ static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
 {
     text_add(t, "\nconst nn_kernel_info %s_%s_kernels[] = {\n", e->name, graph_name(kind));
     kernel_rows(t, e->graph[kind].rows);
-    if (kind == GRAPH_TRAIN)
-        kernel_rows(t, e->graph[GRAPH_TOTALS].rows);
+    kernel_rows(t, e->graph[graph_totals(kind)].rows);
     if (kind == GRAPH_TRAIN && e->has_step) {
         const struct kernel_row clear = { .name = "nn_zero",
                                           .origin = "gradients",
@@ -62,120 +61,160 @@ static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
     text_puts(t, "    { 0, 0, 0, 0 }\n};\n");
 }
 
-/* Kernels of training in front of a graph's own: see profile_rows. */
-static int rows_before(const struct emit *e, enum graph_kind kind)
+/* Where the times of a graph's kernels stand. */
+static void timing(struct emit *e, struct text *t, enum graph_kind kind)
 {
-    int totals = kind == GRAPH_APPLY ? e->graph[GRAPH_TOTALS].count : 0;
-    return kind == GRAPH_TRAIN ? 0 : e->graph[GRAPH_TRAIN].count + totals;
+    switch (kind) {
+    case GRAPH_INFER:
+    case GRAPH_TRAIN: text_add(t, "    NN_TIMING(m->%s_time);\n", graph_name(kind)); break;
+    case GRAPH_INFER_TOTALS: text_add(t, "    NN_TIMING(m->infer_time + %d);\n", e->graph[GRAPH_INFER].count); break;
+    case GRAPH_TOTALS: text_add(t, "    NN_TIMING(m->train_time + %d);\n", e->graph[GRAPH_TRAIN].count); break;
+    case GRAPH_APPLY:
+        text_add(t, "    NN_TIMING(m->train_time + %d);\n", e->graph[GRAPH_TRAIN].count + e->graph[GRAPH_TOTALS].count);
+        break;
+    default: text_puts(t, "    NN_UNTIMED;\n");
+    }
 }
 
+/* step: of the random numbers; first: of the samples. */
 static void run_body(struct emit *e, struct text *t, enum graph_kind kind, const char *step, const char *first)
 {
-    int before = rows_before(e, kind);
     text_add(t, "    const nn_context context = { m->progress.seed, %s, m->progress.lr, %s };\n    (void)context;\n",
              step, first);
-    if (kind == GRAPH_INFER || kind == GRAPH_TRAIN)
-        text_add(t, "    NN_TIMING(m->%s_time);\n", graph_name(kind));
-    else if (kind == GRAPH_APPLY || kind == GRAPH_TOTALS)
-        text_add(t, "    NN_TIMING(m->train_time + %d);\n", before);
-    else
-        text_puts(t, "    NN_UNTIMED;\n");
+    timing(e, t, kind);
     text_puts(t, text_string(&e->graph[kind].calls));
+}
+
+/* ---- what takes a batch: train, eval and infer ---- */
+
+/* A function of NET.h over a graph. */
+struct batch_run {
+    enum graph_kind kind;
+    const char *name, *step, *after; /* the function; the step of its random numbers, and what makes it the next one */
+    bool targets, outputs;
+    const char *results; /* further parameters, as NET.h has them, */
+    const char *given;   /* and as arguments */
+};
+
+static void parameters(struct emit *e, struct text *t, const struct batch_run *r)
+{
+    arguments_text(e, t, r->targets, r->outputs);
+    text_add(t, "%s)\n{\n", r->results);
+}
+
+/* ", image + (size_t)first * 784": where a part of an argument begins; what has no samples is there whole. */
+static void part_of(struct text *t, const char *id, struct type type)
+{
+    text_add(t, ",\n        %s", id);
+    if (shape_batches(type))
+        text_add(t, " + (size_t)first * %lld", (long long)type_count(type, 1));
+}
+
+static void parts_of_arguments(struct emit *e, struct text *t, const struct batch_run *r)
+{
+    for (int targets = 0; targets <= r->targets; targets++)
+        for (int i = 0; i < e->m->vars; i++) {
+            const struct var *v = e->m->var[i];
+            if (v->role == (targets ? ROLE_TARGET : ROLE_INPUT))
+                part_of(t, e->var_id[v->index], v->type);
+        }
+    for (int i = 0; i < e->outputs && r->outputs; i++)
+        part_of(t, e->output_id[i], operand(e->output[i], 0)->type);
+}
+
+/* The kernels on some of a batch's samples. */
+static void emit_part(struct emit *e, struct text *t, const struct batch_run *r)
+{
+    text_add(t, "\n/* n of a batch's samples, from number first on. */\nstatic void %s_part(%s *m, int first, int n",
+             r->name, e->name);
+    parameters(e, t, r);
+    unused(e, t, r->targets);
+    if (r->kind == GRAPH_EVAL && !e->metrics)
+        text_puts(t, "    (void)metrics;\n");
+    text_puts(t, "    m->first = first;\n");
+    run_body(e, t, r->kind, r->step, "(uint64_t)first");
+    text_puts(t, "}\n");
+}
+
+static void run_parts(struct emit *e, struct text *t, const struct batch_run *r)
+{
+    long long part = (long long)e->m->graph[r->kind]->part;
+    if (e->m->graph[graph_totals(r->kind)])
+        run_body(e, t, graph_totals(r->kind), r->step, "0");
+    text_add(t,
+             "    for (int first = 0; first < n; first += %lld)\n"
+             "        %s_part(m, first, n - first < %lld ? n - first : %lld",
+             part, r->name, part, part);
+    parts_of_arguments(e, t, r);
+    text_add(t, "%s);\n", r->given);
+}
+
+/* The function but for its end. prelude: what stands behind its checks. */
+static void emit_batch_run(struct emit *e, struct text *t, const struct batch_run *r, const char *prelude)
+{
+    bool parts = e->m->graph[r->kind]->part;
+    if (parts)
+        emit_part(e, t, r);
+    text_add(t, "\nint %s_%s(%s *m, int n", e->name, r->name, e->name);
+    parameters(e, t, r);
+    checks(e, t, r->name, r->targets, r->outputs);
+    unused(e, t, r->targets);
+    text_puts(t, prelude);
+    if (parts)
+        run_parts(e, t, r);
+    else
+        run_body(e, t, r->kind, r->step, "0");
+    text_puts(t, r->after);
 }
 
 void emit_infer(struct emit *e, struct text *t)
 {
+    const struct batch_run r = { .kind = GRAPH_INFER,
+                                 .name = "infer",
+                                 .step = "m->calls",
+                                 .after = "    m->calls++;\n    return 0;\n}\n",
+                                 .outputs = true,
+                                 .results = "",
+                                 .given = "" };
     emit_prologue(e, t, "_infer", "inference");
     text_puts(t, text_string(&e->graph[GRAPH_INFER].kernels));
+    text_puts(t, text_string(&e->graph[GRAPH_INFER_TOTALS].kernels));
     kernel_table(e, t, GRAPH_INFER);
-    text_add(t, "\nint %s_infer(%s *m, int n", e->name, e->name);
-    arguments_text(e, t, false, true);
-    text_puts(t, ")\n{\n");
-    checks(e, t, "infer", false, true);
-    unused(e, t, false);
-    text_add(t, "    %s_prepare(m);\n", e->name);
-    run_body(e, t, GRAPH_INFER, "m->calls++", "0");
-    text_puts(t, "    return 0;\n}\n");
-}
-
-/* What a sample takes of an argument. */
-static long long each(const struct var *v)
-{
-    return (long long)type_count(v->type, 1);
-}
-
-static const struct graph *in_parts(const struct emit *e)
-{
-    const struct graph *g = e->m->graph[GRAPH_TRAIN];
-    return g->part ? g : NULL;
-}
-
-/* The kernels of the train graph on some of a batch's samples, those from `first` on. */
-static void emit_part(struct emit *e, struct text *t)
-{
-    text_add(t,
-             "\n/* Some of a batch's samples, from number first on: adds their part of gradients and loss. */\n"
-             "static void accumulate_part(%s *m, int first, int n",
-             e->name);
-    arguments_text(e, t, true, false);
-    text_add(t, ", %s *loss)\n{\n", e->real);
-    unused(e, t, true);
-    text_add(t, "    m->first = first;\n");
-    run_body(e, t, GRAPH_TRAIN, "m->progress.draws", "(uint64_t)first");
-    text_puts(t, "}\n");
-}
-
-static void emit_parts(struct emit *e, struct text *t)
-{
-    if (e->m->graph[GRAPH_TOTALS])
-        run_body(e, t, GRAPH_TOTALS, "m->progress.draws", "0");
-    text_add(
-        t,
-        "    for (int first = 0; first < n; first += %lld)\n        accumulate_part(m, first, n - first < %lld ? n - first : %lld",
-        (long long)in_parts(e)->part, (long long)in_parts(e)->part, (long long)in_parts(e)->part);
-    for (int targets = 0; targets < 2; targets++)
-        for (int i = 0; i < e->m->vars; i++) {
-            const struct var *v = e->m->var[i];
-            if (v->role == (targets ? ROLE_TARGET : ROLE_INPUT))
-                text_add(t, ",\n                        %s + (size_t)first * %lld", e->var_id[v->index], each(v));
-        }
-    text_puts(t, ", loss);\n");
+    emit_batch_run(e, t, &r, arena_printf(e->arena, "    %s_prepare(m);\n", e->name));
 }
 
 static void emit_accumulate(struct emit *e, struct text *t)
 {
-    if (in_parts(e))
-        emit_part(e, t);
-    text_add(t, "\nint %s_accumulate(%s *m, int n", e->name, e->name);
-    arguments_text(e, t, true, false);
-    text_add(t, ", %s *loss)\n{\n", e->real);
-    checks(e, t, "accumulate", true, false);
-    unused(e, t, true);
-    text_puts(
-        t,
+    const struct batch_run r = {
+        .kind = GRAPH_TRAIN,
+        .name = "accumulate",
+        .step = "m->progress.draws",
+        .after = "    m->progress.draws++;\n    m->accumulated++;\n    m->stale = 1;\n    return 0;\n}\n",
+        .targets = true,
+        .results = arena_printf(e->arena, ", %s *loss", e->real),
+        .given = ", loss"
+    };
+    emit_batch_run(
+        e, t, &r,
         "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"accumulate: this instance does not train\");\n");
-    if (in_parts(e))
-        emit_parts(e, t);
-    else
-        run_body(e, t, GRAPH_TRAIN, "m->progress.draws", "0");
-    text_puts(t, "    m->progress.draws++;\n    m->accumulated++;\n    m->stale = 1;\n    return 0;\n}\n");
 }
 
 static void emit_eval(struct emit *e, struct text *t)
 {
-    text_add(t, "\nint %s_eval(%s *m, int n", e->name, e->name);
-    arguments_text(e, t, true, false);
-    text_add(t, ", %s *loss, %s *metrics)\n{\n", e->real, e->real);
-    checks(e, t, "eval", true, false);
-    unused(e, t, true);
-    text_add(
-        t,
-        "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"eval: this instance only infers\");\n    %s_prepare(m);\n",
-        e->name);
-    if (!e->metrics)
-        text_puts(t, "    (void)metrics;\n");
-    run_body(e, t, GRAPH_EVAL, "m->calls++", "0");
-    text_puts(t, "    return 0;\n}\n");
+    const struct batch_run r = { .kind = GRAPH_EVAL,
+                                 .name = "eval",
+                                 .step = "m->calls",
+                                 .after = "    m->calls++;\n    return 0;\n}\n",
+                                 .targets = true,
+                                 .results = arena_printf(e->arena, ", %s *loss, %s *metrics", e->real, e->real),
+                                 .given = ", loss, metrics" };
+    emit_batch_run(
+        e, t, &r,
+        arena_printf(
+            e->arena,
+            "    if (!m->grad)\n        return nn_fail(m->error, NN_ESTATE, \"eval: this instance only infers\");\n"
+            "    %s_prepare(m);\n%s",
+            e->name, e->metrics ? "" : "    (void)metrics;\n"));
 }
 
 static void emit_apply(struct emit *e, struct text *t)
@@ -207,6 +246,7 @@ void emit_train(struct emit *e, struct text *t)
     emit_prologue(e, t, "_train", "training and evaluation");
     text_puts(t, text_string(&e->graph[GRAPH_TRAIN].kernels));
     text_puts(t, text_string(&e->graph[GRAPH_TOTALS].kernels));
+    text_puts(t, text_string(&e->graph[GRAPH_EVAL_TOTALS].kernels));
     if (e->has_step)
         text_puts(t, text_string(&e->graph[GRAPH_APPLY].kernels));
     text_puts(t, text_string(&e->graph[GRAPH_EVAL].kernels));

@@ -83,9 +83,20 @@ struct var *module_var(struct module *m, const char *path, enum role role, struc
 
 const char *graph_name(enum graph_kind kind)
 {
-    static const char *const names[] = { "train", "apply", "eval", "infer", "prepare", "totals", "body" };
+    static const char *const names[] = { "train",  "apply",       "eval",         "infer", "prepare",
+                                         "totals", "eval_totals", "infer_totals", "body" };
 
     return names[kind];
+}
+
+enum graph_kind graph_totals(enum graph_kind kind)
+{
+    switch (kind) {
+    case GRAPH_TRAIN: return GRAPH_TOTALS;
+    case GRAPH_EVAL: return GRAPH_EVAL_TOTALS;
+    case GRAPH_INFER: return GRAPH_INFER_TOTALS;
+    default: return GRAPH_KINDS;
+    }
 }
 
 const char *role_name(enum role role)

@@ -161,8 +161,8 @@ struct sparse {
 };
 
 /* Which graphs a module has. accumulate: forward, loss, backward, gradients added, states updated (the train graph);
- * apply: the optimizer's step. totals: where the train graph takes a batch in parts, what has to be known of all samples
- * before the first part runs. A graph that a model does not have is NULL. */
+ * apply: the optimizer's step. totals, eval_totals, infer_totals: where the graph of that kind takes a batch in parts, what has to
+ * be known of all samples before the first part runs. A graph that a model does not have is NULL. */
 enum graph_kind {
     GRAPH_TRAIN,
     GRAPH_APPLY,
@@ -170,6 +170,8 @@ enum graph_kind {
     GRAPH_INFER,
     GRAPH_PREPARE,
     GRAPH_TOTALS,
+    GRAPH_EVAL_TOTALS,
+    GRAPH_INFER_TOTALS,
     GRAPH_KINDS,
     GRAPH_BODY = GRAPH_KINDS
 };
@@ -187,7 +189,7 @@ struct graph {
     struct value **var_value; /* the values that read variables */
     int var_values;
     size_t var_capacity, param_capacity;
-    int64_t part;        /* the train graph: samples that a run takes at most, where a batch goes in parts; else 0 */
+    int64_t part;        /* samples that a run takes at most, where a batch goes in parts; else 0 */
     int64_t arena_bytes; /* planned, for a full run; -1 before */
     int64_t lower_bound; /* the largest sum of live bytes, which no plan can go below */
 };
@@ -218,8 +220,9 @@ struct module *module_new(struct arena *a, struct names *names, struct diag *d, 
 struct var *module_var(struct module *m, const char *name, enum role role, struct type type); /* adds; NULL if taken */
 void module_add_sparse(struct module *m, const struct sparse *s);                             /* a copy, at the end */
 struct var *module_find(const struct module *m, const char *name);
-const char *graph_name(enum graph_kind kind); /* "train", "apply", "eval", "infer", "prepare", "totals" */
-const char *role_name(enum role role);        /* "input", "target", "param", "frozen", "state", ... */
+const char *graph_name(enum graph_kind kind);       /* "train", "apply", "eval", "infer", "prepare", "totals", ... */
+enum graph_kind graph_totals(enum graph_kind kind); /* the kind that runs before the parts of one; GRAPH_KINDS: none */
+const char *role_name(enum role role);              /* "input", "target", "param", "frozen", "state", ... */
 
 struct graph *graph_new(struct module *m, enum graph_kind kind); /* for GRAPH_BODY with no owner yet */
 const struct graph *graph_top(const struct graph *g);            /* of a body: the graph it lies in, however deep */

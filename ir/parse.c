@@ -257,7 +257,7 @@ static bool parse_head(struct parser *p, struct graph **g)
         return false;
     int kind = graph_named(&p->r);
     if (kind < 0) {
-        reader_expected(&p->r, "train, apply, eval, infer, prepare or totals");
+        reader_expected(&p->r, "train, apply, eval, infer, prepare or totals of these");
         return false;
     }
     reader_next(&p->r);

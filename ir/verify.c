@@ -343,7 +343,7 @@ static void check_places(struct verifier *v, const struct var *x)
         complain(v, x->at, "the places '%s' are those of %d sparse matrices, not of one", x->name, matrices);
 }
 
-/* What runs once for each part of a batch neither checks data, since a part before has changed gradients already, nor
+/* What runs once for each part of a batch neither checks data, since a part before may have changed gradients already, nor
  * writes what another part reads. */
 static void check_part(struct verifier *v, const struct graph *g)
 {
@@ -357,7 +357,7 @@ static void check_part(struct verifier *v, const struct graph *g)
 
 static void check_parts(struct verifier *v, const struct graph *g)
 {
-    if (g->part && g->kind != GRAPH_TRAIN)
+    if (g->part && graph_totals(g->kind) == GRAPH_KINDS)
         complain(v, place_of(g), "graph %s cannot take a batch in parts", graph_name(g->kind));
     else if (g->part)
         check_part(v, g);

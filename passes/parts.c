@@ -1,6 +1,7 @@
 /* passes/parts.c: --max-bytes. Where training takes more than it may, however much is computed again, the train graph takes
- * a batch in parts: it runs once for each, on their samples, and adds to the gradients and the loss. How many samples a part
- * has is decided once all is planned (recompute.c); here the graph is made such that it can run so.
+ * a batch in parts: it runs once for each, on their samples, and adds to the gradients and the loss. Evaluation and
+ * inference do so where their values take more than that. How many samples a part has is decided once all is planned
+ * (recompute.c); here a graph is made such that it can run so.
  *
  *     graph train (N = 16)                        graph train (N = 16, part = 16)
  *       bound %label, ...                           %2 = div %1, @total/1
@@ -78,12 +79,21 @@ static void forget_copies(struct graph *g)
             n->result[i]->data = NULL;
 }
 
+static int totals_of(const struct module *m)
+{
+    int count = 0;
+
+    for (int i = 0; i < m->vars; i++)
+        count += m->var[i]->role == ROLE_TOTAL;
+    return count;
+}
+
 /* All is copied before anything is replaced, since copies are made from what the operations read. */
 static void make_totals(struct parting *s)
 {
-    struct graph *totals = s->totals || s->moves ? graph_new(s->g->module, GRAPH_TOTALS) : NULL;
+    struct graph *totals = s->totals || s->moves ? graph_new(s->g->module, graph_totals(s->g->kind)) : NULL;
     struct var **var = NEW_ARRAY(s->scratch, s->totals + 1, struct var *);
-    int number = 0;
+    int number = totals_of(s->g->module);
 
     forget_copies(s->g);
     for (int i = 0; i < s->moves; i++)
@@ -136,8 +146,8 @@ static void split(struct parting *s)
     s->g->part = s->g->module->batch;
 }
 
-/* What an instance that trains takes if all goes on without parts: tried on a copy. */
-static int64_t bytes_without(struct module *m, const struct pass_context *c)
+/* All as it is if it goes on without parts. */
+static struct module *planned_copy(struct module *m, const struct pass_context *c)
 {
     struct text t = text_make(m->arena);
 
@@ -145,23 +155,91 @@ static int64_t bytes_without(struct module *m, const struct pass_context *c)
     struct module *copy = parse_module(m->arena, m->names, m->diag, "copy", text_string(&t));
     if (!copy || !pipeline_behind(copy, c, "parts"))
         bug("the copy of a module does not go through the passes");
-    return c->budget->measure(c->budget->context, copy);
+    return copy;
+}
+
+/* An instance that only infers has no room for totals. */
+static bool may_be_parted(const struct parting *s)
+{
+    return s->g->kind != GRAPH_INFER || !s->totals;
+}
+
+static bool take_in_parts(struct graph *g, const struct pass_context *c)
+{
+    struct parting s = { .g = g, .scratch = c->scratch };
+    bool may = parts_classify(&s) && may_be_parted(&s);
+
+    if (may)
+        split(&s);
+    else if (g->kind == GRAPH_TRAIN) {
+        c->budget->against = s.against;
+        c->budget->why = s.why;
+    }
+    return may;
+}
+
+static int64_t bytes_of_totals(const struct module *m)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < m->vars; i++)
+        sum += m->var[i]->role == ROLE_TOTAL ? plan_bytes(m, m->var[i]->type, 1) : 0;
+    return sum;
+}
+
+static const enum graph_kind kinds[] = { GRAPH_TRAIN, GRAPH_EVAL, GRAPH_INFER };
+
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What the step and what is prepared take, which are of no samples: all arenas lie in one place. */
+static int64_t least_arena(const struct module *planned)
+{
+    const struct graph *apply = planned->graph[GRAPH_APPLY], *prepare = planned->graph[GRAPH_PREPARE];
+
+    return larger(apply ? apply->arena_bytes : 0, prepare ? prepare->arena_bytes : 0);
+}
+
+/* Those whose values do not fit; but none that takes no more than what cannot go in parts. What totals take is not there
+ * for the others any more. */
+static bool take_large_in_parts(struct module *m, const struct module *copy, int64_t room, const struct pass_context *c)
+{
+    bool tried[KINDS] = { false }, changed = false;
+    int64_t least = least_arena(copy);
+
+    for (int i = 0; i < KINDS; i++) {
+        const struct graph *planned = copy->graph[kinds[i]];
+        if (!planned || tried[i] || planned->arena_bytes <= larger(room - bytes_of_totals(m), least))
+            continue;
+        tried[i] = true;
+        if (take_in_parts(m->graph[kinds[i]], c)) {
+            changed = true;
+            i = -1;
+        } else
+            least = larger(least, planned->arena_bytes);
+    }
+    return changed;
+}
+
+static bool has_parts(const struct module *m)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (m->graph[graph_totals(kinds[i])] || (m->graph[kinds[i]] && m->graph[kinds[i]]->part))
+            return true;
+    return false;
 }
 
 bool pass_parts(struct module *m, struct pass_context *c)
 {
-    struct parting s = { .g = m->graph[GRAPH_TRAIN], .scratch = c->scratch };
-
-    if (!s.g || !c->budget || s.g->part || m->graph[GRAPH_TOTALS] || m->batch == 1)
+    if (!m->graph[GRAPH_TRAIN] || !c->budget || m->batch == 1 || has_parts(m))
         return false;
-    if (!parts_classify(&s)) {
-        c->budget->against = s.against;
-        c->budget->why = s.why;
-        return false;
-    }
-    c->budget->whole_bytes = bytes_without(m, c);
+    struct module *copy = planned_copy(m, c);
+    c->budget->whole_bytes = c->budget->measure(c->budget->context, copy);
     if (c->budget->whole_bytes <= c->budget->bytes)
         return false;
-    split(&s);
-    return true;
+    return take_large_in_parts(m, copy, arena_room(c->budget, copy), c);
 }

@@ -371,6 +371,15 @@ static void move(struct parting *s, struct node *n, const struct value *of, cons
     s->moved[s->moves++] = n;
 }
 
+/* Samples go to their own places, what is whole is handed out by every part alike. */
+static void judge_output(struct parting *s, const struct node *n)
+{
+    const struct value *v = operand(n, 0);
+
+    if (v->id == SUM || (v->id == SAMPLES && rows_of_samples(v->type) != 1))
+        stands_against(s, n, "it hands out what is not of one sample");
+}
+
 static void judge_effect(struct parting *s, struct node *n)
 {
     int last = n->operands - 1;
@@ -379,8 +388,8 @@ static void judge_effect(struct parting *s, struct node *n)
         move(s, n, operand(n, 0), "it checks what is computed in parts");
     else if (n->op == OP_assign)
         move(s, n, operand(n, 1), "it keeps what it computes of all samples");
-    else if (n->op != OP_accumulate && n->op != OP_loss)
-        stands_against(s, n, "it gives away what is computed in parts");
+    else if (n->op == OP_output)
+        judge_output(s, n);
     else if (operand(n, last)->id == WHOLE)
         count_once(s, n, last);
 }

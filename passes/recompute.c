@@ -278,14 +278,11 @@ static int64_t measured(const struct budget *b, struct graph *g, int64_t arena_b
     return all;
 }
 
-/* The bytes that the graph's arena may have: those that are left, or those of other graphs, which lie in the same place. */
-static int64_t room_of(const struct budget *b, struct graph *g)
+int64_t arena_room(const struct budget *b, struct module *m)
 {
     const int64_t large = INT64_C(1) << 48;
-    int64_t beside = measured(b, g, large) - large;
-    int64_t others = measured(b, g, 0) - beside, room = b->bytes - beside;
 
-    return room > others ? room : others;
+    return b->bytes - (measured(b, m->graph[GRAPH_TRAIN], large) - large);
 }
 
 static bool fits(const struct budget *b, struct graph *g)
@@ -293,14 +290,14 @@ static bool fits(const struct budget *b, struct graph *g)
     return measured(b, g, g->arena_bytes) <= b->bytes;
 }
 
-/* In parts of so many samples: planned as it is, and, where that does not fit, an order found for it. */
-static bool fits_in_parts(struct search *s, const struct budget *b, int64_t samples)
+/* In parts of so many samples: planned as it is, and, where that does not fit and the graph trains, an order found for it. */
+static bool fits_in_parts(struct search *s, int64_t samples)
 {
     s->g->part = samples;
     s->best = NULL;
     plan_graph(s->g, s->scratch);
-    if (fits(b, s->g))
-        return true;
+    if (s->g->arena_bytes <= s->room || s->g->kind != GRAPH_TRAIN)
+        return s->g->arena_bytes <= s->room;
     find_order(s);
     return s->best != NULL;
 }
@@ -311,20 +308,32 @@ static int64_t samples_of(const struct graph *g, int64_t parts)
 }
 
 /* As few parts as fit. What fits in some parts fits in more: so the search halves what is left. */
-static void choose_parts(struct search *s, const struct budget *b)
+static void choose_parts(struct search *s)
 {
     int64_t batch = s->g->module->batch, few = 0, many = batch; /* few do not fit, many do */
 
-    if (!fits_in_parts(s, b, 1))
+    if (!fits_in_parts(s, 1))
         return;
     while (many - few > 1) {
         int64_t parts = few + (many - few) / 2;
-        if (fits_in_parts(s, b, samples_of(s->g, parts)))
+        if (fits_in_parts(s, samples_of(s->g, parts)))
             many = parts;
         else
             few = parts;
     }
-    fits_in_parts(s, b, samples_of(s->g, many));
+    fits_in_parts(s, samples_of(s->g, many));
+}
+
+/* Graphs that do not train keep nothing: in fewer samples they take less, or they do not. */
+static void choose_others(struct module *m, int64_t room, struct arena *scratch)
+{
+    static const enum graph_kind kinds[] = { GRAPH_EVAL, GRAPH_INFER };
+
+    for (int i = 0; i < 2; i++) {
+        struct search s = { .g = m->graph[kinds[i]], .scratch = scratch, .room = room };
+        if (s.g && s.g->part && s.g->arena_bytes > room)
+            choose_parts(&s);
+    }
 }
 
 bool pass_recompute(struct module *m, struct pass_context *c)
@@ -333,12 +342,15 @@ bool pass_recompute(struct module *m, struct pass_context *c)
 
     if (!s.g || !c->budget || s.g->arena_bytes < 0 || fits(c->budget, s.g))
         return false;
-    s.room = room_of(c->budget, s.g);
+    s.room = arena_room(c->budget, m);
+    choose_others(m, s.room, c->scratch);
+    if (s.g->arena_bytes <= s.room)
+        return true;
     if (s.g->part)
-        choose_parts(&s, c->budget);
+        choose_parts(&s);
     else
         find_order(&s);
-    if (!fits(c->budget, s.g)) {
+    if (s.g->arena_bytes > s.room) {
         order_to_graph(s.best ? s.best : s.smallest, s.g, s.scratch);
         plan_graph(s.g, c->scratch);
     }

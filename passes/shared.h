@@ -49,6 +49,9 @@ struct type scan_stackable(const struct node *scan, struct type t);
 bool group_has(const struct node *n, enum op op);   /* a group with such an operation */
 bool group_writes(const struct node *n, int index); /* a group that writes the variable which that operand reads */
 
+/* recompute.c: the bytes that are left for an arena; all graphs' arenas lie in one place. */
+int64_t arena_room(const struct budget *b, struct module *m);
+
 /* plan.c: a value's place and the steps between which it lives; bytes are those it takes, spacing included. It may lie in
  * the place of another, which is in front of it, has its size and dies where it is born. */
 struct buffer {

@@ -140,17 +140,39 @@ static struct store *part_of(struct log *l, int64_t first)
     return part;
 }
 
+/* Samples of an output go to their own places; what has none is handed out by every part. */
+static void take_output(struct log *l, struct tensor *all, const struct tensor *part, int64_t first)
+{
+    int64_t each = shape_batches(part->type) ? type_count(part->type, 1) : 0;
+
+    if (first == 0)
+        *all = tensor_make(l->arena, part->type, l->s->n);
+    memcpy(all->data + first * each, part->data, (size_t)part->count * sizeof *part->data);
+}
+
+static void add_up(struct tensor *all, const struct tensor *part)
+{
+    for (int64_t i = 0; i < all->count; i++)
+        all->data[i] += part->data[i];
+}
+
 static struct run_result run_in_parts(struct log *l, struct graph *g)
 {
-    struct graph *totals = l->s->module->graph[GRAPH_TOTALS];
+    struct graph *totals = l->s->module->graph[graph_totals(g->kind)];
     struct run_result all = totals ? l->run(l->arena, l->s, totals) : (struct run_result){ 0 };
 
     for (int64_t first = 0; first < l->s->n && !all.error; first += PART) {
         struct run_result r = l->run(l->arena, part_of(l, first), g);
-        if (all.loss.count)
-            all.loss.data[0] += r.loss.data[0];
-        else
+        if (first == 0) {
             all = r;
+            all.output = NEW_ARRAY(l->arena, r.outputs + 1, struct tensor);
+        } else {
+            add_up(&all.loss, &r.loss);
+            for (int i = 0; i < r.metrics; i++)
+                add_up(&all.metric[i], &r.metric[i]);
+        }
+        for (int i = 0; i < r.outputs; i++)
+            take_output(l, &all.output[i], &r.output[i], first);
     }
     return all;
 }
