@@ -19,6 +19,7 @@ struct trial {
     struct module *m;   /* as it was made */
     struct store *s;
     int64_t n;
+    bool parts; /* with as little memory as there may be, and what can in parts */
 };
 
 static const char *in_folder(const struct trial *t, const char *name)
@@ -35,16 +36,38 @@ static const char *built(void)
 
 /* ---- the program ---- */
 
+static int64_t measure(void *options, struct module *m)
+{
+    return train_bytes_of(m, options).all;
+}
+
+/* Graphs that can take a batch in parts take two samples at a time. */
+static void plan_parts(const struct trial *t, struct module *m)
+{
+    struct pass_context c = { .scratch = arena_new() };
+
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        if (m->graph[k] && m->graph[k]->part)
+            m->graph[k]->part = t->m->batch > 1 ? 2 : 1;
+    tally->parted += m->graph[GRAPH_TRAIN] && m->graph[GRAPH_TRAIN]->part;
+    pass_plan(m, &c);
+    arena_free(c.scratch);
+}
+
 static void write_c(const struct trial *t, const char *text, int level)
 {
     struct emit_options o = { .folder = t->folder, .emit = "c", .train = true, .infer = true, .level = level };
-    const struct pipeline_options p = { .level = level };
+    struct budget nothing = { .bytes = 1, .measure = measure, .context = &o };
+    const struct pipeline_options p = { .level = level, .budget = t->parts ? &nothing : NULL };
     struct module *m = module_of_text(t->arena, text);
     struct file_out *files;
     size_t count;
     const char *which, *why;
 
-    if (!pipeline_run(m, &p) || !emit_module(m, &o, &files, &count))
+    bool planned = pipeline_run(m, &p);
+    if (planned && t->parts)
+        plan_parts(t, m);
+    if (!planned || !emit_module(m, &o, &files, &count))
         fails("-O%d: no C comes of it", level);
     if (!files_write(t->arena, files, count, &which, &why))
         fails("%s: %s", which, why);
@@ -248,6 +271,7 @@ void check_c(const char *text, uint64_t seed)
     t.folder = arena_printf(t.arena, "%s/tests/fuzz/c-%ld", built(), (long)getppid());
     t.m = module_of_text(t.arena, text);
     t.n = 1 + below(&r, t.m->batch);
+    t.parts = chance(&r, 50);
     t.s = fill_store(t.arena, t.m, t.n, 1);
     struct module *plain = module_of_text(t.arena, text);
     pass_differentiate(plain, &c);
