@@ -152,7 +152,8 @@ static void run_parts(struct emit *e, struct text *t, const struct batch_run *r)
 /* The function but for its end. prelude: what stands behind its checks. */
 static void emit_batch_run(struct emit *e, struct text *t, const struct batch_run *r, const char *prelude)
 {
-    bool parts = e->m->graph[r->kind]->part;
+    const struct graph *g = e->m->graph[r->kind]; /* a dump may lack it */
+    bool parts = g && g->part;
     if (parts)
         emit_part(e, t, r);
     text_add(t, "\nint %s_%s(%s *m, int n", e->name, r->name, e->name);
