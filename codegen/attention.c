@@ -14,6 +14,7 @@
  * since each part adds to all rows of dk and dv that it sees. A strip reaches to the end of a panel: what no row sees has
  * a score of minus infinity. */
 #include <math.h>
+#include <string.h>
 
 #include "codegen/lower.h"
 #include "ir/attention.h"
@@ -67,12 +68,10 @@ static struct lx *mask_at(struct strips *s, struct lx *row, struct lx *key)
 static struct lx *weight_at(struct strips *s, struct lx *row, struct lx *key)
 {
     struct lower *l = s->l;
-    struct type scores = s->q->type;
 
-    scores.dim[scores.rank - 1] = dim_of(s->a.keys);
     s->at[s->a.lead] = row;
     s->at[s->a.lead + 1] = key;
-    struct lx *drawn = lx_random(l->k, OP_uniform, s->draw, DRAW, flat_index(l, scores, s->at));
+    struct lx *drawn = lx_random(l->k, OP_uniform, s->draw, DRAW, flat_index(l, s->a.scores, s->at));
     struct lx *three[] = { element(l, OP_lt, DT_BOOL, drawn, lx_real(l->k, s->a.drop)), lx_real(l->k, 0),
                            lx_real(l->k, s->a.kept) };
     return lx_elem(l->k, OP_select, DT_REAL, three, 3);
@@ -391,7 +390,9 @@ static struct strips new_strips(struct lower *l)
     s.width = (s.a.keys + PANEL - 1) / PANEL * PANEL;
     if (s.a.drop > 0) {
         s.draw = NEW_ARRAY(l->k->arena, DRAW, struct attr);
-        s.draw[0] = at_dims("shape", NULL, 0);
+        struct dim *shape = NEW_ARRAY(l->k->arena, s.a.scores.rank, struct dim);
+        memcpy(shape, s.a.scores.dim, (size_t)s.a.scores.rank * sizeof *shape);
+        s.draw[0] = at_dims("shape", shape, s.a.scores.rank);
         s.draw[1] = at_real("low", 0);
         s.draw[2] = at_real("high", 1);
         s.draw[3] = at_int("stream", s.a.stream);

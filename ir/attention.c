@@ -5,8 +5,11 @@ struct attention attention_of(const struct node *n)
 {
     struct type q = operand(n, 0)->type, k = operand(n, 1)->type, v = operand(n, 2)->type;
     int lead = q.rank - 2, mask = n->op == OP_attention ? 3 : 4;
+    struct type scores = q;
 
-    return (struct attention){ .lead = lead,
+    scores.dim[lead + 1] = k.dim[lead];
+    return (struct attention){ .scores = scores,
+                               .lead = lead,
                                .rows = q.dim[lead].k,
                                .keys = k.dim[lead].k,
                                .depth = q.dim[lead + 1].k,

@@ -16,6 +16,7 @@
 #include "ir/graph.h"
 
 struct attention {
+    struct type scores;                 /* of s, p and w */
     int lead;                           /* axes before the last two */
     int64_t rows, keys, depth, columns; /* q [rows, depth], k [keys, depth], v [keys, columns] */
     bool causal;

@@ -66,7 +66,8 @@ static double weight(const struct eval *e, const struct attention *a, int64_t b,
 
     if (a->drop <= 0)
         return 1;
-    int64_t element = (b * a->rows + i) * a->keys + j;
+    int64_t before = shape_batches(a->scores) ? e->s->first * type_count(a->scores, 1) : 0; /* in the whole batch */
+    int64_t element = before + (b * a->rows + i) * a->keys + j;
     double x = element_random(OP_uniform, attrs, 3, e->s->module->f64, e->s->seed, e->s->step, (uint64_t)element);
     return x < a->drop ? 0 : a->kept;
 }

@@ -63,6 +63,8 @@ net words {
     h = i32(token) |> tokens;
     for i in 0..2 {
         h = h + (h |> layernorm |> multi_head_attention(2, causal = true) |> dropout(0.2));
+        p = softmax((h @ transpose(h, [0, 2, 1])) / 4, axis = -1) |> dropout(0.3); # drawn within the attention
+        h = h + p @ h;
         h = h + (h |> layernorm |> linear(64) |> gelu |> linear(16));
     }
     logits = h |> layernorm |> linear(3);
