@@ -150,6 +150,16 @@ static void print_store(struct c_kernel *c, const struct ls *s)
     }
 }
 
+/* Kernels of the optimizer's scalars: a constant rate needs no step, a correction no run. */
+static bool holds_hyper(const struct lkernel *k)
+{
+    for (size_t i = 0; i < k->table_size; i++)
+        for (const struct lx *x = k->table[i]; x; x = x->chain)
+            if (x->kind == LX_HYPER)
+                return true;
+    return false;
+}
+
 static void print_let(struct c_kernel *c, const struct ls *s)
 {
     bool lanes = c->lanes && lanes_vary(c->lanes, s->value);
@@ -165,6 +175,10 @@ static void print_let(struct c_kernel *c, const struct ls *s)
     }
     print_value(c, s->value, lanes);
     text_puts(c->t, ";\n");
+    if (s->value->dtype == DT_I32 && holds_hyper(c->k)) { /* the step, which a constant rate does not ask for */
+        line(c);
+        text_add(c->t, "(void)%s;\n", s->name);
+    }
 }
 
 static void print_tile(struct c_kernel *c, const struct lbuf *b)
@@ -496,16 +510,6 @@ static bool any_streamed(const struct lkernel *k)
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
         if (b->streamed)
             return true;
-    return false;
-}
-
-/* Kernels of the optimizer's scalars: a constant rate needs no step, a correction no run. */
-static bool holds_hyper(const struct lkernel *k)
-{
-    for (size_t i = 0; i < k->table_size; i++)
-        for (const struct lx *x = k->table[i]; x; x = x->chain)
-            if (x->kind == LX_HYPER)
-                return true;
     return false;
 }
 

@@ -140,8 +140,11 @@ struct val builtin_extreme(struct elab *e, struct builtin_args *g)
     }
     if (!g->given[1])
         return reduce(e, g, most ? OP_reduce_max : OP_reduce_min, 2);
-    if (g->given[2]) {
-        error_at(e, g->at, "'%s' works between two tensors or over axes of one, not both", g->f->name);
+    if (g->given[2] || g->given[3]) {
+        error_at(
+            e, g->at,
+            "'%s' works between two values or over axes of one tensor, not both: %s(x, axes = -1, keepdims = true)",
+            g->f->name, g->f->name);
         return v_poison();
     }
     if (is_number(&g->arg[0]) && is_number(&g->arg[1])) {

@@ -197,12 +197,10 @@ static int one_step(struct training *t, int n)
     if (log_step(t, loss))
         return 1;
     if (!isfinite(loss) && t->samples == n)
-        return nn_app_fail(
-            t->model, 1,
-            "the loss is not a number at step %lld, the first of this run: do samples hold what is no "
-            "number, is no label of the batch kept, or was the learning rate of what it started from too "
-            "high?",
-            (long long)t->step);
+        return nn_app_fail(t->model, 1,
+                           "the loss is not a number at step %lld, the first of this run: do samples hold what is no "
+                           "number, or was the learning rate of what it started from too high?",
+                           (long long)t->step);
     if (!isfinite(loss))
         return nn_app_fail(t->model, 1, "the loss is no longer a number at step %lld: is the learning rate too high?",
                            (long long)t->step);

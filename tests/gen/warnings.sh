@@ -82,3 +82,25 @@ unread.net:11:26: warning: nothing reads this value: is a name missing before it
 unread.net:14:10: warning: nothing applies the layer 'fc'
 T
 result $? "a value that nothing reads, and a layer that nothing applies, are warnings"
+
+# A constant rate does not ask for the step.
+cat >"$out/two.net" <<'T'
+net two {
+    batch N = 4;
+    input x : f32[N, 3];
+    target t : f32[N, 2];
+    a = linear(5);
+    b = linear(2);
+    y = x |> a |> relu |> b;
+    output y;
+    loss mse(y, t);
+    optimizer sgd(lr = 0.05) for "a.*";
+    optimizer rmsprop(lr = 1e-3);
+}
+T
+"$NETC" -o "$out/two" "$out/two.net" >"$out/log" 2>&1 &&
+    for cc in gcc clang; do
+        $cc -std=c11 -Wall -Wextra -Werror -Iruntime -I"$out/two" -fsyntax-only "$out"/two/*.c >>"$out/log" 2>&1
+    done
+[ -f "$out/two/two.h" ] && [ ! -s "$out/log" ]
+result $? "two optimizers with constant rates compile without a warning"

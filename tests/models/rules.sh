@@ -34,6 +34,8 @@ done
 claim "after an error the model is as before" "$(run "${plain}tensors")" \
     "$(run "${plain}set t 0 1 3 0\nstep\ntensors" | grep -v error)"
 claim "ignore_index is no error" loss "$(run "${plain}set t 0 1 -100 0\neval" | head -n 1 | cut -d ' ' -f 1)"
+claim "all labels ignored: the loss is what the others are" "loss 3" "$(run "${plain}set t -100 -100 -100 -100\neval" | head -n 1)"
+claim "all labels ignored: gradients are 0" "" "$(run "${plain}set t -100 -100 -100 -100\naccumulate\ngrads" | grep -i nan)"
 for bad in 5 -1 -2; do
     claim "index $bad is an error of the call" "error -3" "$(run "${plain}set i 0 1 2 $bad\ninfer" | cut -d ' ' -f 1-2)"
 done
