@@ -302,8 +302,12 @@ static bool sums_inside(const struct lblock *b)
 }
 
 /* What stands before the loop for the compiler, or NULL. */
-static const char *hint(const struct ls *s)
+static const char *hint(struct c_kernel *c, const struct ls *s)
 {
+    if (s->way == WAY_THREADS && s->least) {
+        c->uses_n = true;
+        return arena_printf(c->k->arena, "NN_THREADS_IF(n >= %lld)\n", (long long)s->least);
+    }
     if (s->way == WAY_THREADS)
         return "NN_THREADS\n";
     if (s->way == WAY_UNROLL)
@@ -314,9 +318,10 @@ static const char *hint(const struct ls *s)
 
 static void print_plain(struct c_kernel *c, const struct ls *s)
 {
-    if (hint(s)) {
+    const char *asks = hint(c, s);
+    if (asks) {
         line(c);
-        text_puts(c->t, hint(s));
+        text_puts(c->t, asks);
     }
     print_for(c, s);
     print_advance(c, s->var->name, s->step);

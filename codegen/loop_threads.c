@@ -2,8 +2,8 @@
  * threads do what depends on shapes alone, and no sum crosses iterations, so no bit depends on their number. A loop in
  * lanes is cut into pieces first.
  *
- *     for i in 0..n par                      for i in 0..n par threads
- *       ...                                    ...
+ *     for i in 0..n par                      for i in 0..n par threads from 12
+ *       ...                                    ...                           (fewer samples are too little work)
  *
  *     for i in 0..1000000 par vector   =>    for i_0 in 0..1000000 step 16384 par threads
  *       ...                                    for i in i_0..imin(i_0 + 16384, 1000000) par vector
@@ -13,8 +13,9 @@
 
 #include "ir/loop_lanes.h"
 
-/* Operations below which starting threads costs more than it gives (about 20 us), and iterations of a piece. */
-enum { ENOUGH = 1 << 18, PIECE = 1 << 14 };
+/* Operations below which starting threads costs more than it gives (about 20 us without wide lanes, 5 with them), those that
+ * a call of fewer samples should have, and iterations of a piece. */
+enum { ENOUGH = 1 << 18, MUCH = 1 << 20, PIECE = 1 << 14 };
 
 /* Elementary functions count as several operations. */
 static double work_of(const struct lx *x)
@@ -46,6 +47,37 @@ static double work_of_block(const struct lblock *b)
     return work;
 }
 
+static bool asks_for_batch(const struct lx *x)
+{
+    if (x->kind == LX_BATCH || (x->kind == LX_LET && asks_for_batch(x->let->value)))
+        return true;
+    for (int i = 0; i < x->args; i++)
+        if (asks_for_batch(x->arg[i]))
+            return true;
+    return false;
+}
+
+static bool grows_with_batch(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next)
+        if ((s->kind == LS_LOOP && (asks_for_batch(s->begin) || asks_for_batch(s->end))) ||
+            grows_with_batch(&s->body) || grows_with_batch(&s->other))
+            return true;
+    return false;
+}
+
+/* How many samples make enough work of a loop that has so much for a full batch; 0: any. */
+static int64_t least_samples(const struct lkernel *k, const struct ls *s, double work)
+{
+    struct ls alone = *s;
+    alone.next = NULL;
+    if (!grows_with_batch(&(struct lblock){ &alone, &alone }))
+        return 0;
+    int64_t least = (int64_t)((double)MUCH * (double)k->batch / work) + 1;
+    least = least < k->batch ? least : k->batch;
+    return least > 1 ? least : 0;
+}
+
 /* for v in begin..end   =>   for v_0 in begin..end step PIECE, for v in v_0..imin(v_0 + PIECE, end) */
 static void cut(struct lkernel *k, struct ls *s)
 {
@@ -75,9 +107,11 @@ static void start(struct lkernel *k, struct lblock *b)
             start(k, &s->body);
             start(k, &s->other);
         } else if (work >= ENOUGH && (s->way == WAY_PLAIN || (loop_in_lanes(s) && trips_of(s) > PIECE))) {
+            int64_t least = least_samples(k, s, work);
             if (loop_in_lanes(s))
                 cut(k, s);
             s->way = WAY_THREADS;
+            s->least = least;
         }
     }
 }

@@ -127,6 +127,7 @@ struct ls {
     int64_t step;
     enum licence licence;
     enum way way;
+    int64_t least;      /* in threads: where n is at least so many; 0: always */
     struct lblock body; /* LS_IF: what runs where the condition holds; `other` else */
     struct lblock other;
     /* LS_LET: name = value, once; LS_STORE: buf[index...] = value; LS_LOCAL: declares buf, value NULL or what a scalar

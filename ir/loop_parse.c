@@ -154,7 +154,7 @@ static enum way parse_way(struct loop_parser *p)
 {
     static const char *const words[] = { "", "vector", "unroll", "threads", "wide", "wider", "square" };
 
-    for (int i = 1; i < 6; i++) {
+    for (int i = 1; i < (int)(sizeof words / sizeof *words); i++) {
         if (!p->r.token.first && reader_accept(&p->r, words[i]))
             return (enum way)i;
     }
@@ -195,6 +195,8 @@ static bool parse_loop(struct loop_parser *p, struct lblock *b, int column)
         return false;
     s = ls_loop(p->k, b, name, begin, end, step, licence);
     s->way = parse_way(p);
+    if (s->way == WAY_THREADS && reader_accept(&p->r, "from") && !reader_int(&p->r, &s->least))
+        return false;
     bind(p, at, name, (struct loop_binding){ .var = s->var });
     nested(p, &s->body, column);
     p->scope = outer;

@@ -207,7 +207,10 @@ static void print_loop(struct text *t, const struct ls *s, int depth)
     print(t, s->end, P_SUM);
     if (s->step != 1)
         text_add(t, " step %lld", (long long)s->step);
-    text_add(t, " %s%s\n", licences[s->licence], ways[s->way]);
+    text_add(t, " %s%s", licences[s->licence], ways[s->way]);
+    if (s->least)
+        text_add(t, " from %lld", (long long)s->least);
+    text_puts(t, "\n");
     print_block(t, &s->body, depth + 1);
 }
 

@@ -199,6 +199,9 @@ static void check_way(struct verify *v, struct ls *s)
         wrong(v, "loop %s is to be unrolled, and its bounds are no constants", name);
     if (s->way == WAY_THREADS && s->licence != LICENCE_PAR)
         wrong(v, "loop %s runs in threads, and its iterations are ordered", name);
+    if (s->least < 0 || s->least > v->k->batch || (s->least && s->way != WAY_THREADS))
+        wrong(v, "loop %s runs in threads from %lld samples of %lld", name, (long long)s->least,
+              (long long)v->k->batch);
     struct square square;
     if (s->way == WAY_SQUARE && !loop_square(v->k, s, &square))
         wrong(v, "loop %s is no square", name);

@@ -98,11 +98,14 @@
 #define NN_UNROLL_K
 #endif
 
-/* Before a loop whose iterations may run in threads. */
+/* Before a loop whose iterations may run in threads, or may where that is worth it. */
 #if defined _OPENMP
+#define NN_PRAGMA(x) _Pragma(#x)
 #define NN_THREADS _Pragma("omp parallel for schedule(static)")
+#define NN_THREADS_IF(worth) NN_PRAGMA(omp parallel for schedule(static) if (worth))
 #else
 #define NN_THREADS
+#define NN_THREADS_IF(worth)
 #endif
 
 #if defined __GNUC__

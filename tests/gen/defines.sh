@@ -24,7 +24,7 @@ claim "an integer written with _" 'input  %x : f32\[N,1000\]' -D d=1_000
 claim "arithmetic" 'input  %x : f32\[N,14\]' -D 'd=2 * (3 + 4)'
 claim "the last counts" 'input  %x : f32\[N,5\]' -D d=3 -D d=5
 claim "true" '@linear_1.bias' -D deep=true
-claim "a number" 'value = 0.125' -D rate=0.25 # times the 0.5 of gelu
+claim "a number" 'value = 0.25' -D rate=0.25
 claim "a list" '@linear_2.weight : f32\[6,5\]' -D sizes=[5,6]
 claim "a word" tanh -D word=tanh
 claim "a word in quotes" erf -D 'word="none"'
