@@ -113,7 +113,9 @@ for net in ${NETS:-mixed images scans words}; do
         [ $net != mixed ] || given=$labels$commands
         printf "$given" | "$out/all/drive" >"$out/a"
         printf 'infer\nn 1\ninfer\n' | "$out/all/drive" >"$out/exact"
-        for most in "$least" $((least + (all - least) / 8)); do
+        more=$((least + (all - least) / 8))
+        [ "$how" != "--dtype f64 -O0" ] || more=
+        for most in "$least" $more; do
             compiled "$out/less" $net $how --max-bytes "$most"
             result $? "$net $how: compiles in $most bytes"
             echo "$(parts "$out/less") parts, $(train_bytes "$out/less/$net.h") of $most, $all" >"$out/log"
