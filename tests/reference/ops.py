@@ -505,7 +505,7 @@ def rows(text):
 
 
 def figure(label, name, t):
-    numbers = ", ".join(repr(float(v)) for v in t.detach().to(torch.float64).flatten().tolist())
+    numbers = ", ".join(f"{v:.14g}" for v in t.detach().to(torch.float64).flatten().tolist())
     return f'FIGURE({label}, "{name}", {numbers})\n'
 
 
