@@ -41,13 +41,14 @@ struct winograd_matrix {
     double at[MAX_POINTS][MAX_POINTS];
 };
 
-/* Along one axis. With a dilation d elements of a window lie d apart, and those of a tile too: d tiles share a place. */
+/* Along one axis. With a dilation d tiles share a place: each lies in the others' gaps. */
 struct winograd {
     int tile, kernel, points;
-    int stride, up,
-        dilation; /* windows lie so far apart; the image is spread so far (one of them is 1, at most 2 the other) */
+    int stride; /* windows lie so far apart; 2 at most */
+    int up;     /* the image is spread so far, instead */
+    int dilation; /* elements of a window, and those of a tile, lie so far apart; above 1 only where both of these are 1 */
     int step;     /* so many elements of the image lie between one tile's window and the next one's */
-    int before;   /* so many in front of the image the first one begins */
+    int before; /* so many in front of the image the first one begins */
     struct winograd_matrix in, weight, out;
 };
 

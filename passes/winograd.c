@@ -10,8 +10,8 @@
  *                                                     %dw = winograd_dw_weight %0      (%0 in parts = 4)
  *
  * Images of one axis are images of one row; of few channels and taken with stride 2, images of four times as many channels.
- * Results differ from those of the plain form by rounding: up to 2.6e-6 of the
- * largest, where that has up to 2.4e-6. Not with f64, which is asked for to know better. */
+ * Results differ from those of the plain form by rounding: up to 2.6e-6 of the largest, where that has up to 2.4e-6. Not
+ * with f64, which is asked for to know better. */
 #include "ir/build.h"
 #include "ir/layout.h"
 #include "ir/winograd.h"
@@ -70,21 +70,27 @@ static bool fits(const struct winograd *w, int64_t channels, int64_t columns)
     return rows * w[0].points * w[1].points * (channels + at_once) * 4 <= SCRATCH;
 }
 
-/* Products of one tile for all channels take so many multiply-adds as there are pairs of points, the plain form tile x
- * kernel along each axis; what tiles reach over the edge is lost. Transforms cost about as much as 12 more channels on
- * either side; with a stride they are sums of few elements, and the plain form copies images with their borders. */
+/* Multiply-adds of a pair of channels in the plain form: as many as the window has elements for each result. */
+static double plain_products(const struct shape *s)
+{
+    return (double)(s->size[0] * s->kernel[0]) * (double)(s->size[1] * s->kernel[1]);
+}
+
+/* And in tiles: as many as there are pairs of points for each; what tiles reach over the edge is lost. */
+static double tile_products(const struct shape *s, const struct winograd *w)
+{
+    return (double)(winograd_tiles(&w[0], s->size[0]) * w[0].points) *
+           (double)(winograd_tiles(&w[1], s->size[1]) * w[1].points);
+}
+
+/* Transforms want what is saved to be much; with a stride they are sums of few elements, and the plain form copies images
+ * with their borders. */
 static bool pays(const struct shape *s, const struct winograd *w)
 {
-    bool strided = s->stride[0] * s->stride[1] > 1;
-    double plain = 1, products = 1;
+    double least = s->stride[0] * s->stride[1] > 1 ? 1.2 : 1.5;
 
-    if (!fits(w, s->channels, s->outputs) || !fits(w, s->outputs, s->channels))
-        return false;
-    for (int i = 0; i < 2; i++) {
-        plain *= (double)(s->size[i] * s->kernel[i]);
-        products *= (double)(winograd_tiles(&w[i], s->size[i]) * w[i].points);
-    }
-    return s->channels >= MIN_CHANNELS && s->outputs >= MIN_CHANNELS && plain > (strided ? 1.2 : 1.5) * products;
+    return fits(w, s->channels, s->outputs) && fits(w, s->outputs, s->channels) && s->channels >= MIN_CHANNELS &&
+           s->outputs >= MIN_CHANNELS && plain_products(s) > least * tile_products(s, w);
 }
 
 /* Where n can take this form and is faster so. */
@@ -253,10 +259,9 @@ static bool takes_folded(const struct node *n, struct shape *s, struct winograd 
     if (!layout_channels_last(n) || n->result[0]->type.rank != 4 || attr_int(n, "groups") != 1)
         return false;
     *s = shape_of(n);
-    double plain = 1, products = 1;
+    double plain = plain_products(s);
     for (int i = 0; i < 2; i++) {
         int64_t size = operand(n, 0)->type.dim[1 + i].k, kernel = (s->kernel[i] + 1) / 2;
-        plain *= (double)(s->size[i] * s->kernel[i]);
         if (s->stride[i] != 2 || s->dilation[i] != 1 || !winograd_form(tile_for(kernel, 1), kernel, 1, &w[i]))
             return false;
         s->stride[i] = 1;
@@ -264,9 +269,9 @@ static bool takes_folded(const struct node *n, struct shape *s, struct winograd 
         s->pad[2 * i + 1] = 2 * (s->size[i] + kernel - 1) - s->pad[2 * i] - size;
         if (s->pad[2 * i + 1] < 0)
             return false;
-        products *= (double)(winograd_tiles(&w[i], s->size[i]) * w[i].points);
     }
-    return s->channels * 4 <= LANES && s->outputs >= MIN_CHANNELS && fits(w, LANES, s->outputs) && plain > 6 * products;
+    return s->channels * 4 <= LANES && s->outputs >= MIN_CHANNELS && fits(w, LANES, s->outputs) &&
+           plain > 1.5 * 4 * tile_products(s, w); /* of four times as many channels */
 }
 
 static struct value *folded(struct build *b, const struct winograd *w, struct shape *s, const struct node *n)
