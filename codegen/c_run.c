@@ -105,7 +105,7 @@ static void parameters(struct emit *e, struct text *t, const struct batch_run *r
 /* ", image + (size_t)first * 784": where a part of an argument begins; what has no samples is there whole. */
 static void part_of(struct text *t, const char *id, struct type type)
 {
-    text_add(t, ",\n        %s", id);
+    text_add(t, ",\n            %s", id);
     if (shape_batches(type))
         text_add(t, " + (size_t)first * %lld", (long long)type_count(type, 1));
 }

@@ -195,11 +195,11 @@ static void copy_panel(struct lower *l, struct lblock *b, struct lx **at, struct
 {
     struct node *n = l->anchor;
     struct dim size[] = { dim_of(SPAN), dim_of(PANEL) };
+
     p->copy = lbuf_local(l->k, b, "panel", SPACE_ARRAY, DT_REAL, 2, size);
     struct ls *rows = ls_loop(l->k, b, "c", p->sum.begin, p->sum.end, 1, LICENCE_PAR);
     struct ls *columns = ls_loop(l->k, &rows->body, "j", lx_int(l->k, 0), lx_int(l->k, PANEL), 1, LICENCE_PAR);
     struct lx *c = lx_var(l->k, rows->var), *j = lx_var(l->k, columns->var);
-
     struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, p->panel.first, j));
     ls_store(l->k, &columns->body, p->copy, (struct lx *[]){ index_op(l, LX_ISUB, c, p->sum.begin), j }, right);
 }

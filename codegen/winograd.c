@@ -506,10 +506,8 @@ static void point_product(struct lower *l, struct lblock *b, struct forward *f, 
     const struct tiles *t = &f->t;
     struct lx *begin = lx_int(l->k, 0), *end = t->used;
 
-    if (t->least < t->rows) {
-        struct lx *most = index_op(l, LX_IADD, t->used, lx_int(l->k, t->least - 1)), *rows = lx_int(l->k, t->rows);
-        end = ls_let(l->k, b, "whole", index_op(l, LX_IMUL, index_op(l, LX_IDIV, most, rows), rows));
-    }
+    if (t->least < t->rows)
+        end = ls_let(l->k, b, "whole", filled(l, index_op(l, LX_ISUB, t->used, lx_int(l->k, t->least)), t->rows));
     struct ls *loop = ls_loop(l->k, b, "t", begin, end, t->rows, LICENCE_PAR);
     tile_product(l, &loop->body, f, point, lx_var(l->k, loop->var), (int)t->rows);
     if (t->least == t->rows)
@@ -528,7 +526,7 @@ static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct
     for (int a = 0; a < 2; a++) {
         const struct winograd *w = &f->t.w[a];
         at[1 + a] = tile_element(l, &f->t, a, tile_begin(l, &f->t, a, w->tile), which[a]);
-        if (y.dim[1 + a].k % (w->tile * w->dilation))
+        if (y.dim[1 + a].k % ((int64_t)w->tile * w->dilation))
             b = &ls_if(l->k, b, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, y.dim[1 + a])))->body;
     }
     at[3] = index_op(l, LX_IADD, f->output, f->m.channel);

@@ -114,7 +114,7 @@ static struct part window_of(const struct winograd *w, int64_t sample, const int
 /* Element (u, v) of it; NULL: outside. */
 static double *element(const struct images *m, const struct part *p, int u, int v)
 {
-    int64_t i = p->begin[0] + u * p->apart[0], j = p->begin[1] + v * p->apart[1];
+    int64_t i = p->begin[0] + (int64_t)u * p->apart[0], j = p->begin[1] + (int64_t)v * p->apart[1];
 
     if (i < 0 || j < 0 || i >= m->size[0] || j >= m->size[1])
         return NULL;
