@@ -16,10 +16,15 @@ else
 fi
 echo "installing$missing"
 log=$(mktemp)
-if ! { $as apt-get update && $as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-    tail -n 5 "$log" >&2
-    rm -f "$log"
-    echo "could not install them; type:  sudo apt-get install$missing" >&2
-    exit 1
-fi
-rm -f "$log"
+trap 'rm -f "$log"' EXIT
+# Another apt at work (under make -j, our own) is waited for, 10 minutes at most: apt waits for some of its locks, not for all.
+tries=300
+until { $as apt-get update && $as env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; do
+    tries=$((tries - 1))
+    if [ $tries = 0 ] || ! grep -q 'Could not get lock' "$log"; then
+        tail -n 5 "$log" >&2
+        echo "could not install them; type:  sudo apt-get install$missing" >&2
+        exit 1
+    fi
+    sleep 2
+done
