@@ -227,21 +227,20 @@ static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, str
         tiles_of_product(l, b, at, rows, tile, &p);
 }
 
-/* Tiles of 8 rows, then of the rows that are left: all at once where their number is known, else one by one. */
-static void product(struct lower *l, struct lblock *b, struct lx **at, struct span sum)
+/* So many rows in tiles of 8, then those that are left: all at once where their number is known, else one by one. */
+static void product(struct lower *l, struct lblock *b, struct lx **at, struct lx *first, struct lx *count,
+                    struct span sum)
 {
-    struct type t = l->anchor->result[0]->type;
-    struct dim rows = t.dim[t.rank - 2];
-    struct lx *end = lx_dim(l->k, rows), *eight = lx_int(l->k, ROWS), *whole = lx_int(l->k, 0);
+    struct lx *eight = lx_int(l->k, ROWS), *end = index_op(l, LX_IADD, first, count), *whole = first;
 
-    if (l->level && dim_size(rows, l->k->batch) >= ROWS) {
-        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, end, eight), eight);
-        rows_in_tiles(l, b, at, (struct span){ lx_int(l->k, 0), whole, false }, ROWS, sum);
+    if (l->level && count->high >= ROWS) {
+        whole = index_op(l, LX_IADD, first, index_op(l, LX_IMUL, index_op(l, LX_IDIV, count, eight), eight));
+        rows_in_tiles(l, b, at, (struct span){ first, whole, false }, ROWS, sum);
     }
-    if (!l->level || rows.n || rows.k == 1)
+    if (!l->level || count->kind != LX_INT || count->i == 1)
         rows_alone(l, b, at, (struct span){ whole, end, false }, sum);
-    else if (rows.k % ROWS)
-        rows_in_tiles(l, b, at, (struct span){ whole, end, false }, (int)(rows.k % ROWS), sum);
+    else if (count->i % ROWS)
+        rows_in_tiles(l, b, at, (struct span){ whole, end, false }, (int)(count->i % ROWS), sum);
 }
 
 /* What is only added to variables may be added in parts. */
@@ -253,27 +252,42 @@ static bool only_adds(const struct lower *l)
     return !l->body->yields && !l->column;
 }
 
+static struct dim depth_of(const struct node *n)
+{
+    struct type x = operand(n, 0)->type;
+
+    return x.dim[x.rank - 1 - attr_bool(n, "ta")];
+}
+
+void lower_matmul_rows(struct lower *l, struct lblock *b, struct lx **at, struct lx *first, struct lx *count)
+{
+    struct node *n = l->anchor;
+    struct dim depth = depth_of(n);
+
+    product(l, b, at, first, count, (struct span){ lx_int(l->k, 0), lx_dim(l->k, depth), false });
+    count_macs(l, n->result[0]->type, (double)dim_size(depth, l->k->batch));
+}
+
 /* A sum down long columns, a weight's gradient, is taken in parts: what a part of the columns holds stays in the cache
  * while all rows and columns of the result go by. */
 void lower_matmul(struct lower *l)
 {
     struct node *n = l->anchor;
-    struct type t = n->result[0]->type, x = operand(n, 0)->type;
-    bool ta = attr_bool(n, "ta");
-    struct dim depth = x.dim[x.rank - 1 - ta];
+    struct type t = n->result[0]->type;
+    struct dim depth = depth_of(n);
     struct lx *at[MAX_RANK], *end = lx_dim(l->k, depth);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
     struct span s = { lx_int(l->k, 0), end, false };
 
-    if (l->level && ta && dim_size(depth, l->k->batch) >= 4 * SPAN && only_adds(l)) {
+    if (l->level && attr_bool(n, "ta") && dim_size(depth, l->k->batch) >= 4 * SPAN && only_adds(l)) {
         struct ls *parts = ls_loop(l->k, b, "c_0", s.begin, end, SPAN, LICENCE_RED);
         s.begin = lx_var(l->k, parts->var);
         s.end = index_op(l, LX_IMIN, index_op(l, LX_IADD, s.begin, lx_int(l->k, SPAN)), end);
         s.in_parts = true;
         b = &parts->body;
     }
-    product(l, b, at, s);
-    count_macs(l, t, (double)type_count(type_make(DT_REAL, 1, &depth), l->k->batch));
+    product(l, b, at, lx_int(l->k, 0), lx_dim(l->k, t.dim[t.rank - 2]), s);
+    count_macs(l, t, (double)dim_size(depth, l->k->batch));
 }
 
 /* ---- convolution ---- */

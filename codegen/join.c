@@ -117,7 +117,7 @@ struct type join_domain(struct lower *l, int from)
         if (!effect && !node_is_reduction(n))
             continue;
         struct value *v = operand(n, effect);
-        if ((value_place(l, v) == AT_FREE || value_place(l, v) == AT_EACH) && shape_same_size(v->type, t))
+        if (value_place(l, v) <= AT_EACH && shape_same_size(v->type, t))
             values[count++] = v;
     }
     return join_axes(l, t, from, t.rank, values, count);

@@ -27,22 +27,22 @@ static double work_of(const struct lx *x)
     return work;
 }
 
-static double work_of_block(const struct lblock *b);
+static double work_of_block(struct lkernel *k, const struct lblock *b);
 
-static double trips_of(const struct ls *s)
+static double trips_of(struct lkernel *k, const struct ls *s)
 {
-    int64_t span = s->end->high - s->begin->low;
+    int64_t span = lx_index(k, LX_ISUB, s->end, s->begin)->high;
 
     return span > 0 ? (double)((span - 1) / s->step + 1) : 0;
 }
 
-static double work_of_block(const struct lblock *b)
+static double work_of_block(struct lkernel *k, const struct lblock *b)
 {
     double work = 0;
 
     for (const struct ls *s = b->first; s; s = s->next) {
-        work += (s->value ? work_of(s->value) : 0) + work_of_block(&s->other);
-        work += (s->kind == LS_LOOP ? trips_of(s) : 1) * work_of_block(&s->body);
+        work += (s->value ? work_of(s->value) : 0) + work_of_block(k, &s->other);
+        work += (s->kind == LS_LOOP ? trips_of(k, s) : 1) * work_of_block(k, &s->body);
     }
     return work;
 }
@@ -102,11 +102,11 @@ static void cut(struct lkernel *k, struct ls *s)
 static void start(struct lkernel *k, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
-        double work = s->kind == LS_LOOP ? trips_of(s) * work_of_block(&s->body) : 0;
-        if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || trips_of(s) < 2) {
+        double work = s->kind == LS_LOOP ? trips_of(k, s) * work_of_block(k, &s->body) : 0;
+        if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || trips_of(k, s) < 2) {
             start(k, &s->body);
             start(k, &s->other);
-        } else if (work >= ENOUGH && (s->way == WAY_PLAIN || (loop_in_lanes(s) && trips_of(s) > PIECE))) {
+        } else if (work >= ENOUGH && (s->way == WAY_PLAIN || (loop_in_lanes(s) && trips_of(k, s) > PIECE))) {
             int64_t least = least_samples(k, s, work);
             if (loop_in_lanes(s))
                 cut(k, s);

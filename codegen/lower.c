@@ -175,9 +175,21 @@ void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct
         ls_store(l->k, b, s[i].to, s[i].at, s[i].value);
 }
 
+static void hold(struct lower *l, struct lblock *b, struct lx *const *at)
+{
+    int last = l->anchor->result[0]->type.rank - 1;
+    struct lx *to[] = { index_op(l, LX_ISUB, at[last - 1], l->held.first), at[last] };
+
+    ls_store(l->k, b, l->held.rows, to, l->result);
+}
+
 /* Sums first: they may read what lies where a result goes. */
 void finish(struct lower *l, struct lblock *b, struct lx *const *at)
 {
+    if (makes_held_rows(l)) {
+        hold(l, b, at);
+        return;
+    }
     add_columns(l, b, at);
     finish_place(l, b, AT_EACH, l->nest.domain, at);
 }
@@ -474,7 +486,7 @@ static void find_nest(struct lower *l)
         bug("the operations of group %s have no nest in common", l->k->name);
     if (l->nest.anchor)
         l->anchor = l->nest.anchor;
-    else if (l->nest.reductions)
+    else if (l->nest.reductions || l->nest.source)
         l->anchor = NULL;
 }
 
@@ -489,12 +501,13 @@ struct lkernel *lower_group(struct node *fused, const char *name, int level)
     l.k->at = fused->at;
     l.param = NEW_ARRAY(m->arena, l.body->params + 1, struct lbuf *);
     find_nest(&l);
-    l.flat = !l.anchor && !l.nest.reductions && is_flat(&l, l.nest.domain);
+    bool rows = !l.anchor && (l.nest.reductions || l.nest.source);
+    l.flat = !l.anchor && !rows && is_flat(&l, l.nest.domain);
     add_arguments(&l);
     open_columns(&l);
     if (l.anchor)
         generator(l.anchor)(&l);
-    else if (l.nest.reductions)
+    else if (rows)
         lower_rows(&l);
     else
         lower_map(&l);

@@ -16,6 +16,12 @@ struct known {
 /* A reduction over rows on its way: see columns.c. */
 struct column;
 
+/* Rows of the nest's source: elements first.. of its last axis but one; while the nest goes through one of them, which. */
+struct held {
+    struct lbuf *rows;
+    struct lx *first, *row;
+};
+
 /* A group has one nest; what has no loops of its own is built by body_at at the coordinates that are asked for. */
 struct lower {
     struct lkernel *k;
@@ -23,9 +29,10 @@ struct lower {
     struct graph *body;
     int level;
     struct lbuf **param; /* by parameter of the body */
-    struct node *anchor; /* or NULL */
+    struct node *anchor; /* or NULL; while rows of the nest's source are made, that */
     struct lx *result;   /* the anchor's value at the coordinates of the epilogue, or NULL */
     struct nest nest;
+    struct held held;
     struct known *known;
     struct memory *memory; /* body.c: of each operation */
     int question;
@@ -52,7 +59,7 @@ struct lx *element(struct lower *l, enum op op, enum dtype d, struct lx *a, stru
 /* lower.c: opens `par` loops over the dimensions of t; at gets the coordinates; gives the innermost block. */
 struct lblock *open_loops(struct lower *l, struct lblock *b, struct type t, int from, int to, struct lx **at);
 /* Stores what the group gives at these coordinates of the domain: results through the epilogue, effects; and adds to the
- * sums over rows. To be called once for each. */
+ * sums over rows. To be called once for each. While rows of the source are made: holds one of their elements. */
 void finish(struct lower *l, struct lblock *b, struct lx *const *at);
 /* Stores what is known of this place in the nest, at these coordinates of shape t. */
 void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct type t, struct lx *const *at);
@@ -78,7 +85,12 @@ void add_total(struct lower *l, struct lblock *b, const struct node *n, struct l
 void close_columns(struct lower *l);
 bool has_columns(const struct lower *l); /* sums over rows, other than totals */
 
-/* rows.c: nests without an anchor that hold reductions. */
+static inline bool makes_held_rows(const struct lower *l)
+{
+    return l->anchor && l->anchor == l->nest.source;
+}
+
+/* rows.c: nests without an anchor that hold reductions, or have a source. */
 void lower_rows(struct lower *l);
 
 /* reduce.c */
@@ -183,6 +195,8 @@ struct lx *guarded(struct lower *l, const struct source *s, struct lx *v);
 void lower_conv_last(struct lower *l); /* conv, conv_dx, conv_dw with channels last */
 void lower_depthwise(struct lower *l); /* conv, conv_dw of those where every channel has a window of its own */
 void lower_matmul(struct lower *l);
+/* So many of the anchor's rows, at these coordinates before its last two. */
+void lower_matmul_rows(struct lower *l, struct lblock *b, struct lx **at, struct lx *first, struct lx *count);
 void lower_conv(struct lower *l);
 void lower_conv_dx(struct lower *l);
 void lower_conv_dw(struct lower *l);

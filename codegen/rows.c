@@ -41,7 +41,7 @@ static struct lx *at_row(struct rows *r, struct value *v)
 
 static bool is_each(const struct lower *l, const struct value *v)
 {
-    return v->def && (value_place(l, v) == AT_EACH || value_place(l, v) == AT_FREE);
+    return v->def && value_place(l, v) <= AT_EACH;
 }
 
 static void need(struct rows *r, struct value *v, unsigned pass)
@@ -486,10 +486,59 @@ static void lower_ahead(struct lower *l, const struct rows *r, struct ahead *a, 
     rows_ahead(l, &some->body, a, from, ls_let(l->k, &some->body, "last", index_op(l, LX_ISUB, end, lx_int(l->k, 1))));
 }
 
+/* ---- rows of a product ---- */
+
+/* Blocks of rows that there are at least, where there are tiles enough: for threads. */
+enum { BLOCKS = 8 };
+
+/* As many as can be held: the right operand is read once for each block. */
+static int64_t held_rows(const struct lower *l)
+{
+    struct type t = l->nest.source->result[0]->type;
+    int64_t all = dim_size(t.dim[t.rank - 2], l->k->batch), most = NEST_HELD / t.dim[t.rank - 1].k;
+
+    most = all / BLOCKS < most ? all / BLOCKS : most;
+    return most < NEST_TILE ? NEST_TILE : most / NEST_TILE * NEST_TILE;
+}
+
+/* for i_0 in 0..n step 8 par
+ *   held[0..8, j] = product's rows i_0..i_0 + 8
+ *   for i in 0..8: what the nest does in row i_0 + i, from held[i, j] */
+static void lower_held(struct lower *l)
+{
+    struct node *n = l->nest.source;
+    struct type t = n->result[0]->type;
+    int axis = t.rank - 2;
+    struct dim size[] = { dim_of(held_rows(l)), t.dim[t.rank - 1] };
+    struct lx *at[MAX_RANK], *all = lx_dim(l->k, t.dim[axis]), *count = lx_int(l->k, size[0].k);
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
+    struct ls *blocks = ls_loop(l->k, b, "i_0", lx_int(l->k, 0), all, size[0].k, LICENCE_PAR);
+    struct lx *first = lx_var(l->k, blocks->var);
+
+    if (all->kind != LX_INT || all->i % size[0].k)
+        count = ls_let(l->k, &blocks->body, "rows", index_op(l, LX_IMIN, index_op(l, LX_ISUB, all, first), count));
+    l->held.rows = lbuf_local(l->k, &blocks->body, "held", SPACE_ARRAY, DT_REAL, 2, size);
+    l->held.first = first;
+    l->anchor = n;
+    lower_matmul_rows(l, &blocks->body, at, first, count);
+    l->anchor = NULL;
+    l->result = NULL;
+    struct ls *rows = ls_loop(l->k, &blocks->body, "i", lx_int(l->k, 0), count, 1, LICENCE_PAR);
+    l->held.row = lx_var(l->k, rows->var);
+    at[axis] = index_op(l, LX_IADD, first, l->held.row);
+    struct rows r = { .l = l, .domain = join_domain(l, l->nest.split) };
+    find_passes(&r);
+    reshape_at(l, type_make(t.dtype, t.rank - 1, t.dim), nest_rows(&l->nest), at, r.at);
+    go_along(&r, &rows->body);
+}
+
 void lower_rows(struct lower *l)
 {
+    if (l->nest.source) {
+        lower_held(l);
+        return;
+    }
     struct rows r = { .l = l, .domain = join_domain(l, l->nest.split) };
-
     struct ahead a = { .first = NULL };
     bool terms = false;
 

@@ -54,7 +54,7 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struc
     struct type t = l->nest.domain;
     struct dim shape[2] = { dim_of(rows), p->columns ? dim_of(p->columns) : t.dim[t.rank - 1] };
 
-    if (!l->level || rows < FEW_ROWS || shape[1].n || rows * shape[1].k > STAGED ||
+    if (!l->level || makes_held_rows(l) || rows < FEW_ROWS || shape[1].n || rows * shape[1].k > STAGED ||
         (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
         return NULL;
     return lbuf_local(l->k, b, "stage", SPACE_ARRAY, DT_REAL, 2, shape);

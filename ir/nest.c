@@ -142,6 +142,18 @@ static bool set_anchor_domain(struct nest *n, struct type t, const struct node *
     return split <= t.rank;
 }
 
+/* The source's rows are leading axes of the domain; a reduction has said what a row is, or else they do. */
+static bool set_source_rows(struct nest *n, bool reduction)
+{
+    struct type t = n->source->result[0]->type, rows = part(t, 0, t.rank - 1);
+    int split = reduction ? n->split : 0;
+
+    while (!reduction && split < n->domain.rank && !shape_same_size(part(n->domain, 0, split), rows))
+        split++;
+    n->split = split;
+    return shape_same_size(nest_rows(n), rows);
+}
+
 /* An anchor's result; what the first reduction reads that leaves something; what is stored. Where all is summed a row is
  * all there is. */
 static bool find_domain(struct node *const *member, int count, struct nest *n)
@@ -166,11 +178,11 @@ static bool find_domain(struct node *const *member, int count, struct nest *n)
         return set_anchor_domain(n, n->anchor->result[0]->type, reduction);
     }
     if (reduction)
-        return true;
+        return !n->source || set_source_rows(n, true);
     const struct node *last = member[count - 1];
     n->domain = is_effect(last) ? operand(last, 1)->type : last->results ? last->result[0]->type : type_scalar(DT_REAL);
     n->split = n->domain.rank;
-    return true;
+    return !n->source || set_source_rows(n, false);
 }
 
 /* ---- places ---- */
@@ -196,6 +208,7 @@ static bool has_size(const struct nest *n, enum place_of place, struct type t)
 {
     switch (place) {
     case AT_FREE:
+    case AT_HELD:
     case AT_EACH: return shape_same_size(t, n->domain);
     case AT_ROW: return shape_same_size(t, nest_rows(n));
     case AT_COLUMN: return shape_same_size(t, nest_row(n));
@@ -206,13 +219,18 @@ static bool has_size(const struct nest *n, enum place_of place, struct type t)
 bool nest_leaves_at(const struct nest *n, enum place_of place, struct type t, enum place_of *at)
 {
     if (place != AT_FREE) {
-        *at = place;
+        *at = place == AT_HELD ? AT_EACH : place;
         return has_size(n, place, t);
     }
     for (*at = AT_EACH; *at <= AT_TOTAL; (*at)++)
         if (has_size(n, *at, t) && (*at == AT_EACH || (n->reductions && !(n->anchor && *at == AT_ROW))))
             return true;
     return false;
+}
+
+static bool is_element(enum place_of place)
+{
+    return place == AT_HELD || place == AT_EACH;
 }
 
 /* Whatever waits longest decides; what is known for a row or later joins nothing that is known earlier, or the other way
@@ -224,9 +242,9 @@ static bool place_elementwise(const struct finding *f, const struct node *n, enu
         enum place_of p = place_at(f, operand(n, i));
         if (p == AT_FREE)
             continue;
-        if (*place != AT_FREE && *place != p)
+        if (*place != AT_FREE && *place != p && !(is_element(*place) && is_element(p)))
             return false;
-        *place = p;
+        *place = p > *place ? p : *place;
     }
     return true;
 }
@@ -314,6 +332,8 @@ static bool place_reduction(const struct finding *f, const struct node *n, enum 
     } else {
         return false;
     }
+    if (f->n->source && *place != AT_ROW)
+        return false; /* blocks of rows run in threads, in any order */
     if (*place == AT_COLUMN && n->op == OP_moments && p != AT_FREE && !gives_first_row_first(f->n->anchor))
         return false;
     return *place != AT_COLUMN || (!shape_batches(f->row) && type_count(f->row, 1) <= NEST_LOCAL);
@@ -327,11 +347,22 @@ static bool all_free(const struct finding *f, const struct node *n)
     return true;
 }
 
+/* Whether a slice takes of each row what it takes. */
+static bool stays_in_row(const struct finding *f, const struct node *n)
+{
+    struct type t = operand(n, 0)->type;
+    int axis = 0;
+
+    while (axis < attr_int(n, "axis") && !shape_same_size(part(t, 0, axis), f->rows))
+        axis++;
+    return shape_same_size(part(t, 0, axis), f->rows);
+}
+
 static bool find_place(const struct finding *f, const struct node *n, enum place_of *place)
 {
     *place = AT_FREE;
-    if (n == f->n->anchor) {
-        *place = AT_EACH;
+    if (n == f->n->anchor || n == f->n->source) {
+        *place = n == f->n->anchor ? AT_EACH : AT_HELD;
         return all_free(f, n);
     }
     if (node_is_reduction(n))
@@ -340,6 +371,10 @@ static bool find_place(const struct finding *f, const struct node *n, enum place
         return place_broadcast(f, n, place);
     if (keeps_order(n)) {
         *place = place_at(f, operand(n, 0));
+        return true;
+    }
+    if (f->n->source && n->op == OP_slice && place_at(f, operand(n, 0)) == AT_HELD && stays_in_row(f, n)) {
+        *place = AT_HELD;
         return true;
     }
     if (is_effect(n) || is_elementwise(n))
@@ -384,11 +419,19 @@ static struct node *only_anchor(struct node *const *member, int count, bool redu
     return anchor;
 }
 
-static bool try_nest(struct node *const *member, int count, struct node *anchor, struct nest *n)
+/* Rows of a product can be held where a tile of them is not too much. */
+static bool can_be_held(const struct node *n)
+{
+    struct type t = n ? n->result[0]->type : type_scalar(DT_REAL);
+
+    return n && n->op == OP_matmul && !t.dim[t.rank - 1].n && t.dim[t.rank - 1].k <= NEST_HELD / NEST_TILE;
+}
+
+static bool try_nest(struct node *const *member, int count, struct node *anchor, struct node *source, struct nest *n)
 {
     enum place_of *place = n->place;
 
-    *n = (struct nest){ .anchor = anchor, .place = place };
+    *n = (struct nest){ .anchor = anchor, .source = source, .place = place };
     if (!find_domain(member, count, n))
         return false;
     struct finding f = { .n = n, .member = member, .count = count, .rows = nest_rows(n), .row = nest_row(n) };
@@ -406,5 +449,6 @@ bool nest_of(struct arena *a, struct node *const *member, int count, struct nest
     n->place = NEW_ARRAY(a, (size_t)count, enum place_of);
     for (int i = 0; i < count; i++)
         member[i]->id = i;
-    return (only && try_nest(member, count, only, n)) || try_nest(member, count, other, n);
+    return (only && try_nest(member, count, only, NULL, n)) || try_nest(member, count, other, NULL, n) ||
+           (can_be_held(other) && try_nest(member, count, NULL, other, n));
 }

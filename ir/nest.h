@@ -5,6 +5,7 @@
  * by their elements in row-major order, so a reshape changes nothing. Each has its *place*:
  *
  *     FREE     made of what the group reads by elementwise and index operations: can be had at any coordinates, at once
+ *     HELD     made of a row that the source gives: can be had anywhere in the row that is being gone through
  *     EACH     one element for each of the domain, known only there
  *     ROW      one for each row, known when the row was gone through: a sum along it, and what is made of that
  *     COLUMN   one for each place in a row, known when all rows were gone through: a sum over rows, and what is made of it
@@ -12,20 +13,22 @@
  *
  * An *anchor* (a product, a window, a reduction of its own, ...) gives the values at EACH of its result's coordinates; sums
  * over its rows can go along with it. Without an anchor there may be several reductions: softmax, normalisations and their
- * gradients, losses. */
+ * gradients, losses. Such a nest may have a *source*, a product: some rows of it are held at a time, then the nest goes
+ * through these. So what needs a whole row, or several places of it, is had without storing the product: a normalisation
+ * behind a linear layer, the gates of a recurrent step. */
 #ifndef IR_NEST_H
 #define IR_NEST_H
 
 #include "ir/graph.h"
 
-enum place_of { AT_FREE, AT_EACH, AT_ROW, AT_COLUMN, AT_TOTAL };
+enum place_of { AT_FREE, AT_HELD, AT_EACH, AT_ROW, AT_COLUMN, AT_TOTAL };
 
 struct nest {
     struct type domain;
-    int split; /* how many axes of the domain are rows */
-    struct node *anchor;
-    enum place_of *place; /* of the results of member i, which has node->id = i */
-    int reductions;       /* besides an anchor */
+    int split;                    /* how many axes of the domain are rows */
+    struct node *anchor, *source; /* NULL: none; not both */
+    enum place_of *place;         /* of the results of member i, which has node->id = i */
+    int reductions;               /* besides an anchor */
 };
 
 /* The nest of these operations, given in an order in which they can run; sets their node->id, and memory comes from a.
@@ -44,6 +47,7 @@ bool node_is_reduction(const struct node *n); /* sum, reduce_max, reduce_min, pr
 struct type nest_rows(const struct nest *n);
 struct type nest_row(const struct nest *n);
 
-enum { NEST_LOCAL = 8192 }; /* elements that a kernel may hold of its own: a row, sums over rows */
+/* Elements that a kernel may hold of its own: a row, or sums over rows; and rows of a source, as many as a tile has. */
+enum { NEST_LOCAL = 8192, NEST_HELD = 1 << 15, NEST_TILE = 8 };
 
 #endif

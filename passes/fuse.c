@@ -9,7 +9,8 @@
  *
  * First a group grows backwards from its last operation: an operation joins the group of its readers where all of them are
  * in that one group, so nothing is computed twice. Then groups that read the same values, or one what the other gives, become
- * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them.
+ * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them. Last, what goes through
+ * rows of a product joins it, and they are not stored.
  *
  * Legal is what nest_of finds a nest for, what leaves the graph without cycles (may_merge), and what reads nothing that the
  * group writes elsewhere. It pays where memory is read or written less often (pays). What `keep` has the backward part make
@@ -294,7 +295,8 @@ struct merging {
     struct arena *scratch;
     struct cluster **stack; /* as many as there are operations */
     int visits;
-    int loss; /* where the forward part ends; -1: nowhere */
+    bool sources; /* whether groups may have one */
+    int loss;     /* where the forward part ends; -1: nowhere */
 };
 
 /* Whether something else has to run between a and b. */
@@ -354,7 +356,7 @@ static bool repeats_work(const struct cluster *c, const struct nest *n)
 {
     for (int i = 0; i < c->members; i++) {
         const struct node *x = c->member[i];
-        if (!x->results || n->place[i] != AT_FREE || op_is(x->op, CHEAP) || op_is_index(x->op))
+        if (!x->results || n->place[i] > AT_HELD || op_is(x->op, CHEAP) || op_is_index(x->op))
             continue;
         for (const struct use *u = x->result[0]->uses; u; u = u->next)
             if (u->user->data == c && (u->user->op == OP_broadcast || u->user->op == OP_gather))
@@ -394,7 +396,7 @@ static bool stands_alone(const struct cluster *c)
 static bool is_legal(struct merging *m, struct cluster *both, struct nest *n)
 {
     take_members(both);
-    both->anchor = n->anchor;
+    both->anchor = n->anchor ? n->anchor : n->source;
     return writes_in_place(both) && !repeats_work(both, n) && rows_are_cached(m, n);
 }
 
@@ -479,7 +481,8 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
         feeds_anchor(a, b) || makes_again(m, a, b) || makes_again(m, b, a))
         return false;
     both = joined(m, a, b);
-    if (!nest_of(m->scratch, both->member, both->members, &n) || is_between(m, a, b) || is_between(m, b, a))
+    if (!nest_of(m->scratch, both->member, both->members, &n) || (n.source && !m->sources) || is_between(m, a, b) ||
+        is_between(m, b, a))
         return false;
     if (is_legal(m, both, &n))
         return true;
@@ -504,6 +507,14 @@ static bool merge_neighbour(struct merging *m, struct cluster *b)
     return false;
 }
 
+static void merge_clusters(struct merging *m)
+{
+    for (struct node *n = m->g->first; n; n = n->next)
+        while (n == ((struct cluster *)n->data)->root && merge_neighbour(m, n->data))
+            ;
+}
+
+/* Sources last: rows that are held keep sums over all rows out of the group. */
 static void merge_all(struct graph *g, struct arena *scratch, int loss)
 {
     struct merging m = { .g = g, .scratch = scratch, .loss = loss };
@@ -512,9 +523,9 @@ static void merge_all(struct graph *g, struct arena *scratch, int loss)
     for (struct node *n = g->first; n; n = n->next)
         count++;
     m.stack = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
-    for (struct node *n = g->first; n; n = n->next)
-        while (n == ((struct cluster *)n->data)->root && merge_neighbour(&m, n->data))
-            ;
+    merge_clusters(&m);
+    m.sources = true;
+    merge_clusters(&m);
 }
 
 /* ---- an order in which groups can run, and the groups ---- */

@@ -174,18 +174,25 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    { make_unary, 10, true },      { make_binary, 16, true },    { make_compare, 3, true },
-    { make_logic, 2, true },       { make_select, 4, true },     { make_cast, 4, true },
-    { make_integer, 3, true },     { make_made, 2, true },       { make_random, 1, false },
-    { make_reduce, 10, true },     { make_moments, 3, true },    { make_softmax, 3, true },
-    { make_argmax, 2, true },      { make_cumsum, 2, true },     { make_reshape, 5, true },
-    { make_transpose, 6, true },   { make_slice, 4, true },      { make_reverse, 2, true },
-    { make_pad, 3, true },         { make_dilate, 1, true },     { make_concat, 4, true },
-    { make_broadcast, 4, true },   { make_matmul, 8, true },     { make_self_product, 2, true },
-    { make_attention, 2, true },   { make_conv, 6, false },      { make_conv_dx, 2, false },
-    { make_maxpool, 3, false },    { make_avgpool, 3, false },   { make_gather, 4, true },
-    { make_scatter_add, 2, true }, { make_take_along, 2, true }, { make_put_along, 1, true },
-    { make_one_hot, 2, true },     { make_scan, 4, true },       { make_custom, 2, true },
+    { make_unary, 10, true },     { make_binary, 16, true },
+    { make_compare, 3, true },    { make_logic, 2, true },
+    { make_select, 4, true },     { make_cast, 4, true },
+    { make_integer, 3, true },    { make_made, 2, true },
+    { make_random, 1, false },    { make_reduce, 10, true },
+    { make_moments, 3, true },    { make_softmax, 3, true },
+    { make_argmax, 2, true },     { make_cumsum, 2, true },
+    { make_reshape, 5, true },    { make_transpose, 6, true },
+    { make_slice, 4, true },      { make_reverse, 2, true },
+    { make_pad, 3, true },        { make_dilate, 1, true },
+    { make_concat, 4, true },     { make_broadcast, 4, true },
+    { make_matmul, 8, true },     { make_self_product, 2, true },
+    { make_attention, 2, true },  { make_rows_of_product, 3, true },
+    { make_conv, 6, false },      { make_conv_dx, 2, false },
+    { make_maxpool, 3, false },   { make_avgpool, 3, false },
+    { make_gather, 4, true },     { make_scatter_add, 2, true },
+    { make_take_along, 2, true }, { make_put_along, 1, true },
+    { make_one_hot, 2, true },    { make_scan, 4, true },
+    { make_custom, 2, true },
 };
 
 static const struct kind *kind_at_random(struct gen *g)

@@ -181,6 +181,44 @@ void make_attention(struct gen *g)
     keep(g, softmax_product(g, s, v), 2);
 }
 
+/* ---- rows of a product ---- */
+
+static bool has_columns(struct type t)
+{
+    return t.rank >= 2 && !t.dim[t.rank - 1].n;
+}
+
+/* Parts of a product's rows beside each other, as a recurrent step has its gates; or what goes through a row as a whole. */
+void make_rows_of_product(struct gen *g)
+{
+    static const int64_t sizes[] = { 1, 3, 8, 16, 20, 48 };
+    const struct item *item = pick_where(g, DT_REAL, has_columns);
+    int64_t columns = sizes[below(g->r, 6)], parts = 1 + below(g->r, 4);
+
+    if (!item)
+        return;
+    struct value *x = at_most(g, *item, 2).v, *part[4];
+    struct type t = x->type;
+    int last = t.rank - 1;
+    int64_t axis = last;
+    double sum = (double)t.dim[last].k;
+    t.dim[last] = dim_of(columns * parts);
+    if (!affordable(g, t, sum))
+        return;
+    struct value *rows = projected(g, x, columns * parts);
+    if (chance(g->r, 40)) {
+        struct value *most = build_reduce(&g->b, OP_reduce_max, rows, &axis, 1, true);
+        rows = build_unary(&g->b, OP_exp, build_binary(&g->b, OP_sub, rows, most));
+    }
+    for (int i = 0; i < parts; i++) {
+        part[i] = build_slice(&g->b, rows, last, i * columns, (i + 1) * columns, 1);
+        part[i] = chance(g->r, 50) ? build_unary(&g->b, OP_tanh, part[i]) : part[i];
+    }
+    for (int i = 1; i < parts; i++)
+        part[0] = build_binary(&g->b, i % 2 ? OP_mul : OP_add, part[0], part[i]);
+    keep(g, part[0], 8);
+}
+
 /* ---- windows ---- */
 
 static bool is_image(struct type t)

@@ -4,12 +4,21 @@ import json, sys
 module = json.load(open(sys.argv[1]))
 
 
+def by_id(operations):
+    """Operations of a graph, and of the bodies of its scans."""
+    found = {o["id"]: o for o in operations}
+    for o in operations:
+        if o["operation"] == "scan":
+            found |= by_id(o["operations"])
+    return found
+
+
 def kernels(graph):
     """Of each kernel: the operations of its group, bytes, multiply-adds; copies and what moves little are left out."""
     for g in module["graphs"]:
         if g["name"] != graph:
             continue
-        groups = {o["id"]: o for o in g["operations"]}
+        groups = by_id(g["operations"])
         for k in g["kernels"]:
             body = [o["operation"] for o in groups[k["operation"]].get("operations", [])]
             if k["bytes"] >= 4096 and "relayout" not in body:
@@ -63,6 +72,22 @@ def convolutions():
     first = [body for body, _, macs in kernels("train") if macs and "sum" in body and "select" in body]
     assert len(first) == 1, first
     assert len(list(kernels("apply"))) == 1
+
+
+def linear_layernorm():
+    """The normalisation goes through rows of the product that are at hand: nothing between them is stored."""
+    with_a_product("infer")
+    ((body, size, _),) = kernels("infer")
+    assert "moments" in body and size < (32 * 64 + 64 * 256 + 32 * 256) * 4 * 1.1, (body, size)
+
+
+def recurrent():
+    """The gates stand behind the product of their step, forward; one product for the inputs of all steps."""
+    for graph in "infer", "train":
+        bodies = [(body, macs) for body, _, macs in kernels(graph)]
+        gates = [macs for body, macs in bodies if "sigmoid" in body]
+        assert gates == [10 * 32 * 32 * 128], gates
+        assert 32 * 10 * 16 * 128 in [macs for _, macs in bodies], bodies
 
 
 def attention_by_hand():
