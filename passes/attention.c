@@ -48,12 +48,31 @@ static bool is_op(const struct value *v, enum op op)
 
 /* ---- softmax along the last axis ---- */
 
-/* What is spread over the columns of each row: one number a row. */
-static struct value *of_row(struct value *v)
+/* Whether x, spread to type t, is one number for each row of that. */
+static bool spreads_rows(struct type x, struct type t)
 {
-    while (is_op(v, OP_broadcast) || is_op(v, OP_reshape) || is_op(v, OP_stop_gradient))
-        v = operand(v->def, 0);
+    bool column = x.rank > 0 && dim_is_one(x.dim[x.rank - 1]);
+
+    t.dim[t.rank - 1] = dim_of(1);
+    return column && shape_same_size(x, t);
+}
+
+/* What is spread over the columns of each row of type t: one number a row, in their order. v: that, or before it is spread. */
+static struct value *of_row(struct value *v, struct type t)
+{
+    while (is_op(v, OP_reshape) || is_op(v, OP_broadcast)) {
+        struct value *x = operand(v->def, 0);
+        if (!shape_same_size(x->type, v->type) && !(shape_equal(v->type, t) && spreads_rows(x->type, t)))
+            break;
+        v = x;
+    }
     return v;
+}
+
+static struct value *of_row_stopped(struct value *v, struct type t)
+{
+    v = of_row(v, t);
+    return is_op(v, OP_stop_gradient) ? of_row(operand(v->def, 0), t) : v;
 }
 
 static bool reduces_rows(const struct value *v, enum op op, const struct value *of)
@@ -89,15 +108,17 @@ static struct value *inverse_of(struct value *v)
 /* e in e / sum of e, or e * (1 / sum of e); or the product of e with something in its place. */
 static struct value *numerator(const struct value *v, bool product)
 {
+    const struct type t = v->type;
+
     for (int i = 0; i < 2 && v->def && v->def->operands == 2; i++) {
-        struct value *e = operand(v->def, i), *other = of_row(operand(v->def, 1 - i)), *first = e;
+        struct value *e = operand(v->def, i), *other = of_row(operand(v->def, 1 - i), t), *first = e;
         if (is_op(v, OP_mul))
             other = inverse_of(other);
         else if (!is_op(v, OP_div) || i)
             other = NULL;
         if (product)
             e = is_op(e, OP_matmul) && !attr_bool(e->def, "ta") && has_readers(e, 1) ? operand(e->def, 0) : NULL;
-        if (other && e && is_op(e, OP_exp) && reduces_rows(of_row(other), OP_sum, e) && has_readers(e, 2))
+        if (other && e && is_op(e, OP_exp) && reduces_rows(of_row(other, t), OP_sum, e) && has_readers(e, 2))
             return first;
     }
     return NULL;
@@ -111,7 +132,7 @@ static struct value *scores_of(struct value *e)
     if (!x || !has_readers(x, 1))
         return NULL;
     struct value *s = is_op(x, OP_sub) ? operand(x->def, 0) : NULL;
-    if (!s || !reduces_rows(of_row(operand(x->def, 1)), OP_reduce_max, s))
+    if (!s || !reduces_rows(of_row_stopped(operand(x->def, 1), s->type), OP_reduce_max, s))
         return x;
     return has_readers(s, 2) ? s : NULL;
 }
