@@ -297,7 +297,7 @@ static int no_option(struct run *r, const char *word)
     const char *meant = diag_nearest(arena_stringn(r->arena, name, length), names, all);
     struct text hint = text_make(r->arena);
     bool is_long = !strncmp(word, "--", 2);
-    if (is_long && length && count > 1)
+    if (is_long && length && count)
         for (size_t i = 0; i < count; i++)
             text_add(&hint, "%s '--%s'%s", i ? " or" : "; did you mean", starts[i], i + 1 < count ? "" : "?");
     else if (meant)
@@ -317,6 +317,13 @@ static int bad_option(struct run *r, int c, char **argv)
     if (optopt >= OPT_MODE)
         return wrong("%s: this option takes no value", word);
     return no_option(r, word);
+}
+
+/* Whether getopt was content with the start of an option's name: the word that it took, or NULL. */
+static const char *abbreviated(char **argv, int index)
+{
+    const char *word = argv[optarg && optarg == argv[optind - 1] ? optind - 2 : optind - 1];
+    return index < 0 || strcspn(word, "=") == strlen(long_options[index].name) + 2 ? NULL : word;
 }
 
 static int check_names(struct run *r, const char *option_name, const char *list, const char *const *others)
@@ -386,11 +393,14 @@ static int read_options(struct run *r, int argc, char **argv)
     r->o.emit = (struct emit_options){ .folder = ".", .emit = "c", .train = true, .infer = true, .level = 2 };
     r->o.passes.level = 2;
     r->o.color = "auto";
-    int c, status = 0;
+    int c, status = 0, index = -1;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":o:D:I:O:vh", long_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":o:D:I:O:vh", long_options, &index)) != -1) {
         if (c == '?' || c == ':')
             return bad_option(r, c, argv);
+        if (abbreviated(argv, index))
+            return no_option(r, abbreviated(argv, index));
+        index = -1;
         if (answer(r, c))
             return fflush(stdout) || ferror(stdout) ? 3 : 0;
         if ((status = option(r, c, optarg)))

@@ -136,11 +136,9 @@ static void print_kernel(const struct bench *b, int i, double us, double share)
 }
 
 /* Time is a kernel's part of the mean call: one that runs at every step of a scan counts with all of them. */
-static int print_kernels(const struct bench *b)
+static void print_kernels(const struct bench *b)
 {
-    const nn_kernel_time *t = b->model->profile ? b->model->profile(b->m, b->o->train) : NULL;
-    if (!t)
-        return nn_app_fail(b->model, 1, "bench --kernels: the model's C was compiled without -DNN_PROFILE");
+    const nn_kernel_time *t = b->model->profile(b->m, b->o->train);
     double mean = mean_us(b), all = 0, percent = mean > 0 ? 100 / mean : 0;
     if (b->o->json)
         printf(", \"mean_us\": %.3f, \"kernels\": [", mean);
@@ -155,16 +153,23 @@ static int print_kernels(const struct bench *b)
         printf(
             "%10.2f us  %5.1f %%  of the mean call, %.2f us: all of these are means, and above them stands a median\n",
             all, all * percent, mean);
-    return 0;
 }
 
-static int report(const struct bench *b)
+static void report(const struct bench *b)
 {
     print_call(b);
-    int status = b->o->kernels ? print_kernels(b) : 0;
+    if (b->o->kernels)
+        print_kernels(b);
     if (b->o->json)
         printf("}\n");
-    return status;
+}
+
+/* Before a second goes by: what is asked for and cannot be had. */
+static int check_kernels(const struct bench *b)
+{
+    if (!b->o->kernels || (b->model->profile && b->model->profile(b->m, b->o->train)))
+        return 0;
+    return nn_app_fail(b->model, 1, "bench --kernels: the model's C was compiled without -DNN_PROFILE");
 }
 
 int nn_app_bench(const nn_model *model, const struct nn_options *o)
@@ -179,9 +184,11 @@ int nn_app_bench(const nn_model *model, const struct nn_options *o)
     b.batch = nn_batch_new(model);
     b.out = nn_outputs_new(model);
     int status = !b.m ? 1 : b.batch && b.out ? nn_app_load(model, b.m, o->weights) : nn_app_fail(model, 1, "no memory");
+    status = status ? status : check_kernels(&b);
     status = status ? status : nn_batch_random(model, b.m, b.n, b.batch);
     status = status ? status : measure(&b);
-    status = status ? status : report(&b);
+    if (!status)
+        report(&b);
     free(b.us);
     nn_batch_free(model, b.batch);
     nn_outputs_free(model, b.out);

@@ -195,12 +195,17 @@ static const struct nn_binding *binding_of(const struct nn_bindings *in, const n
     return NULL;
 }
 
+/* A target where none is read would go unread. */
 static int check_names(const nn_model *model, const struct nn_source *from)
 {
     for (int i = 0; i < from->in->count; i++) {
         const struct nn_binding *b = &from->in->of[i];
-        if (port_by_name(model, b->name, (size_t)b->name_size) < 0)
+        int port = port_by_name(model, b->name, (size_t)b->name_size);
+        if (port < 0)
             return no_such_port(model, b->name, b->name_size);
+        if (port >= model->inputs && !from->targets)
+            return nn_app_fail(model, 2, "infer takes inputs alone, and '%s' is a target: leave out --%s %s",
+                               nn_app_port(model, port)->name, from->option, b->name);
     }
     return 0;
 }

@@ -39,7 +39,8 @@ static const struct {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-enum option_kind { BINDING, TEXT, COUNT, SMALL, SEED, REAL, FLAG };
+/* COUNT and SMALL begin at 0, MANY and FEW at 1. */
+enum option_kind { BINDING, TEXT, COUNT, MANY, SMALL, FEW, SEED, REAL, FLAG };
 
 /* Where an option's value goes, as an offset. */
 static const struct option_row {
@@ -65,7 +66,7 @@ static const struct option_row {
       "parameters and states to start from (safetensors)" },
     { "seed", "S", SEED, TRAIN | BENCH | CHECK, AT(seed),
       "of initial values, order of samples and random operations (0)" },
-    { "batch", "n", SMALL, TRAIN, AT(batch), "samples a step (the model's batch)" },
+    { "batch", "n", FEW, TRAIN, AT(batch), "samples a step (the model's batch)" },
     { "epochs", "E", COUNT, TRAIN, AT(epochs), "passes over the samples (1)" },
     { "steps", "K", COUNT, TRAIN, AT(steps),
       "steps instead, wrapping round at the end; a resumed run ends where the whole would" },
@@ -74,15 +75,15 @@ static const struct option_row {
     { "save", "FILE", TEXT, TRAIN, AT(save), "write the weights at the end" },
     { "checkpoint", "FILE", TEXT, TRAIN, AT(checkpoint),
       "write all that is needed to go on: after every epoch, and at the end" },
-    { "every", "K", COUNT, TRAIN, AT(every), "... after every K steps instead" },
+    { "every", "K", MANY, TRAIN, AT(every), "... after every K steps instead" },
     { "resume", "FILE", TEXT, TRAIN, AT(resume), "go on from a checkpoint, bit for bit as if never stopped" },
     { "log", "FILE", TEXT, TRAIN, AT(log),
       "step, loss, metrics and seconds as CSV, a row a step (the metrics cost an evaluation each)" },
     { "quiet", NULL, FLAG, TRAIN, AT(quiet),
       "print errors only (and save the evaluation of every batch that its metrics cost)" },
     { "train", NULL, FLAG, BENCH, AT(train), "time training steps, not inference" },
-    { "n", "n", SMALL, BENCH | CHECK, AT(n), "samples a call" },
-    { "iters", "K", COUNT, BENCH, AT(iterations), "timed calls (as many as take a second)" },
+    { "n", "n", FEW, BENCH | CHECK, AT(n), "samples a call" },
+    { "iters", "K", MANY, BENCH, AT(iterations), "timed calls (as many as take a second)" },
     { "json", NULL, FLAG, BENCH, AT(json), "one JSON object" },
     { "kernels", NULL, FLAG, BENCH, AT(kernels),
       "time, multiply-adds and bytes of each kernel (built with -DNN_PROFILE)" },
@@ -180,9 +181,11 @@ static int take(const struct option_row *r, struct nn_options *o, const char *te
     switch (r->kind) {
     case BINDING: return add_binding((struct nn_bindings *)(void *)at, text);
     case TEXT: *(const char **)(void *)at = text; return *text != 0;
-    case COUNT: return whole(text, 0, INT64_MAX / 4, (int64_t *)(void *)at);
+    case COUNT:
+    case MANY: return whole(text, r->kind == MANY, INT64_MAX / 4, (int64_t *)(void *)at);
     case SMALL:
-        good = whole(text, 0, 1 << 30, &v);
+    case FEW:
+        good = whole(text, r->kind == FEW, 1 << 30, &v);
         *(int *)(void *)at = (int)v;
         return good;
     case SEED:
@@ -206,6 +209,8 @@ static const char *expected(const struct option_row *r)
     case COUNT:
     case SMALL:
     case SEED: return "a whole number from 0 on";
+    case MANY:
+    case FEW: return "a whole number from 1 on";
     default: return "a number from 0 on, below 1e30";
     }
 }
@@ -259,6 +264,12 @@ static const char *stumbled_over(char **argv)
     return optopt == 0 || optopt >= 256 || (word[0] == '-' && word[1] == optopt && !word[2]) ? word : argv[optind];
 }
 
+/* The word of the option that getopt has just taken, of which getopt is content with the start. */
+static const char *word_taken(char **argv)
+{
+    return argv[optarg && optarg == argv[optind - 1] ? optind - 2 : optind - 1];
+}
+
 int nn_options_read(const nn_model *model, const char *command, int argc, char **argv, struct nn_options *o)
 {
     struct option known[ROWS + 1];
@@ -283,6 +294,8 @@ int nn_options_read(const nn_model *model, const char *command, int argc, char *
         if (c == '?')
             return no_option(model, command, stumbled_over(argv));
         const struct option_row *r = &rows[c - 256];
+        if (strcspn(word_taken(argv), "=") != strlen(r->name) + 2)
+            return no_option(model, command, word_taken(argv));
         if (!(r->commands & bit))
             return nn_app_fail(model, 2, "%s: --%s is no option of this command", command, r->name);
         if (r->kind == BINDING && is_bound((struct nn_bindings *)(void *)((char *)o + r->at), optarg))

@@ -27,6 +27,9 @@ wrong "netc: there is no option '-emit'; did you mean '--emit'? (netc --help)" -
 wrong "netc: there is no option '-X' (netc --help)" -vX
 wrong "netc: there is no option '--xyzzy' (netc --help)" --xyzzy
 wrong "netc: there is no option '--em'; did you mean '--emit' or '--embed-weights'? (netc --help)" --em=c
+wrong "netc: there is no option '--stand'; did you mean '--standalone'? (netc --help)" --stand
+wrong "netc: there is no option '--batc'; did you mean '--batch'? (netc --help)" --batc=4
+wrong "netc: there is no option '--batc'; did you mean '--batch'? (netc --help)" --batc 4
 wrong "netc: --verify=3: this option takes no value (netc --help)" --verify=3
 wrong "netc: --emit cannot be 'cc': one of c, app, ir, dot, html, json" --emit=c,cc
 wrong "netc: --mode cannot be 'trian': one of both, train, infer" --mode=trian

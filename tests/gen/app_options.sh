@@ -1,0 +1,45 @@
+#!/bin/bash
+# A wrong command line of a generated program: status 2, one line on standard error that says what to write, before anything
+# else is done.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log" "$out/stderr"; fi; }
+cat >"$out/tiny.net" <<'END'
+net tiny {
+    batch N = 4;
+    input x : f32[N, 2];
+    target y : f32[N, 1];
+    z = x |> linear(1);
+    output z;
+    loss mse(z, y);
+    optimizer sgd(lr = 0.1);
+}
+END
+printf '1,2,3\n4,5,6\n7,8,9\n' >"$out/d.csv"
+"$NETC" --emit=c,app -o "$out/c" "$out/tiny.net" >"$out/log" 2>&1 &&
+    gcc -std=c11 -O1 -Iruntime -o "$out/tiny" "$out"/c/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >"$out/log" 2>&1
+result $? "compiles"
+says() { # says STATUS WORDS COMMAND...: just that, and nothing on standard output
+    local status=$1 words=$2
+    shift 2
+    (cd "$out" && ./tiny "$@") >"$out/log" 2>"$out/stderr"
+    [ $? = "$status" ] && [ ! -s "$out/log" ] && [ "$(cat "$out/stderr")" = "tiny: $words" ]
+    result $? "tiny $*"
+}
+(cd "$out" && ./tiny train --in x=d.csv:0-1 --in y=d.csv:2 --save w --quiet)
+data="--in x=d.csv:0-1 --in y=d.csv:2"
+for option in batch every; do
+    says 2 "train: --$option takes a whole number from 1 on, not '0'" train $data --checkpoint ck --$option 0
+done
+says 2 "bench: --n takes a whole number from 1 on, not '0'" bench --n 0
+says 2 "bench: --iters takes a whole number from 1 on, not '0'" bench --iters 0
+says 2 "train: --epochs takes a whole number from 0 on, not '-1'" train $data --epochs -1
+for word in --epoch=1 --skip --no; do
+    case $word in --epoch*) meant=--epochs ;; --skip) meant=--skip-lines ;; *) meant=--no-shuffle ;; esac
+    says 2 "train: no option ${word%=*}; did you mean $meant? (tiny train --help)" train $data $word 1
+done
+says 2 "train: no option --epoch; did you mean --epochs? (tiny train --help)" train $data --epoch 1
+says 2 "infer takes inputs alone, and 'y' is a target: leave out --in y=d.csv:2" infer $data --weights w --out z=z.npy
+says 1 "bench --kernels: the model's C was compiled without -DNN_PROFILE" bench --kernels
+says 1 "bench --kernels: the model's C was compiled without -DNN_PROFILE" bench --kernels --json --train
