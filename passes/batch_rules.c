@@ -369,7 +369,7 @@ static bool any_varies(const struct node *n, const bool *varies)
 
 bool batch_can(const struct batch *a, const struct node *n, const bool *varies)
 {
-    if (op_is(n->op, RANDOM | EFFECT) || n->bodies > 0)
+    if (node_draws(n) || op_is(n->op, EFFECT) || n->bodies > 0)
         return false;
     if (!any_varies(n, varies))
         return true;

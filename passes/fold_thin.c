@@ -19,7 +19,7 @@ bool is_settled(const struct value *v)
 void find_settled(struct graph *g)
 {
     for (struct node *n = g->first; n; n = n->next) {
-        n->id = !op_is(n->op, RANDOM | EFFECT) && !n->bodies;
+        n->id = !node_draws(n) && !op_is(n->op, EFFECT) && !n->bodies;
         for (int i = 0; i < n->operands; i++)
             n->id = n->id && is_settled(operand(n, i));
         for (int i = 0; i < n->results; i++)

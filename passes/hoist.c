@@ -14,6 +14,7 @@
  * masks. Random operations and what depends on the batch never move. */
 #include "passes/shared.h"
 
+#include "ir/attention.h"
 #include "ir/build.h"
 
 /* What is known of an operation, in node->id. */
@@ -39,6 +40,13 @@ bool node_is_free(const struct node *n)
     return op_is_index(n->op) || n->op == OP_constant || n->op == OP_iota || n->op == OP_stop_gradient;
 }
 
+bool node_draws(const struct node *n)
+{
+    if (n->op == OP_attention || n->op == OP_attention_dx)
+        return attention_of(n).drop > 0;
+    return op_is(n->op, RANDOM);
+}
+
 /* ---- what can move, and what is worth it ---- */
 
 static bool is_source(const struct value *v)
@@ -50,7 +58,7 @@ static int classify(const struct node *n)
 {
     int flags = HOISTABLE;
 
-    if (op_is(n->op, RANDOM | EFFECT) || n->bodies > 0)
+    if (node_draws(n) || op_is(n->op, EFFECT) || n->bodies > 0)
         return 0;
     for (int i = 0; i < n->results; i++) {
         if (shape_batches(n->result[i]->type) > 0)

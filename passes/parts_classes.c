@@ -290,7 +290,7 @@ static void judge_samples(struct parting *s, struct node *n)
         stands_against(s, n, "it makes one axis of the samples and what stands in front of them");
     else if (n->op == OP_iota && attr_int(n, "axis") == sample_axis(t))
         stands_against(s, n, "it numbers the samples of the batch");
-    else if (op_is(n->op, RANDOM) && rows_of_samples(t) != 1)
+    else if (node_draws(n) && rows_of_samples(t) != 1)
         stands_against(s, n, "the samples are not the first axis of what it draws");
 }
 

@@ -24,6 +24,8 @@ struct node *node_table_add(struct node_table *t, struct node *n);
 
 /* Whether n changes coordinates only, or is a constant: free to compute again. hoist.c. */
 bool node_is_free(const struct node *n);
+/* Whether n draws random numbers, which each call, and each sample, has others of: hoist.c. */
+bool node_draws(const struct node *n);
 
 /* What a tensor takes in memory at the full batch, reals as f32: passes choose alike for both. keep.c. */
 int64_t full_bytes(const struct module *m, struct type t);
