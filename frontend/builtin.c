@@ -171,9 +171,7 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
         give(g, i, v, place_of(e, a));
         return true;
     }
-    const char *near = diag_nearest(a->text, g->name, (size_t)g->count);
-    error_hint(e, place_of(e, a), NULL, a->text,
-               near ? arena_printf(e->arena, "did you mean '%s'?", near) : arguments_hint(e, g->name, g->count),
+    error_hint(e, place_of(e, a), NULL, a->text, arguments_hint(e, a->text, g->name, g->count),
                "'%s' has no argument '%s'", g->f->name, a->text);
     return false;
 }

@@ -39,17 +39,23 @@ static bool arg_per_axis(struct elab *e, struct builtin_args *g, int i, int n, i
     return false;
 }
 
-/* A number for each of n axes: one number stands for all. */
+/* A number for each of n axes: one number stands for all. `what` they are is at least 1 each. */
 struct val builtin_spread(struct elab *e, struct builtin_args *g)
 {
     int64_t *list;
     int n, count;
+    const char *what = g->arg[2].kind == V_STRING ? g->arg[2].text : NULL;
     if (!arg_rank(e, g, 1, &n) || !arg_ints(e, g, 0, &list, &count))
         return v_poison();
     if (count != n && count != 1) {
-        error_at(e, e->at, "%d numbers for %d axes", count, n);
+        error_at(e, e->at, "%s%s%d numbers for %d axes", what ? what : "", what ? " has " : "", count, n);
         return v_poison();
     }
+    for (int i = 0; what && i < count; i++)
+        if (list[i] < 1) {
+            error_at(e, e->at, "%s is at least 1, not %s", what, val_text(e, &g->arg[0]));
+            return v_poison();
+        }
     struct val v = v_list(e, n);
     for (int i = 0; i < n; i++)
         v.item[i] = v_int(list[count == 1 ? 0 : i]);

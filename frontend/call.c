@@ -325,10 +325,14 @@ static bool chains(struct elab *e, const struct bound *g, const struct block *b,
     return false;
 }
 
-const char *arguments_hint(struct elab *e, const char *const *names, int count)
+const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count)
 {
+    const char *foreign = foreign_argument(e, word, names, (size_t)count);
+    const char *near = diag_nearest(word, names, (size_t)count);
     struct text t = text_make(e->arena);
 
+    if (foreign || near)
+        return foreign ? foreign : arena_printf(e->arena, "did you mean '%s'?", near);
     for (int i = 0; i < count; i++)
         text_add(&t, "%s%s", i ? ", " : "its arguments are ", names[i]);
     return count ? text_string(&t) : "it has none";
@@ -341,9 +345,7 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         const char **names = NEW_ARRAY(e->arena, b->tree->items + 1, const char *);
         for (int k = 0; k < b->tree->items; k++)
             names[k] = formal(b, k)->text;
-        const char *near = diag_nearest(arg->text, names, (size_t)b->tree->items);
-        error_hint(e, arg->at, NULL, arg->text,
-                   near ? arena_printf(e->arena, "did you mean '%s'?", near) : arguments_hint(e, names, b->tree->items),
+        error_hint(e, arg->at, NULL, arg->text, arguments_hint(e, arg->text, names, b->tree->items),
                    "'%s' has no argument '%s'", b->tree->text, arg->text);
         g->ok = false;
         return;
@@ -625,7 +627,9 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
-    const char *hint = near                    ? arena_printf(e->arena, "did you mean '%s'?", near)
+    const char *foreign = foreign_operation(x->text);
+    const char *hint = foreign                 ? arena_printf(e->arena, "it is written %s", foreign)
+                       : near                  ? arena_printf(e->arena, "did you mean '%s'?", near)
                        : is_optimizer(x->text) ? arena_printf(e->arena, "optimizer %s(...); is a statement", x->text)
                        : is_schedule(x->text)  ? arena_printf(e->arena, "a schedule stands as lr = %s(...)", x->text)
                                                : NULL;

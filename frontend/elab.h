@@ -237,7 +237,14 @@ bool is_parameter(struct elab *e, const struct layer *l, const char *below); /* 
 struct val *formal_default(struct elab *e, const struct block *b, int i);
 void check_kind(struct elab *e, const struct ast *x); /* the word behind a block's constant and ':' */
 
-const char *arguments_hint(struct elab *e, const char *const *names, int count); /* "its arguments are a, b" */
+/* Of an argument that is not there: the name that is meant, or all there are. */
+const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count);
+
+/* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */
+const char *foreign_operation(const char *word); /* how it is written: "concat(a, b, axis = 1)" */
+const char *foreign_member(const char *word);    /* of a tensor: a sentence */
+const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
+bool is_foreign_module(const char *word);
 
 /* builtin.c */
 struct builtin_args;

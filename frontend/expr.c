@@ -266,6 +266,16 @@ static struct value *matrix_product(struct elab *e, struct value *x, struct valu
     return build_matmul(&b, x, y, false, false);
 }
 
+/* What does for tensors what the operator does for compile-time values. */
+static const char *elementwise_hint(const char *op)
+{
+    return !strcmp(op, "//")  ? "of tensors it is floor(x / y)"
+           : !strcmp(op, "%") ? "of tensors it is x - y * floor(x / y)"
+           : *op == '&'       ? "of tensors it is where(a, b, false)"
+           : *op == '|'       ? "of tensors it is where(a, true, b)"
+                              : NULL;
+}
+
 static struct val tensor_binary(struct elab *e, const char *op, const struct val *a, const struct val *b,
                                 struct place at)
 {
@@ -286,7 +296,8 @@ static struct val tensor_binary(struct elab *e, const char *op, const struct val
     else if (code >= 0)
         r = build_binary(&build, (enum op)code, x, y);
     else
-        error_at(e, at, "'%s' works on compile-time values, not on %s", op, describe(e, a->kind == V_TENSOR ? a : b));
+        error_hint(e, at, NULL, NULL, elementwise_hint(op), "'%s' works on compile-time values, not on %s", op,
+                   describe(e, a->kind == V_TENSOR ? a : b));
     e->at = before;
     return v_tensor(r);
 }
@@ -355,7 +366,11 @@ static struct val eval_unary(struct elab *e, const struct ast *x)
         struct build b = builder(e);
         return v_tensor(build_unary(&b, OP_neg, t));
     }
-    error_at(e, place_of(e, x), "'%s' cannot be used on %s", x->text, describe(e, &v));
+    bool logical = v.kind == V_TENSOR && v.tensor->type.dtype == DT_BOOL;
+    const char *hint = v.kind != V_TENSOR || *x->text != '!' ? NULL
+                       : logical                             ? "of tensors it is i32(x) == 0"
+                                                             : "of tensors it is x == 0";
+    error_hint(e, place_of(e, x), NULL, NULL, hint, "'%s' cannot be used on %s", x->text, describe(e, &v));
     return v_poison();
 }
 
@@ -415,10 +430,39 @@ static bool below_layer(struct elab *e, const struct ast *x, struct layer **l, c
     return *path;
 }
 
+/* What a tensor has not: operations are no methods. */
+static const char *method_hint(struct elab *e, const char *word)
+{
+    const char *foreign = foreign_operation(word), *sentence = foreign_member(word);
+    if (sentence || foreign)
+        return sentence ? sentence : arena_printf(e->arena, "it is written %s", foreign);
+    if (look_up(e, word, true) || builtin_find(word))
+        return arena_printf(e->arena, "operations are no methods: x |> %s", word);
+    return NULL;
+}
+
+/* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
+static bool behind_module(struct elab *e, const struct ast *x)
+{
+    const struct ast *root = x;
+    while (root->kind == A_MEMBER)
+        root = root->a;
+    if (root->kind != A_NAME || !is_foreign_module(root->text) || look_up(e, root->text, false))
+        return false;
+    const char *foreign = foreign_operation(x->text), *near = nearest_name(e, x->text, true);
+    bool known = look_up(e, x->text, false) || builtin_find(x->text) || !near;
+    const char *hint = foreign ? arena_printf(e->arena, "it is written %s", foreign)
+                               : arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near);
+    error_hint(e, root->at, NULL, NULL, hint, "nothing is called '%s' here", root->text);
+    return true;
+}
+
 static struct val eval_member(struct elab *e, const struct ast *x)
 {
     struct layer *l;
     const char *path, *above;
+    if (behind_module(e, x))
+        return v_poison();
     bool deep = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x, &l, &path);
     if (deep && !(below_layer(e, x->a, &l, &above) && above && is_parameter(e, l, above)))
         return layer_member(e, l, path, place_of(e, x));
@@ -432,7 +476,8 @@ static struct val eval_member(struct elab *e, const struct ast *x)
     if (v.kind == V_LAYER)
         return layer_member(e, v.layer, x->text, place_of(e, x));
     if (v.kind == V_TENSOR)
-        error_at(e, place_of(e, x), "a tensor has .shape and .rank, not '.%s'", x->text);
+        error_hint(e, place_of(e, x), NULL, NULL, method_hint(e, x->text), "a tensor has .shape and .rank, not '.%s'",
+                   x->text);
     else
         error_at(e, place_of(e, x), "%s has no '.%s'", describe(e, &v), x->text);
     return v_poison();
@@ -622,7 +667,8 @@ struct val eval(struct elab *e, const struct ast *x)
 
 /* ---- dimensions and types ---- */
 
-static bool any_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
+/* what: the dimension's name, or NULL. */
+static bool any_dim(struct elab *e, const struct val *v, struct place at, const char *what, struct dim *d)
 {
     if (v->kind == V_POISON)
         return false;
@@ -635,16 +681,19 @@ static bool any_dim(struct elab *e, const struct val *v, struct place at, struct
         return false;
     }
     if (v->kind == V_DIM || v->i < 1) {
-        error_at(e, at, "a dimension must be at least 1, not %s", val_text(e, v));
+        if (what)
+            error_at(e, at, "a dimension must be at least 1, and '%s' is %s", what, val_text(e, v));
+        else
+            error_at(e, at, "a dimension must be at least 1, not %s", val_text(e, v));
         return false;
     }
     *d = dim_of(v->i);
     return true;
 }
 
-bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
+static bool named_dim(struct elab *e, const struct val *v, struct place at, const char *what, struct dim *d)
 {
-    if (!any_dim(e, v, at, d))
+    if (!any_dim(e, v, at, what, d))
         return false;
     if (d->k <= MAX_DIMENSION)
         return true;
@@ -652,10 +701,20 @@ bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d
     return false;
 }
 
+bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d)
+{
+    return named_dim(e, v, at, NULL, d);
+}
+
+static const char *name_of_dim(const struct ast *x)
+{
+    return x->kind == A_NAME ? x->text : NULL;
+}
+
 bool eval_dim(struct elab *e, const struct ast *x, struct dim *d)
 {
     struct val v = eval(e, x);
-    return val_dim(e, &v, place_of(e, x), d);
+    return named_dim(e, &v, place_of(e, x), name_of_dim(x), d);
 }
 
 static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
@@ -681,11 +740,11 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
 }
 
 /* One dimension, or a list of them. */
-static bool add_dims(struct elab *e, const struct val *v, struct place at, struct type *t)
+static bool add_dims(struct elab *e, const struct val *v, struct place at, const char *what, struct type *t)
 {
     if (v->kind == V_LIST) {
         for (int i = 0; i < v->items; i++)
-            if (!add_dims(e, &v->item[i], at, t))
+            if (!add_dims(e, &v->item[i], at, what, t))
                 return false;
         return true;
     }
@@ -693,7 +752,7 @@ static bool add_dims(struct elab *e, const struct val *v, struct place at, struc
         error_at(e, at, "a tensor has at most %d dimensions", MAX_RANK);
         return false;
     }
-    return val_dim(e, v, at, &t->dim[t->rank++]);
+    return named_dim(e, v, at, what, &t->dim[t->rank++]);
 }
 
 bool eval_type(struct elab *e, const struct ast *x, struct type *t)
@@ -704,7 +763,7 @@ bool eval_type(struct elab *e, const struct ast *x, struct type *t)
         return false;
     for (int i = 0; i < x->items; i++) {
         struct val v = eval(e, x->item[i]);
-        if (!add_dims(e, &v, place_of(e, x->item[i]), t))
+        if (!add_dims(e, &v, place_of(e, x->item[i]), name_of_dim(x->item[i]), t))
             return false;
     }
     if (!type_count_checked(*t, e->m->batch, &count)) {

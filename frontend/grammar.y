@@ -382,13 +382,50 @@ static const char *word_hint(struct parse *p, const char *word)
 {
     static const char *const keywords[] = { "param", "frozen", "state",  "update", "for",    "return", "yield", "batch", "input",
                                             "target", "output", "loss",  "metric", "freeze", "optimizer", "if" };
-    static const char *const binds[] = { "let", "var", "val", "const", "auto", "def", "float", "int", "tensor", "Tensor" };
+    static const char *const binds[] = { "let", "var", "val", "const", "auto", "float", "int", "tensor", "Tensor" };
 
     for (size_t i = 0; i < sizeof binds / sizeof *binds; i++)
         if (!strcmp(word, binds[i]))
             return "a name is bound without a word before it: name = ...";
     const char *near = diag_nearest(word, keywords, sizeof keywords / sizeof *keywords);
     return near ? arena_printf(p->arena, "did you mean '%s'?", near) : NULL;
+}
+
+/* The word that ends before `end`, but for blanks. */
+static const char *word_before(const struct parse *p, const char *end, size_t *length)
+{
+    while (end > p->text && strchr(" \t\r\n", end[-1]))
+        end--;
+    const char *start = end;
+    while (start > p->text && strchr(WORD_LETTERS "0123456789", start[-1]))
+        start--;
+    *length = (size_t)(end - start);
+    return start;
+}
+
+/* A word of Python where an operator or the end of a statement is expected, or before that. */
+static const char *foreign_word_hint(const struct parse *p, const char *end)
+{
+    static const struct { const char *word; bool before; const char *hint; } rows[] = {
+        { "and", false, "it is written '&&'" },
+        { "or", false, "it is written '||'" },
+        { "is", false, "it is written '=='" },
+        { "if", false, "a choice is written condition ? a : b" },
+        { "not", true, "it is written '!'" },
+        { "lambda", true, "a function is a block of the file: block name(x) { return ...; }" },
+        { "def", true, "a function is a block of the file: block name(x) { return ...; }" },
+        { "class", true, "a module is a block of the file: block name(x) { return ...; }" },
+        { "while", true, "'for i in 0..4 { ... }' is unrolled, and 'scan' runs over an axis" },
+    };
+    size_t length = strspn(end, WORD_LETTERS "0123456789"), before;
+    const char *word = word_before(p, end, &before);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t n = strlen(rows[i].word);
+        if (n == (rows[i].before ? before : length) && !strncmp(rows[i].before ? word : end, rows[i].word, n))
+            return rows[i].hint;
+    }
+    return NULL;
 }
 
 static const char *semicolon_hint(struct parse *p, struct place at)
@@ -398,6 +435,7 @@ static const char *semicolon_hint(struct parse *p, struct place at)
     const char *word = arena_stringn(p->arena, start, length), *rest = start + length + strspn(start + length, " \t\r\n");
     const char *hint = length && rest == end ? word_hint(p, word) : NULL;
 
+    hint = hint ? hint : foreign_word_hint(p, end);
     if (hint)
         return hint;
     if (!strcmp(word, "freeze") && *end == '[')
@@ -427,18 +465,6 @@ static yysymbol_kind_t keyword_of(const char *word, size_t length)
             return (yysymbol_kind_t)s;
     }
     return YYSYMBOL_YYEMPTY;
-}
-
-/* The word that ends before `end`, but for blanks. */
-static const char *word_before(const struct parse *p, const char *end, size_t *length)
-{
-    while (end > p->text && strchr(" \t\r\n", end[-1]))
-        end--;
-    const char *start = end;
-    while (start > p->text && strchr(WORD_LETTERS "0123456789", start[-1]))
-        start--;
-    *length = (size_t)(end - start);
-    return start;
 }
 
 /* A keyword where a name is bound, in `loss = ...` or `input[0] = ...`: what was found goes on behind a name. */

@@ -116,9 +116,7 @@ static bool init_argument(struct elab *e, struct init_spec *s, const struct ast 
         while (args[i] && strcmp(args[i], x->text))
             i++;
         if (!args[i]) {
-            const char *near = diag_nearest(x->text, args, (size_t)count);
-            error_hint(e, place_of(e, x), NULL, x->text,
-                       near ? arena_printf(e->arena, "did you mean '%s'?", near) : arguments_hint(e, args, count),
+            error_hint(e, place_of(e, x), NULL, x->text, arguments_hint(e, x->text, args, count),
                        "initialiser '%s' has no argument '%s'", s->rule, x->text);
             return false;
         }

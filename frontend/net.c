@@ -533,7 +533,7 @@ static void name_labels(const struct module *m)
     }
 }
 
-static bool input_read(const struct module *m, const struct var *v)
+static bool var_read(const struct module *m, const struct var *v)
 {
     for (int k = 0; k < GRAPH_KINDS; k++)
         for (int i = 0; m->graph[k] && i < m->graph[k]->var_values; i++)
@@ -551,6 +551,16 @@ static void warn_of_metrics(struct elab *e, const struct graph *eval)
                          attr_word(n, "name"));
 }
 
+/* A state is there for its updates too. */
+static void warn_of_unread_var(struct elab *e, const struct var *v)
+{
+    bool given = v->role == ROLE_INPUT || v->role == ROLE_TARGET,
+         made = v->role == ROLE_PARAM || v->role == ROLE_FROZEN;
+    if ((given || made) && !var_read(e->m, v))
+        diag_warning(e->diag, v->at, given ? "nothing needs the %s '%s'" : "nothing reads the %s '%s'",
+                     v->role == ROLE_FROZEN ? "frozen param" : role_name(v->role), v->name);
+}
+
 static void check_module(struct elab *e, const struct ast *net)
 {
     struct module *m = e->m;
@@ -558,9 +568,7 @@ static void check_module(struct elab *e, const struct ast *net)
     bool loss = m->graph[GRAPH_TRAIN] != NULL;
     for (int i = 0; i < m->vars; i++) {
         inputs += m->var[i]->role == ROLE_INPUT;
-        if ((m->var[i]->role == ROLE_INPUT || m->var[i]->role == ROLE_TARGET) && !input_read(m, m->var[i]))
-            diag_warning(e->diag, m->var[i]->at, "nothing needs the %s '%s'", role_name(m->var[i]->role),
-                         m->var[i]->name);
+        warn_of_unread_var(e, m->var[i]);
     }
     for (struct node *n = m->graph[GRAPH_INFER]->first; n; n = n->next)
         outputs += n->op == OP_output;

@@ -277,7 +277,9 @@ const char *nearest_name(struct elab *e, const char *word, bool callable)
             all = items;
             all[count++] = b->name;
         }
-    for (size_t i = 0; i < builtins && callable; i++) {
+    static const char *const values[] = { "true", "false", "none", "training" };
+    more = callable ? more : values;
+    for (size_t i = 0; i < (callable ? builtins : sizeof values / sizeof *values); i++) {
         void *items = all;
         arena_grow(e->arena, &items, &capacity, count + 1, sizeof *all);
         all = items;

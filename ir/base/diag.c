@@ -390,14 +390,12 @@ static int edit_distance(const char *a, size_t n, const char *b, size_t m)
     return row[n % 3][m];
 }
 
-const char *diag_nearest(const char *word, const char *const *candidates, size_t count)
+static const char *nearest_by_edits(const char *word, const char *const *candidates, size_t count)
 {
     size_t n = strlen(word);
     int allowed = n < 6 ? 1 : (int)(n / 3), best = allowed + 1;
     const char *nearest = NULL;
 
-    if (n < 2 || n > LONGEST_WORD)
-        return NULL;
     for (size_t i = 0; i < count; i++) {
         size_t m = strlen(candidates[i]);
         if (m < 2 || m > LONGEST_WORD)
@@ -408,10 +406,51 @@ const char *diag_nearest(const char *word, const char *const *candidates, size_t
             nearest = candidates[i];
         }
     }
-    for (size_t i = 0; i < count && !nearest; i++) /* xavier, of xavier_uniform */
-        if (n > 2 && !strncmp(word, candidates[i], n) && candidates[i][n] == '_')
-            nearest = candidates[i];
     return nearest;
+}
+
+/* xavier, of xavier_uniform */
+static const char *first_begun(const char *word, const char *const *candidates, size_t count)
+{
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i < count; i++)
+        if (n > 2 && !strncmp(word, candidates[i], n) && candidates[i][n] == '_')
+            return candidates[i];
+    return NULL;
+}
+
+/* Whether these letters stand in the word as one of those that '_' separates, or as several. */
+static bool is_part(const char *word, const char *part)
+{
+    size_t n = strlen(part);
+    for (const char *at = strstr(word, part); n && at; at = strstr(at + 1, part))
+        if ((at == word || at[-1] == '_') && (!at[n] || at[n] == '_'))
+            return true;
+    return false;
+}
+
+/* kernel_size, of kernel */
+static const char *longest_part(const char *word, const char *const *candidates, size_t count)
+{
+    const char *part = NULL;
+    size_t longest = 1; /* a letter says nothing */
+
+    for (size_t i = 0; i < count; i++)
+        if (strlen(candidates[i]) > longest && is_part(word, candidates[i])) {
+            longest = strlen(candidates[i]);
+            part = candidates[i];
+        }
+    return part;
+}
+
+const char *diag_nearest(const char *word, const char *const *candidates, size_t count)
+{
+    if (strlen(word) < 2 || strlen(word) > LONGEST_WORD)
+        return NULL;
+    const char *near = nearest_by_edits(word, candidates, count);
+    near = near ? near : first_begun(word, candidates, count);
+    return near ? near : longest_part(word, candidates, count);
 }
 
 void diag_bug(const char *file, int line, const char *format, ...)

@@ -49,7 +49,8 @@ bool diag_full(const struct diag *d); /* the limit is reached (a last line says 
 void diag_hold(struct diag *d);
 int diag_release(struct diag *d);
 
-/* The candidate nearest to `word` by edit distance, or NULL where none is near enough to be meant. */
+/* The candidate nearest to `word` by edit distance, else one that it begins (xavier, of xavier_uniform), else one that is part
+ * of it (kernel_size, of kernel); NULL where none is near enough to be meant. */
 const char *diag_nearest(const char *word, const char *const *candidates, size_t count);
 
 /* A bug in the compiler: says so with file and line, and aborts. */

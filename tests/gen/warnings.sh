@@ -83,6 +83,38 @@ unread.net:14:10: warning: nothing applies the layer 'fc'
 T
 result $? "a value that nothing reads, and a layer that nothing applies, are warnings"
 
+cat >"$out/params.net" <<'T'
+block scaled(x) {
+    param scale : f32[3] = ones;
+    param shift : f32[3] = zeros;
+    return x * scale;
+}
+net params {
+    batch N = 4;
+    input x : f32[N, 3];
+    target t : f32[N, 3];
+    param w : f32[3] = ones;
+    param learning : f32[3] = ones;
+    frozen param fixed : f32[3] = ones;
+    state seen : f32[] = zeros;
+    y = x |> scaled;
+    if (training) { y = y * learning; }
+    w;
+    update seen = 1;
+    output y;
+    loss mse(y, t);
+    optimizer adam();
+}
+T
+(cd "$out" && "$NETC" --color=never -o params params.net) 2>&1 | grep warning >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+params.net:16:5: warning: nothing reads this value: is a name missing before it, as in `a = ...`?
+params.net:10:11: warning: nothing reads the param 'w'
+params.net:12:18: warning: nothing reads the frozen param 'fixed'
+params.net:3:11: warning: nothing reads the param 'scaled_1.shift'
+T
+result $? "a parameter that nothing reads is a warning"
+
 # A constant rate does not ask for the step.
 cat >"$out/two.net" <<'T'
 net two {

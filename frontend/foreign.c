@@ -1,0 +1,133 @@
+/* frontend/foreign.c: words of PyTorch, NumPy and Python, and what stands for them here. */
+#include <string.h>
+
+#include "frontend/elab.h"
+
+struct row {
+    const char *word, *hint;
+};
+
+static const char *find(const struct row *rows, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i].word, word))
+            return rows[i].hint;
+    return NULL;
+}
+
+#define FIND(rows, word) find(rows, sizeof(rows) / sizeof *(rows), word)
+
+const char *foreign_operation(const char *word)
+{
+    static const struct row rows[] = {
+        { "cat", "concat(a, b, axis = 1)" },
+        { "concatenate", "concat(a, b, axis = 1)" },
+        { "stack", "concat(expand_dims(a, 1), expand_dims(b, 1), axis = 1)" },
+        { "chunk", "split(x, parts, axis)" },
+        { "view", "reshape(x, shape)" },
+        { "permute", "transpose(x, perm)" },
+        { "swapaxes", "transpose(x, perm)" },
+        { "unsqueeze", "expand_dims(x, axis)" },
+        { "flip", "reverse(x, axis)" },
+        { "expand", "broadcast_to(x, shape)" },
+        { "expand_as", "broadcast_to(x, shape)" },
+        { "index_select", "gather(x, index, axis)" },
+        { "take", "gather(x, index, axis)" },
+        { "detach", "stop_gradient(x)" },
+        { "matmul", "a @ b" },
+        { "mm", "a @ b" },
+        { "bmm", "a @ b" },
+        { "dot", "sum(a * b)" },
+        { "norm", "sqrt(sum(square(x)))" },
+        { "var", "m, v = moments(x, axes)" },
+        { "std", "m, v = moments(x, axes); sqrt(v)" },
+        { "amax", "max(x, axes)" },
+        { "amin", "min(x, axes)" },
+        { "maximum", "max(a, b)" },
+        { "minimum", "min(a, b)" },
+        { "clamp", "clip(x, lo, hi)" },
+        { "relu6", "clip(x, 0, 6)" },
+        { "leaky_relu", "where(x > 0, x, 0.01 * x)" },
+        { "LeakyReLU", "where(x > 0, x, 0.01 * x)" },
+        { "elu", "where(x > 0, x, exp(min(x, 0)) - 1)" },
+        { "ELU", "where(x > 0, x, exp(min(x, 0)) - 1)" },
+        { "swish", "silu(x)" },
+        { "float", "f32(x)" },
+        { "long", "i32(x)" },
+        { "int", "i32(x)" },
+        { "arange", "range(n)" },
+        { "rand", "uniform(shape, 0, 1)" },
+        { "randn", "normal(shape, 0, 1)" },
+        { "len", "x.shape[0]" },
+        { "Sequential", "a chain: x |> linear(64) |> relu |> linear(10)" },
+        { "ModuleList", "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }" },
+        { "CrossEntropyLoss", "cross_entropy(logits, label)" },
+        { "NLLLoss", "nll(logp, label)" },
+        { "MSELoss", "mse(a, b)" },
+        { "L1Loss", "l1(a, b)" },
+        { "SmoothL1Loss", "huber(a, b)" },
+        { "smooth_l1_loss", "huber(a, b)" },
+        { "KLDivLoss", "kl(logp, q)" },
+        { "BCELoss", "bce(logits, y), of logits" },
+        { "BCEWithLogitsLoss", "bce(logits, y)" },
+        { "binary_cross_entropy", "bce(logits, y), of logits" },
+        { "binary_cross_entropy_with_logits", "bce(logits, y)" },
+    };
+    return FIND(rows, word);
+}
+
+const char *foreign_member(const char *word)
+{
+    static const struct row rows[] = {
+        { "T", "x' swaps the last two axes" },
+        { "t", "x' swaps the last two axes" },
+        { "mT", "x' swaps the last two axes" },
+        { "size", "x.shape[1] is the size of axis 1" },
+        { "dim", "x.rank is the number of axes" },
+        { "ndim", "x.rank is the number of axes" },
+        { "backward", "gradients are derived from the net's loss" },
+    };
+    return FIND(rows, word);
+}
+
+bool is_foreign_module(const char *word)
+{
+    static const struct row rows[] = { { "nn", "" },    { "F", "" },    { "torch", "" }, { "np", "" },
+                                       { "numpy", "" }, { "self", "" }, { "tf", "" },    { "jnp", "" },
+                                       { "jax", "" },   { "init", "" }, { "optim", "" }, { "functional", "" },
+                                       { "math", "" } };
+    return FIND(rows, word) != NULL;
+}
+
+const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
+{
+    static const struct row ours[] = {
+        { "dim", "axis" },
+        { "dim", "axes" },
+        { "dims", "axes" },
+        { "padding", "pad" },
+        { "num_embeddings", "entries" },
+        { "normalized_shape", "dims" },
+        { "start_dim", "from" },
+        { "learning_rate", "lr" },
+        { "rate", "p" },
+        { "prob", "p" },
+        { "units", "out" },
+        { "filters", "channels" },
+    };
+    static const struct row none[] = {
+        { "in_features", "sizes of what comes in are known: leave it out" },
+        { "in_channels", "sizes of what comes in are known: leave it out" },
+        { "num_features", "sizes of what comes in are known: leave it out" },
+        { "num_channels", "sizes of what comes in are known: leave it out" },
+        { "input_size", "sizes of what comes in are known: leave it out" },
+        { "embed_dim", "sizes of what comes in are known: leave it out" },
+        { "inplace", "nothing is changed in place: leave it out" },
+        { "batch_first", "N always leads: leave it out" },
+    };
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
+            if (!strcmp(ours[i].hint, names[k]))
+                return arena_printf(e->arena, "did you mean '%s'?", names[k]);
+    return FIND(none, word);
+}
