@@ -9,7 +9,7 @@
  *
  * Found is what it computes, not who wrote it: softmax in the library's form or by hand, its division before the product
  * with the values or behind it, all of it transposed or not; scaled before or after it is masked, by a number or by one a
- * head or a row; masked by a comparison of places, by other conditions, by sums, or not; with probabilities that are
+ * head or a row; masked by a comparison of places, by other conditions, by sums, by both, or not; with probabilities that are
  * dropped out, or not. A mask that is trained has no gradient here and stays in training, as does what has readers of its
  * own in between: probabilities that are put out. */
 #include <math.h>
@@ -20,10 +20,13 @@
 
 enum { LANES = 16, SCRATCH = 1 << 20 }; /* bytes that a kernel may have for a head */
 
+static const double NOTHING = -1e25; /* added to it, in f64 too, no score changes it */
+
 /* What is known of it, from the product with the values backwards. */
 struct written {
     struct value *q, *k, *v;
     struct value *seen, *added; /* the mask, of bools or of reals; NULL: none */
+    struct value *beyond;       /* what of `added` is added to what `seen` hides as well; NULL: nothing */
     struct value *factor;       /* of each row of scores; NULL: 1 */
     double scale, masked;
     double drop, kept; /* probabilities are dropped out */
@@ -285,11 +288,12 @@ static struct value *hide(struct written *w, const struct node *select)
     int score = is_number(operand(select, 2), &number) ? 1 : 2;
     struct value *s = operand(select, score), *seen = unspread(operand(select, 0));
 
-    if (w->added || w->factor || (score == 2 && !is_number(operand(select, 1), &number)))
+    if (w->factor || (score == 2 && !is_number(operand(select, 1), &number)))
         return NULL;
     number *= w->scale;
-    if (w->seen && number != w->masked)
+    if (w->seen && (w->added || number != w->masked))
         return NULL;
+    w->beyond = w->added;
     w->causal = !w->seen && is_causal(operand(select, 0), s->type, score == 2) && number < -1e4;
     if (score == 2)
         seen = build_unary(&w->b, OP_not, seen);
@@ -316,7 +320,7 @@ static struct value *add(struct written *w, const struct node *sum)
     for (int i = 0; i < (sum->op == OP_sub ? 1 : 2); i++) {
         struct value *s = operand(sum, i), *other = operand(sum, 1 - i), *mask = unspread(other);
         int steps = 64;
-        if (w->seen || w->factor || (w->trained && !is_untrained(mask, &steps)) ||
+        if (w->factor || (w->trained && !is_untrained(mask, &steps)) ||
             (mask == other && (is_scores(mask, 8) || !is_scores(s, 8))))
             continue;
         if (sum->op == OP_sub)
@@ -411,14 +415,20 @@ static bool is_draw(const struct value *v, struct type t, int64_t *stream)
     return true;
 }
 
-/* x where v is x, or `number` times x. */
+/* x where v is x, or `number` times x, also by division. */
 static struct value *without_factor(struct value *v, double *number)
 {
-    for (int i = 0; is_op(v, OP_mul) && i < 2; i++)
-        if (is_number(operand(v->def, i), number))
-            return has_readers(operand(v->def, 1 - i), 1) ? operand(v->def, 1 - i) : NULL;
+    struct value *x = v;
+
     *number = 1;
-    return v;
+    for (int i = 0; is_op(v, OP_mul) && x == v && i < 2; i++)
+        if (is_number(operand(v->def, i), number))
+            x = operand(v->def, 1 - i);
+    if (is_op(v, OP_div) && is_number(operand(v->def, 1), number)) {
+        *number = 1 / *number;
+        x = operand(v->def, 0);
+    }
+    return has_readers(x, 1) ? x : NULL;
 }
 
 /* What is dropped out in v: v itself, where nothing is. In a scan each step draws others. */
@@ -467,6 +477,29 @@ static struct value *find_scores(struct written *w, const struct node *n)
     return s;
 }
 
+/* What hides and what is added, as one. Where all rows see a key and what is added is of no sample, hiding is what
+ * `causal` says; else a number beside which a score is nothing is added. False where there is none. */
+static bool join_masks(struct written *w)
+{
+    if (!w->seen || !w->added || (w->causal && !shape_batches(w->added->type)))
+        return true;
+    if (w->masked > NOTHING)
+        return false;
+    struct value *hidden = build_constant(&w->b, w->masked, DT_REAL);
+    if (w->beyond)
+        hidden = build_binary(&w->b, OP_add, w->beyond, hidden);
+    w->added = build_select(&w->b, w->seen, w->added, hidden);
+    w->seen = NULL;
+    w->causal = false;
+    return true;
+}
+
+/* The operand that says which keys a row sees, or how much; NULL: none. */
+static struct value *mask_of(const struct written *w)
+{
+    return w->seen && !w->causal ? w->seen : w->added;
+}
+
 static struct value *as_attention(struct written *w, struct node *n)
 {
     struct value *s = find_scores(w, n);
@@ -474,9 +507,9 @@ static struct value *as_attention(struct written *w, struct node *n)
     if (!s)
         return NULL;
     struct type scores = s->type;
-    if (!find_product(w, s) || !fits(w, scores))
+    if (!find_product(w, s) || !fits(w, scores) || !join_masks(w))
         return NULL;
-    struct value *x[] = { w->q, w->k, w->v, w->causal ? NULL : w->seen ? w->seen : w->added };
+    struct value *x[] = { w->q, w->k, w->v, mask_of(w) };
     const struct attr attrs[] = { at_real("scale", w->scale),
                                   at_bool("causal", w->causal),
                                   at_real("masked", w->seen && !w->causal ? w->masked : 0),
