@@ -250,6 +250,15 @@ static int option(struct run *r, int c, const char *value)
     }
 }
 
+/* Everything printed has to arrive: 0, or the status to exit with. */
+static int print_all(void)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return 0;
+    fprintf(stderr, "netc: standard output cannot be written: %s\n", strerror(errno));
+    return 3;
+}
+
 /* What is printed instead of compiling anything: true where that was asked for. */
 static bool answer(struct run *r, int c)
 {
@@ -402,7 +411,7 @@ static int read_options(struct run *r, int argc, char **argv)
             return no_option(r, abbreviated(argv, index));
         index = -1;
         if (answer(r, c))
-            return fflush(stdout) || ferror(stdout) ? 3 : 0;
+            return print_all();
         if ((status = option(r, c, optarg)))
             return status;
     }
@@ -662,7 +671,7 @@ static int say(struct run *r)
 {
     fputs(text_string(&r->dump), stdout);
     fputs(text_string(&r->log), stderr);
-    return fflush(stdout) || ferror(stdout) ? 3 : 0;
+    return print_all();
 }
 
 int main(int argc, char **argv)

@@ -116,13 +116,18 @@ static int quoted_field(struct csv *c, const unsigned char *line_end)
         c->at += *c->at == '"';
         text[n++] = (char)*c->at;
     }
-    int closed = c->at < line_end;
+    text[n] = 0;
+    int closed = c->at < line_end, status;
     c->at += closed;
-    while (c->at < line_end && *c->at != c->separator)
+    while (c->at < line_end && *c->at != c->separator && strchr(" \t\r", *c->at))
         c->at++;
-    int status = closed
-                     ? add_field(c, text, n)
-                     : nn_report(c->m, NN_EFORMAT, "%s, line %lld: a quote is not closed", c->name, (long long)c->line);
+    if (!closed)
+        status = nn_report(c->m, NN_EFORMAT, "%s, line %lld: a quote is not closed", c->name, (long long)c->line);
+    else if (c->at < line_end && *c->at != c->separator)
+        status = nn_report(c->m, NN_EFORMAT, "%s, line %lld: something follows the closing quote of '%.40s'", c->name,
+                           (long long)c->line, text);
+    else
+        status = add_field(c, text, n);
     free(text);
     return status;
 }
@@ -134,15 +139,27 @@ static int plain_field(struct csv *c, const unsigned char *line_end)
     return add_field(c, (const char *)start, (size_t)(c->at - start));
 }
 
+/* Lines that end in CR alone would be one line, whose first row is all that is read. */
+static int check_ends(struct csv *c, const unsigned char *line_end)
+{
+    const unsigned char *at = memchr(c->at, '\r', (size_t)(line_end - c->at));
+    while (at && at < line_end && *at == '\r')
+        at++;
+    return !at || at == line_end ? 0
+                                 : nn_report(c->m, NN_EFORMAT, "%s, line %lld: lines end in LF or CR LF, not in CR",
+                                             c->name, (long long)c->line);
+}
+
 /* Splits the line at the cursor, and moves behind it. */
 static int read_row(struct csv *c)
 {
     const unsigned char *line_end = memchr(c->at, '\n', (size_t)(c->end - c->at));
     const unsigned char *next = line_end ? line_end + 1 : c->end;
-    int status = 0, more = 1;
+    int status, more = 1;
     line_end = line_end ? line_end : c->end;
     c->line++;
     drop_fields(c);
+    status = check_ends(c, line_end);
     while (!status && more) {
         while (c->at < line_end && *c->at != c->separator && (*c->at == ' ' || *c->at == '\t'))
             c->at++;

@@ -75,3 +75,7 @@ for pass in $("$NETC" --print-passes | awk '{ print $1 }' | sort -u); do
     "$NETC" --net first --disable=$pass -o "$out/c" "$out/two.net" 2>/dev/null
     case $? in 0 | 2) ;; *) echo "FAILED --disable=$pass" ;; esac
 done
+if [ -c /dev/full ]; then
+    "$NETC" --dump-ir=fuse --net first "$out/two.net" >/dev/full 2>"$out/stderr"
+    if [ $? = 3 ] && [ "$(cat "$out/stderr")" = "netc: standard output cannot be written: No space left on device" ]; then echo "ok a dump to a full disk"; else echo "FAILED a dump to a full disk"; fi
+fi

@@ -5,7 +5,7 @@
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-"$NETC" --verify --emit=c -o "$out" tests/models/initialisers.net &&
+"$NETC" --verify --emit=c -o "$out" tests/models/initialisers.net 2>/dev/null &&
     $CC -std=c11 -O0 -DMODEL=initialisers_model -Iruntime -I"$out" ${SANITIZE:+-fsanitize=address,undefined} \
         -o "$out/drive" tests/models/drive.c "$out"/initialisers*.c "$B/libnetrt.a" -lz -lm ||
     { echo "FAILED initialisers: they do not compile"; exit 1; }

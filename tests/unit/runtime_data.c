@@ -299,6 +299,8 @@ static void test_csv_malformed(void **state)
     bad_file("x.csv", "1,2\n3\n", 6, "x.csv, line 2: has 1 columns, and the first row has 2");
     bad_file("x.csv:1", "1,2\n3\n", 6, "x.csv, line 2: has 1 columns, and the first row has 2");
     bad_file("x.csv", "1,\"2\n", 5, "not closed");
+    bad_file("x.csv", "\"1\"2,3\n", 7, "x.csv, line 1: something follows the closing quote of '1'");
+    bad_file("x.csv:0", "1,2\r3,4\r", 8, "x.csv, line 1: lines end in LF or CR LF, not in CR");
     bad_file("x.csv", "\n\n", 2, "no rows");
     bad_file("x.csv", "", 0, "no rows");
     bad_file("x.csv", "1,,3\n", 5, "is no number");
