@@ -102,10 +102,13 @@ int nn_app_eval(const nn_model *model, const struct nn_options *o)
 
 /* --- infer -------------------------------------------------------------------------------------------------------- */
 
-/* The values of one output for all samples. An output without N, or with N twice, is what the one call gives. */
+/* The values of one output for all samples. An output without N, or with N twice, is what the one call gives; where there
+ * are more calls, one without N has to be the same in all of them. */
 struct collected {
     const nn_port *port;
-    unsigned char *data; /* NULL: as it lies in the last batch */
+    int wanted;
+    unsigned char *data; /* a row a sample; NULL: as it lies in the last batch */
+    unsigned char *same; /* what the first of several calls gave; else NULL */
     size_t sample_size;
 };
 
@@ -152,33 +155,64 @@ static int depends_on_n(const nn_port *p)
     return 0;
 }
 
-static int make_room(struct inference *f)
+static int for_one_call(const nn_model *model, const nn_port *p, const char *why)
+{
+    return nn_app_fail(model, 1, "output '%s' %s: up to %d samples can be given", p->name, why, model->batch);
+}
+
+static int make_output(const struct inference *f, struct collected *c)
 {
     const nn_model *model = f->model;
+    int64_t each = nn_port_each(c->port);
+    int several = f->set.samples > model->batch;
+    c->sample_size = (size_t)each * nn_dtype_size(c->port->dtype);
+    if (!each && several && depends_on_n(c->port))
+        return for_one_call(model, c->port, "has no row for each sample");
+    if (each)
+        c->data = malloc(c->sample_size * (size_t)f->set.samples);
+    else if (several)
+        c->same = malloc(nn_port_bytes(c->port, 1));
+    return c->data || c->same || (!each && !several)
+               ? 0
+               : nn_app_fail(model, 1, "no memory for output '%s'", c->port->name);
+}
+
+/* For the outputs that are wanted; out: their names are known. */
+static int make_room(struct inference *f, const struct nn_bindings *out)
+{
+    const nn_model *model = f->model;
+    int status = 0;
     f->batch = nn_batch_new(model);
     f->out = nn_outputs_new(model);
     f->index = malloc((size_t)model->batch * sizeof *f->index);
     f->all = calloc((size_t)model->outputs + 1, sizeof *f->all);
     if (!f->batch || !f->out || !f->index || !f->all)
         return nn_app_fail(model, 1, "no memory");
-    for (int i = 0; i < model->outputs; i++) {
-        struct collected *c = &f->all[i];
-        int64_t each = nn_port_each(&model->output[i]);
-        c->port = &model->output[i];
-        c->sample_size = (size_t)each * nn_dtype_size(c->port->dtype);
-        if (!each && depends_on_n(c->port) && f->set.samples > model->batch)
-            return nn_app_fail(model, 1, "output '%s' has no row for each sample: up to %d samples can be given",
-                               c->port->name, model->batch);
-        if (each && !(c->data = malloc(c->sample_size * (size_t)f->set.samples)))
-            return nn_app_fail(model, 1, "no memory for output '%s'", c->port->name);
+    for (int i = 0; i < out->count; i++)
+        f->all[output_by_name(model, &out->of[i])].wanted = 1;
+    for (int i = 0; i < model->outputs && !status; i++) {
+        f->all[i].port = &model->output[i];
+        status = f->all[i].wanted ? make_output(f, &f->all[i]) : 0;
     }
-    return 0;
+    return status;
+}
+
+/* What a call from sample `at` on gave. */
+static int collect(const struct inference *f, struct collected *c, const void *out, int64_t at, int n)
+{
+    size_t bytes = nn_port_bytes(c->port, 1);
+    if (c->data)
+        memcpy(c->data + (size_t)at * c->sample_size, out, (size_t)n * c->sample_size);
+    if (c->same && !at)
+        memcpy(c->same, out, bytes);
+    return c->same && memcmp(c->same, out, bytes) ? for_one_call(f->model, c->port, "is of all samples of a call") : 0;
 }
 
 static int infer_all(struct inference *f)
 {
     const nn_model *model = f->model;
-    for (int64_t at = 0; at < f->set.samples; at += model->batch) {
+    int status = 0;
+    for (int64_t at = 0; at < f->set.samples && !status; at += model->batch) {
         int n = f->set.samples - at < model->batch ? (int)(f->set.samples - at) : model->batch;
         for (int i = 0; i < n; i++)
             f->index[i] = nn_set_place(&f->set, at + i);
@@ -186,12 +220,10 @@ static int infer_all(struct inference *f)
         int code = model->infer(f->m, n, (const void *const *)f->batch, f->out);
         if (code)
             return nn_app_call_failed(&f->set, f->m, code, f->index, n, f->batch);
-        for (int i = 0; i < model->outputs; i++)
-            if (f->all[i].data)
-                memcpy(f->all[i].data + (size_t)at * f->all[i].sample_size, f->out[i],
-                       (size_t)n * f->all[i].sample_size);
+        for (int i = 0; i < model->outputs && !status; i++)
+            status = collect(f, &f->all[i], f->out[i], at, n);
     }
-    return 0;
+    return status;
 }
 
 /* The words of the label that an output's numbers are of; NULL: it has none. */
@@ -223,8 +255,10 @@ static int write_outputs(const struct inference *f, const struct nn_bindings *ou
 
 static void inference_free(struct inference *f)
 {
-    for (int i = 0; f->all && i < f->model->outputs; i++)
+    for (int i = 0; f->all && i < f->model->outputs; i++) {
         free(f->all[i].data);
+        free(f->all[i].same);
+    }
     free(f->all);
     free(f->index);
     nn_outputs_free(f->model, f->out);
@@ -248,7 +282,7 @@ int nn_app_infer(const nn_model *model, const struct nn_options *o)
     if (!status && !(f.m = nn_app_create(model, 0)))
         status = 1;
     status = status ? status : nn_app_load(model, f.m, o->weights);
-    status = status ? status : make_room(&f);
+    status = status ? status : make_room(&f, &o->out);
     status = status ? status : infer_all(&f);
     status = status ? status : write_outputs(&f, &o->out, from.words);
     inference_free(&f);

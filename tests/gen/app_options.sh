@@ -43,3 +43,30 @@ says 2 "train: no option --epoch; did you mean --epochs? (tiny train --help)" tr
 says 2 "infer takes inputs alone, and 'y' is a target: leave out --in y=d.csv:2" infer $data --weights w --out z=z.npy
 says 1 "bench --kernels: the model's C was compiled without -DNN_PROFILE" bench --kernels
 says 1 "bench --kernels: the model's C was compiled without -DNN_PROFILE" bench --kernels --json --train
+
+# Any number of samples is inferred; of an output without a row for each, as many as a call takes, unless it is not asked for.
+cat >"$out/rows.net" <<'END'
+net rows {
+    batch N = 2;
+    input x : f32[N, 2];
+    output y = 2 * x;
+    output total = sum(x);
+    output pairs = x @ x';
+    output same = range(2);
+}
+END
+"$NETC" --emit=c,app -o "$out/r" "$out/rows.net" >"$out/log" 2>&1 &&
+    gcc -std=c11 -O1 -Iruntime -o "$out/rows" "$out"/r/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >"$out/log" 2>&1 &&
+    (cd "$out" && ./rows infer --in x=d.csv:0-1 --out y=y.csv --out same=s.csv) >"$out/log" 2>"$out/stderr" &&
+    [ "$(cat "$out/y.csv" "$out/s.csv")" = "$(printf '2,4\n8,10\n14,16\n0\n1')" ]
+result $? "outputs with rows, and one that is the same in every call, of more samples than a call takes"
+for output in "total is of all samples of a call" "pairs has no row for each sample"; do
+    (cd "$out" && ./rows infer --in x=d.csv:0-1 --out "${output%% *}=o.csv") >"$out/log" 2>"$out/stderr"
+    [ $? = 1 ] && [ ! -e "$out/o.csv" ] &&
+        [ "$(cat "$out/stderr")" = "rows: output '${output%% *}' ${output#* }: up to 2 samples can be given" ]
+    result $? "output $output"
+done
+head -n 2 "$out/d.csv" >"$out/two.csv"
+(cd "$out" && ./rows infer --in x=two.csv:0-1 --out total=t.csv --out pairs=p.csv) >"$out/log" 2>"$out/stderr" &&
+    [ "$(cat "$out/t.csv" "$out/p.csv")" = "$(printf '12\n5,14\n14,41')" ]
+result $? "and of as many samples as a call takes"
