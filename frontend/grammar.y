@@ -514,6 +514,13 @@ static const char *statement_hint(struct parse *p, struct place at)
         { "batch", "it is 'batch N = 32;', with the name that stands for the batch dimension" },
         { "if", "it is 'if (depth > 2) { ... }'" },
         { "for", "it is 'for i in 0..4 { ... }'" },
+        { "input", "it is 'input NAME : f32[N, 3];'" },
+        { "target", "it is 'target NAME : f32[N, 3];'" },
+        { "param", "it is 'param NAME : f32[3, 4] = zeros;'" },
+        { "state", "it is 'state NAME : f32[3] = zeros;'" },
+        { "update", "it is 'update NAME = ...;'" },
+        { "metric", "it is 'metric NAME = ...;'" },
+        { "output", "it is 'output NAME;' or 'output NAME = ...;'" },
     };
     const char *end = offset_of(p->text, at), *start = statement_start(p->text, end);
     size_t length = start < end ? strspn(start, WORD_LETTERS "0123456789") : 0;
@@ -686,7 +693,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
     for (size_t k = 0; k < sizeof closes / sizeof *closes; k++)
         for (int i = 0; i < count && !value; i++)
             if (!strcmp(yysymbol_name(expected[i]), closes[k])) {
-                diag_error_hint(p->diag, at, NULL, NULL, k ? slice_hint(p, at, is, k == 1 && !comma) : argument_hint(p, at, is), "expected %s%s before %s",
+                diag_error_hint(p->diag, at, NULL, NULL, count <= 2 ? statement_hint(p, at) : k ? slice_hint(p, at, is, k == 1 && !comma) : argument_hint(p, at, is), "expected %s%s before %s",
                                 comma ? "',' or " : "", closes[k], is);
                 return 0;
             }
