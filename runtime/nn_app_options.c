@@ -101,9 +101,9 @@ static int command_bit(const char *command)
     return 0;
 }
 
-static void help_ports(const nn_model *model, FILE *out)
+static void help_ports(const nn_model *model, int targets, FILE *out)
 {
-    for (int i = 0; i < model->inputs + model->targets; i++) {
+    for (int i = 0; i < model->inputs + targets; i++) {
         const nn_port *p = nn_app_port(model, i);
         fprintf(out, "  %s %s : %s[", i < model->inputs ? "input" : "target", p->name, nn_dtype_name(p->dtype));
         for (int d = 0; d < p->rank; d++) {
@@ -139,7 +139,7 @@ void nn_options_help(const nn_model *model, const char *command, FILE *out)
         }
     if (bit & (TRAIN | EVAL | INFER | CHECK)) {
         fputc('\n', out);
-        help_ports(model, out);
+        help_ports(model, bit == INFER ? 0 : model->targets, out);
     }
 }
 

@@ -41,6 +41,8 @@ for word in --epoch=1 --skip --no; do
 done
 says 2 "train: no option --epoch; did you mean --epochs? (tiny train --help)" train $data --epoch 1
 says 2 "infer takes inputs alone, and 'y' is a target: leave out --in y=d.csv:2" infer $data --weights w --out z=z.npy
+(cd "$out" && ./tiny infer --help | grep -q 'input x' && ! ./tiny infer --help | grep -q 'target y' && ./tiny eval --help | grep -q 'target y')
+result $? "infer --help lists inputs, eval --help targets too"
 says 1 "bench --kernels: the model's C was compiled without -DNN_PROFILE" bench --kernels
 says 1 "bench --kernels: the model's C was compiled without -DNN_PROFILE" bench --kernels --json --train
 
