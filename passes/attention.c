@@ -189,13 +189,13 @@ static void spread_places(struct type from, struct type to, struct places *p)
         p->step[i] = i < extra || dim_is_one(from.dim[i - extra]) ? 0 : p->step[i - extra];
 }
 
-static bool find_places(const struct value *v, struct places *p);
+static bool find_places(const struct value *v, struct places *p, int *steps);
 
-static bool sum_of_places(const struct node *n, double factor, struct places *p)
+static bool sum_of_places(const struct node *n, double factor, struct places *p, int *steps)
 {
     struct places other;
 
-    if (!find_places(operand(n, 0), p) || !find_places(operand(n, 1), &other))
+    if (!find_places(operand(n, 0), p, steps) || !find_places(operand(n, 1), &other, steps))
         return false;
     p->start += factor * other.start;
     for (int i = 0; i < MAX_RANK; i++)
@@ -203,23 +203,24 @@ static bool sum_of_places(const struct node *n, double factor, struct places *p)
     return true;
 }
 
-/* Whether v counts places: whole numbers that no i32 loses. */
-static bool find_places(const struct value *v, struct places *p)
+/* Whether v counts places: whole numbers that no i32 loses. steps: how far is looked, since what is read twice is looked
+ * at twice. */
+static bool find_places(const struct value *v, struct places *p, int *steps)
 {
     const struct node *n = v->def;
 
     *p = (struct places){ 0 };
-    if (!n)
+    if (!n || --*steps < 0)
         return false;
     switch (n->op) {
     case OP_constant: p->start = attr_real(n, "value"); return fabs(p->start) < 1 << 24 && p->start == floor(p->start);
     case OP_iota: p->step[attr_int(n, "axis")] = 1; return true;
-    case OP_cast: return n->result[0]->type.dtype != DT_BOOL && find_places(operand(n, 0), p);
-    case OP_add: return sum_of_places(n, 1, p);
-    case OP_sub: return sum_of_places(n, -1, p);
-    case OP_reshape: return find_places(operand(n, 0), p) && moved_places(operand(n, 0)->type, v->type, p);
+    case OP_cast: return n->result[0]->type.dtype != DT_BOOL && find_places(operand(n, 0), p, steps);
+    case OP_add: return sum_of_places(n, 1, p, steps);
+    case OP_sub: return sum_of_places(n, -1, p, steps);
+    case OP_reshape: return find_places(operand(n, 0), p, steps) && moved_places(operand(n, 0)->type, v->type, p);
     case OP_broadcast:
-        if (!find_places(operand(n, 0), p))
+        if (!find_places(operand(n, 0), p, steps))
             return false;
         spread_places(operand(n, 0)->type, v->type, p);
         return true;
@@ -231,6 +232,7 @@ static bool find_places(const struct value *v, struct places *p)
 static bool is_causal(const struct value *v, struct type scores, bool turned)
 {
     struct places p;
+    int steps = 64;
     const struct node *n = v->def;
 
     while (n && (n->op == OP_broadcast || n->op == OP_not)) {
@@ -239,7 +241,7 @@ static bool is_causal(const struct value *v, struct type scores, bool turned)
         n = v->def;
     }
     if (!n || (n->op != OP_le && n->op != OP_lt && n->op != OP_ge && n->op != OP_gt) || v->type.rank < 2 ||
-        !sum_of_places(n, -1, &p))
+        !sum_of_places(n, -1, &p, &steps))
         return false;
     /* left - right is at most 0, or less than 0: for whole numbers at most -1; or the other way round */
     double sign = n->op == OP_le || n->op == OP_lt ? 1 : -1, most = n->op == OP_lt || n->op == OP_gt ? -1 : 0;
