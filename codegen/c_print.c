@@ -539,6 +539,28 @@ static void print_unused(struct c_kernel *c)
     }
 }
 
+/* Loops within loops. */
+static int depth_of(const struct lblock *b)
+{
+    int depth = 0;
+
+    for (const struct ls *s = b->first; s; s = s->next) {
+        int body = depth_of(&s->body) + (s->kind == LS_LOOP), other = depth_of(&s->other);
+        depth = body > depth ? body : depth;
+        depth = other > depth ? other : depth;
+    }
+    return depth;
+}
+
+enum { DEEP = 5 };
+
+/* Addresses in deep loops have many terms, of which one may be of any size. */
+static void print_bound(struct c_kernel *c)
+{
+    if (c->uses_n && depth_of(&c->k->body) >= DEEP)
+        text_add(c->t, "    NN_AT_MOST(n, %lld);\n", (long long)c->k->batch);
+}
+
 void c_kernel(struct text *t, struct lkernel *k)
 {
     struct text body = text_make(k->arena), unused = text_make(k->arena);
@@ -550,6 +572,7 @@ void c_kernel(struct text *t, struct lkernel *k)
         text_puts(&body, "    nn_streamed();\n");
     c.t = &unused;
     print_unused(&c);
+    print_bound(&c);
     print_comment(t, k->origin);
     print_head(t, k);
     text_add(t, "{\n%s%s}\n", text_string(&unused), text_string(&body));

@@ -98,6 +98,14 @@
 #define NN_UNROLL_K
 #endif
 
+/* At the head of a kernel: what n is at most. clang reckons with the range of each variable in an address; where one has no
+ * bound, and loops are many, it may take minutes. */
+#if defined __clang__
+#define NN_AT_MOST(n, most) ((n) = (n) < (most) ? (n) : (most))
+#else
+#define NN_AT_MOST(n, most) ((void)0)
+#endif
+
 /* Before a loop whose iterations may run in threads, or may where that is worth it. */
 #if defined _OPENMP
 #define NN_PRAGMA(x) _Pragma(#x)
