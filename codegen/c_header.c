@@ -30,12 +30,18 @@ void argument_names(struct emit *e, struct text *t, bool targets, bool outputs)
     ports(e, t, targets, outputs, false);
 }
 
+/* A declaration behind what is said of it, and one with it on its line. */
 static void declare(struct text *t, const char *what, const char *about)
 {
     if (about)
         text_add(t, "/* %s */\n", about);
     text_puts(t, what);
     text_puts(t, "\n");
+}
+
+static void declare_short(struct text *t, const char *what, const char *about)
+{
+    text_add(t, "%-55s /* %s */\n", what, about);
 }
 
 static const char *with(struct emit *e, const char *before, bool targets, bool outputs, const char *after)
@@ -77,20 +83,18 @@ static void sizes(struct emit *e, struct text *t)
 
 static void declare_life(struct emit *e, struct text *t)
 {
+    struct arena *a = e->arena;
     const char *s = e->name;
     if (!e->constant) {
-        text_add(
-            t, "%s *%s_new(uint64_t seed);             /* one allocation; parameters initialised; NULL: no memory */\n",
-            s, s);
-        text_add(t, "void %s_free(%s *m);                     /* of one that %s_place made it does nothing */\n", s, s,
-                 s);
+        declare_short(t, arena_printf(a, "%s *%s_new(uint64_t seed);", s, s),
+                      "one allocation; parameters initialised; NULL: no memory");
+        declare_short(t, arena_printf(a, "void %s_free(%s *m);", s, s),
+                      arena_printf(a, "of one that %s_place made it does nothing", s));
     }
-    text_add(t, "size_t %s_bytes(int train);            /* %s */\n", s,
-             e->constant ? "the memory of an instance, for place" : "the size of that allocation");
-    text_add(
-        t,
-        "%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed); /* 64-byte aligned; NULL: too small */\n",
-        s, s);
+    declare_short(t, arena_printf(a, "size_t %s_bytes(int train);", s),
+                  e->constant ? "the memory of an instance, for place" : "the size of that allocation");
+    declare(t, arena_printf(a, "%s *%s_place(void *memory, size_t bytes, int train, uint64_t seed);", s, s),
+            "in memory of the caller's, 64-byte aligned; NULL: too small");
 }
 
 static void declare_runs(struct emit *e, struct text *t)
@@ -119,45 +123,55 @@ static void declare_runs(struct emit *e, struct text *t)
     }
 }
 
-static void declare_files(struct emit *e, struct text *t)
+static void declare_checkpoints(struct emit *e, struct text *t)
 {
     const char *s = e->name;
+    text_add(
+        t,
+        "/* Also optimizer state, step and random stream: resume goes on bit for bit as if never stopped. Gradients are\n"
+        " * not in it: %sresume clears them. */\n"
+        "int %s_checkpoint(const %s *m, const char *path);\nint %s_resume(%s *m, const char *path);\n",
+        e->has_step ? "between accumulate and apply there is no checkpoint (NN_ESTATE), and " : "", s, s, s, s);
+}
+
+static void declare_evolve(struct emit *e, struct text *t)
+{
+    text_add(
+        t,
+        "/* For the end of an epoch: rewires the sparse layers. Of each, the fraction zeta of the smallest positive and\n"
+        " * of the largest negative weights goes, and as many grow at random in free places, as new ones start and\n"
+        " * with the optimizer's state 0. Not between accumulate and apply (NN_ESTATE). */\n"
+        "int %s_evolve(%s *m);\n",
+        e->name, e->name);
+}
+
+static void declare_files(struct emit *e, struct text *t)
+{
+    struct arena *a = e->arena;
+    const char *s = e->name, *error = arena_printf(a, "const char *%s_error(const %s *m);", s, s);
     if (e->constant) {
-        text_add(t, "const char *%s_error(const %s *m);                     /* the last failure in words */\n", s, s);
+        declare_short(t, error, "the last failure in words");
         return;
     }
-    text_add(t, "int %s_save(const %s *m, const char *path);            /* safetensors: parameters and states */\n", s,
-             s);
-    text_add(t, "int %s_load(%s *m, const char *path);                  /* by name and shape%s */\n", s, s,
-             e->has_loss ? "; gradients are cleared" : "");
-    text_add(t, "const char *%s_error(const %s *m);                     /* the last failure in words */\n", s, s);
-    if (e->has_loss) {
-        text_add(
-            t,
-            "/* Also optimizer state, step and random stream: resume goes on bit for bit as if never stopped. Gradients are\n"
-            " * not in it: %sresume clears them. */\n"
-            "int %s_checkpoint(const %s *m, const char *path);\nint %s_resume(%s *m, const char *path);\n",
-            e->has_step ? "between accumulate and apply there is no checkpoint (NN_ESTATE), and " : "", s, s, s, s);
-    }
-    if (e->has_step)
-        text_add(
-            t, "void %s_set_lr(%s *m, double lr);                      /* from now on; negative: the model's own */\n",
-            s, s);
-    if (has_evolve(e))
-        text_add(
-            t,
-            "/* For the end of an epoch: rewires the sparse layers. Of each, the fraction zeta of the smallest positive and\n"
-            " * of the largest negative weights goes, and as many grow at random in free places, as new ones start and\n"
-            " * with the optimizer's state 0. Not between accumulate and apply (NN_ESTATE). */\n"
-            "int %s_evolve(%s *m);\n",
-            s, s);
-    text_add(t, "const nn_tensor *%s_tensors(%s *m, size_t *count);     /* every parameter and state */\n", s, s);
-    text_add(t, "void %s_changed(%s *m);                                /* after writing parameters through it */\n", s,
-             s);
+    declare_short(t, arena_printf(a, "int %s_save(const %s *m, const char *path);", s, s),
+                  "safetensors: parameters and states");
+    declare_short(t, arena_printf(a, "int %s_load(%s *m, const char *path);", s, s),
+                  e->has_loss ? "by name and shape; gradients are cleared" : "by name and shape");
+    declare_short(t, error, "the last failure in words");
     if (e->has_loss)
-        text_add(t, "%s *%s_gradients(%s *m, size_t *count);             /* all gradients, contiguous */\n", e->real, s,
-                 s);
-    text_add(t, "extern const nn_model %s_model;                        /* all of the above through one table */\n", s);
+        declare_checkpoints(e, t);
+    if (e->has_step)
+        declare_short(t, arena_printf(a, "void %s_set_lr(%s *m, double lr);", s, s),
+                      "from now on; negative: the model's own");
+    if (has_evolve(e))
+        declare_evolve(e, t);
+    declare_short(t, arena_printf(a, "const nn_tensor *%s_tensors(%s *m, size_t *count);", s, s),
+                  "every parameter and state");
+    declare_short(t, arena_printf(a, "void %s_changed(%s *m);", s, s), "after writing parameters through it");
+    if (e->has_loss)
+        declare_short(t, arena_printf(a, "%s *%s_gradients(%s *m, size_t *count);", e->real, s, s),
+                      "all gradients, contiguous");
+    declare_short(t, arena_printf(a, "extern const nn_model %s_model;", s), "all of the above through one table");
 }
 
 /* Offsets in bytes of every variable within its segment: enumerators, and macros where C's enumerators, which are int, do
@@ -186,15 +200,21 @@ static bool goes_in_parts(const struct emit *e)
     return false;
 }
 
-static void internal(struct emit *e, struct text *t)
+/* What the generated files compute with. It comes before the net's name is a type. */
+static void internal_includes(struct emit *e, struct text *t)
 {
-    const char *s = e->name;
-    text_add(t, "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\n", e->upper);
+    text_add(t, "#ifdef %s_INTERNAL\n", e->upper);
     runtime_include(e, t, "nn_core.h");
     runtime_include(e, t, "nn_schedule.h");
     if (e->m->sparse)
         runtime_include(e, t, "nn_sparse.h");
-    text_add(t, "\nstruct %s {\n", s);
+    text_puts(t, "#endif\n");
+}
+
+static void internal(struct emit *e, struct text *t)
+{
+    const char *s = e->name;
+    text_add(t, "\n#ifdef %s_INTERNAL\n/* For the generated files alone. */\nstruct %s {\n", e->upper, s);
     text_puts(
         t,
         "    unsigned char *param, *state, *prepared, *grad, *optimizer, *arena;   /* NULL: not in this instance */\n"
@@ -237,6 +257,7 @@ void emit_header(struct emit *e, struct text *t)
              e->upper, e->upper);
     runtime_names(e, t);
     runtime_include(e, t, "netrt.h");
+    internal_includes(e, t);
     text_add(t, "\n#ifdef __cplusplus\n%s", name_of_cpp(e->name) ? "#error \"" : "");
     if (name_of_cpp(e->name))
         text_add(t, "'%s' is a word of C++: this model can be called from C alone\"\n", e->name);
