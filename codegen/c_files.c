@@ -109,6 +109,35 @@ static void log_graphs(struct emit *e)
     }
 }
 
+/* Whether this line defines something called so: static void k3_conv(...), or } tensor_rows[] = {. */
+static bool defines(const char *line, const char *name)
+{
+    size_t length = strcspn(line, "\n"), word = strlen(name);
+    if (strncmp(line, "static ", 7) && strncmp(line, "} ", 2))
+        return false;
+    for (size_t i = 1; i + word < length; i++)
+        if (strchr(" *", line[i - 1]) && !strncmp(line + i, name, word) && strchr("([", line[i + word]))
+            return true;
+    return false;
+}
+
+/* False where the C has something else that is called as the net is. What stands behind a #define of the name, the
+ * runtime's, is spelt otherwise. */
+static bool name_is_free(const struct emit *e)
+{
+    const char *aside = arena_printf(e->arena, "#define %s ", e->name);
+    for (size_t i = 0; i < e->file_count; i++)
+        for (const char *line = e->files[i].data; *line && strncmp(line, aside, strlen(aside));
+             line += strcspn(line, "\n"), line += *line == '\n') {
+            if (!defines(line, e->name))
+                continue;
+            diag_error(e->m->diag, e->m->at,
+                       "a net cannot be called '%s': the C that comes out calls something else so", e->name);
+            return false;
+        }
+    return true;
+}
+
 static void add_c(struct emit *e)
 {
     add_file(e, ".h", emit_header);
@@ -146,6 +175,8 @@ bool emit_module(struct module *m, const struct emit_options *o, struct file_out
     bool c = wanted(e, "c") || wanted(e, "app"), html = wanted(e, "html");
     if (c || html)
         add_c(e);
+    if (!name_is_free(e))
+        return false;
     if (html)
         add_page(e, c);
     if (wanted(e, "app"))

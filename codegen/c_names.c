@@ -24,17 +24,7 @@ static bool begins(const char *id, const char *with)
 /* Keywords, and what C keeps for itself. */
 static bool word_of_c(const char *id)
 {
-    static const char *const words[] = { "auto",    "break",    "case",          "char",      "const",       "continue",
-                                         "default", "do",       "double",        "else",      "enum",        "extern",
-                                         "float",   "for",      "goto",          "if",        "inline",      "int",
-                                         "long",    "register", "return",        "short",     "restrict",    "signed",
-                                         "sizeof",  "static",   "struct",        "switch",    "typedef",     "union",
-                                         "void",    "while",    "unsigned",      "volatile",  "bool",        "true",
-                                         "false",   "asm",      "static_assert", "typeof",    "unix",        "linux",
-                                         "alignas", "alignof",  "nullptr",       "constexpr", "thread_local" };
-    if (*id == '_' && (id[1] == '_' || isupper((unsigned char)id[1])))
-        return true;
-    return is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+    return is_c_word(id) || (*id == '_' && (id[1] == '_' || isupper((unsigned char)id[1])));
 }
 
 bool name_of_cpp(const char *id)
@@ -109,13 +99,32 @@ static bool names_net(const struct emit *e, const char *id)
     return rest && (!*rest || *rest == '_');
 }
 
+/* INT32_MAX, UINT8_C, NAN and the like. */
+static bool macro_of_headers(const char *id)
+{
+    static const char *const words[] = {
+        "NULL", "NAN", "INFINITY", "HUGE_VAL", "SIZE_MAX", "PTRDIFF_MIN", "PTRDIFF_MAX"
+    };
+    const char *last = strrchr(id, '_');
+    bool limit = last && (!strcmp(last, "_MIN") || !strcmp(last, "_MAX") || !strcmp(last, "_C"));
+    return (limit && !strncmp(id + (*id == 'U'), "INT", 3)) ||
+           is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+}
+
+/* A kernel, k12_conv_add, or the step of a scan, t0. */
+static bool numbered(const char *id)
+{
+    size_t digits = strspn(id + 1, "0123456789");
+    return *id && digits && ((*id == 'k' && id[1 + digits] == '_') || (*id == 't' && !id[1 + digits]));
+}
+
 /* What the generated functions call their own. */
 static bool used_inside(const struct emit *e, const char *id)
 {
-    static const char *const words[] = { "main", "n",    "m",       "c",  "train", "memory", "bytes", "seed",
-                                         "path", "loss", "metrics", "lr", "count", "code",   "NULL",  "t" };
-    return word_of_c(id) || name_of_cpp(id) || name_of_type(id) || name_of_runtime(id) || names_net(e, id) ||
-           is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
+    static const char *const words[] = { "main", "n",       "m",  "c",     "train", "memory",  "bytes", "seed", "path",
+                                         "loss", "metrics", "lr", "count", "code",  "context", "first", "t" };
+    return word_of_c(id) || name_of_cpp(id) || name_of_type(id) || name_of_runtime(id) || macro_of_headers(id) ||
+           numbered(id) || names_net(e, id) || is_one_of(id, strlen(id), words, sizeof words / sizeof *words);
 }
 
 static bool is_taken(const struct emit *e, const char *id)

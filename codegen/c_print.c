@@ -140,7 +140,7 @@ static void print_store(struct c_kernel *c, const struct ls *s)
         text_puts(c->t, ";\n");
     } else {
         if (s->buf->streamed)
-            text_add(c->t, "nn_stream(far_%s, &", s->buf->name);
+            text_add(c->t, "nn_stream(nn_far_%s, &", s->buf->name);
         else
             text_puts(c->t, lanes_store(s->buf->dtype));
         c_element(c, s->buf, s->index);
@@ -500,7 +500,7 @@ static void print_streams(struct c_kernel *c)
         if (!b->streamed)
             continue;
         line(c);
-        text_add(c->t, "const int far_%s = nn_streams(%s, sizeof(%s)", b->name, b->name,
+        text_add(c->t, "const int nn_far_%s = nn_streams(%s, sizeof(%s)", b->name, b->name,
                  c_element_type(c->k, b->dtype));
         for (int i = 0; i < b->rank; i++) {
             text_puts(c->t, " * (size_t)");

@@ -490,16 +490,25 @@ static void find_nest(struct lower *l)
         l->anchor = NULL;
 }
 
+static struct lkernel *new_kernel(const struct node *of, const char *name, const char *origin)
+{
+    struct module *m = of->graph->module;
+    struct lkernel *k = lkernel_new(m->arena, m->names, name, origin, m->batch, m->f64);
+
+    k->net = m->name;
+    k->at = of->at;
+    return k;
+}
+
 struct lkernel *lower_group(struct node *fused, const char *name, int level)
 {
-    struct module *m = fused->graph->module;
+    struct arena *a = fused->graph->module->arena;
     struct lower l = { .group = fused, .body = fused->body[0], .level = level };
 
-    l.k = lkernel_new(m->arena, m->names, name, "", m->batch, m->f64);
+    l.k = new_kernel(fused, name, "");
     l.k->parts = graph_top(fused->graph)->part != 0;
     l.k->origin = origin(&l);
-    l.k->at = fused->at;
-    l.param = NEW_ARRAY(m->arena, l.body->params + 1, struct lbuf *);
+    l.param = NEW_ARRAY(a, l.body->params + 1, struct lbuf *);
     find_nest(&l);
     bool rows = !l.anchor && (l.nest.reductions || l.nest.source);
     l.flat = !l.anchor && !rows && is_flat(&l, l.nest.domain);
@@ -519,11 +528,8 @@ struct lkernel *lower_group(struct node *fused, const char *name, int level)
 
 struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const char *name)
 {
-    struct module *m = scan->graph->module;
-    struct lkernel *k =
-        lkernel_new(m->arena, m->names, name, in ? "one step of a sequence" : "one step of a result", m->batch, m->f64);
+    struct lkernel *k = new_kernel(scan, name, in ? "one step of a sequence" : "one step of a result");
     struct lower l = { .k = k };
-    k->at = scan->at;
     struct graph *body = scan->body[0];
     struct value *whole = in ? operand(scan, which) : scan->result[which],
                  *step = in ? body->param[which] : body->yield[which];

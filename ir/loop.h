@@ -143,7 +143,8 @@ struct ls {
 struct lkernel {
     struct arena *arena;
     struct names *names;
-    const char *name;   /* a C identifier, unique in the module */
+    const char *name; /* a C identifier, unique in the module */
+    const char *net;  /* the module's name, a type of the C: nothing in the kernel is called so; NULL: there is none */
     const char *origin; /* "lenet.net:10  linear -> relu" */
     struct place at;    /* of the model's expression it computes; line 0: no place is known */
     bool f64;
@@ -163,6 +164,8 @@ struct lkernel {
     size_t used_capacity;
     int names_given;
 };
+
+bool is_c_word(const char *s); /* a keyword, or what compilers take for one */
 
 /* loop_build.c. Names are made unique by a number where they are taken. */
 struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *name, const char *origin, int64_t batch,

@@ -10,22 +10,33 @@
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
-/* What C or the printer means by these words. */
-static const char *const taken_words[] = {
-    "auto",     "break",  "case",     "char",   "const",  "continue", "default", "do",     "double",  "else",
-    "enum",     "extern", "float",    "for",    "goto",   "if",       "inline",  "int",    "long",    "register",
-    "restrict", "return", "short",    "signed", "sizeof", "static",   "struct",  "switch", "typedef", "union",
-    "unsigned", "void",   "volatile", "while",  "asm",    "typeof",   "bool",    "true",   "false",   "n",
-    "run",      "inf",    "nan",      "unix",   "linux",  "NULL",     "vec",
-};
-
-static bool word_taken(const char *s)
+bool is_c_word(const char *s)
 {
-    for (size_t i = 0; i < sizeof taken_words / sizeof *taken_words; i++) {
-        if (!strcmp(taken_words[i], s))
+    static const char *const words[] = {
+        "auto",     "break",   "case",    "char",     "const",         "continue",  "default",     "do",
+        "double",   "else",    "enum",    "extern",   "float",         "for",       "goto",        "if",
+        "inline",   "int",     "long",    "register", "restrict",      "return",    "short",       "signed",
+        "sizeof",   "static",  "struct",  "switch",   "typedef",       "union",     "unsigned",    "void",
+        "volatile", "while",   "asm",     "typeof",   "bool",          "true",      "false",       "unix",
+        "linux",    "alignas", "alignof", "nullptr",  "static_assert", "constexpr", "thread_local"
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(words[i], s))
             return true;
-    }
     return false;
+}
+
+/* What the printer means by these words, or a loop text. */
+static bool word_taken(const struct lkernel *k, const char *s)
+{
+    static const char *const words[] = { "n",       "run",     "vec",      "inf",    "nan",      "NULL",
+                                         "uint8_t", "int32_t", "uint64_t", "size_t", "ptrdiff_t" };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(words[i], s))
+            return true;
+    return is_c_word(s) || (k->net && !strcmp(k->net, s));
 }
 
 /* Macros of the headers a kernel is compiled with are in capitals with underscores, or begin with nn_ or _. */
@@ -75,7 +86,7 @@ static const char *fresh_name(struct lkernel *k, const char *wanted)
     struct lname *first = name_used(k, s);
     int next = first ? first->next : 2;
 
-    while (word_taken(s) || name_used(k, s))
+    while (word_taken(k, s) || name_used(k, s))
         s = name_printf(k->names, digit ? "%s_%d" : "%s%d", base, next++);
     if (first)
         first->next = next;

@@ -68,16 +68,57 @@ for net in nn Nn NN nn_x netrt main free exp sinf std int32_t _Bool int; do
     fi
 done
 # Values may be called anything: their C parameters give way.
-for value in uint8_t int32_t _Bool __x NN_X nn_infer ZQ_BATCH zq zq_infer std; do
+for value in uint8_t int32_t _Bool __x NN_X nn_infer ZQ_BATCH zq zq_infer std INT32_MIN NAN context k11_gt; do
     rm -rf "$out/c"
-    printf 'net zq { batch N = 2; input %s : f32[N, 3]; target y : i32[N]; l = %s |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
-        $value $value >"$out/zq.net"
+    printf 'net zq { batch N = 2; input %s : f32[N, 3]; target y : i32[N]; l = %s |> linear(4); output l; output over = %s > 0; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
+        $value $value $value >"$out/zq.net"
     if timeout 20 "$NETC" --emit=c,app -o "$out/c" "$out/zq.net" >"$out/log" 2>&1 &&
         (cd "$out/c" && $CC -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$OLDPWD/runtime" -fsyntax-only zq*.c) >"$out/log" 2>&1; then
         echo "ok input $value"
     else
         cat "$out/log"
         echo "FAILED input $value"
+    fi
+done
+# So do those of parts of a batch, of steps of a scan, of what is streamed.
+compiles() { # compiles NAME OPTIONS: zq.net, without a warning
+    rm -rf "$out/c"
+    if "$NETC" ${2:-} -o "$out/c" "$out/zq.net" >"$out/log" 2>&1 &&
+        (cd "$out/c" && $CC -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$OLDPWD/runtime" -fsyntax-only zq*.c) >"$out/log" 2>&1; then
+        echo "ok $1"
+    else
+        cat "$out/log"
+        echo "FAILED $1"
+    fi
+}
+echo 'net zq { batch N = 1024; input first : f32[N, 64]; target y : i32[N];
+    l = first |> linear(64) |> relu |> linear(64) |> relu |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }' >"$out/zq.net"
+compiles "input first" --max-bytes=400K
+echo 'net zq { batch N = 4; input t0 : f32[N, 6, 5]; y, last = scan (a in t0; h = zeros([N, 5]); axis = 1) { h = tanh(a + h); yield h; }; output y; }' >"$out/zq.net"
+compiles "input t0"
+echo 'net zq { batch N = 64; input nn_far_y : f32[N, 131072]; output y = softmax(nn_far_y); }' >"$out/zq.net"
+compiles "input nn_far_y"
+# A local of a kernel hides no net.
+for net in one acc total stage; do
+    rm -rf "$out/c"
+    printf 'net %s { batch N = 2; input x : f32[N, 3]; target y : i32[N]; l = x |> linear(40) |> softmax |> linear(4); output l; loss cross_entropy(l, y); optimizer sgd(lr = 0.1); }\n' \
+        $net >"$out/$net.net"
+    if "$NETC" -o "$out/c" "$out/$net.net" &&
+        (cd "$out/c" && $CC -std=c11 -Wall -Wextra -Wshadow -Werror -I"$OLDPWD/runtime" -fsyntax-only "$net"*.c); then
+        echo "ok net $net is not hidden"
+    else
+        echo "FAILED net $net is not hidden"
+    fi
+done
+# Nor may a net be called as something in its C is.
+for net in tensor_rows set_initial_values k0_bound infer_generic; do
+    sed "s/net [a-z]* /net $net /" "$out/stage.net" >"$out/wrong.net"
+    if ! "$NETC" -o "$out/wrong" "$out/wrong.net" 2>"$out/log" && [ ! -e "$out/wrong" ] &&
+        head -1 "$out/log" | grep -q "wrong.net:1:[15]: error: a net cannot be called '$net': the C that comes out calls something else so"; then
+        echo "ok net $net is refused"
+    else
+        cat "$out/log"
+        echo "FAILED net $net is refused"
     fi
 done
 # Nets whose files would bear one name: the second takes nothing of the first's.
