@@ -237,6 +237,8 @@ static void product(struct lower *l, struct lblock *b, struct lx **at, struct lx
         whole = index_op(l, LX_IADD, first, index_op(l, LX_IMUL, index_op(l, LX_IDIV, count, eight), eight));
         rows_in_tiles(l, b, at, (struct span){ first, whole, false }, ROWS, sum);
     }
+    if (whole == end) /* of n * 64 rows none is left */
+        return;
     if (!l->level || count->kind != LX_INT || count->i == 1)
         rows_alone(l, b, at, (struct span){ whole, end, false }, sum);
     else if (count->i % ROWS)
