@@ -106,7 +106,9 @@ void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn
 {
     int64_t whole = rows / tile * tile;
 
-    if (whole) {
+    if (whole == tile) {
+        body(l, b, lx_int(l->k, 0), tile, context);
+    } else if (whole) {
         struct ls *tiles = ls_loop(l->k, b, "i", lx_int(l->k, 0), lx_int(l->k, whole), tile, LICENCE_PAR);
         body(l, &tiles->body, lx_var(l->k, tiles->var), tile, context);
     }
