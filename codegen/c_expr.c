@@ -299,7 +299,7 @@ static void print_element(struct c_kernel *c, const struct lx *x, enum c_precede
 /* Whether addresses of this buffer may be beyond int, with room for the sums on their way. */
 static bool is_huge(const struct lbuf *b)
 {
-    return type_count(type_make(b->dtype, b->rank, b->shape), b->kernel->batch) > INT32_MAX / 4;
+    return type_count(lbuf_memory(b), b->kernel->batch) > INT32_MAX / 4;
 }
 
 /* Each term of a sum as ptrdiff_t. */

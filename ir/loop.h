@@ -14,6 +14,11 @@
  * loop that takes NN_WIDE vectors at a time, 2 where the machine has registers enough: its number of iterations is a
  * constant multiple of 32. A wider one takes NN_WIDER, 4 there, else 2, and has a multiple of 64.
  *
+ * An argument may be a view: one of some steps of a whole along an axis, at its place in there. Elements of the axes before
+ * that one lie so many times as far apart; what points to it points to the step's first element.
+ *
+ *     xs : f32[N,512] of 64 at 1            xs[i,j] is one of 64 along axis 1 of f32[N,64,512]: in C, xs[i * 32768 + j]
+ *
  * A square is a loop of 16 iterations around one of 16 that copies y[.. + j] = x[.. + i]: 16 rows become columns at once.
  *
  * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, or two for long rows, then `fold`), folded in one fixed tree
@@ -49,6 +54,8 @@ struct lbuf {
     enum dtype dtype;
     int rank;
     struct dim shape[MAX_RANK]; /* physical, row-major */
+    int64_t steps;              /* of an argument that is a view: of how many steps it is one; else 1 */
+    int axis;                   /* of the whole, along which the steps are: 1..rank - 1; 0: no view */
     bool read, written;         /* of arguments; kept by lx_load and ls_store */
     bool streamed;              /* an argument, written only: lanes go past the caches */
     int epoch;                  /* stores so far: a load behind a store is another expression */
@@ -171,6 +178,9 @@ bool is_c_word(const char *s); /* a keyword, or what compilers take for one */
 struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *name, const char *origin, int64_t batch,
                             bool f64);
 struct lbuf *lbuf_argument(struct lkernel *k, const char *name, struct type t, struct value *stands_for);
+void lbuf_view(struct lbuf *argument, int64_t steps, int axis); /* it is one of these */
+struct type
+lbuf_memory(const struct lbuf *b); /* what it reaches over: its shape; of a view all steps within their axis */
 struct lbuf *lbuf_local(struct lkernel *k, struct lblock *b, const char *name, enum lspace space, enum dtype dtype,
                         int rank, const struct dim *shape); /* declares it at the end of b */
 struct lbuf *lbuf_scalar(struct lkernel *k, struct lblock *b, const char *name, enum dtype dtype, struct lx *start);

@@ -127,6 +127,7 @@ static struct lbuf *buffer_new(struct lkernel *k, const char *wanted, enum lspac
     b->rank = rank;
     for (int i = 0; i < rank; i++)
         b->shape[i] = shape[i];
+    b->steps = 1;
     b->kernel = k;
     return b;
 }
@@ -154,6 +155,23 @@ struct lbuf *lbuf_argument(struct lkernel *k, const char *wanted, struct type t,
     b->value = stands_for;
     buffer_link(k, b);
     return b;
+}
+
+void lbuf_view(struct lbuf *b, int64_t steps, int axis)
+{
+    if (b->space != SPACE_ARGUMENT || steps < 1 || axis < 1 || axis >= b->rank)
+        bug("buffer %s is no view of %lld steps along axis %d", b->name, (long long)steps, axis);
+    b->steps = steps;
+    b->axis = axis;
+}
+
+struct type lbuf_memory(const struct lbuf *b)
+{
+    struct type t = type_make(b->dtype, b->rank, b->shape);
+
+    if (b->axis)
+        t.dim[b->axis].k *= b->steps;
+    return t;
 }
 
 static struct ls *statement(struct lkernel *k, struct lblock *b, enum ls_kind kind)

@@ -44,7 +44,7 @@ static double *element_at(struct eval *e, const struct lbuf *b, struct lx *const
         if (j < 0 || j >= m->size[i])
             bug("%s: index %d of %s is %lld, outside 0..%lld", e->k->name, i, b->name, (long long)j,
                 (long long)m->size[i] - 1);
-        at = at * m->size[i] + j;
+        at = at * m->size[i] * (i == b->axis ? b->steps : 1) + j;
     }
     return &m->data[at];
 }

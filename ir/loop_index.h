@@ -30,7 +30,7 @@ int64_t lsum_factor(const struct lsum *s, const struct lx *atom); /* 0: not in i
 struct lx *lsum_build(struct lkernel *k, const struct lsum *s);
 bool lx_mentions(const struct lx *x, const struct lvar *v); /* anywhere in it, the indices of what it loads too */
 
-/* The element of buf in row-major order that these indices name. */
+/* The element of buf in row-major order that these indices name; of a view, that of the whole, from the step's first on. */
 struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *index);
 
 /* Bounds of an index operation from those of its operands (loop_index.c); for lx_make. */

@@ -98,6 +98,28 @@ static bool parse_type(struct loop_parser *p, struct type *t, bool *scalar)
     return *scalar || parse_shape(p, t);
 }
 
+/* "of 64 at 1" behind the type of a view. */
+static bool parse_view(struct loop_parser *p, struct lbuf *b)
+{
+    struct place at = p->r.token.at;
+    int64_t steps, axis;
+
+    if (!reader_accept(&p->r, "of"))
+        return true;
+    if (!reader_int(&p->r, &steps) || !reader_expect(&p->r, "at") || !reader_int(&p->r, &axis))
+        return false;
+    if (axis < 1 || axis >= b->rank) {
+        reader_error(&p->r, at, "the steps of a view are along an axis between its own");
+        return false;
+    }
+    if (steps < 1 || steps > MAX_ELEMENTS / (b->shape[axis].k ? b->shape[axis].k : 1)) {
+        reader_error(&p->r, at, "a view is one of 1 to 2^40 steps and elements along its axis");
+        return false;
+    }
+    lbuf_view(b, steps, (int)axis);
+    return true;
+}
+
 static bool parse_argument(struct loop_parser *p)
 {
     struct place at = p->r.token.at;
@@ -116,8 +138,10 @@ static bool parse_argument(struct loop_parser *p)
         return true;
     }
     struct lbuf *b = lbuf_argument(p->k, name, t, NULL);
-    b->streamed = reader_accept(&p->r, "streamed");
     bind(p, at, name, (struct loop_binding){ .buf = b });
+    if (!parse_view(p, b))
+        return false;
+    b->streamed = reader_accept(&p->r, "streamed");
     return true;
 }
 

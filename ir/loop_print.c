@@ -218,6 +218,8 @@ static void print_buffer(struct text *t, const struct lbuf *b)
 {
     text_add(t, "%s : ", b->name);
     text_type(t, type_make(b->dtype, b->rank, b->shape), b->kernel->f64);
+    if (b->axis)
+        text_add(t, " of %lld at %d", (long long)b->steps, b->axis);
     text_puts(t, b->streamed ? " streamed" : "");
 }
 

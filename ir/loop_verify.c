@@ -315,7 +315,7 @@ bool verify_kernel(struct lkernel *k, struct diag *d)
 
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
         int64_t count;
-        if (b->dtype == DT_POISON || !type_count_checked(type_make(b->dtype, b->rank, b->shape), k->batch, &count))
+        if (b->dtype == DT_POISON || !type_count_checked(lbuf_memory(b), k->batch, &count))
             wrong(&v, "argument %s is too large", b->name);
         if (b->streamed && (b->read || b->dtype != DT_REAL))
             wrong(&v, "argument %s is streamed: reals that are not read", b->name);

@@ -70,7 +70,7 @@ static void parse(struct bench *b, int level)
 
 static int64_t elements(const struct lbuf *b)
 {
-    return type_count(type_make(b->dtype, b->rank, b->shape), SAMPLES);
+    return type_count(lbuf_memory(b), SAMPLES);
 }
 
 /* The same numbers as fill() in the program gives: exact in f32. */

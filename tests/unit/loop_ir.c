@@ -12,6 +12,7 @@
 
 #include "ir/base/files.h"
 #include "ir/loop.h"
+#include "ir/loop_index.h"
 
 struct world {
     struct arena *arena;
@@ -333,6 +334,57 @@ static void test_errors(void **state)
         assert_string_equal(complaint(cases[c][0], line, sizeof line), cases[c][1]);
 }
 
+/* A view's indices are its own; what they name lies in the whole. */
+static void test_views(void **state)
+{
+    struct world w = world_new();
+    struct lkernel *k = lkernel_new(w.arena, w.names, "k", "", 4, false);
+    struct dim shape[] = { dim_batch(1), dim_of(3), dim_of(8) };
+    struct lbuf *b = lbuf_argument(k, "x", type_make(DT_REAL, 3, shape), NULL);
+    struct lx *n = lx_batch(k), *at[] = { lx_int(k, 2), n, lx_int(k, 5) };
+    struct lx *last = lx_index(k, LX_IADD, lx_index(k, LX_IMUL, n, lx_int(k, 8)), lx_int(k, 5));
+
+    (void)state;
+    lbuf_view(b, 10, 1);
+    assert_int_equal(type_count(lbuf_memory(b), 2), 2 * 10 * 3 * 8);
+    assert_ptr_equal(lx_flat(k, b, at), lx_index(k, LX_IADD, lx_int(k, 2 * 240), last));
+    lbuf_view(b, 10, 2);
+    assert_ptr_equal(lx_flat(k, b, (struct lx *[]){ lx_int(k, 1), lx_int(k, 2), lx_int(k, 5) }),
+                     lx_int(k, 1 * 240 + 2 * 80 + 5));
+    world_free(w);
+}
+
+static void test_wrong_views(void **state)
+{
+    static const char *const cases[][2] = {
+        { "of 4 at 1", "" },
+        { "of 4 at 0", "k:1:33: error: the steps of a view are along an axis between its own" },
+        { "of 4 at 2", "k:1:33: error: the steps of a view are along an axis between its own" },
+        { "of 0 at 1", "k:1:33: error: a view is one of 1 to 2^40 steps and elements along its axis" },
+        { "of 34359738369 at 1", "k:1:33: error: a view is one of 1 to 2^40 steps and elements along its axis" },
+        { "of 34359738368 at 1", "k: error: argument x is too large" },
+        { "of 4", "k:1:37: error: expected 'at', found ')'" },
+    };
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct world w = world_new();
+        char *all = NULL;
+        size_t length = 0;
+        FILE *to = open_memstream(&all, &length);
+        struct diag *d = diag_new(w.arena, to);
+        const char *text = arena_printf(w.arena, "kernel k (n <= 4, x : f32[N,32] %s) -> ()\n", cases[c][0]);
+        struct lkernel *k = parse_kernels(w.arena, w.names, d, "k", text, NULL, NULL);
+        if (k)
+            verify_kernel(k, d);
+        fclose(to);
+        all[strcspn(all, "\n")] = '\0';
+        assert_string_equal(all, cases[c][1]);
+        free(all);
+        world_free(w);
+    }
+}
+
 /* Depth and length are limited, with an error. */
 static void test_limits(void **state)
 {
@@ -359,9 +411,14 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_index_simplified), cmocka_unit_test(test_index_right),
-        cmocka_unit_test(test_text_reads_back),  cmocka_unit_test(test_damaged_text),
-        cmocka_unit_test(test_errors),           cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_index_simplified),
+        cmocka_unit_test(test_index_right),
+        cmocka_unit_test(test_text_reads_back),
+        cmocka_unit_test(test_damaged_text),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_wrong_views),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
