@@ -69,6 +69,7 @@ enum segment var_segment(const struct var *v);
 const char *segment_name(enum segment s);                         /* as struct NET's member */
 const char *var_pointer(struct emit *e, const struct var *v);     /* C expression */
 const char *value_pointer(struct emit *e, const struct value *v); /* C expression */
+const char *step_name(struct emit *e, const struct node *scan);   /* of the loop over a scan's steps */
 const char *c_type(const struct emit *e, enum dtype d);
 int64_t type_bytes(const struct emit *e, struct type t);        /* at n = N */
 int64_t run_bytes(const struct emit *e, const struct value *v); /* in a full run of its graph */

@@ -3,11 +3,13 @@
  *     k3_matmul_add_max(n, NN_AT(float, 0), (float *)(m->param + at_fc1_weight), NN_AT(float, 4096));   (lenet.net:10)
  *     NN_TIMED(3);
  *
- * A scan is a loop over its steps: copies of the step's slices, the body's kernels, copies of what it yields, and the
- * carried values moved from where the step left them to where the next one reads them. */
+ * A scan is a loop over its steps: the body's kernels, and the carried values moved from where the step left them to where
+ * the next one reads them. Kernels read a step of a sequence where it lies, and store one of a stacked result where it goes
+ * (ir/view.h); what they cannot is copied before and behind them. */
 #include <string.h>
 
 #include "codegen/c_emit.h"
+#include "ir/view.h"
 
 /* One graph or body being written. */
 struct graph_out {
@@ -15,8 +17,7 @@ struct graph_out {
     struct graph_c *c;
     struct graph *top;
     int indent;
-    const char *step[8]; /* the loop variables of the scans around */
-    int steps;
+    int scans; /* around */
 };
 
 static void line(struct graph_out *o, const char *text, const struct node *from)
@@ -179,13 +180,15 @@ static void copy(struct graph_out *o, const struct value *to, const struct value
              NULL);
 }
 
-static bool scan_copy(struct graph_out *o, struct node *scan, bool in, int which)
+static bool scan_copy(struct graph_out *o, struct node *scan, enum step_copy how, int which)
 {
-    const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, in ? "take" : "put");
-    struct lkernel *k = lower_scan_copy(scan, in, which, name);
+    static const char *const words[] = { [STEP_TAKEN] = "take", [STEP_PUT] = "put", [STEP_CARRIED] = "carry" };
+    const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, words[how]);
+    const char *step = step_name(o->e, scan);
+    struct lkernel *k = lower_scan_copy(scan, how, which, name);
     if (!k || !finish_kernel(o, k))
         return false;
-    call(o, k, NULL, &o->step[o->steps - 1]);
+    call(o, k, NULL, &step);
     add_row(o, k, scan, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
     return true;
 }
@@ -196,8 +199,8 @@ static void scan_loop(struct graph_out *o, struct node *scan)
 {
     struct emit *e = o->e;
     int64_t steps = operand(scan, 0)->type.dim[attr_int(scan, "axis")].k;
-    const char *t = arena_printf(e->arena, "t%d", o->steps);
-    o->step[o->steps++] = t;
+    const char *t = step_name(e, scan);
+    o->scans++;
     line(o,
          attr_bool(scan, "reverse")
              ? arena_printf(e->arena, "for (int %s = %lld; %s >= 0; %s--) {", t, (long long)steps - 1, t, t)
@@ -206,28 +209,54 @@ static void scan_loop(struct graph_out *o, struct node *scan)
     o->indent++;
 }
 
+/* Which steps are copied before the body's kernels, and which behind them. */
+static bool take_steps(struct graph_out *o, struct node *scan)
+{
+    struct graph *body = scan->body[0];
+    struct view view;
+    for (int i = 0; i < attr_int(scan, "sequences"); i++)
+        if (value_used(body->param[i]) && !view_of(body->param[i], &view) && !scan_copy(o, scan, STEP_TAKEN, i))
+            return false;
+    return true;
+}
+
+static bool put_steps(struct graph_out *o, struct node *scan, int stacked)
+{
+    struct view view;
+    for (int i = 0; i < stacked; i++)
+        if (!view_of(scan->body[0]->yield[i], &view) && !scan_copy(o, scan, STEP_PUT, i))
+            return false;
+    return true;
+}
+
+static bool carry_on(struct graph_out *o, struct node *scan, int i, int stacked)
+{
+    struct graph *body = scan->body[0];
+    struct value *from = body->yield[stacked + i];
+    struct view view;
+    if (view_of(from, &view) && view.axis)
+        return scan_copy(o, scan, STEP_CARRIED, i);
+    copy(o, body->param[attr_int(scan, "sequences") + i], from);
+    return true;
+}
+
 static bool emit_scan(struct graph_out *o, struct node *scan)
 {
     struct graph *body = scan->body[0];
     int sequences = (int)attr_int(scan, "sequences"), carries = (int)attr_int(scan, "carries");
     int stacked = body->yields - carries;
-    if (o->steps == 8) {
+    if (o->scans == 8) {
         diag_error(o->e->m->diag, scan->at, "scans nested more than 8 deep cannot be compiled");
         return false;
     }
     for (int i = 0; i < carries; i++)
         copy(o, body->param[sequences + i], operand(scan, sequences + i));
     scan_loop(o, scan);
-    bool ok = true;
-    for (int i = 0; i < sequences && ok; i++)
-        ok = !value_used(body->param[i]) || scan_copy(o, scan, true, i);
-    ok = ok && emit_nodes(o, body);
-    for (int i = 0; i < stacked && ok; i++)
-        ok = scan_copy(o, scan, false, i);
+    bool ok = take_steps(o, scan) && emit_nodes(o, body) && put_steps(o, scan, stacked);
     for (int i = 0; i < carries && ok; i++)
-        copy(o, body->param[sequences + i], body->yield[stacked + i]);
+        ok = carry_on(o, scan, i, stacked);
     o->indent--;
-    o->steps--;
+    o->scans--;
     line(o, "}", NULL);
     for (int i = 0; i < carries && ok; i++)
         if (value_used(scan->result[stacked + i]))

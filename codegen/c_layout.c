@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codegen/c_emit.h"
+#include "ir/view.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -226,10 +227,35 @@ static struct node *output_of(const struct value *v)
     return NULL;
 }
 
+const char *step_name(struct emit *e, const struct node *scan)
+{
+    int around = 0;
+    for (const struct graph *g = scan->graph; g->owner; g = g->owner->graph)
+        around++;
+    return arena_printf(e->arena, "t%d", around);
+}
+
+/* The whole's first element of this step. */
+static const char *view_pointer(struct emit *e, const struct value *v, const struct view *view)
+{
+    struct text t = text_make(e->arena);
+    int64_t k = 1;
+    text_add(&t, "%s + (size_t)%s", value_pointer(e, view->whole), step_name(e, view->scan));
+    for (int i = view->axis; i < v->type.rank; i++) {
+        k *= v->type.dim[i].k;
+        text_puts(&t, v->type.dim[i].n ? " * (size_t)n" : "");
+    }
+    text_add(&t, " * %lld", (long long)k);
+    return text_string(&t);
+}
+
 const char *value_pointer(struct emit *e, const struct value *v)
 {
+    struct view view;
     if (v->var)
         return var_pointer(e, v->var);
+    if (view_of(v, &view))
+        return view_pointer(e, v, &view);
     if (v->offset >= 0)
         return arena_printf(e->arena, "NN_AT(%s, %lld)", c_type(e, v->type.dtype), (long long)v->offset);
     struct node *owner = v->def ? NULL : v->graph->owner;

@@ -2,11 +2,12 @@
  * is compiled. The kernel stands beside it, for other builds and for small sizes.
  *
  *     #ifdef NN_OPENBLAS
- *         if (!nn_product(x, y, z, 1, n * 64, 256, 128, 0, 0))
+ *         if (!nn_product(x, 128, y, 256, z, 256, 1, n * 64, 256, 128, 0, 0))
  *     #endif
  *         k32_matmul(n, x, y, z);
  */
 #include "codegen/c_emit.h"
+#include "ir/view.h"
 
 enum { SMALL = 64 * 64 * 64 }; /* nn_product's bound: below it nothing is gained */
 
@@ -39,10 +40,21 @@ static const char *dim_text(struct emit *e, struct dim d)
     return arena_printf(e->arena, !d.n ? "%lld" : d.k == 1 ? "n" : "n * %lld", (long long)d.k);
 }
 
-/* Where a body's parameter lies. */
-static const char *where(struct emit *e, const struct node *group, const struct value *x)
+/* A matrix as the product sees it, which lies as `at`: "pointer, elements from one row to the next". NULL: those lie
+ * otherwise than a matrix's. */
+static const char *matrix(struct emit *e, const struct value *seen, const struct value *at)
 {
-    return value_pointer(e, operand(group, unshaped(x)->index));
+    struct type t = seen->type;
+    struct dim row = t.dim[t.rank - 1];
+    struct view view;
+    if (view_of(at, &view) && view.axis) {
+        if (t.rank != 2 || view.axis != 1 || !shape_equal(t, at->type))
+            return NULL;
+        row.k *= view.steps;
+        if (dim_size(row, e->m->batch) > INT32_MAX)
+            return NULL;
+    }
+    return arena_printf(e->arena, "%s, %s", value_pointer(e, at), dim_text(e, row));
 }
 
 const char *product_call(struct emit *e, const struct node *group)
@@ -58,7 +70,11 @@ const char *product_call(struct emit *e, const struct node *group)
     if (size <= SMALL)
         return NULL;
     struct type lead = type_make(DT_REAL, z.rank - 2, z.dim);
-    return arena_printf(e->arena, "nn_product(%s, %s, %s, %s, %s, %s, %s, %d, %d)", where(e, group, operand(p, 0)),
-                        where(e, group, operand(p, 1)), value_pointer(e, group->result[0]), count_text(e, lead),
-                        dim_text(e, m), dim_text(e, n), dim_text(e, k), ta, tb);
+    const char *left = matrix(e, operand(p, 0), operand(group, unshaped(operand(p, 0))->index)),
+               *right = matrix(e, operand(p, 1), operand(group, unshaped(operand(p, 1))->index)),
+               *result = matrix(e, p->result[0], group->result[0]);
+    if (!left || !right || !result)
+        return NULL;
+    return arena_printf(e->arena, "nn_product(%s, %s, %s, %s, %s, %s, %s, %d, %d)", left, right, result,
+                        count_text(e, lead), dim_text(e, m), dim_text(e, n), dim_text(e, k), ta, tb);
 }

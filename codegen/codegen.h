@@ -14,9 +14,11 @@
 const char *group_words(struct arena *a, const struct graph *body, const char *between, int most);
 struct lkernel *lower_group(struct node *fused, const char *name, int level);
 
-/* Copies between a scan's sequences and one step of them; the kernel's i32 parameter is the step. `in`: sequence number
- * `which` of the operands into body parameter `which`; else yield number `which` of the body into the result. */
-struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const char *name);
+/* Copies between whole sequences and one step of them, for what is no view; the kernel's i32 parameter is the step. Taken:
+ * from a scan's operand number `which` into that parameter of the body; put: from that yield of the body into the result;
+ * carried: from the result that the body's carry number `which` is a step of into the parameter where the next reads it. */
+enum step_copy { STEP_TAKEN, STEP_PUT, STEP_CARRIED };
+struct lkernel *lower_scan_copy(struct node *scan, enum step_copy how, int which, const char *name);
 
 /* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
 void loops_run(struct lkernel *k, int level, const char *disable);

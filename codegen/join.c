@@ -5,8 +5,11 @@
  *       for k in 0..28 par            =>          y[j / 28,j % 28] = x[j / 28,j % 28]        (the address of both is j)
  *         y[j,k] = x[j,k]
  */
+#include <string.h>
+
 #include "codegen/lower.h"
 #include "ir/loop_index.h"
+#include "ir/view.h"
 
 struct asking {
     struct lower *l;
@@ -55,6 +58,24 @@ static void know_reductions(struct lower *l)
             know(l, n->result[i], identity(l, OP_add, n->result[i]->type.dtype));
 }
 
+/* Whether v, at these coordinates of it, is stored in a view in which that is another place than at all of them joined. */
+static bool stored_apart(struct asking *a, const struct value *v, struct lx *const *at)
+{
+    struct lower *l = a->l;
+    struct view view;
+
+    for (int i = 0; i < l->body->yields; i++) {
+        if (l->body->yield[i] != v || !view_of(l->group->result[i], &view) || !view.axis)
+            continue;
+        struct lbuf like = { .name = "y", .dtype = v->type.dtype, .rank = v->type.rank };
+        memcpy(like.shape, v->type.dim, sizeof like.shape);
+        lbuf_view(&like, view.steps, view.axis);
+        if (divides(a, lx_flat(l->k, &like, at)))
+            return true;
+    }
+    return false;
+}
+
 static bool lie_together(struct lower *l, struct type t, struct type joined, struct value *const *values, int count)
 {
     struct asking a = { .l = l };
@@ -68,7 +89,7 @@ static bool lie_together(struct lower *l, struct type t, struct type joined, str
     reshape_at(l, joined, t, at, apart);
     for (int i = 0; i < count && together; i++) {
         reshape_at(l, t, values[i]->type, apart, in);
-        together = !divides(&a, body_at(l, values[i], in));
+        together = !divides(&a, body_at(l, values[i], in)) && !stored_apart(&a, values[i], in);
     }
     l->known = known;
     return together;

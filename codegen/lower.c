@@ -5,6 +5,7 @@
 #include "codegen/lower.h"
 #include "ir/in_place.h"
 #include "ir/loop_index.h"
+#include "ir/view.h"
 
 /* ---- arguments ---- */
 
@@ -30,9 +31,22 @@ static struct type flattened(struct type t)
     return flat;
 }
 
+static bool lies_apart(const struct value *v)
+{
+    struct view view;
+
+    return view_of(v, &view) && view.axis;
+}
+
+/* What the group reads or gives as v. */
 static struct lbuf *argument(struct lower *l, struct value *v, const char *otherwise)
 {
-    return lbuf_argument(l->k, value_name(v, otherwise), l->flat ? flattened(v->type) : v->type, v);
+    struct lbuf *b = lbuf_argument(l->k, value_name(v, otherwise), l->flat ? flattened(v->type) : v->type, v);
+    struct view view;
+
+    if (view_of(v, &view) && view.axis)
+        lbuf_view(b, view.steps, view.axis);
+    return b;
 }
 
 static void add_bytes(struct lower *l, struct type t)
@@ -207,7 +221,7 @@ static bool flat_node(const struct node *n, struct type t)
            (!n->result[0]->type.rank || shape_equal(n->result[0]->type, t));
 }
 
-/* Whether coordinates do not matter: every tensor has the root's shape or is a scalar. */
+/* Whether coordinates do not matter: every tensor has the root's shape and lies together, or is a scalar. */
 static bool is_flat(const struct lower *l, struct type t)
 {
     if (t.rank < 2 || shape_batches(t) > 1)
@@ -216,7 +230,11 @@ static bool is_flat(const struct lower *l, struct type t)
         if (!flat_node(n, t))
             return false;
     for (int i = 0; i < l->body->params; i++)
-        if (l->body->param[i]->type.rank && !shape_equal(l->body->param[i]->type, t))
+        if ((l->body->param[i]->type.rank && !shape_equal(l->body->param[i]->type, t)) ||
+            lies_apart(operand(l->group, i)))
+            return false;
+    for (int i = 0; i < l->group->results; i++)
+        if (lies_apart(l->group->result[i]))
             return false;
     return true;
 }
@@ -461,10 +479,8 @@ static const char *origin(struct lower *l)
 static void add_arguments(struct lower *l)
 {
     for (int i = 0; i < l->body->params; i++) {
-        struct value *p = l->body->param[i];
-        l->param[i] = lbuf_argument(l->k, value_name(operand(l->group, i), "x"), l->flat ? flattened(p->type) : p->type,
-                                    operand(l->group, i));
-        add_bytes(l, p->type);
+        l->param[i] = argument(l, operand(l->group, i), "x");
+        add_bytes(l, l->body->param[i]->type);
     }
 }
 
@@ -526,22 +542,45 @@ struct lkernel *lower_group(struct node *fused, const char *name, int level)
 
 /* ---- steps of a scan ---- */
 
-struct lkernel *lower_scan_copy(struct node *scan, bool in, int which, const char *name)
+/* What is copied, and where it is one step. */
+struct step {
+    struct value *whole, *step;
+};
+
+static struct step step_of(struct node *scan, enum step_copy how, int which)
 {
-    struct lkernel *k = new_kernel(scan, name, in ? "one step of a sequence" : "one step of a result");
-    struct lower l = { .k = k };
     struct graph *body = scan->body[0];
-    struct value *whole = in ? operand(scan, which) : scan->result[which],
-                 *step = in ? body->param[which] : body->yield[which];
-    struct lbuf *from = lbuf_argument(k, "from", in ? whole->type : step->type, in ? whole : step);
-    struct lbuf *to = lbuf_argument(k, "to", in ? step->type : whole->type, in ? step : whole);
+    int carries = (int)attr_int(scan, "carries");
+    struct view view;
+
+    if (how == STEP_TAKEN)
+        return (struct step){ operand(scan, which), body->param[which] };
+    if (how == STEP_PUT)
+        return (struct step){ scan->result[which], body->yield[which] };
+    if (!view_of(body->yield[body->yields - carries + which], &view))
+        bug("carry %d of a scan is no view", which);
+    return (struct step){ view.whole, body->param[attr_int(scan, "sequences") + which] };
+}
+
+struct lkernel *lower_scan_copy(struct node *scan, enum step_copy how, int which, const char *name)
+{
+    static const char *const origins[] = { [STEP_TAKEN] = "one step of a sequence",
+                                           [STEP_PUT] = "one step of a result",
+                                           [STEP_CARRIED] = "one step of a result, carried on" };
+    struct lkernel *k = new_kernel(scan, name, origins[how]);
+    struct lower l = { .k = k };
+    struct step s = step_of(scan, how, which);
+    bool in = how != STEP_PUT;
+    struct value *source = in ? s.whole : s.step, *target = in ? s.step : s.whole;
+    struct lbuf *from = lbuf_argument(k, "from", source->type, source),
+                *to = lbuf_argument(k, "to", target->type, target);
     struct lx *t = lx_var(k, lkernel_param(k, "t")), *at[MAX_RANK], *all[MAX_RANK];
     int64_t axis = attr_int(scan, "axis");
-    struct lblock *b = open_loops(&l, &k->body, step->type, 0, step->type.rank, at);
-    for (int i = 0; i < whole->type.rank; i++)
+    struct lblock *b = open_loops(&l, &k->body, s.step->type, 0, s.step->type.rank, at);
+    for (int i = 0; i < s.whole->type.rank; i++)
         all[i] = i == axis ? t : at[i < axis ? i : i - 1];
     ls_store(k, b, to, in ? at : all, lx_load(k, from, in ? all : at));
-    add_bytes(&l, step->type);
-    add_bytes(&l, step->type);
+    add_bytes(&l, s.step->type);
+    add_bytes(&l, s.step->type);
     return k;
 }

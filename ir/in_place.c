@@ -6,6 +6,7 @@
 #include "ir/in_place.h"
 
 #include "ir/nest.h"
+#include "ir/view.h"
 
 struct reading {
     const struct nest *n;
@@ -83,11 +84,20 @@ static bool may_take_a_place(const struct nest *n, const struct node *group, int
     return v->def && v->def != n->anchor && stored_at_each(n, NULL, v);
 }
 
+/* A view lies in another's place, and is no place to give. */
+static bool has_own_place(const struct value *v)
+{
+    struct view view;
+
+    return !v->var && !view_of(v, &view);
+}
+
 static bool as_large(const struct node *group, int k, int i)
 {
-    struct type x = operand(group, k)->type, y = group->result[i]->type;
+    const struct value *x = operand(group, k), *y = group->result[i];
 
-    return !operand(group, k)->var && x.dtype == y.dtype && shape_same_size(x, y) && read_once(group, k);
+    return has_own_place(x) && has_own_place(y) && x->type.dtype == y->type.dtype &&
+           shape_same_size(x->type, y->type) && read_once(group, k);
 }
 
 const bool *in_place_pairs(struct arena *a, const struct node *group)

@@ -6,10 +6,12 @@
  *     %3 : f32[N,8] = ... %2          %3 : f32[N,8] at 0 = ... %2
  *
  * A result that may lie in the place of an operand that dies there does (ir/in_place.h): the two are one to whoever gives
- * places. A scan's inner values live as long as the scan, each in a place of its own. */
+ * places. A scan's inner values live as long as the scan, each in a place of its own, but for views (ir/view.h), which lie
+ * in what they are a step of. */
 #include <string.h>
 
 #include "ir/in_place.h"
+#include "ir/view.h"
 #include "passes/shared.h"
 
 enum { ALIGNMENT = 64, ROUNDS = 40 };
@@ -55,16 +57,26 @@ static void add(struct planner *p, struct value *v, int born, int dies)
     p->buffer[p->count++] = (struct buffer){ v, plan_bytes(p->m, v->type, p->samples), -1, born, dies, -1 };
 }
 
+static void add_of_body(struct planner *p, struct value *v, int step)
+{
+    struct view view;
+
+    if (view_of(v, &view))
+        v->offset = -1;
+    else
+        add(p, v, step, step);
+}
+
 /* All values of a scan's body, and the parameters that are not captured. */
 static void add_body(struct planner *p, struct node *scan, int step)
 {
     struct graph *body = scan->body[0];
     int own = (int)(attr_int(scan, "sequences") + attr_int(scan, "carries"));
     for (int i = 0; i < own; i++)
-        add(p, body->param[i], step, step);
+        add_of_body(p, body->param[i], step);
     for (struct node *n = body->first; n; n = n->next) {
         for (int i = 0; i < n->results; i++)
-            add(p, n->result[i], step, step);
+            add_of_body(p, n->result[i], step);
         if (n->op == OP_scan)
             add_body(p, n, step);
     }

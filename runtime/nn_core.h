@@ -127,10 +127,11 @@ NN_INLINE void nn_initialise(nn_real *to, const nn_init *init, uint64_t seed)
 
 #ifdef NN_OPENBLAS
 #include <cblas.h>
-/* z = x y for each of `batches` pairs of matrices, row-major; ta, tb: transposed in memory. 0, and nothing is done, where
- * they are so small that netc's own kernel is as fast. Its bits depend on the library, its threads and the machine. */
-NN_INLINE int nn_product(const nn_real *x, const nn_real *y, nn_real *z, size_t batches, int m, int n, int k, int ta,
-                         int tb)
+/* z = x y for each of `batches` pairs of matrices, row-major; ta, tb: transposed in memory. Rows of a matrix begin xs, ys, zs
+ * elements apart: of several their own length. 0, and nothing is done, where they are so small that netc's own kernel is as
+ * fast. Its bits depend on the library, its threads and the machine. */
+NN_INLINE int nn_product(const nn_real *x, int xs, const nn_real *y, int ys, nn_real *z, int zs, size_t batches, int m,
+                         int n, int k, int ta, int tb)
 {
     if ((int64_t)m * n * k <= 64 * 64 * 64)
         return 0;
@@ -141,8 +142,8 @@ NN_INLINE int nn_product(const nn_real *x, const nn_real *y, nn_real *z, size_t 
 #else
         cblas_sgemm(
 #endif
-            CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k, 1, x + i * a,
-            ta ? m : k, y + i * b, tb ? k : n, 0, z + i * c, n);
+            CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k, 1, x + i * a, xs,
+            y + i * b, ys, 0, z + i * c, zs);
     }
     return 1;
 }

@@ -1,6 +1,7 @@
 /* tests/fuzz/check_plan.c: what lies where: the schedule is gone through step by step, and every byte of the arena
  * remembers the value that was written to it last. What is read must be there still. Nothing of the planner's idea of how
  * long a value lives is asked. */
+#include "ir/view.h"
 #include "tests/fuzz/fuzz.h"
 
 struct memory {
@@ -43,11 +44,13 @@ static bool lies_elsewhere(const struct value *v)
     return v->var || is_output(v);
 }
 
+/* A view is a part of its whole, which is written when the scan begins. */
 static void write_value(struct memory *p, const struct value *v)
 {
     int64_t bytes = bytes_of(p, v);
+    struct view view;
 
-    if (lies_elsewhere(v)) {
+    if (lies_elsewhere(v) || view_of(v, &view)) {
         if (v->offset >= 0)
             fails("graph %s: a value that is not in the arena has the place %lld", p->graph, (long long)v->offset);
         return;
@@ -61,7 +64,13 @@ static void write_value(struct memory *p, const struct value *v)
 
 static void read_value(struct memory *p, const struct value *v)
 {
+    struct view view;
+
     v = source_of(v);
+    if (view_of(v, &view)) {
+        read_value(p, view.whole);
+        return;
+    }
     if (lies_elsewhere(v))
         return;
     for (int64_t i = 0; i < bytes_of(p, v); i++)
@@ -114,7 +123,7 @@ static void run_scan(struct memory *p, const struct node *n)
 /* Whether a result lies where one of the operands does, which is as large: check_kernels sees that it may. */
 static bool in_place_of(const struct memory *p, const struct value *result, const struct value *x)
 {
-    return !lies_elsewhere(result) && !lies_elsewhere(x) && result->offset == x->offset &&
+    return !lies_elsewhere(result) && !lies_elsewhere(x) && result->offset >= 0 && result->offset == x->offset &&
            bytes_of(p, result) == bytes_of(p, x);
 }
 

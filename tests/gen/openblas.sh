@@ -7,7 +7,7 @@ trap 'rm -rf "$out"' EXIT
 result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 12 "$out/log"; fi; }
 warn="-Wall -Wextra -Wpedantic -Wconversion -Werror"
 
-# Forward and backward: one matrix on the right, and a batch of pairs.
+# Forward and backward: one matrix on the right, a batch of pairs, and a scan's steps, which lie apart.
 cat >"$out/products.net" <<'EOF'
 net products {
     batch  N = 6;
@@ -15,7 +15,13 @@ net products {
     target y : f32[N, 80, 80];
     param w : f32[72, 96] = normal(0.0, 0.1);
     h = x @ w;
-    s = h @ transpose(h, [0, 2, 1]);
+    param u : f32[96, 256] = normal(0.0, 0.1);
+    param v : f32[256, 256] = normal(0.0, 0.05);
+    c = scan (h_t in h; c = zeros([h.shape[0], 256])) {
+        c = tanh(h_t @ u + c @ v);
+        yield c;
+    };
+    s = h @ transpose(h, [0, 2, 1]) + mean(c, 2, keepdims = true);
     output s;
     loss mse(s, y);
     optimizer sgd(lr = 0.001);
@@ -83,5 +89,7 @@ result $? "OpenBLAS is called, where it was asked for alone"
 "$NETC" -O0 -o "$out/c" "$out/products.net" && grep -q 'nn_product(.*, 1, 0))' "$out/c/products_train.c" &&
     grep -q 'nn_product(.*, 0, 1))' "$out/c/products_train.c" && grep -q 'nn_product(.*(size_t)n ' "$out/c/products_infer.c"
 result $? "either side transposed, and a batch of products, are among them"
+grep -q 'nn_product(.*t0 \* 256, 20480, ' "$out/c/products_train.c"
+result $? "and rows that lie apart"
 "$NETC" -o "$out/small" examples/embed/embed.net && ! grep -q nn_product "$out"/small/*.c
 result $? "small products stay with netc's own kernels"

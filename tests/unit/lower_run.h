@@ -5,6 +5,7 @@
 #define TESTS_UNIT_LOWER_RUN_H
 
 #include "codegen/codegen.h"
+#include "ir/view.h"
 #include "tests/unit/passes_run.h"
 
 struct machine {
@@ -27,6 +28,17 @@ static inline double *place_of(struct machine *p, struct value *v)
     return v->data;
 }
 
+/* Where a kernel finds v: a view is a step of a whole. */
+static inline double *argument_of(struct machine *p, struct value *v)
+{
+    struct view view;
+
+    if (!view_of(v, &view))
+        return place_of(p, v);
+    struct type behind = type_make(v->type.dtype, v->type.rank - view.axis, v->type.dim + view.axis);
+    return place_of(p, view.whole) + p->step * type_count(behind, p->s->n);
+}
+
 static inline void run_kernel(struct machine *p, struct lkernel *k)
 {
     struct module *m = p->s->module;
@@ -47,7 +59,7 @@ static inline void run_kernel(struct machine *p, struct lkernel *k)
     argument = NEW_ARRAY(p->arena, count + 1, double *);
     count = 0;
     for (struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
-        argument[count++] = b->value ? place_of(p, b->value) : &p->bad;
+        argument[count++] = b->value ? argument_of(p, b->value) : &p->bad;
     struct loop_run r = { .n = p->s->n,
                           .seed = p->s->seed,
                           .step = p->s->step,
@@ -69,6 +81,7 @@ static inline void run_scan(struct machine *p, struct node *scan)
     struct graph *body = scan->body[0];
     int sequences = (int)attr_int(scan, "sequences"), carries = (int)attr_int(scan, "carries");
     int stacked = body->yields - carries;
+    struct view view;
     int64_t steps = operand(scan, 0)->type.dim[attr_int(scan, "axis")].k, outer = p->step;
 
     for (int i = sequences; i < scan->operands; i++)
@@ -77,13 +90,18 @@ static inline void run_scan(struct machine *p, struct node *scan)
         int64_t here = attr_bool(scan, "reverse") ? steps - 1 - t : t;
         p->step = here;
         for (int i = 0; i < sequences; i++)
-            run_kernel(p, lower_scan_copy(scan, true, i, "take"));
+            if (!view_of(body->param[i], &view))
+                run_kernel(p, lower_scan_copy(scan, STEP_TAKEN, i, "take"));
         run_nodes(p, body);
         p->step = here;
         for (int i = 0; i < stacked; i++)
-            run_kernel(p, lower_scan_copy(scan, false, i, "put"));
+            if (!view_of(body->yield[i], &view))
+                run_kernel(p, lower_scan_copy(scan, STEP_PUT, i, "put"));
         for (int i = 0; i < carries; i++)
-            copy_value(p, body->param[sequences + i], body->yield[stacked + i]);
+            if (view_of(body->yield[stacked + i], &view))
+                run_kernel(p, lower_scan_copy(scan, STEP_CARRIED, i, "carry"));
+            else
+                copy_value(p, body->param[sequences + i], body->yield[stacked + i]);
     }
     p->step = outer;
     for (int i = 0; i < carries; i++)
