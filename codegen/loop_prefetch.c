@@ -30,6 +30,21 @@
  *
  * And so do rows of a table that are found by indices, which no machine foresees: t[index[i],j] asks for
  * t[index[imin(i + 8, n - 1)],j].
+ *
+ * Rows of a view lie far apart: a step of many. A tile of registers asks for those that its epilogue reads, and a loop over
+ * rows for the next one.
+ *
+ *     for j in 0..32 par wide                     for r in 0..8 par
+ *       local acc : f32[8]                          for j in 0..32 step 16 par
+ *       for c in 0..128 red: ...            =>        prefetch x[i + r,j]
+ *       for r in 0..8 par                         for j in 0..32 par wide
+ *         y[i + r,j] = x[i + r,j] + acc[r]          ...
+ *
+ *     for i in 0..n par                           for i in 0..n par
+ *       for j in 0..128 par vector          =>      for j in 0..128 step 16 par
+ *         y[i,j] = exp(x[i,j])                        prefetch x[imin(i + 1, n - 1),j]
+ *                                                   for j in 0..128 par vector
+ *                                                     y[i,j] = exp(x[i,j])
  */
 #include "codegen/loop_pass.h"
 
@@ -43,17 +58,15 @@ struct ask {
     struct rewrite rewrite; /* the epilogue's variables and names to those of the copy */
     const struct lx *asked[MOST];
     int count;
+    bool views; /* for what is read of these alone */
 };
 
 /* ---- what is worth it ---- */
 
+/* Of a view, of the whole. */
 static int64_t bytes_of(const struct lkernel *k, const struct lbuf *b)
 {
-    int64_t bytes = b->dtype == DT_REAL ? (k->f64 ? 8 : 4) : 1;
-
-    for (int i = 0; i < b->rank; i++)
-        bytes *= dim_size(b->shape[i], k->batch);
-    return bytes;
+    return type_count(lbuf_memory(b), k->batch) * (b->dtype == DT_REAL ? (k->f64 ? 8 : 4) : 1);
 }
 
 /* Whether an index can be had before anything is loaded. */
@@ -91,7 +104,7 @@ static void ask_for(struct ask *a, struct lblock *b, struct lx *x)
         return;
     for (int i = 0; i < x->args; i++)
         ask_for(a, b, x->arg[i]);
-    if (!is_worth_it(a, x, FAR))
+    if (!is_worth_it(a, x, FAR) || (a->views && !x->buf->axis))
         return;
     for (int i = 0; i < a->count; i++)
         if (a->asked[i] == x)
@@ -410,16 +423,149 @@ static bool is_panel(const struct ls *s)
            s->step <= MOST_LINES * LINE && loop_trips(s) > 1;
 }
 
+/* ---- rows of views ---- */
+
+enum { VIEW_ROW = 512, MOST_VIEWS = 8 }; /* elements asked for at once; of so many views */
+
+static bool is_sum(const struct ls *s)
+{
+    return s->kind == LS_LOOP && s->licence == LICENCE_RED;
+}
+
+/* What `rows`, a loop behind the sums of a tile of registers, reads of views: each row's lines one after the other. NULL:
+ * nothing. */
+static struct ls *ask_of_rows(struct lkernel *k, const struct ls *tile, const struct ls *rows)
+{
+    struct ask a = { .k = k, .rewrite = { .k = k }, .views = true };
+    struct lblock asked = { NULL, NULL };
+    struct ls *row = ls_loop(k, &asked, rows->var->name, rows->begin, rows->end, rows->step, LICENCE_PAR);
+    struct ls *line = ls_loop(k, &row->body, tile->var->name, tile->begin, tile->end, LINE, LICENCE_PAR);
+
+    rewrite_set(&a.rewrite, lx_var(k, rows->var), lx_var(k, row->var));
+    rewrite_set(&a.rewrite, lx_var(k, tile->var), lx_var(k, line->var));
+    for (const struct ls *let = tile->body.first; let != rows; let = let->next)
+        if (let->kind == LS_LET && let->value->dtype == DT_I32)
+            rewrite_set(&a.rewrite, let->reference, rewrite_value(&a.rewrite, let->value));
+    copy_block(&a, &line->body, &rows->body);
+    line->body.first = without_unused(line->body.first);
+    return a.count ? row : NULL;
+}
+
+static struct ls *ask_of_tile(struct lkernel *k, const struct ls *tile)
+{
+    bool behind = false;
+
+    if (loop_trips(tile) < 1 || loop_trips(tile) > VIEW_ROW)
+        return NULL;
+    for (const struct ls *s = tile->body.first; s; s = s->next) {
+        struct ls *asked = behind && s->kind == LS_LOOP && !is_sum(s) ? ask_of_rows(k, tile, s) : NULL;
+        if (asked)
+            return asked;
+        behind |= is_sum(s);
+    }
+    return NULL;
+}
+
+/* Views whose rows a loop goes through. */
+struct views {
+    struct lkernel *k;
+    const struct ls *rows;
+    struct lbuf *view[MOST_VIEWS];
+    int count;
+};
+
+static int64_t row_of(const struct lbuf *view)
+{
+    int64_t row = 1;
+
+    for (int i = view->axis; i < view->rank; i++) {
+        if (view->shape[i].n)
+            return 0;
+        row *= view->shape[i].k;
+    }
+    return row;
+}
+
+static void see_views(struct views *v, const struct lx *x)
+{
+    bool known = false;
+
+    for (int i = 0; i < x->args; i++)
+        see_views(v, x->arg[i]);
+    if (!is_far(v->k, x, FAR) || x->buf->axis != 1 || x->arg[0] != lx_var(v->k, v->rows->var) ||
+        row_of(x->buf) < LINE || row_of(x->buf) > VIEW_ROW)
+        return;
+    for (int i = 0; i < v->count; i++)
+        known |= v->view[i] == x->buf;
+    if (!known && v->count < MOST_VIEWS)
+        v->view[v->count++] = x->buf;
+}
+
+/* False where there is a sum: its row is asked for otherwise. */
+static bool see_block(struct views *v, const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if (is_sum(s) || !see_block(v, &s->body) || !see_block(v, &s->other))
+            return false;
+        if (s->value)
+            see_views(v, s->value);
+    }
+    return true;
+}
+
+/* Element c of that row. */
+static struct lx *element_of_row(struct lkernel *k, struct lbuf *view, struct lx *row, struct lx *c)
+{
+    struct lx *at[MAX_RANK] = { row };
+
+    for (int i = view->rank - 1; i > 1; i--) {
+        struct lx *size = lx_dim(k, view->shape[i]);
+        at[i] = lx_index(k, LX_IMOD, c, size);
+        c = lx_index(k, LX_IDIV, c, size);
+    }
+    at[1] = c;
+    return lx_load(k, view, at);
+}
+
+static void ask_for_next_rows(struct lkernel *k, struct ls *s)
+{
+    struct views v = { .k = k, .rows = s };
+    struct lblock asked = { NULL, NULL };
+    struct ls *piece = NULL;
+    int64_t row = 0;
+
+    if (s->kind != LS_LOOP || s->step != 1 || loop_in_lanes(s) || !see_block(&v, &s->body) || !v.count)
+        return;
+    struct lx *one = lx_int(k, 1), *next = lx_index(k, LX_IADD, lx_var(k, s->var), one);
+    next = lx_index(k, LX_IMIN, next, lx_index(k, LX_ISUB, s->end, one));
+    for (int i = 0; i < v.count; i++) {
+        if (row_of(v.view[i]) != row) {
+            row = row_of(v.view[i]);
+            piece = ls_loop(k, &asked, "line", lx_int(k, 0), lx_int(k, row), LINE, LICENCE_PAR);
+        }
+        ls_prefetch(k, &piece->body, element_of_row(k, v.view[i], next, lx_var(k, piece->var)));
+    }
+    asked.last->next = s->body.first;
+    s->body.first = asked.first;
+}
+
 /* ---- all of a kernel ---- */
 
 static void visit(struct lkernel *k, struct lblock *b)
 {
-    for (struct ls *s = b->first; s; s = s->next) {
+    for (struct ls **link = &b->first, *s; (s = *link); link = &s->next) {
         ask_for_rows(k, s);
+        ask_for_next_rows(k, s);
         if (is_panel(s))
             ask_for_panels(k, &s->body, s, NULL);
-        if (s->kind == LS_LOOP && loop_in_lanes(s))
-            continue; /* its arrays are registers */
+        if (s->kind == LS_LOOP && loop_in_lanes(s)) {
+            struct ls *asked = ask_of_tile(k, s); /* its arrays are registers */
+            if (asked) {
+                asked->next = s;
+                *link = asked;
+            }
+            continue;
+        }
         visit(k, &s->body);
         visit(k, &s->other);
         if (s->kind != LS_LOCAL || s->buf->space != SPACE_ARRAY || !s->buf->rank)
