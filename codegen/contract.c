@@ -11,6 +11,11 @@ struct span {
     bool in_parts; /* a part of a sum, of SPAN terms at most */
 };
 
+/* Rows begin..end of those from `first` on. */
+struct some_rows {
+    struct lx *first, *begin, *end;
+};
+
 /* What is taken at once: a part of the sum, some columns. */
 struct part {
     struct span sum;
@@ -80,22 +85,45 @@ static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, s
 }
 
 /* Loops over rows begin..end in tiles, whole ones alone. */
-static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, struct span rows, int tile,
+static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, int tile,
                              const struct part *p)
 {
-    struct ls *tiles = ls_loop(l->k, b, "i", rows.begin, rows.end, tile, LICENCE_PAR);
+    struct ls *tiles = ls_loop(l->k, b, "i", rows->begin, rows->end, tile, LICENCE_PAR);
 
-    rows_of_product(l, &tiles->body, at, lx_var(l->k, tiles->var), tile, p);
+    rows_of_product(l, &tiles->body, at, index_op(l, LX_IADD, rows->first, lx_var(l->k, tiles->var)), tile, p);
 }
 
 /* ---- a row alone ---- */
 
-/* Columns, elements of the right operand, columns whose sums are held in registers, and in the nearest cache. */
-enum { WIDE_ROW = 128, MUCH = 1 << 15, REGISTERS = 256, NEAR = 2048 };
+/* Columns; elements of the right operand, and of one that no second cache holds; columns whose sums are held in registers, and
+ * in the nearest cache. */
+enum { WIDE_ROW = 128, MUCH = 1 << 15, FAR = 1 << 18, REGISTERS = 256, NEAR = 2048 };
 
 static struct ls *row_lanes(struct lower *l, struct lblock *b, const struct panel *p)
 {
     return ls_loop(l->k, b, "j", lx_int(l->k, 0), lx_int(l->k, p->columns), 1, LICENCE_PAR);
+}
+
+/* Sums of a piece's columns: of its own, or in a row that is held, from column `first` on. */
+struct sums {
+    struct lbuf *of;
+    struct lx *row, *first; /* NULL: of its own */
+};
+
+static struct lx *const *sum_at(struct lower *l, const struct sums *s, struct lx *j, struct lx **at)
+{
+    at[0] = s->row ? s->row : j;
+    at[1] = s->row ? index_op(l, LX_IADD, s->first, j) : NULL;
+    return at;
+}
+
+static struct sums open_sums(struct lower *l, struct lblock *b, const struct panel *p, struct lx *row)
+{
+    struct dim size = dim_of(p->columns);
+
+    if (makes_held_rows(l) && p->columns > REGISTERS)
+        return (struct sums){ l->held.rows, index_op(l, LX_ISUB, row, l->held.first), p->first };
+    return (struct sums){ lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size), NULL, NULL };
 }
 
 /* Columns p of row at[rank - 2]. The right operand is read as it lies, row by row, by few instructions: that is what machines
@@ -104,30 +132,32 @@ static void piece_of_row(struct lower *l, struct lblock *b, struct lx **at, cons
 {
     struct node *n = l->anchor;
     const struct panel *p = &part->panel;
-    struct dim size = dim_of(p->columns);
     int last = n->result[0]->type.rank - 1;
-    struct lbuf *acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size);
+    struct lx *place[2];
+    struct sums sums = open_sums(l, b, p, at[last - 1]);
     struct ls *clear = row_lanes(l, b, p), *out;
-    struct lx *j = lx_var(l->k, clear->var);
 
-    ls_store(l->k, &clear->body, acc, &j, lx_real(l->k, 0));
+    ls_store(l->k, &clear->body, sums.of, sum_at(l, &sums, lx_var(l->k, clear->var), place), lx_real(l->k, 0));
     struct ls *depth = ls_loop(l->k, b, "c", part->sum.begin, part->sum.end, 1, LICENCE_RED);
     struct lx *c = lx_var(l->k, depth->var);
     struct lx *left =
         ls_let(l->k, &depth->body, "left", matrix_at(l, operand(n, 0), attr_bool(n, "ta"), at, at[last - 1], c));
     struct ls *loop = row_lanes(l, &depth->body, p);
-    j = lx_var(l->k, loop->var);
+    struct lx *j = lx_var(l->k, loop->var);
     struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, p->first, j));
-    ls_store(l->k, &loop->body, acc, &j, add_product(l, left, right, lx_load(l->k, acc, &j)));
+    sum_at(l, &sums, j, place);
+    ls_store(l->k, &loop->body, sums.of, place, add_product(l, left, right, lx_load(l->k, sums.of, place)));
+    if (p->columns > REGISTERS && !lanes_of(l->k, loop).why)
+        loop->way = WAY_WIDE;
+    if (sums.row)
+        return;
     out = row_lanes(l, b, p);
     j = lx_var(l->k, out->var);
     at[last] = index_op(l, LX_IADD, p->first, j);
-    l->result = lx_load(l->k, acc, &j);
+    l->result = lx_load(l->k, sums.of, &j);
     finish(l, &out->body, at);
     if (p->columns <= REGISTERS)
-        run_in_lanes(l, acc, (struct ls *[]){ clear, loop, out }, 3);
-    else if (!lanes_of(l->k, loop).why)
-        loop->way = WAY_WIDE;
+        run_in_lanes(l, sums.of, (struct ls *[]){ clear, loop, out }, 3);
 }
 
 /* Of a large right operand; sums over rows would make the tile an array. */
@@ -143,11 +173,13 @@ static bool in_pieces(const struct lower *l)
 /* Columns first..end of row at[rank - 2], in whole pieces; gives where they end. */
 static int64_t pieces_of_row(struct lower *l, struct lblock *b, struct lx **at, struct span sum, int64_t columns)
 {
-    int64_t lanes = columns <= REGISTERS ? 16 : 32, whole = columns / lanes * lanes, first = whole / NEAR * NEAR;
-    struct part p = { sum, { lx_int(l->k, 0), NEAR }, NULL };
+    bool far = type_count(operand(l->anchor, 1)->type, l->k->batch) >= FAR;
+    int64_t piece = far ? REGISTERS : NEAR, lanes = columns <= REGISTERS ? 16 : 32;
+    int64_t whole = columns / lanes * lanes, first = whole / piece * piece;
+    struct part p = { sum, { lx_int(l->k, 0), piece }, NULL };
 
     if (first) {
-        struct ls *loop = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, first), NEAR, LICENCE_PAR);
+        struct ls *loop = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, first), piece, LICENCE_PAR);
         p.panel.first = lx_var(l->k, loop->var);
         piece_of_row(l, &loop->body, at, &p);
     }
@@ -157,14 +189,14 @@ static int64_t pieces_of_row(struct lower *l, struct lblock *b, struct lx **at, 
     return whole;
 }
 
-static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, struct span rows, struct span sum)
+static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, struct span sum)
 {
     struct type t = l->anchor->result[0]->type;
     int64_t columns = t.dim[t.rank - 1].k, whole = 0;
 
     if (in_pieces(l)) {
-        struct ls *loop = ls_loop(l->k, b, "i", rows.begin, rows.end, 1, LICENCE_PAR);
-        at[t.rank - 2] = lx_var(l->k, loop->var);
+        struct ls *loop = ls_loop(l->k, b, "i", rows->begin, rows->end, 1, LICENCE_PAR);
+        at[t.rank - 2] = index_op(l, LX_IADD, rows->first, lx_var(l->k, loop->var));
         whole = pieces_of_row(l, &loop->body, at, sum, columns);
     }
     struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 }, NULL };
@@ -205,7 +237,7 @@ static void copy_panel(struct lower *l, struct lblock *b, struct lx **at, struct
 }
 
 /* Tiles of so many rows over all columns, in panels where that pays. */
-static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, struct span rows, int tile,
+static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, int tile,
                           struct span sum)
 {
     struct type t = l->anchor->result[0]->type;
@@ -231,18 +263,19 @@ static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, str
 static void product(struct lower *l, struct lblock *b, struct lx **at, struct lx *first, struct lx *count,
                     struct span sum)
 {
-    struct lx *eight = lx_int(l->k, ROWS), *end = index_op(l, LX_IADD, first, count), *whole = first;
+    struct lx *eight = lx_int(l->k, ROWS), *none = lx_int(l->k, 0), *whole = none;
 
     if (l->level && count->high >= ROWS) {
-        whole = index_op(l, LX_IADD, first, index_op(l, LX_IMUL, index_op(l, LX_IDIV, count, eight), eight));
-        rows_in_tiles(l, b, at, (struct span){ first, whole, false }, ROWS, sum);
+        whole = index_op(l, LX_IMUL, index_op(l, LX_IDIV, count, eight), eight);
+        rows_in_tiles(l, b, at, &(struct some_rows){ first, none, whole }, ROWS, sum);
     }
-    if (whole == end) /* of n * 64 rows none is left */
+    if (whole == count) /* of n * 64 rows none is left */
         return;
+    struct some_rows left = { first, whole, count };
     if (!l->level || count->kind != LX_INT || count->i == 1)
-        rows_alone(l, b, at, (struct span){ whole, end, false }, sum);
+        rows_alone(l, b, at, &left, sum);
     else if (count->i % ROWS)
-        rows_in_tiles(l, b, at, (struct span){ whole, end, false }, (int)(count->i % ROWS), sum);
+        rows_in_tiles(l, b, at, &left, (int)(count->i % ROWS), sum);
 }
 
 /* What is only added to variables may be added in parts. */

@@ -237,9 +237,10 @@ static const struct ls *epilogue_of(const struct ls *declaration)
     for (const struct ls *s = declaration->next; s; s = s->next) {
         if (s->kind != LS_LOOP)
             continue;
-        if (summed && block_reads(&s->body, b))
+        bool sums = block_sums(&s->body, b, false);
+        if (summed && !sums && block_reads(&s->body, b))
             return s;
-        summed |= block_sums(&s->body, b, false);
+        summed |= sums;
     }
     return NULL;
 }
