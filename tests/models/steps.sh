@@ -45,7 +45,7 @@ cat >"$out/main.c" <<'E2'
 #include "steps.h"
 #include <stdio.h>
 static _Alignas(64) unsigned char memory[1 << 20];
-static float x[9 * 40], s[9 * 5], u[9 * 120], y[8][9 * 360];
+static float x[9 * 40], s[9 * 5], u[9 * 120], y[8][9 * 368];
 static int32_t i[9 * 5];
 static uint8_t b[9 * 40];
 int main(int argc, char **argv)
@@ -66,8 +66,8 @@ int main(int argc, char **argv)
     for (int n = 1; n <= 9; n += 4) {
         if (!m || steps_infer(m, n, x, s, u, i, b, y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7]))
             return 2;
-        for (int k = 0; k < 8 * 9 * 360; k++)
-            printf("%a\n", (double)y[0][k]);
+        for (int k = 0; k < 8 * 9 * 368; k++)
+            printf("%a\n", (double)y[k % 8][k / 8]);
     }
     return 0;
 }
