@@ -480,12 +480,13 @@ static struct value *find_scores(struct written *w, const struct node *n)
 }
 
 /* What hides and what is added, as one. Where all rows see a key and what is added is of no sample, hiding is what
- * `causal` says; else a number beside which a score is nothing is added. False where there is none. */
+ * `causal` says; else a number beside which a score is nothing is added. False where there is none, or gradients go
+ * through it and a row may see no key: its scores have none, and would get some. */
 static bool join_masks(struct written *w)
 {
     if (!w->seen || !w->added || (w->causal && !shape_batches(w->added->type)))
         return true;
-    if (w->masked > NOTHING)
+    if (w->masked > NOTHING || (w->trained && !w->causal))
         return false;
     struct value *hidden = build_constant(&w->b, w->masked, DT_REAL);
     if (w->beyond)
