@@ -107,7 +107,8 @@ static bool worth_keeping(const struct rows *r, const struct node *n, int pass)
     struct type row = nest_row(&r->l->nest);
     unsigned passes = r->passes[n->id];
 
-    if (!op_is_map(n->op) || op_is(n->op, CHEAP) || n->op == OP_relayout || !is_each(r->l, n->result[0]))
+    if (pass >= r->last || !op_is_map(n->op) || op_is(n->op, CHEAP) || n->op == OP_relayout ||
+        !is_each(r->l, n->result[0]))
         return false;
     return (passes >> pass & 1) && passes >> (pass + 1) && !shape_batches(row) && type_count(row, 1) <= NEST_LOCAL &&
            shape_same_size(n->result[0]->type, r->l->nest.domain) && read_in_order(r->l, n->result[0]);
