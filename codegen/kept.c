@@ -57,6 +57,8 @@ static const char *reason(const struct node *made, const struct node *reader)
 {
     if (node_is_contraction(made) || made->op == OP_maxpool || made->op == OP_scan || made->op == OP_gather)
         return "dear to make again";
+    if (made->op == OP_constant)
+        return "a constant that is read in memory there";
     if (node_is_reduction(made))
         return "small, and a pass over memory to make again";
     if (copies(made))
@@ -116,7 +118,7 @@ void log_kept(const struct emit *e, const struct graph *g)
     for (int i = 0; i < count; i++) {
         const struct node *made = maker(k[i].v), *reader = reading(&k[i]);
         text_add(e->o->log, "%12lld bytes  %s", (long long)k[i].bytes, type_text(e->arena, k[i].v->type, e->m->f64));
-        say_at(e->o->log, k[i].v->def);
+        say_at(e->o->log, made);
         text_add(e->o->log, "  made by %s, read by %s: %s\n", op_info(made->op)->name, op_info(reader->op)->name,
                  reason(made, reader));
     }

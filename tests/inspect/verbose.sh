@@ -44,3 +44,15 @@ T
          { if (all != "") exit }
          END { if (all == "" || sum != all || relu != 1) { print all, sum, lines, relu; exit 1 } }' "$out/log" >"$out/got"
 result $? "-v lists what is kept"
+cat >"$out/b.net" <<'T'
+net b {
+    batch N = 32;
+    input x : f32[N, 16];
+    target t : i32[N];
+    h = x |> linear(64);
+    loss cross_entropy(h |> layernorm |> linear(10), t);
+    optimizer adam;
+}
+T
+"$NETC" -v -o "$out/c" "$out/b.net" >"$out/log" 2>&1 && grep -q 'f32\[N,64\] .*b.net:5 linear_1  made by matmul' "$out/log"
+result $? "... each with the line of what makes it, not of all that the kernel does"
