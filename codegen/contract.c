@@ -4,7 +4,7 @@
 #include "codegen/lower.h"
 #include "ir/loop_lanes.h"
 
-enum { ROWS = 8, CHANNELS = 4 };
+enum { ROWS = NEST_TILE, CHANNELS = 4 };
 
 struct span {
     struct lx *begin, *end;
@@ -95,9 +95,8 @@ static void tiles_of_product(struct lower *l, struct lblock *b, struct lx **at, 
 
 /* ---- a row alone ---- */
 
-/* Columns; elements of the right operand, and of one that no second cache holds; columns whose sums are held in registers, and
- * in the nearest cache. */
-enum { WIDE_ROW = 128, MUCH = 1 << 15, FAR = 1 << 18, REGISTERS = 256, NEAR = 2048 };
+/* Columns; elements of the right operand; columns whose sums are held in registers, and in the nearest cache. */
+enum { WIDE_ROW = 128, MUCH = 1 << 15, REGISTERS = 256, NEAR = 2048 };
 
 static struct ls *row_lanes(struct lower *l, struct lblock *b, const struct panel *p)
 {
@@ -170,10 +169,11 @@ static bool in_pieces(const struct lower *l)
            type_count(operand(l->anchor, 1)->type, l->k->batch) >= MUCH;
 }
 
-/* Columns first..end of row at[rank - 2], in whole pieces; gives where they end. */
+/* Columns first..end of row at[rank - 2], in whole pieces; gives where they end. Of a right operand
+ * that is far away, as many columns at a time as registers hold the sums of: that took 0.9 of the time. */
 static int64_t pieces_of_row(struct lower *l, struct lblock *b, struct lx **at, struct span sum, int64_t columns)
 {
-    bool far = type_count(operand(l->anchor, 1)->type, l->k->batch) >= FAR;
+    bool far = type_count(operand(l->anchor, 1)->type, l->k->batch) >= NEST_FAR;
     int64_t piece = far ? REGISTERS : NEAR, lanes = columns <= REGISTERS ? 16 : 32;
     int64_t whole = columns / lanes * lanes, first = whole / piece * piece;
     struct part p = { sum, { lx_int(l->k, 0), piece }, NULL };

@@ -496,10 +496,11 @@ enum { BLOCKS = 8 };
 static int64_t held_rows(const struct lower *l)
 {
     struct type t = l->nest.source->result[0]->type;
-    int64_t all = dim_size(t.dim[t.rank - 2], l->k->batch), most = NEST_HELD / t.dim[t.rank - 1].k;
+    int64_t all = dim_size(t.dim[t.rank - 2], l->k->batch), most = NEST_HELD / t.dim[t.rank - 1].k,
+            least = nest_least_held(l->nest.source);
 
     most = all / BLOCKS < most ? all / BLOCKS : most;
-    return most < NEST_TILE ? NEST_TILE : most / NEST_TILE * NEST_TILE;
+    return most < least ? least : most / NEST_TILE * NEST_TILE;
 }
 
 /* for i_0 in 0..n step 8 par

@@ -419,12 +419,23 @@ static struct node *only_anchor(struct node *const *member, int count, bool redu
     return anchor;
 }
 
-/* Rows of a product can be held where a tile of them is not too much. */
+/* Rows whose work takes longer than to read a matrix from far away. */
+enum { MANY_ROWS = 4 * NEST_TILE };
+
+int64_t nest_least_held(const struct node *source)
+{
+    struct type right = operand(source, 1)->type;
+
+    return type_count(part(right, right.rank - 2, right.rank), source->graph->module->batch) >= NEST_FAR ? MANY_ROWS
+                                                                                                         : NEST_TILE;
+}
+
+/* Rows of a product can be held where the least that is worth it is not too much. */
 static bool can_be_held(const struct node *n)
 {
     struct type t = n ? n->result[0]->type : type_scalar(DT_REAL);
 
-    return n && n->op == OP_matmul && !t.dim[t.rank - 1].n && t.dim[t.rank - 1].k <= NEST_HELD / NEST_TILE;
+    return n && n->op == OP_matmul && !t.dim[t.rank - 1].n && t.dim[t.rank - 1].k * nest_least_held(n) <= NEST_HELD;
 }
 
 static bool try_nest(struct node *const *member, int count, struct node *anchor, struct node *source, struct nest *n)

@@ -21,6 +21,7 @@
 
 #include "ir/graph.h"
 
+/* The later, the later it is known. */
 enum place_of { AT_FREE, AT_HELD, AT_EACH, AT_ROW, AT_COLUMN, AT_TOTAL };
 
 struct nest {
@@ -47,7 +48,12 @@ bool node_is_reduction(const struct node *n); /* sum, reduce_max, reduce_min, pr
 struct type nest_rows(const struct nest *n);
 struct type nest_row(const struct nest *n);
 
-/* Elements that a kernel may hold of its own: a row, or sums over rows; and rows of a source, as many as a tile has. */
+/* Elements that a kernel may hold of its own: a row, or sums over rows; and rows of a source. A product's tile has so many. */
 enum { NEST_LOCAL = 8192, NEST_HELD = 1 << 15, NEST_TILE = 8 };
+
+/* How many rows of a source are held at least: its right operand is read once for all of these. One of NEST_FAR elements
+ * and more is in no second cache. */
+enum { NEST_FAR = 1 << 18 };
+int64_t nest_least_held(const struct node *source);
 
 #endif

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Where a row's first sum is taken while the row before it is still at work, and results go past the caches, rows are what they are
-# alone, for any number of samples and threads, and near those in f64.
+# Where a row's first sum is taken while the row before it is still at work and results go past the caches, and where rows of a
+# product are held until their own work is done, rows are what they are alone, for any number of samples and threads, and near
+# those in f64.
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -14,11 +15,11 @@ compile() { # compile NAME BODY
 build() { # build NAME TYPE AS FLAGS
     "${CC:-gcc}" -std=c11 -D_POSIX_C_SOURCE=200809L -O2 $4 -DMODEL=t_model -Iruntime -I"$out/$1-$2" -o "$out/$3" tests/bench/call.c "$out/$1-$2"/*.c "$B/libnetrt.a" -lz -lm
 }
-check() { # check NAME N ROWS...: of N samples those of fewer are the first ones
-    local name=$1 most=$2
-    shift 2
-    grep -q 'most_now' "$out/$name-f32"/*.c
-    result $? "$name: the next row is begun ahead"
+check() { # check NAME MARK N ROWS...: the C has MARK; of N samples those of fewer are the first ones
+    local name=$1 most=$3
+    grep -q "$2" "$out/$name-f32"/*.c
+    result $? "$name: $2"
+    shift 3
     build $name f32 plain "-march=native" && build $name f32 far "-march=native -DNN_STREAMED_BYTES=1" &&
         build $name f32 threads "-march=native -fopenmp" && build $name f64 double "-march=native"
     result $? "$name compiles"
@@ -36,5 +37,6 @@ check() { # check NAME N ROWS...: of N samples those of fewer are the first ones
     "$out/double" compare infer $most 1 "$out/all" | awk -F'[:,}]' '{ exit !($2 < 1e-6) }'
     result $? "$name: near f64"
 }
-compile softmax 300 1024 'x |> softmax' && check softmax 300 1 2 63 64 65 66 129
-compile log_softmax 3 '320, 512' 'x |> log_softmax' && check log_softmax 3 1 2
+compile softmax 300 1024 'x |> softmax' && check softmax most_now 300 1 2 63 64 65 66 129
+compile log_softmax 3 '320, 512' 'x |> log_softmax' && check log_softmax most_now 3 1 2
+compile held 75 512 'x |> linear(512) |> layernorm' && check held 'held\[16384\]' 75 1 7 8 31 32 33 64
