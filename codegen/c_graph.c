@@ -17,7 +17,6 @@ struct graph_out {
     struct graph_c *c;
     struct graph *top;
     int indent;
-    int scans; /* around */
 };
 
 static void line(struct graph_out *o, const char *text, const struct node *from)
@@ -200,7 +199,6 @@ static void scan_loop(struct graph_out *o, struct node *scan)
     struct emit *e = o->e;
     int64_t steps = operand(scan, 0)->type.dim[attr_int(scan, "axis")].k;
     const char *t = step_name(e, scan);
-    o->scans++;
     line(o,
          attr_bool(scan, "reverse")
              ? arena_printf(e->arena, "for (int %s = %lld; %s >= 0; %s--) {", t, (long long)steps - 1, t, t)
@@ -234,7 +232,7 @@ static bool carry_on(struct graph_out *o, struct node *scan, int i, int stacked)
     struct graph *body = scan->body[0];
     struct value *from = body->yield[stacked + i];
     struct view view;
-    if (view_of(from, &view) && view.axis)
+    if (lies_apart(from, &view))
         return scan_copy(o, scan, STEP_CARRIED, i);
     copy(o, body->param[attr_int(scan, "sequences") + i], from);
     return true;
@@ -245,10 +243,6 @@ static bool emit_scan(struct graph_out *o, struct node *scan)
     struct graph *body = scan->body[0];
     int sequences = (int)attr_int(scan, "sequences"), carries = (int)attr_int(scan, "carries");
     int stacked = body->yields - carries;
-    if (o->scans == 8) {
-        diag_error(o->e->m->diag, scan->at, "scans nested more than 8 deep cannot be compiled");
-        return false;
-    }
     for (int i = 0; i < carries; i++)
         copy(o, body->param[sequences + i], operand(scan, sequences + i));
     scan_loop(o, scan);
@@ -256,7 +250,6 @@ static bool emit_scan(struct graph_out *o, struct node *scan)
     for (int i = 0; i < carries && ok; i++)
         ok = carry_on(o, scan, i, stacked);
     o->indent--;
-    o->scans--;
     line(o, "}", NULL);
     for (int i = 0; i < carries && ok; i++)
         if (value_used(scan->result[stacked + i]))

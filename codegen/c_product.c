@@ -47,7 +47,7 @@ static const char *matrix(struct emit *e, const struct value *seen, const struct
     struct type t = seen->type;
     struct dim row = t.dim[t.rank - 1];
     struct view view;
-    if (view_of(at, &view) && view.axis) {
+    if (lies_apart(at, &view)) {
         if (t.rank != 2 || view.axis != 1 || !shape_equal(t, at->type))
             return NULL;
         row.k *= view.steps;

@@ -65,7 +65,7 @@ static bool stored_apart(struct asking *a, const struct value *v, struct lx *con
     struct view view;
 
     for (int i = 0; i < l->body->yields; i++) {
-        if (l->body->yield[i] != v || !view_of(l->group->result[i], &view) || !view.axis)
+        if (l->body->yield[i] != v || !lies_apart(l->group->result[i], &view))
             continue;
         struct lbuf like = { .name = "y", .dtype = v->type.dtype, .rank = v->type.rank };
         memcpy(like.shape, v->type.dim, sizeof like.shape);

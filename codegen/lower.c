@@ -31,20 +31,13 @@ static struct type flattened(struct type t)
     return flat;
 }
 
-static bool lies_apart(const struct value *v)
-{
-    struct view view;
-
-    return view_of(v, &view) && view.axis;
-}
-
 /* What the group reads or gives as v. */
 static struct lbuf *argument(struct lower *l, struct value *v, const char *otherwise)
 {
     struct lbuf *b = lbuf_argument(l->k, value_name(v, otherwise), l->flat ? flattened(v->type) : v->type, v);
     struct view view;
 
-    if (view_of(v, &view) && view.axis)
+    if (lies_apart(v, &view))
         lbuf_view(b, view.steps, view.axis);
     return b;
 }
@@ -224,6 +217,8 @@ static bool flat_node(const struct node *n, struct type t)
 /* Whether coordinates do not matter: every tensor has the root's shape and lies together, or is a scalar. */
 static bool is_flat(const struct lower *l, struct type t)
 {
+    struct view view;
+
     if (t.rank < 2 || shape_batches(t) > 1)
         return false;
     for (const struct node *n = l->body->first; n; n = n->next)
@@ -231,10 +226,10 @@ static bool is_flat(const struct lower *l, struct type t)
             return false;
     for (int i = 0; i < l->body->params; i++)
         if ((l->body->param[i]->type.rank && !shape_equal(l->body->param[i]->type, t)) ||
-            lies_apart(operand(l->group, i)))
+            lies_apart(operand(l->group, i), &view))
             return false;
     for (int i = 0; i < l->group->results; i++)
-        if (lies_apart(l->group->result[i]))
+        if (lies_apart(l->group->result[i], &view))
             return false;
     return true;
 }

@@ -60,3 +60,8 @@ bool view_of(const struct value *v, struct view *view)
     view->axis = all_ones(v->type, axis) ? 0 : axis;
     return rows_lie_together(v->type, view);
 }
+
+bool lies_apart(const struct value *v, struct view *view)
+{
+    return view_of(v, view) && view->axis;
+}

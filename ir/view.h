@@ -23,5 +23,7 @@ struct view {
 /* Whether v is a view, and of what. A sequence's step is one where kernels alone read it, what a kernel gives where it is
  * yielded as one step of one result, be it carried on or not, and kernels alone read it beside. */
 bool view_of(const struct value *v, struct view *view);
+/* Whether v is one whose elements do not lie together. */
+bool lies_apart(const struct value *v, struct view *view);
 
 #endif
