@@ -472,13 +472,24 @@ static bool makes_again(const struct merging *m, const struct cluster *before, c
     return false;
 }
 
+static bool has_product(const struct cluster *c)
+{
+    return c->anchor && c->anchor->op == OP_matmul;
+}
+
+/* Where sources may be, all else has been tried. */
+static bool is_tried(const struct merging *m, const struct cluster *a, const struct cluster *b)
+{
+    return m->sources && has_product(a) == has_product(b);
+}
+
 static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
 {
     struct nest n;
     struct cluster *both;
 
-    if (a == b || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED || !pays(a, b) ||
-        feeds_anchor(a, b) || makes_again(m, a, b) || makes_again(m, b, a))
+    if (a == b || is_tried(m, a, b) || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED ||
+        !pays(a, b) || feeds_anchor(a, b) || makes_again(m, a, b) || makes_again(m, b, a))
         return false;
     both = joined(m, a, b);
     if (!nest_of(m->scratch, both->member, both->members, &n) || (n.source && !m->sources) || is_between(m, a, b) ||
