@@ -179,8 +179,8 @@ struct lkernel *lkernel_new(struct arena *a, struct names *names, const char *na
                             bool f64);
 struct lbuf *lbuf_argument(struct lkernel *k, const char *name, struct type t, struct value *stands_for);
 void lbuf_view(struct lbuf *argument, int64_t steps, int axis); /* it is one of these */
-struct type
-lbuf_memory(const struct lbuf *b); /* what it reaches over: its shape; of a view all steps within their axis */
+/* What it reaches over: its shape; of a view all steps within their axis. */
+struct type lbuf_memory(const struct lbuf *b);
 struct lbuf *lbuf_local(struct lkernel *k, struct lblock *b, const char *name, enum lspace space, enum dtype dtype,
                         int rank, const struct dim *shape); /* declares it at the end of b */
 struct lbuf *lbuf_scalar(struct lkernel *k, struct lblock *b, const char *name, enum dtype dtype, struct lx *start);
