@@ -115,6 +115,11 @@ static bool lists_tensors(const struct builtin_args *g, const struct val *v)
     return g->variadic && v->kind == V_LIST && v->items && v->item[0].kind == V_TENSOR;
 }
 
+static const char *signature_hint(struct elab *e, const struct builtin *f)
+{
+    return arena_printf(e->arena, "its arguments are (%s)", f->signature + strspn(f->signature, "; "));
+}
+
 /* Tensors go to tensors and compile-time values to constants, each in order; where there are no constants left, or the
  * function has none, a number stands for a tensor. */
 static bool give_positional(struct elab *e, struct builtin_args *g, struct val v, struct place at)
@@ -153,7 +158,7 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
         give(g, constant, v, at);
         return true;
     }
-    error_at(e, at, "'%s' does not take %s here: its arguments are (%s)", g->f->name, describe(e, &v), g->f->signature);
+    error_at(e, at, "'%s' does not take %s here: %s", g->f->name, describe(e, &v), signature_hint(e, g->f));
     return false;
 }
 
@@ -191,7 +196,8 @@ static bool check_required(struct elab *e, const struct builtin_args *g)
 {
     int i = missing_argument(g);
     if (i >= 0)
-        error_at(e, g->at, "'%s' needs its argument '%s'", g->f->name, g->name[i]);
+        error_hint(e, g->at, NULL, NULL, signature_hint(e, g->f), "'%s' needs its argument '%s'", g->f->name,
+                   g->name[i]);
     return i < 0;
 }
 

@@ -206,9 +206,8 @@ void check_kind(struct elab *e, const struct ast *x)
         words[i] = kinds[i].word;
     if (find_kind(x->text))
         return;
-    const char *near = diag_nearest(x->text, words, KINDS);
     error_hint(e, x->at, "bool, int, ints, pads, real or string", x->text,
-               near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "no kind of constant is called '%s'",
+               diag_meant(e->arena, diag_nearest(x->text, words, KINDS)), "no kind of constant is called '%s'",
                x->text);
 }
 
@@ -224,7 +223,8 @@ static const struct kind *kind_of(const struct block *b, const struct ast *f)
 }
 
 /* `none` may stand for what it is the default of. */
-static bool suits(struct elab *e, struct bound *g, const struct block *b, int i, const struct val *v, struct place at)
+static bool suits(struct elab *e, struct bound *g, const struct block *b, int i, const struct val *v, struct place at,
+                  const char *hint)
 {
     const struct ast *f = formal(b, i);
     const struct kind *k = kind_of(b, f);
@@ -232,11 +232,10 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
         return true;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
-    error_hint(e, at, k->wants, describe(e, v),
-               missing && is_number(v)
-                   ? arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing)
-                   : NULL,
-               "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants, describe(e, v));
+    if (missing && is_number(v))
+        hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
+    error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
+               describe(e, v));
     g->ok = false;
     return false;
 }
@@ -258,7 +257,10 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         g->ok = false;
         return;
     }
-    if (!suits(e, g, b, i, &v, at) || !give(e, g, b, i, at))
+    bool first = i == next_formal(b, 0, true);
+    const char *hint =
+        b->library && v.kind == V_INT && !first ? "sizes of what comes in are known, and left out" : NULL;
+    if (!suits(e, g, b, i, &v, at, hint) || !give(e, g, b, i, at))
         return;
     g->lost = false;
     g->next_constant = i + 1;
@@ -325,17 +327,22 @@ static bool chains(struct elab *e, const struct bound *g, const struct block *b,
     return false;
 }
 
-const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count)
+const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there)
 {
     const char *foreign = foreign_argument(e, word, names, (size_t)count);
     const char *near = diag_nearest(word, names, (size_t)count);
     struct text t = text_make(e->arena);
 
     if (foreign || near)
-        return foreign ? foreign : arena_printf(e->arena, "did you mean '%s'?", near);
+        return foreign ? foreign : diag_meant(e->arena, near);
     for (int i = 0; i < count; i++)
-        text_add(&t, "%s%s", i ? ", " : "its arguments are ", names[i]);
+        text_add(&t, "%s%s", i ? ", " : there, names[i]);
     return count ? text_string(&t) : "it has none";
+}
+
+const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count)
+{
+    return names_hint(e, word, names, count, "its arguments are ");
 }
 
 static void bind_by_name(struct elab *e, struct bound *g, const struct block *b, const struct ast *arg)
@@ -370,7 +377,7 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         g->ok = false;
         return;
     }
-    if (constant && !suits(e, g, b, i, &v, arg->at))
+    if (constant && !suits(e, g, b, i, &v, arg->at, NULL))
         return;
     g->given[i] = true;
     if (constant)
@@ -629,7 +636,7 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
     const char *near = nearest_name(e, x->text, true);
     const char *foreign = foreign_operation(x->text);
     const char *hint = foreign                 ? arena_printf(e->arena, "it is written %s", foreign)
-                       : near                  ? arena_printf(e->arena, "did you mean '%s'?", near)
+                       : near                  ? diag_meant(e->arena, near)
                        : is_optimizer(x->text) ? arena_printf(e->arena, "optimizer %s(...); is a statement", x->text)
                        : is_schedule(x->text)  ? arena_printf(e->arena, "a schedule stands as lr = %s(...)", x->text)
                                                : NULL;
@@ -699,7 +706,7 @@ struct val layer_member(struct elab *e, struct layer *l, const char *member, str
     if (!count)
         error_at(e, at, "layer '%s' has no parameters yet: they are made when it is first applied", l->instance->path);
     else
-        error_hint(e, at, NULL, member, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                   "layer '%s' has no parameter '%s'", l->instance->path, member);
+        error_hint(e, at, NULL, member, diag_meant(e->arena, near), "layer '%s' has no parameter '%s'",
+                   l->instance->path, member);
     return v_poison();
 }

@@ -237,7 +237,8 @@ bool is_parameter(struct elab *e, const struct layer *l, const char *below); /* 
 struct val *formal_default(struct elab *e, const struct block *b, int i);
 void check_kind(struct elab *e, const struct ast *x); /* the word behind a block's constant and ':' */
 
-/* Of an argument that is not there: the name that is meant, or all there are. */
+/* Of a name that is not there: the one that is meant, or all there are, behind `there`. */
+const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there);
 const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count);
 
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */

@@ -447,12 +447,14 @@ static bool behind_module(struct elab *e, const struct ast *x)
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
-    if (root->kind != A_NAME || !is_foreign_module(root->text) || look_up(e, root->text, false))
+    const char *sentence = foreign_member(x->text), *foreign = foreign_operation(x->text);
+    if (root->kind != A_NAME || !(is_foreign_module(root->text) || sentence) || look_up(e, root->text, false))
         return false;
-    const char *foreign = foreign_operation(x->text), *near = nearest_name(e, x->text, true);
+    const char *near = nearest_name(e, x->text, true);
     bool known = look_up(e, x->text, false) || builtin_find(x->text) || !near;
-    const char *hint = foreign ? arena_printf(e->arena, "it is written %s", foreign)
-                               : arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near);
+    const char *hint = sentence  ? sentence
+                       : foreign ? arena_printf(e->arena, "it is written %s", foreign)
+                                 : arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near);
     error_hint(e, root->at, NULL, NULL, hint, "nothing is called '%s' here", root->text);
     return true;
 }
@@ -572,7 +574,7 @@ static struct val eval_name(struct elab *e, const struct ast *x)
                    "nothing is called '%s' here: a block does not see its net's names", x->text);
         return v_poison();
     }
-    const char *hint = near                   ? arena_printf(e->arena, "did you mean '%s'?", near)
+    const char *hint = near                   ? diag_meant(e->arena, near)
                        : strcmp(x->text, "N") ? NULL
                        : e->batch_name ? arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name)
                                        : "the batch dimension is declared first: batch N = 32;";
@@ -733,8 +735,7 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
     const char *near = diag_nearest(x->text, words, 4);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         near = strcmp(x->text, others[i][0]) ? near : others[i][1];
-    error_hint(e, x->at, "f32, i32, u8 or bool", x->text,
-               near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "no element type is called '%s'",
+    error_hint(e, x->at, "f32, i32, u8 or bool", x->text, diag_meant(e->arena, near), "no element type is called '%s'",
                x->text);
     return false;
 }

@@ -53,13 +53,16 @@ const char *foreign_operation(const char *word)
         { "ELU", "where(x > 0, x, exp(min(x, 0)) - 1)" },
         { "swish", "silu(x)" },
         { "float", "f32(x)" },
+        { "double", "f32(x), and netc --dtype f64" },
+        { "f64", "f32(x), and netc --dtype f64" },
         { "long", "i32(x)" },
+        { "i64", "i32(x)" },
         { "int", "i32(x)" },
         { "arange", "range(n)" },
         { "rand", "uniform(shape, 0, 1)" },
         { "randn", "normal(shape, 0, 1)" },
-        { "len", "x.shape[0]" },
-        { "Sequential", "a chain: x |> linear(64) |> relu |> linear(10)" },
+        { "sequential", "x |> linear(64) |> relu |> linear(10)" },
+        { "Sequential", "x |> linear(64) |> relu |> linear(10)" },
         { "ModuleList", "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }" },
         { "CrossEntropyLoss", "cross_entropy(logits, label)" },
         { "NLLLoss", "nll(logp, label)" },
@@ -86,6 +89,7 @@ const char *foreign_member(const char *word)
         { "dim", "x.rank is the number of axes" },
         { "ndim", "x.rank is the number of axes" },
         { "backward", "gradients are derived from the net's loss" },
+        { "parameters", "all parameters are trained but those that 'freeze' names: leave it out" },
     };
     return FIND(rows, word);
 }
@@ -107,7 +111,6 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "dims", "axes" },
         { "padding", "pad" },
         { "num_embeddings", "entries" },
-        { "normalized_shape", "dims" },
         { "start_dim", "from" },
         { "learning_rate", "lr" },
         { "rate", "p" },
@@ -122,12 +125,13 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "num_channels", "sizes of what comes in are known: leave it out" },
         { "input_size", "sizes of what comes in are known: leave it out" },
         { "embed_dim", "sizes of what comes in are known: leave it out" },
+        { "normalized_shape", "sizes are known: dims = 2 normalises over the last two axes, 1 where it is left out" },
         { "inplace", "nothing is changed in place: leave it out" },
         { "batch_first", "N always leads: leave it out" },
     };
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
             if (!strcmp(ours[i].hint, names[k]))
-                return arena_printf(e->arena, "did you mean '%s'?", names[k]);
+                return diag_meant(e->arena, names[k]);
     return FIND(none, word);
 }

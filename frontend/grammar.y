@@ -333,14 +333,6 @@ static void yyerror(struct place *at, void *scanner, struct parse *p, const char
     p->failed = true;
 }
 
-static bool among(const yysymbol_kind_t *expected, int count, yysymbol_kind_t wanted)
-{
-    for (int i = 0; i < count; i++)
-        if (expected[i] == wanted)
-            return true;
-    return false;
-}
-
 /* ---- what a statement that went wrong was meant to be ---- */
 
 #define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
@@ -388,7 +380,7 @@ static const char *word_hint(struct parse *p, const char *word)
         if (!strcmp(word, binds[i]))
             return "a name is bound without a word before it: name = ...";
     const char *near = diag_nearest(word, keywords, sizeof keywords / sizeof *keywords);
-    return near ? arena_printf(p->arena, "did you mean '%s'?", near) : NULL;
+    return diag_meant(p->arena, near);
 }
 
 /* The word that ends before `end`, but for blanks. */
@@ -602,116 +594,204 @@ static const char *item_hint(struct parse *p, struct place at, yysymbol_kind_t f
     const char *meant = length ? diag_nearest(word, keywords, backward ? 5 : 4) : NULL;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         meant = strcmp(word, others[i].word) ? meant : others[i].keyword;
-    return meant ? arena_printf(p->arena, "did you mean '%s'?", meant) : NULL;
+    return diag_meant(p->arena, meant);
+}
+
+/* ---- what is said of a token that does not belong where it stands ---- */
+
+enum { FEW = 5, ALL_SYMBOLS = 96 };
+
+struct misfit {
+    struct parse *p;
+    struct place at;
+    yysymbol_kind_t found, expected[ALL_SYMBOLS];
+    int count;      /* of what was expected */
+    const char *is; /* what was found, in words */
+};
+
+static bool expects(const struct misfit *m, yysymbol_kind_t wanted)
+{
+    for (int i = 0; i < m->count; i++)
+        if (m->expected[i] == wanted)
+            return true;
+    return false;
+}
+
+/* The same of what has no name but its words: "';'". */
+static bool expects_word(const struct misfit *m, const char *wanted)
+{
+    for (int i = 0; i < m->count; i++)
+        if (!strcmp(yysymbol_name(m->expected[i]), wanted))
+            return true;
+    return false;
+}
+
+static bool expects_value(const struct misfit *m)
+{
+    return m->count > FEW && expects(m, YYSYMBOL_NUMBER);
+}
+
+/* A file that ends within braces, and what follows an error that was said already. */
+static bool ends_too_early(struct misfit *m)
+{
+    struct parse *p = m->p;
+
+    if (m->found != YYSYMBOL_YYEOF || !p->braces)
+        return false;
+    diag_error(p->diag, p->brace[p->braces < 256 ? p->braces - 1 : 255], "this brace is never closed");
+    return true;
+}
+
+static bool is_said(struct misfit *m)
+{
+    const struct parse *p = m->p;
+    return (p->lost && !p->braces) || (p->answered && p->answered == offset_of(p->text, m->at));
+}
+
+static bool is_bound_keyword(struct misfit *m)
+{
+    return keyword_bound(m->p, m->at, m->is);
 }
 
 /* Where a statement may start, and this is none. */
-static void no_statement(struct parse *p, struct place at, yysymbol_kind_t found)
+static bool starts_no_statement(struct misfit *m)
 {
-    const char *is = yysymbol_name(found);
-    if (is_keyword(found) && goes_on_as_name(p, at))
-        keyword_as_name(p, at, arena_stringn(p->arena, is + 1, strlen(is) - 2));
+    struct diag *d = m->p->diag;
+    yysymbol_kind_t found = m->found;
+
+    if (!expects(m, YYSYMBOL_PARAM))
+        return false;
+    if (is_keyword(found) && goes_on_as_name(m->p, m->at))
+        keyword_as_name(m->p, m->at, arena_stringn(m->p->arena, m->is + 1, strlen(m->is) - 2));
     else if (found == YYSYMBOL_ELSE)
-        diag_error(p->diag, at, "%s without an 'if' before it", is);
-    else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_CONST || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
-        diag_error_hint(p->diag, at, NULL, NULL,
-                        found == YYSYMBOL_CONST ? "a constant stands before the nets; within one a name is bound by name = ..."
-                                                : "is a '}' missing before this?", "%s belongs to the file, not into braces", is);
+        diag_error(d, m->at, "%s without an 'if' before it", m->is);
+    else if (found == YYSYMBOL_CONST)
+        diag_error_hint(d, m->at, NULL, NULL, "a constant stands before the nets; within one a name is bound by name = ...",
+                        "%s belongs to the file, not into braces", m->is);
+    else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
+        diag_error_hint(d, m->at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", m->is);
     else
-        diag_error_hint(p->diag, at, NULL, NULL, found == YYSYMBOL_FLOOR ? "a comment starts with '#'" : NULL, "no statement starts with %s", is);
+        diag_error_hint(d, m->at, NULL, NULL, found == YYSYMBOL_FLOOR ? "a comment starts with '#'" : NULL,
+                        "no statement starts with %s", m->is);
+    return true;
 }
 
-/* '-' within what would be a name. */
-static bool among_names(const struct parse *p, struct place at)
+static bool starts_no_item(struct misfit *m)
 {
-    const char *here = offset_of(p->text, at);
-    return here > p->text && strchr(WORD_LETTERS "0123456789", here[-1]) && here[1] && strchr(WORD_LETTERS "0123456789", here[1]);
+    if (!expects(m, YYSYMBOL_IMPORT))
+        return false;
+    bool backward = expects(m, YYSYMBOL_BACKWARD);
+    diag_error_hint(m->p->diag, m->at, NULL, m->is, item_hint(m->p, m->at, m->found, backward),
+                    "expected 'import', 'const', 'block'%s or 'net', found %s", backward ? ", 'backward'" : "", m->is);
+    return true;
+}
+
+/* A word of the language behind the '.' of an object that a model is in other languages: self.training. */
+static const char *keyword_hint(const struct misfit *m)
+{
+    const char *here = offset_of(m->p->text, m->at);
+
+    return here > m->p->text && here[-1] == '.' ? arena_printf(m->p->arena, "%s stands alone", m->is)
+                                                : statement_hint(m->p, m->at);
+}
+
+static bool is_keyword_for_name(struct misfit *m)
+{
+    bool value = expects_value(m);
+    const char *wanted = value ? "a value" : "a name";
+
+    if (!is_keyword(m->found) || !expects(m, YYSYMBOL_NAME) || (value && first_of_line(m->p, m->at)))
+        return false;
+    diag_error_hint(m->p->diag, m->at, wanted, m->is, keyword_hint(m), "expected %s, found %s, a keyword of the language", wanted,
+                    m->is);
+    return true;
 }
 
 /* ':' or a default behind one of a block's tensors, which may have `none` alone. */
-static bool among_formals(const yysymbol_kind_t *expected, int count, yysymbol_kind_t found)
+static bool gives_tensor_a_kind(struct misfit *m)
 {
-    bool none = count == 1 && expected[0] == YYSYMBOL_NONE, semicolon = false, closes = false;
+    bool none = m->count == 1 && m->expected[0] == YYSYMBOL_NONE;
 
-    for (int i = 0; i < count; i++) {
-        semicolon |= !strcmp(yysymbol_name(expected[i]), "';'");
-        closes |= !strcmp(yysymbol_name(expected[i]), "')'");
-    }
-    return none || (semicolon && closes && !strcmp(yysymbol_name(found), "':'"));
+    if (!none && !(expects_word(m, "';'") && expects_word(m, "')'") && !strcmp(m->is, "':'")))
+        return false;
+    diag_error_hint(m->p->diag, m->at, NULL, NULL,
+                    "what has a kind or a default is a constant, and stands behind ';': (x, y; a : int = 2)",
+                    "a tensor has neither a kind nor a default");
+    return true;
+}
+
+static bool misses_semicolon(struct misfit *m)
+{
+    if (!expects_word(m, "';'"))
+        return false;
+    diag_error_hint(m->p->diag, m->at, "';'", m->is, semicolon_hint(m->p, m->at), "expected ';' before %s", m->is);
+    return true;
+}
+
+static bool misses_closer(struct misfit *m)
+{
+    static const char *const closers[] = { "')'", "']'", "':'" };
+    bool comma = expects_word(m, "','");
+    size_t k = 0;
+
+    while (k < 3 && !expects_word(m, closers[k]))
+        k++;
+    if (k == 3 || expects_value(m))
+        return false;
+    const char *hint = m->count <= 2 ? statement_hint(m->p, m->at)
+                       : k           ? slice_hint(m->p, m->at, m->is, k == 1 && !comma)
+                                     : argument_hint(m->p, m->at, m->is);
+    diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "expected %s%s before %s", comma ? "',' or " : "", closers[k], m->is);
+    return true;
+}
+
+static bool is_no_value(struct misfit *m)
+{
+    if (!expects_value(m))
+        return false;
+    diag_error_hint(m->p->diag, m->at, NULL, NULL, value_hint(m->p, m->at, m->is), "expected a value before %s", m->is);
+    return true;
+}
+
+/* '-' within what would be a name. */
+static bool is_among_letters(const struct misfit *m)
+{
+    const char *here = offset_of(m->p->text, m->at);
+    return here > m->p->text && strchr(WORD_LETTERS "0123456789", here[-1]) && here[1] && strchr(WORD_LETTERS "0123456789", here[1]);
+}
+
+static bool belongs_elsewhere(struct misfit *m)
+{
+    const char *scan = scan_hint(m->p, m->at, expects(m, YYSYMBOL_IN)), *hint = statement_hint(m->p, m->at);
+    struct text t = text_make(m->p->arena);
+
+    hint = hint ? hint : scan;
+    if (!hint && !strcmp(m->is, "'-'") && is_among_letters(m))
+        hint = "a name has letters, digits and '_' alone";
+    for (int i = 0; i < m->count && m->count <= FEW; i++)
+        text_add(&t, "%s%s", !i ? "" : i == m->count - 1 ? " or " : ", ", yysymbol_name(m->expected[i]));
+    if (m->count > 0 && m->count <= FEW)
+        diag_error_hint(m->p->diag, m->at, text_string(&t), m->is, hint, "expected %s, found %s", text_string(&t), m->is);
+    else
+        diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "%s does not belong here", m->is);
+    return true;
 }
 
 /* What a reader would say: what was expected where that is little, and what stands there. */
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
 {
-    enum { MOST = 5, ALL = 96 };
-    yysymbol_kind_t expected[ALL];
-    yysymbol_kind_t found = yypcontext_token(context);
-    struct place at = *yypcontext_location(context);
-    int count = yypcontext_expected_tokens(context, expected, ALL);
+    static bool (*const said[])(struct misfit *m) = { /* by the first that applies */
+        ends_too_early,      is_said,          is_bound_keyword, starts_no_statement, starts_no_item,    is_keyword_for_name,
+        gives_tensor_a_kind, misses_semicolon, misses_closer,    is_no_value,         belongs_elsewhere,
+    };
+    struct misfit m = { .p = p, .at = *yypcontext_location(context), .found = yypcontext_token(context) };
+
     (void)scanner;
     p->failed = true;
-    if (found == YYSYMBOL_YYEOF && p->braces) {
-        int last = p->braces < 256 ? p->braces - 1 : 255;
-        diag_error(p->diag, p->brace[last], "this brace is never closed");
-        return 0;
-    }
-    const char *is = found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(found);
-    const char *semicolon = "';'", *closes[] = { "')'", "']'", "':'" };
-    bool value = among(expected, count, YYSYMBOL_NUMBER), comma = false;
-    if ((p->lost && !p->braces) || (p->answered && p->answered == offset_of(p->text, at)))
-        return 0;
-    if (keyword_bound(p, at, is))
-        return 0;
-    if (among(expected, count, YYSYMBOL_PARAM)) {
-        no_statement(p, at, found);
-        return 0;
-    }
-    if (among(expected, count, YYSYMBOL_IMPORT)) {
-        bool backward = among(expected, count, YYSYMBOL_BACKWARD);
-        diag_error_hint(p->diag, at, NULL, is, item_hint(p, at, found, backward),
-                        "expected 'import', 'const', 'block'%s or 'net', found %s", backward ? ", 'backward'" : "", is);
-        return 0;
-    }
-    value = value && count > MOST;
-    if (is_keyword(found) && among(expected, count, YYSYMBOL_NAME) && !(value && first_of_line(p, at))) {
-        diag_error_hint(p->diag, at, value ? "a value" : "a name", is, statement_hint(p, at),
-                        "expected %s, found %s, a keyword of the language", value ? "a value" : "a name", is);
-        return 0;
-    }
-    if (among_formals(expected, count, found)) {
-        diag_error_hint(p->diag, at, NULL, NULL, "what has a kind or a default is a constant, and stands behind ';': (x, y; a : int = 2)",
-                        "a tensor has neither a kind nor a default");
-        return 0;
-    }
-    for (int i = 0; i < count; i++)
-        comma |= !strcmp(yysymbol_name(expected[i]), "','");
-    for (int i = 0; i < count; i++)
-        if (!strcmp(yysymbol_name(expected[i]), semicolon)) {
-            diag_error_hint(p->diag, at, semicolon, is, semicolon_hint(p, at), "expected ';' before %s", is);
-            return 0;
-        }
-    for (size_t k = 0; k < sizeof closes / sizeof *closes; k++)
-        for (int i = 0; i < count && !value; i++)
-            if (!strcmp(yysymbol_name(expected[i]), closes[k])) {
-                diag_error_hint(p->diag, at, NULL, NULL, count <= 2 ? statement_hint(p, at) : k ? slice_hint(p, at, is, k == 1 && !comma) : argument_hint(p, at, is), "expected %s%s before %s",
-                                comma ? "',' or " : "", closes[k], is);
-                return 0;
-            }
-    if (value) {
-        diag_error_hint(p->diag, at, NULL, NULL, value_hint(p, at, is), "expected a value before %s", is);
-        return 0;
-    }
-    const char *hint = scan_hint(p, at, among(expected, count, YYSYMBOL_IN));
-    hint = statement_hint(p, at) ? statement_hint(p, at) : hint;
-    if (!hint && !strcmp(is, "'-'") && among_names(p, at))
-        hint = "a name has letters, digits and '_' alone";
-    struct text t = text_make(p->arena);
-    for (int i = 0; i < count && count <= MOST; i++)
-        text_add(&t, "%s%s", !i ? "" : i == count - 1 ? " or " : ", ", yysymbol_name(expected[i]));
-    if (count > 0 && count <= MOST)
-        diag_error_hint(p->diag, at, text_string(&t), is, hint, "expected %s, found %s", text_string(&t), is);
-    else
-        diag_error_hint(p->diag, at, NULL, NULL, hint, "%s does not belong here", is);
+    m.is = m.found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(m.found);
+    m.count = yypcontext_expected_tokens(context, m.expected, ALL_SYMBOLS);
+    for (size_t i = 0; !said[i](&m); i++)
+        ;
     return 0;
 }
 

@@ -205,8 +205,8 @@ struct val eval_init(struct elab *e, const struct ast *x)
         if (is_rule(f->text) || is_library_rule(e, f->text))
             return make_init(e, x, f->text);
         const char *near = diag_nearest(f->text, rules, sizeof rules / sizeof *rules);
-        error_hint(e, place_of(e, f), NULL, f->text, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL,
-                   "no initialiser is called '%s'", f->text);
+        error_hint(e, place_of(e, f), NULL, f->text, diag_meant(e->arena, near), "no initialiser is called '%s'",
+                   f->text);
         return v_poison();
     }
     error_at(e, place_of(e, x), "expected an initialiser, such as zeros or uniform(-0.1, 0.1)");

@@ -419,7 +419,7 @@ void nothing_matches(struct elab *e, const struct pattern *p, const char *format
     if (p->of && parameters_under(e, p->glob))
         near = arena_printf(e->arena, "%s.*", p->glob);
     snprintf(text, sizeof text, format, p->glob);
-    error_hint(e, p->at, NULL, p->glob, near ? arena_printf(e->arena, "did you mean '%s'?", near) : NULL, "%s", text);
+    error_hint(e, p->at, NULL, p->glob, diag_meant(e->arena, near), "%s", text);
 }
 
 static void freeze(struct elab *e, const struct pattern *p)
@@ -638,7 +638,7 @@ static bool check_defines(struct loader *l)
                                                   : NULL;
         diag_error_hint(l->e->diag, (struct place){ "-D", 0, 0, 0 }, NULL, word,
                         form   ? form
-                        : near ? arena_printf(l->e->arena, "did you mean '%s'?", near)
+                        : near ? diag_meant(l->e->arena, near)
                                : constants_there(l),
                         "-D %s sets no constant of the model", given);
         l->status = 2;

@@ -72,13 +72,8 @@ enum { SCHEDULES = sizeof schedules / sizeof *schedules };
 static void unknown(struct elab *e, struct place at, const char *what, const char *word, const char *const *names,
                     size_t count)
 {
-    const char *near = diag_nearest(word, names, count), *foreign = foreign_argument(e, word, names, count);
-    struct text all = text_make(e->arena);
-
-    for (size_t i = 0; i < count; i++)
-        text_add(&all, "%s%s", i ? ", " : "there are ", names[i]);
-    const char *hint = near ? arena_printf(e->arena, "did you mean '%s'?", near) : text_string(&all);
-    error_hint(e, at, NULL, word, foreign ? foreign : hint, "no %s is called '%s'", what, word);
+    error_hint(e, at, NULL, word, names_hint(e, word, names, (int)count, "there are "), "no %s is called '%s'", what,
+               word);
 }
 
 /* ---- schedules ---- */

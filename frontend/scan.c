@@ -51,7 +51,7 @@ static struct value *carry_start(struct elab *e, const struct ast *h, const stru
     static const char *const option = "reverse";
     if (v->kind != V_BOOL || !diag_nearest(h->text, &option, 1))
         return tensor_of(e, v, h->at, "scan", DT_REAL);
-    error_hint(e, h->at, "a tensor", describe(e, v), arena_printf(e->arena, "did you mean '%s'?", option),
+    error_hint(e, h->at, "a tensor", describe(e, v), diag_meant(e->arena, option),
                "scan: '%s' is a carry, which starts as a tensor, not as %s", h->text, describe(e, v));
     return NULL;
 }

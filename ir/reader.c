@@ -340,8 +340,7 @@ void reader_expected(struct reader *r, const char *what)
 void reader_unknown(struct reader *r, struct place at, const char *what, const char *word,
                     const char *const *candidates, size_t count)
 {
-    const char *near = diag_nearest(word, candidates, count);
-    const char *hint = near ? arena_printf(r->arena, "did you mean '%s'?", near) : NULL;
+    const char *hint = diag_meant(r->arena, diag_nearest(word, candidates, count));
 
     if (!r->diag)
         bug("\"%s\": no %s named '%s'", at.file, what, word);

@@ -453,6 +453,11 @@ const char *diag_nearest(const char *word, const char *const *candidates, size_t
     return near ? near : longest_part(word, candidates, count);
 }
 
+const char *diag_meant(struct arena *a, const char *near)
+{
+    return near ? arena_printf(a, "did you mean '%s'?", near) : NULL;
+}
+
 void diag_bug(const char *file, int line, const char *format, ...)
 {
     va_list arguments;

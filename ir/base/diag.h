@@ -52,6 +52,7 @@ int diag_release(struct diag *d);
 /* The candidate nearest to `word` by edit distance, else one that it begins (xavier, of xavier_uniform), else one that is part
  * of it (kernel_size, of kernel); NULL where none is near enough to be meant. */
 const char *diag_nearest(const char *word, const char *const *candidates, size_t count);
+const char *diag_meant(struct arena *a, const char *near); /* the hint that says so; NULL of NULL */
 
 /* A bug in the compiler: says so with file and line, and aborts. */
 #define bug(...) diag_bug(__FILE__, __LINE__, __VA_ARGS__)

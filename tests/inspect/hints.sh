@@ -1,0 +1,43 @@
+#!/bin/bash
+# How a word or an operator of another library is written, as hints say it, compiles as it stands.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log"; fi; }
+
+compiles() { # compiles STATEMENT: among the names that hints use
+    cat >"$out/t.net" <<T
+net t {
+    batch N = 4;
+    input x : f32[N, 4];
+    input label : i32[N];
+    param m : f32[4, 4] = zeros;
+    a = m + 1; b = m - 1;
+    axis = 1; axes = [1]; parts = 2; perm = [0, 1]; shape = [x.shape[0], 4]; lo = 0; hi = 1; n = 4; index = range(3);
+    logits = x |> linear(4); logp = logits |> log_softmax; q = logits |> softmax; y = q;
+    $1
+    output z = mean(m) + f32(label);
+}
+T
+    "$NETC" -o "$out/c" "$out/t.net" >"$out/log" 2>&1
+}
+right() { # right WHAT [BEFORE]: what is said of it in the last log compiles behind these, as a value or as statements
+    local written
+    written=$(sed -n 's/.*: hint: \(it is written\|of tensors it is\) //p' "$out/log" | sed 's/, of logits$//; s/, and netc .*//' | head -n 1)
+    [ -n "$written" ] && { compiles "${2:-} h = $written;" || compiles "$written;" || compiles "$written"; }
+    result $? "$1: $written"
+}
+
+for word in $(sed -n '/^const char \*foreign_operation/,/^}/s/.*{ "\([A-Za-z0-9_]*\)", .*/\1/p' frontend/foreign.c); do
+    compiles "h = $word(x);"
+    right "$word"
+done
+for statement in 'h = a // b;' 'h = a % b;'; do
+    compiles "$statement"
+    right "$statement"
+done
+for statement in 'h = a && b;' 'h = a || b;' 'h = !x;'; do
+    truths='a = a > 0; b = b > 0; x = x > 0;'
+    compiles "$truths $statement"
+    right "$statement" "$truths"
+done
