@@ -6,7 +6,7 @@
  *     dx[n, h, w + r, c]    += dy[n, (h + pad - u) / stride, ...,   o] * weight[u, v, o, c]
  *     dw[u, v, c + r, o]    += x[n, h stride + u, w stride + v, c + r] * dy[n, h, w, o]
  *
- * Each element adds up in one order, whatever the tile. Where every channel has a window of its own (depthwise), that
+ * Each element adds up in one order, whatever the tile. A pool behind takes the tile's pixels from the registers. Where every channel has a window of its own (depthwise), that
  * channel goes along with the lanes: here the gradient of the image at strides, the rest in depthwise.c. Where
  * the result's channels are few, lanes run along the channels that are summed: 16 sums an element, folded at the end. */
 #include "codegen/lower.h"
@@ -165,28 +165,35 @@ static void place(struct lower *l, struct lx *r, void *context)
     place_pixels(l, c->class);
 }
 
-static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+/* The sums of a register tile, whose pixels go along with c->first on, added up in acc. */
+static void sum_tile(struct lower *l, struct lblock *b, struct conv *c, int rows, struct lbuf *acc)
 {
-    struct conv *c = context;
     struct type t = l->anchor->result[0]->type;
-    struct lx **at = c->at, *e[3], *k[3], *channel, *column;
-    struct panel all = { NULL, 0 };
-    struct lbuf *stage = open_stage(l, b, rows, &all);
-    struct lblock *in = open_panel(l, b, &all, at, &column);
-    struct lbuf *acc = open_tile(l, in, rows);
-    struct lblock *sum = open_elements(l, in, c, e, k);
+    struct lx *e[3], *k[3], *channel = c->at[t.rank - 1];
+    struct lblock *sum = open_elements(l, b, c, e, k);
 
-    channel = at[t.rank - 1];
     if (!c->depthwise)
         sum = open_red(l, sum, "c", c->x->type.dim[t.rank - 1].k, &channel);
-    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, c, k, channel, at[t.rank - 1]));
+    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, c, k, channel, c->at[t.rank - 1]));
     struct ls *add = tile_loop(l, sum, rows);
     struct lx *r = lx_var(l->k, add->var);
-    c->first = from;
     place(l, r, c);
     struct lx *left = seen(l, c, e, k, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, at, place, c });
+}
+
+static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
+{
+    struct conv *c = context;
+    struct lx *column;
+    struct panel all = { NULL, 0 };
+    struct lbuf *stage = open_stage(l, b, rows, &all);
+    struct lblock *in = open_panel(l, b, &all, c->at, &column);
+    struct lbuf *acc = open_tile(l, in, rows);
+
+    c->first = from;
+    sum_tile(l, in, c, rows, acc);
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, c->at, place, c });
 }
 
 /* Nothing reaches these pixels. */
@@ -284,14 +291,80 @@ static void row_of_pixels(struct lower *l, struct lblock *b, struct conv *c, int
         in_tiles(l, b, pixels, l->level ? tile_rows(pixels, !c->depthwise) : 1, tile, c);
 }
 
+/* ---- behind it, a pool ---- */
+
+struct pooled {
+    struct conv c;
+    struct window pool;
+    struct lx *at[MAX_RANK]; /* of the pool */
+};
+
+/* for r in windows, v in one: most[r] = max(most[r], acc[r * kernel + v]) */
+static void take_pixels(struct lower *l, struct lblock *b, struct pooled *p, int windows, struct lbuf *acc,
+                        struct lbuf *most)
+{
+    int64_t kernel = p->pool.kernel[p->c.w.n - 1];
+    struct ls *loop = tile_loop(l, b, windows);
+    struct lx *r = lx_var(l->k, loop->var), *first = index_op(l, LX_IMUL, r, lx_int(l->k, kernel)), *v;
+    struct ls *within = ls_loop(l->k, &loop->body, "v", lx_int(l->k, 0), lx_int(l->k, kernel), 1, LICENCE_PAR);
+
+    v = index_op(l, LX_IADD, first, lx_var(l->k, within->var));
+    place(l, v, &p->c);
+    l->result = lx_load(l->k, acc, &v);
+    ls_store(l->k, &within->body, most, &r, pool_more(l, lx_load(l->k, most, &r), p->c.at));
+}
+
+/* A tile of windows, by so many pixels of the rows that they reach over, one row after the other. */
+static void pooled_tile(struct lower *l, struct lblock *b, struct lx *from, int windows, void *context)
+{
+    static const char *const names[] = { "u", "v", "w" };
+    struct pooled *p = context;
+    struct type t = l->anchor->result[0]->type;
+    int n = p->c.w.n;
+    struct panel all = { NULL, 0 };
+    struct lblock *in = open_panel(l, b, &all, p->c.at, &p->at[t.rank - 1]), *row = in;
+    struct lbuf *most = open_filled(l, in, "most", windows, pool_start(l));
+
+    for (int i = 0; i < n - 1; i++) {
+        struct lx *u, *first = index_op(l, LX_IMUL, p->at[1 + i], lx_int(l->k, p->pool.kernel[i]));
+        row = open_red(l, row, names[i], p->pool.kernel[i], &u);
+        p->c.at[1 + i] = index_op(l, LX_IADD, first, u);
+    }
+    int pixels = windows * (int)p->pool.kernel[n - 1];
+    struct lbuf *acc = open_tile(l, row, pixels);
+    p->c.first = index_op(l, LX_IMUL, from, lx_int(l->k, p->pool.kernel[n - 1]));
+    sum_tile(l, row, &p->c, pixels, acc);
+    take_pixels(l, row, p, windows, acc, most);
+    struct ls *out = tile_loop(l, in, windows);
+    struct lx *r = lx_var(l->k, out->var);
+    p->at[n] = index_op(l, LX_IADD, from, r);
+    pool_finish(l, &out->body, lx_load(l->k, most, &r), p->at);
+}
+
+static void forward_pooled(struct lower *l)
+{
+    struct type t = l->nest.anchor->result[0]->type;
+    struct lx *at[MAX_RANK];
+    struct pooled p = { .c = read_conv(l, operand(l->anchor, 1)->type, at), .pool = pool_window(l) };
+    int last = t.rank - 2;
+    struct lblock *b = open_loops(l, &l->k->body, t, 0, last, p.at);
+
+    at[0] = p.at[0];
+    in_tiles(l, b, t.dim[last].k, tile_groups(t.dim[last].k, p.pool.kernel[last - 1]), pooled_tile, &p);
+}
+
 static void forward(struct lower *l)
 {
     struct type t = l->anchor->result[0]->type;
     struct lx *at[MAX_RANK];
     struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
 
-    row_of_pixels(l, b, &c, t.dim[t.rank - 2].k);
+    if (is_pooled(l)) {
+        forward_pooled(l);
+    } else {
+        struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
+        row_of_pixels(l, b, &c, t.dim[t.rank - 2].k);
+    }
     count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
 }
 

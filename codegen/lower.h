@@ -129,6 +129,7 @@ struct lx *exceeds(struct lower *l, struct lx *v, struct lx *most); /* v takes t
 /* tile.c */
 struct ls *tile_loop(struct lower *l, struct lblock *b, int rows);   /* over the rows of a tile */
 struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows); /* accumulators, all zero */
+struct lbuf *open_filled(struct lower *l, struct lblock *b, const char *name, int rows, struct lx *start); /* or this */
 /* A tile whose sums are complete. Much work behind the anchor is not done on the registers but on a copy of some rows in
  * memory (open_stage, before the loop over columns; NULL: there is none), in a loop of its own: compilers spill accumulators
  * where an unrolled epilogue stands beside them. */
@@ -153,6 +154,7 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struc
 void finish_tile(struct lower *l, struct tile *t);
 /* How many at a time, where all are known; shared: what one of the operands gives is loaded once for all of them. */
 int tile_rows(int64_t rows, bool shared);
+int tile_groups(int64_t groups, int64_t each); /* the same of groups of rows, which share what one of the operands gives */
 typedef void tile_fn(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context);
 /* Calls body for tiles of rows, and for the rows that are left. */
 void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn *body, void *context);
@@ -180,6 +182,17 @@ struct lblock *open_window(struct lower *l, struct lblock *b, const struct windo
 struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int64_t count, struct lx **at);
 struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc);
 void count_macs(struct lower *l, struct type t, double each); /* `each` for every element of t */
+
+/* Whether the anchor at work is the source of a pool (window.c), which takes its values: its windows start, take more, and
+ * give what comes of them at these of their coordinates. What is taken is seen at its own, where l->result is the anchor's. */
+static inline bool is_pooled(const struct lower *l)
+{
+    return l->nest.anchor && l->anchor == l->nest.source;
+}
+struct window pool_window(const struct lower *l);
+struct lx *pool_start(const struct lower *l);
+struct lx *pool_more(struct lower *l, struct lx *old, struct lx *const *at);
+void pool_finish(struct lower *l, struct lblock *b, struct lx *total, struct lx *const *at);
 
 /* The output position that reads input position `at` through window element k, where there is one. */
 struct source {

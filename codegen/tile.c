@@ -7,15 +7,20 @@ struct ls *tile_loop(struct lower *l, struct lblock *b, int rows)
     return ls_loop(l->k, b, "r", lx_int(l->k, 0), lx_int(l->k, rows), 1, LICENCE_PAR);
 }
 
-struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
+struct lbuf *open_filled(struct lower *l, struct lblock *b, const char *name, int rows, struct lx *start)
 {
     struct dim size = dim_of(rows);
-    struct lbuf *acc = lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size);
+    struct lbuf *acc = lbuf_local(l->k, b, name, SPACE_ARRAY, DT_REAL, 1, &size);
     struct ls *loop = tile_loop(l, b, rows);
     struct lx *r = lx_var(l->k, loop->var);
 
-    ls_store(l->k, &loop->body, acc, &r, lx_real(l->k, 0));
+    ls_store(l->k, &loop->body, acc, &r, start);
     return acc;
+}
+
+struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
+{
+    return open_filled(l, b, "acc", rows, lx_real(l->k, 0));
 }
 
 /* ---- the epilogue ---- */
@@ -100,6 +105,17 @@ int tile_rows(int64_t rows, bool shared)
             return (int)tile;
     }
     return rows < USUAL ? (int)rows : USUAL;
+}
+
+int tile_groups(int64_t groups, int64_t each)
+{
+    int64_t most = groups < MANY / each ? groups : MANY / each;
+
+    for (int64_t tile = most; tile * each >= FEW; tile--) {
+        if (groups % tile == 0)
+            return (int)tile;
+    }
+    return (int)most;
 }
 
 void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn *body, void *context)

@@ -208,8 +208,54 @@ static void average_pool(struct lower *l, struct lblock *b, const struct window 
     finish(l, b, at);
 }
 
+/* ---- pooling what a convolution gives, as it is made ---- */
+
+struct window pool_window(const struct lower *l)
+{
+    return read_pool(l->nest.anchor);
+}
+
+struct lx *pool_start(const struct lower *l)
+{
+    return lx_real(l->k, l->nest.anchor->op == OP_maxpool ? -__builtin_inf() : 0);
+}
+
+struct lx *pool_more(struct lower *l, struct lx *old, struct lx *const *at)
+{
+    struct node *pool = l->nest.anchor;
+
+    return element(l, pool->op == OP_maxpool ? OP_max : OP_add, DT_REAL, body_at(l, operand(pool, 0), at), old);
+}
+
+void pool_finish(struct lower *l, struct lblock *b, struct lx *total, struct lx *const *at)
+{
+    struct node *pool = l->nest.anchor, *source = l->anchor;
+    struct window w = pool_window(l);
+    int64_t count = 1;
+
+    for (int i = 0; i < w.n; i++)
+        count *= w.kernel[i];
+    l->anchor = pool;
+    l->result = pool->op == OP_maxpool ? total : element(l, OP_div, DT_REAL, total, lx_real(l->k, (double)count));
+    finish(l, b, at);
+    l->anchor = source;
+}
+
+static void lower_source(struct lower *l)
+{
+    struct node *pool = l->anchor;
+
+    l->anchor = l->nest.source;
+    (l->anchor->op == OP_winograd ? lower_winograd : lower_conv)(l);
+    l->anchor = pool;
+}
+
 void lower_pool(struct lower *l)
 {
+    if (l->nest.source) {
+        lower_source(l);
+        return;
+    }
     struct type t = l->anchor->result[0]->type;
     struct window w = read_pool(l->anchor);
     struct lx *at[MAX_RANK];

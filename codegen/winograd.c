@@ -472,6 +472,7 @@ struct forward {
     int64_t inputs;    /* channels that are summed: of x there may be more */
     int64_t outputs;   /* at a time */
     struct lx *output; /* the first of them */
+    struct lbuf *seen; /* a tile's results, where a pool takes them; else NULL */
 };
 
 /* m = v u for one point (i, k): a register tile of so many tiles, in a loop over the outputs. */
@@ -534,6 +535,56 @@ static void write_result(struct lower *l, struct lblock *b, struct lx *i, struct
     finish(l, b, at);
 }
 
+static void write_seen(struct lower *l, struct lblock *b, struct lx *i, struct lx *k, struct lx *v, void *context)
+{
+    struct forward *f = context;
+
+    ls_store(l->k, b, f->seen, (struct lx *[]){ i, k }, v);
+}
+
+/* One window within the tile: its first result is (begin[0], begin[1]). */
+static struct lx *pool_window_of(struct lower *l, struct lblock *b, struct forward *f, const struct window *pool,
+                                 struct lx *const *begin)
+{
+    static const char *const names[] = { "u", "v" };
+    struct lbuf *most = lbuf_scalar(l->k, b, "most", DT_REAL, pool_start(l));
+    struct lx *at[MAX_RANK] = { f->t.at[0] }, *in[2];
+
+    for (int a = 0; a < 2; a++) {
+        struct lx *k;
+        b = open_red(l, b, names[a], pool->kernel[a], &k);
+        in[a] = index_op(l, LX_IADD, begin[a], k);
+        at[1 + a] = tile_element(l, &f->t, a, tile_begin(l, &f->t, a, f->t.w[a].tile), in[a]);
+    }
+    at[3] = index_op(l, LX_IADD, f->output, f->m.channel);
+    l->result = lx_load(l->k, f->seen, in);
+    ls_store(l->k, b, most, NULL, pool_more(l, lx_load(l->k, most, NULL), at));
+    return lx_load(l->k, most, NULL);
+}
+
+/* The tile's windows, where there are such. */
+static void pool_tile(struct lower *l, struct lblock *b, struct forward *f)
+{
+    static const char *const names[] = { "j", "k" };
+    struct window pool = pool_window(l);
+    struct type t = l->nest.anchor->result[0]->type;
+    struct lx *at[MAX_RANK] = { f->t.at[0] }, *begin[2];
+
+    for (int a = 0; a < 2; a++) {
+        struct lx *size = lx_int(l->k, pool.kernel[a]);
+        int64_t windows = f->t.w[a].tile / pool.kernel[a], all = windows * (a ? f->t.across : f->t.each / f->t.across);
+        struct ls *loop = ls_loop(l->k, b, names[a], lx_int(l->k, 0), lx_int(l->k, windows), 1, LICENCE_PAR);
+        struct lx *which = lx_var(l->k, loop->var);
+        b = &loop->body;
+        begin[a] = index_op(l, LX_IMUL, which, size);
+        at[1 + a] = index_op(l, LX_IADD, index_op(l, LX_IMUL, f->t.at[1 + a], lx_int(l->k, windows)), which);
+        if (t.dim[1 + a].k < all)
+            b = &ls_if(l->k, b, index_op(l, LX_ILT, at[1 + a], lx_dim(l->k, t.dim[1 + a])))->body;
+    }
+    at[3] = index_op(l, LX_IADD, f->output, f->m.channel);
+    pool_finish(l, b, pool_window_of(l, b, f, &pool, begin), at);
+}
+
 static void some_outputs(struct lower *l, struct lblock *b, struct forward *f)
 {
     const struct winograd_matrix *m[] = { &f->t.w[0].out, &f->t.w[1].out };
@@ -545,7 +596,14 @@ static void some_outputs(struct lower *l, struct lblock *b, struct forward *f)
     in = open_tiles(l, b, &f->t, false, &f->m.which);
     struct ls *lanes = ls_loop(l->k, in, "o", lx_int(l->k, 0), lx_int(l->k, f->outputs), 1, LICENCE_PAR);
     f->m.channel = lx_var(l->k, lanes->var);
-    transform_both(l, &lanes->body, m, &(struct ends){ read_plane, write_result, &f->m, f });
+    if (!is_pooled(l)) {
+        transform_both(l, &lanes->body, m, &(struct ends){ read_plane, write_result, &f->m, f });
+        return;
+    }
+    struct dim size[] = { dim_of(f->t.w[0].tile), dim_of(f->t.w[1].tile) };
+    f->seen = lbuf_local(l->k, &lanes->body, "seen", SPACE_ARRAY, DT_REAL, 2, size);
+    transform_both(l, &lanes->body, m, &(struct ends){ read_plane, write_seen, &f->m, f });
+    pool_tile(l, &lanes->body, f);
 }
 
 void lower_winograd(struct lower *l)

@@ -1,5 +1,6 @@
 /* ir/nest.c: see nest.h. Places are found operation by operation, from the first to the last. */
 #include "ir/nest.h"
+#include "ir/layout.h"
 
 /* ---- kinds of operations ---- */
 
@@ -207,8 +208,8 @@ static enum place_of place_at(const struct finding *f, const struct value *v)
 static bool has_size(const struct nest *n, enum place_of place, struct type t)
 {
     switch (place) {
+    case AT_HELD: return !n->anchor && shape_same_size(t, n->domain);
     case AT_FREE:
-    case AT_HELD:
     case AT_EACH: return shape_same_size(t, n->domain);
     case AT_ROW: return shape_same_size(t, nest_rows(n));
     case AT_COLUMN: return shape_same_size(t, nest_row(n));
@@ -228,9 +229,10 @@ bool nest_leaves_at(const struct nest *n, enum place_of place, struct type t, en
     return false;
 }
 
-static bool is_element(enum place_of place)
+/* Both are known where the nest goes through a row of its source. */
+static bool is_element(const struct nest *n, enum place_of place)
 {
-    return place == AT_HELD || place == AT_EACH;
+    return !n->anchor && (place == AT_HELD || place == AT_EACH);
 }
 
 /* Whatever waits longest decides; what is known for a row or later joins nothing that is known earlier, or the other way
@@ -242,7 +244,7 @@ static bool place_elementwise(const struct finding *f, const struct node *n, enu
         enum place_of p = place_at(f, operand(n, i));
         if (p == AT_FREE)
             continue;
-        if (*place != AT_FREE && *place != p && !(is_element(*place) && is_element(p)))
+        if (*place != AT_FREE && *place != p && !(is_element(f->n, *place) && is_element(f->n, p)))
             return false;
         *place = p > *place ? p : *place;
     }
@@ -358,11 +360,20 @@ static bool stays_in_row(const struct finding *f, const struct node *n)
     return shape_same_size(part(t, 0, axis), f->rows);
 }
 
+/* An anchor that has a source makes its values of elementwise operations on the source's elements. */
+static bool place_anchor(const struct finding *f, const struct node *n, enum place_of *place)
+{
+    *place = AT_EACH;
+    return f->n->source ? place_at(f, operand(n, 0)) == AT_HELD : all_free(f, n);
+}
+
 static bool find_place(const struct finding *f, const struct node *n, enum place_of *place)
 {
     *place = AT_FREE;
-    if (n == f->n->anchor || n == f->n->source) {
-        *place = n == f->n->anchor ? AT_EACH : AT_HELD;
+    if (n == f->n->anchor)
+        return place_anchor(f, n, place);
+    if (n == f->n->source) {
+        *place = AT_HELD;
         return all_free(f, n);
     }
     if (node_is_reduction(n))
@@ -371,9 +382,10 @@ static bool find_place(const struct finding *f, const struct node *n, enum place
         return place_broadcast(f, n, place);
     if (keeps_order(n)) {
         *place = place_at(f, operand(n, 0));
-        return true;
+        return *place != AT_HELD || !f->n->anchor || shape_equal(operand(n, 0)->type, n->result[0]->type);
     }
-    if (f->n->source && n->op == OP_slice && place_at(f, operand(n, 0)) == AT_HELD && stays_in_row(f, n)) {
+    bool held = n->operands && place_at(f, operand(n, 0)) == AT_HELD;
+    if (held && !f->n->anchor && n->op == OP_slice && stays_in_row(f, n)) {
         *place = AT_HELD;
         return true;
     }
@@ -438,6 +450,50 @@ static bool can_be_held(const struct node *n)
     return n && n->op == OP_matmul && !t.dim[t.rank - 1].n && t.dim[t.rank - 1].k * nest_least_held(n) <= NEST_HELD;
 }
 
+/* A convolution whose results are all at hand in one register tile, or one of Winograd's, at a time. */
+static bool can_be_pooled(const struct node *n, const int64_t *window)
+{
+    if (n->op == OP_conv) {
+        struct type t = n->result[0]->type;
+        return layout_channels_last(n) && attr_int(n, "groups") == 1 && t.dim[t.rank - 1].k > FEW_CHANNELS &&
+               window[t.rank - 3] <= NEST_TILE;
+    }
+    if (n->op != OP_winograd)
+        return false;
+    const int64_t *tile = attr_ints(n, "tile", NULL), *dilation = attr_ints(n, "dilation", NULL);
+    for (int i = 0; i < 2; i++)
+        if (tile[i] % window[i] || dilation[i] != 1)
+            return false;
+    return true;
+}
+
+/* The pool among the members and, as *source, the convolution whose results its windows share out; or NULL. */
+static struct node *pool_of(struct node *const *member, int count, struct node **source)
+{
+    struct node *pool = NULL;
+    int n;
+
+    *source = NULL;
+    for (int i = 0; i < count; i++) {
+        bool pools = member[i]->op == OP_maxpool || member[i]->op == OP_avgpool;
+        if (pools || node_is_contraction(member[i])) {
+            struct node **to = pools ? &pool : source;
+            if (*to)
+                return NULL;
+            *to = member[i];
+        }
+    }
+    if (!pool || !*source || !layout_channels_last(pool) || (pool->op == OP_maxpool && value_used(pool->result[1])) ||
+        !shape_equal(operand(pool, 0)->type, (*source)->result[0]->type))
+        return NULL;
+    const int64_t *window = attr_ints(pool, "kernel", &n), *stride = attr_ints(pool, "stride", NULL),
+                  *pad = attr_ints(pool, "pad", NULL);
+    for (int i = 0; i < n; i++)
+        if (window[i] != stride[i] || pad[2 * i] || pad[2 * i + 1])
+            return NULL;
+    return can_be_pooled(*source, window) ? pool : NULL;
+}
+
 static bool try_nest(struct node *const *member, int count, struct node *anchor, struct node *source, struct nest *n)
 {
     enum place_of *place = n->place;
@@ -455,11 +511,13 @@ static bool try_nest(struct node *const *member, int count, struct node *anchor,
 /* One reduction alone is an anchor: what stands behind it sees it at its own coordinates. */
 bool nest_of(struct arena *a, struct node *const *member, int count, struct nest *n)
 {
-    struct node *only = only_anchor(member, count, true), *other = only_anchor(member, count, false);
+    struct node *only = only_anchor(member, count, true), *other = only_anchor(member, count, false), *source,
+                *pool = pool_of(member, count, &source);
 
     n->place = NEW_ARRAY(a, (size_t)count, enum place_of);
     for (int i = 0; i < count; i++)
         member[i]->id = i;
     return (only && try_nest(member, count, only, NULL, n)) || try_nest(member, count, other, NULL, n) ||
-           (can_be_held(other) && try_nest(member, count, NULL, other, n));
+           (can_be_held(other) && try_nest(member, count, NULL, other, n)) ||
+           (pool && try_nest(member, count, pool, source, n));
 }

@@ -15,7 +15,8 @@
  * over its rows can go along with it. Without an anchor there may be several reductions: softmax, normalisations and their
  * gradients, losses. Such a nest may have a *source*, a product: some rows of it are held at a time, then the nest goes
  * through these. So what needs a whole row, or several places of it, is had without storing the product: a normalisation
- * behind a linear layer, the gates of a recurrent step. */
+ * behind a linear layer, the gates of a recurrent step. A pool may have a source too, a convolution whose results its
+ * windows share out among themselves: HELD is what is known at the coordinates of one of these. */
 #ifndef IR_NEST_H
 #define IR_NEST_H
 
@@ -27,7 +28,7 @@ enum place_of { AT_FREE, AT_HELD, AT_EACH, AT_ROW, AT_COLUMN, AT_TOTAL };
 struct nest {
     struct type domain;
     int split;                    /* how many axes of the domain are rows */
-    struct node *anchor, *source; /* NULL: none; not both */
+    struct node *anchor, *source; /* NULL: none; both where the anchor is a pool */
     enum place_of *place;         /* of the results of member i, which has node->id = i */
     int reductions;               /* besides an anchor */
 };

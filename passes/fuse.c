@@ -10,7 +10,7 @@
  * First a group grows backwards from its last operation: an operation joins the group of its readers where all of them are
  * in that one group, so nothing is computed twice. Then groups that read the same values, or one what the other gives, become
  * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them. Last, what goes through
- * rows of a product joins it, and they are not stored.
+ * rows of a product joins it, and a pool the convolution before it: the nest's source, which is not stored.
  *
  * Legal is what nest_of finds a nest for, what leaves the graph without cycles (may_merge), and what reads nothing that the
  * group writes elsewhere. It pays where memory is read or written less often (pays). What `keep` has the backward part make
@@ -472,15 +472,15 @@ static bool makes_again(const struct merging *m, const struct cluster *before, c
     return false;
 }
 
-static bool has_product(const struct cluster *c)
+static bool has_contraction(const struct cluster *c)
 {
-    return c->anchor && c->anchor->op == OP_matmul;
+    return c->anchor && node_is_contraction(c->anchor);
 }
 
 /* Where sources may be, all else has been tried. */
 static bool is_tried(const struct merging *m, const struct cluster *a, const struct cluster *b)
 {
-    return m->sources && has_product(a) == has_product(b);
+    return m->sources && has_contraction(a) == has_contraction(b);
 }
 
 static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
@@ -489,11 +489,11 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
     struct cluster *both;
 
     if (a == b || is_tried(m, a, b) || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED ||
-        !pays(a, b) || feeds_anchor(a, b) || makes_again(m, a, b) || makes_again(m, b, a))
+        !pays(a, b) || (!m->sources && feeds_anchor(a, b)) || makes_again(m, a, b) || makes_again(m, b, a))
         return false;
     both = joined(m, a, b);
-    if (!nest_of(m->scratch, both->member, both->members, &n) || (n.source && !m->sources) || is_between(m, a, b) ||
-        is_between(m, b, a))
+    if (!nest_of(m->scratch, both->member, both->members, &n) || (n.source != NULL) != m->sources ||
+        is_between(m, a, b) || is_between(m, b, a))
         return false;
     if (is_legal(m, both, &n))
         return true;

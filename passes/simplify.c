@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ir/element.h"
+#include "ir/layout.h"
 #include "ir/term.h"
 #include "passes/shared.h"
 
@@ -321,6 +322,56 @@ static struct value *factor_of_sum(struct simplify *s, struct node *n)
     return build_binary(&b, OP_mul, sum->result[0], factor);
 }
 
+/* ---- pools ---- */
+
+/* Whether v is the same along all axes of the windows. */
+static bool is_same_in_windows(const struct node *pool, const struct value *v)
+{
+    int axes, first = 1;
+
+    attr_ints(pool, "kernel", &axes);
+    if (!v->def || v->def->op != OP_broadcast)
+        return false;
+    struct type t = operand(v->def, 0)->type;
+    int extra = v->type.rank - t.rank;
+    for (int i = first; i < first + axes; i++)
+        if (i >= extra && !dim_is_one(t.dim[i - extra]))
+            return false;
+    return true;
+}
+
+/* Whether nothing else reads v but what has lost its own readers. */
+static bool is_only_reader(const struct node *n, const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user != n && (u->user->results != 1 || value_used(u->user->result[0])))
+            return false;
+    return true;
+}
+
+/* The largest of x + c, or of max(x, c), is that of the largest x, to the bit: less is added, and the pool stands next to
+ * the convolution. Not where a gradient is taken, or will be: which element is the largest says where that goes; nor before
+ * layout: fold_affine takes what is multiplied and added as a whole. */
+static struct value *behind_the_pool(struct simplify *s, struct node *n)
+{
+    const struct node *map = n->op == OP_maxpool && !s->keep_stops ? operand(n, 0)->def : NULL;
+
+    if (!map || !layout_channels_last(n) || value_used(n->result[1]) || !is_only_reader(n, operand(n, 0)))
+        return NULL;
+    bool either = map->op == OP_add || map->op == OP_max || map->op == OP_min;
+    for (int i = 0; i < (either ? 2 : map->op == OP_sub); i++) {
+        struct value *x[2] = { operand(map, i), operand(map, 1 - i) };
+        if (!is_same_in_windows(n, x[1]) || is_same_in_windows(n, x[0]))
+            continue;
+        struct build b = build_at(n->graph, n);
+        struct type t = n->result[0]->type;
+        x[0] = build_node(&b, OP_maxpool, x, 1, n->attr, n->attrs)->result[0];
+        x[1] = build_broadcast(&b, operand(x[1]->def, 0), t.dim, t.rank);
+        return build_binary(&b, map->op, x[i], x[1 - i]);
+    }
+    return NULL;
+}
+
 /* x where v is x with its last two axes swapped, else NULL. */
 static struct value *unswapped(const struct value *v)
 {
@@ -413,7 +464,7 @@ static struct value *sum_of_parts(struct simplify *s, struct node *n)
 static rewrite_fn *const rewrites[] = {
     changes_nothing,      constants,        by_rules,       division,      coordinates_of_scalar,
     before_the_broadcast, reduction_of_one, other_keepdims, factor_of_sum, transposed_operands,
-    sum_of_parts,
+    sum_of_parts,         behind_the_pool,
 };
 
 static bool rewrite(struct simplify *s, struct node *n)
@@ -442,7 +493,8 @@ static bool simplify_graph(struct simplify *s, struct graph *g)
         struct node *before = n->previous;
         for (int i = 0; i < n->bodies; i++)
             changed |= simplify_graph(s, n->body[i]);
-        if (n->results != 1 || n->bodies > 0 || !rewrite(s, n)) {
+        bool one = n->results == 1 || n->op == OP_maxpool; /* whose codes nothing reads where it is rewritten */
+        if (!one || n->bodies > 0 || !rewrite(s, n)) {
             n = n->next;
             continue;
         }

@@ -53,7 +53,7 @@ static struct run_result run_kernels(struct arena *a, struct store *s, struct gr
 static const char *const passes[] = {
     "inline_eval,differentiate,inline_train,optimize_step,dce,outline,schedule,plan",
     "inline_eval,simplify,cse,dce,attention,differentiate,inline_train,optimize_step,simplify,"
-    "cse,dce,batch_scan,fold_affine,dce,layout,simplify,dce,choose,cse,hoist,dce,keep,fuse,outline,schedule,"
+    "cse,dce,batch_scan,fold_affine,dce,layout,dce,simplify,dce,winograd,choose,cse,hoist,dce,keep,fuse,outline,schedule,"
     "plan"
 };
 

@@ -399,6 +399,51 @@ void make_avgpool(struct gen *g)
     keep(g, build_node(&g->b, OP_avgpool, &x.v, 1, attrs, 4)->result[0], x.most);
 }
 
+/* A bias a channel, and what grows with it or does not. */
+static struct value *behind_conv(struct gen *g, struct value *y)
+{
+    static const enum op maps[] = { OP_tanh, OP_neg, OP_abs };
+    struct dim ones[MAX_RANK] = { dim_of(1), y->type.dim[1], dim_of(1), dim_of(1), dim_of(1) };
+
+    if (chance(g->r, 60))
+        y = build_binary(&g->b, OP_add, y, parameter(g, type_make(DT_REAL, y->type.rank, ones)).v);
+    if (chance(g->r, 60))
+        y = build_binary(&g->b, OP_max, y, build_constant(&g->b, 0, DT_REAL));
+    return chance(g->r, 25) ? build_unary(&g->b, maps[below(g->r, 3)], y) : y;
+}
+
+/* A convolution whose results a pool's windows share out. */
+void make_pooled(struct gen *g)
+{
+    static const int64_t channels[] = { 3, 8, 16, 32 };
+    struct item x;
+    struct window w, p = { .spatial = 0 };
+
+    if (!image(g, &x) || !window(g, x.v->type, false, &w))
+        return;
+    struct type t = x.v->type;
+    double sum = (double)t.dim[1].k;
+    t.dim[1] = dim_of(channels[below(g->r, 4)]);
+    p.spatial = w.spatial;
+    for (int i = 0; i < w.spatial; i++) {
+        t.dim[2 + i] = dim_of(w.size[i]);
+        p.kernel[i] = p.stride[i] = 1 + below(g->r, w.size[i] < 4 ? w.size[i] : 4);
+        sum *= (double)w.kernel[i];
+    }
+    if (!affordable(g, t, sum))
+        return;
+    struct item k = weight(g, t.dim[1].k, x.v->type.dim[1].k, &w);
+    const struct attr attrs[] = { at_ints("stride", w.stride, w.spatial), at_ints("pad", w.pad, 2 * w.spatial),
+                                  at_ints("dilation", w.dilation, w.spatial), at_int("groups", 1) };
+    struct value *y = build_node(&g->b, OP_conv, (struct value *[]){ x.v, k.v }, 2, attrs, 4)->result[0];
+    y = behind_conv(g, y);
+    const struct attr pool[] = { at_ints("kernel", p.kernel, p.spatial), at_ints("stride", p.stride, p.spatial),
+                                 at_ints("pad", p.pad, 2 * p.spatial), at_bool("count_include_pad", true) };
+    bool most = chance(g->r, 70);
+    y = build_node(&g->b, most ? OP_maxpool : OP_avgpool, &y, 1, pool, most ? 3 : 4)->result[0];
+    keep(g, y, (x.most * k.most * sum + 4) * (x.most * k.most * sum + 4));
+}
+
 /* ---- indexed by data ---- */
 
 void make_gather(struct gen *g)

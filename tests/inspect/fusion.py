@@ -81,6 +81,15 @@ def linear_layernorm():
     assert "moments" in body and size < (32 * 64 + 64 * 256 + 32 * 256) * 4 * 1.1, (body, size)
 
 
+def conv_pool():
+    """Pools take what convolutions give, by taps and by Winograd's method: no image of full size is stored."""
+    bodies = [(body, size) for body, size, macs in kernels("infer") if macs]
+    assert [("maxpool" in body, "avgpool" in body) for body, _ in bodies] == [(True, False), (False, True)], bodies
+    between, weights = 32 * 8 * 8 * 32, 36 * 32 * 64
+    for (_, size), moved in zip(bodies, (32 * 3 * 18 * 18 + between, between + 32 * 4 * 4 * 64 + weights)):
+        assert size < moved * 4 * 1.1, (size, moved * 4)
+
+
 def recurrent():
     """The gates stand behind the product of their step, forward; one product for the inputs of all steps."""
     for graph in "infer", "train":

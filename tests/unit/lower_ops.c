@@ -187,9 +187,65 @@ static void test_long_sum(void **state)
     }
 }
 
+/* ---- convolutions whose results a pool's windows share out ---- */
+
+#define CONV(weight)     "conv %x, @w, stride = [1,1], pad = [1,1,1,1], dilation = [1,1], channels_last = true", weight
+#define TILES(tile, pad) "winograd %x, @w, pad = " pad ", tile = " tile ", stride = [1,1], up = [1,1], dilation = [1,1]"
+#define LAST             "channels_last = true"
+
+/* Tiles of windows: whole, with some left over, by rows and columns that no window takes; Winograd's of one window, of
+ * four, of two. */
+static const struct {
+    const char *x, *conv, *weight, *between, *pool, *y;
+} pooled[] = {
+    { "9,9,3", CONV("3,3,3,16"), "9,9,16", "maxpool %b, kernel = [2,2], stride = [2,2], pad = [0,0,0,0], " LAST,
+      "4,4,16" },
+    { "6,30,2", CONV("3,3,2,20"), "6,30,20", "maxpool %b, kernel = [3,2], stride = [3,2], pad = [0,0,0,0], " LAST,
+      "2,15,20" },
+    { "5,8,2", CONV("3,3,2,32"), "5,8,32",
+      "avgpool %b, kernel = [1,8], stride = [1,8], pad = [0,0,0,0], count_include_pad = false, " LAST, "5,1,32" },
+    { "6,8,16", TILES("[2,2]", "[2,2,2,2]"), "6,6,16,32", "6,8,32",
+      "maxpool %b, kernel = [2,2], stride = [2,2], pad = [0,0,0,0], " LAST, "3,4,32" },
+    { "7,9,16", TILES("[2,2]", "[2,2,2,2]"), "6,6,16,16", "7,9,16",
+      "maxpool %b, kernel = [2,1], stride = [2,1], pad = [0,0,0,0], " LAST, "3,9,16" },
+    { "9,11,17", TILES("[4,4]", "[1,1,1,1]"), "6,6,17,32", "9,11,32",
+      "avgpool %b, kernel = [2,2], stride = [2,2], pad = [0,0,0,0], count_include_pad = true, " LAST, "4,5,32" },
+};
+
+static const char *pooled_text(struct arena *a, size_t i)
+{
+    return arena_printf(a,
+                        "graph train t (N = 3)\n  input  %%x : f32[N,%s]\n"
+                        "  param  @w : f32[%s] = uniform(-1.0, 1.0)\n  param  @c : f32[%s] = uniform(-1.0, 1.0)\n"
+                        "  %%a : f32[N,%s] = %s\n  %%s : f32[N,%s] = broadcast @c, shape = [N,%s]\n"
+                        "  %%t : f32[N,%s] = add %%a, %%s\n  %%b : f32[N,%s] = abs %%t\n"
+                        "  %%y : f32[N,%s]%s = %s\n  %%z : f32[N,%s] = tanh %%y\n  output %%z, name = z\n",
+                        pooled[i].x, pooled[i].weight, strrchr(pooled[i].between, ',') + 1, pooled[i].between,
+                        pooled[i].conv, pooled[i].between, pooled[i].between, pooled[i].between, pooled[i].between,
+                        pooled[i].y, *pooled[i].pool == 'm' ? arena_printf(a, ", %%k : u8[N,%s]", pooled[i].y) : "",
+                        pooled[i].pool, pooled[i].y);
+}
+
+static void test_pooled(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof pooled / sizeof *pooled; i++) {
+        struct arena *a = arena_new();
+        const char *text = pooled_text(a, i);
+        struct module *m = read_module(a, text);
+        assert_true(run_passes(m, "fuse"));
+        struct node *group = m->graph[GRAPH_TRAIN]->first;
+        assert_true(group->op == OP_fused && group->next->op == OP_output); /* all of it */
+        for (int w = 0; w < MANNERS; w++)
+            compare(a, text, read_module(a, text), read_module(a, text), &manners[w], NULL);
+        arena_free(a);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_long_sum) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_long_sum),
+                                        cmocka_unit_test(test_pooled) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
