@@ -154,7 +154,8 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struc
 void finish_tile(struct lower *l, struct tile *t);
 /* How many at a time, where all are known; shared: what one of the operands gives is loaded once for all of them. */
 int tile_rows(int64_t rows, bool shared);
-int tile_groups(int64_t groups, int64_t each); /* the same of groups of rows, which share what one of the operands gives */
+int tile_groups(int64_t groups,
+                int64_t each); /* the same of groups of rows, which share what one of the operands gives */
 typedef void tile_fn(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context);
 /* Calls body for tiles of rows, and for the rows that are left. */
 void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn *body, void *context);
