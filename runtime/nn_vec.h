@@ -53,8 +53,10 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
-#if defined __SSE2__ && (defined __GNUC__ || defined __clang__)
+#if defined __AVX__ && (defined __GNUC__ || defined __clang__)
 #include <immintrin.h>
+#elif defined __SSE2__ && (defined __GNUC__ || defined __clang__)
+#include <emmintrin.h> /* the other takes a compiler half a second */
 #elif defined __aarch64__ && defined __ARM_NEON && (defined __GNUC__ || defined __clang__)
 #include <arm_neon.h>
 #endif

@@ -172,7 +172,7 @@ run_all() {
 report() { # report GROUP FIRST-JOB COUNT
     local i ok=0 bad=0 seconds=0
     for ((i = $2; i < $2 + $3; i++)); do
-        until [ -e "$work/$i.lines" ]; do sleep 0.1; done
+        until [ -e "$work/$i.lines" ]; do sleep 0.5; done
         grep -v '^ok ' "$work/$i.lines" | head -n 60
         ok=$((ok + $(grep -c '^ok ' "$work/$i.lines"))) bad=$((bad + $(grep -c '^FAILED ' "$work/$i.lines")))
         seconds=$((seconds + $(cut -d' ' -f1 "$work/$i.seconds")))
