@@ -7,6 +7,7 @@ result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 10
 gzip -dc examples/digits/digits.csv.gz | head -n 400 >"$out/train.csv"
 data="--in image=$out/train.csv:0-63 --in label=$out/train.csv:64"
 cat >"$out/deep.net" <<'N'
+const depth = 6;
 block wide(x) {
     return relu(x + (x |> conv2d(8, kernel = 3, pad = 1) |> batchnorm |> relu |> dropout(0.1) |> conv2d(8, kernel = 3, pad = 1)));
 }
@@ -15,7 +16,7 @@ net deep {
     input  image : u8[N, 1, 8, 8];
     target label : i32[N];
     h = f32(image) / 16 |> conv2d(8, kernel = 3, pad = 1) |> batchnorm |> relu;
-    for i in 0..6 {
+    for i in 0..depth {
         blocks[i] = wide();
         h = h |> blocks[i];
     }
@@ -36,13 +37,13 @@ trains() {
         "$out/$name.c"/deep*.c "$B/libnetrt.a" -lz -lm &&
         "$out/$name" train $data --steps 20 --seed 3 --save "$out/$name.w" --log "$out/$name.csv" --quiet >"$out/log" 2>&1
 }
-for how in "-O2" "-O0" "-O2 --dtype f64"; do
+for how in "-O2" "-O0 -D depth=4" "-O2 --dtype f64"; do # at -O0 many operations are tried
     trains all $how
     result $? "$how: trains"
     "$NETC" $how --max-bytes 1 -o "$out/none" "$out/deep.net" >"$out/log" 2>&1
     status=$?
     least=$(sed -n 's/.*: the smallest plan found for an instance that trains takes \([0-9]*\) bytes, .*/\1/p' "$out/log")
-    [ $status = 1 ] && [ ! -e "$out/none" ] && [ "$(wc -l <"$out/log")" = 4 ] && tail -n 1 "$out/log" | grep -q "cannot go in parts because of .*deep.net:8, batchnorm_1" && head -n 1 "$out/log" | grep -q "deep.net:4:5: error: --max-bytes 1: .* takes $least bytes, $((least - 1)) too many " "$out/log"
+    [ $status = 1 ] && [ ! -e "$out/none" ] && [ "$(wc -l <"$out/log")" = 4 ] && tail -n 1 "$out/log" | grep -q "cannot go in parts because of .*deep.net:9, batchnorm_1" && head -n 1 "$out/log" | grep -q "deep.net:5:5: error: --max-bytes 1: .* takes $least bytes, $((least - 1)) too many " "$out/log"
     result $? "$how: what cannot be says by how much"
 
     # between all that was taken and the least

@@ -80,7 +80,7 @@ compiled() {
     local to=$1 net=$2
     shift 2
     "$NETC" --verify -v "$@" -o "$to" "$out/$net.net" >"$out/log" 2>&1 && cp "$out/log" "$to/v" &&
-        $CC -std=c11 -O1 -march=native ${FLAGS:-} ${SANITIZE:+-fsanitize=address,undefined} -DMODEL="${net}_model" -Iruntime -I"$to" -o "$to/drive" \
+        $CC -std=c11 -O1 ${FLAGS:-} ${SANITIZE:+-fsanitize=address,undefined} -DMODEL="${net}_model" -Iruntime -I"$to" -o "$to/drive" \
             tests/models/drive.c "$to/$net"*.c "$B/libnetrt.a" -lz -lm >"$out/log" 2>&1
 }
 train_bytes() { sed -n "s/^#define .*_TRAIN_BYTES (\([0-9]*\) .*/\1/p" "$1"; }
@@ -104,6 +104,7 @@ least_of() { sed -n 's/.* takes \([0-9]*\) bytes, .*/\1/p' "$1" | head -n 1; }
 # Sums of some hundred terms in another order: a few units of the last place, times what three steps make of it.
 for net in ${NETS:-mixed images scans words}; do
     for how in "--dtype f64" "--dtype f32" "--dtype f64 -O0"; do
+        [ "$net $how" != "words --dtype f64 -O0" ] || continue # a thousand operations by themselves: a minute for the plan alone
         limit=1e-12
         [ "$how" != "--dtype f32" ] || limit=2e-5
         compiled "$out/all" $net $how || { result 1 "$net $how: compiles"; continue; }
