@@ -7,14 +7,16 @@
  *         acc[r,q] = 0.0                               acc[r,q] = 0.0
  *
  * So are sums over a small window inside a loop in lanes, where borders have to be asked for, and short loops that find
- * places by division: coordinates are constants then, and each element is a few instructions.
+ * places by division: coordinates are constants then, and each element is a few instructions. And sums of few terms around a
+ * register tile, as over a row of a window that sees few channels: counting to five takes as long as some of its terms.
  */
 #include "codegen/loop_pass.h"
 
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-enum { MAX_UNROLLED = 64, MAX_WINDOW = 4, SHORT = 16 }; /* as nn_vec.h's NN_UNROLL; along each axis of a window */
+/* As nn_vec.h's NN_UNROLL; along each axis of a window; operations behind each other, of a sum of few terms. */
+enum { MAX_UNROLLED = 64, MAX_WINDOW = 4, SHORT = 16, MAX_TERMS = 8, MAX_OPERATIONS = 96 };
 
 static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)
 {
@@ -112,13 +114,42 @@ static bool is_short_and_divides(const struct ls *s)
     return divides && loop_trips(s) <= SHORT;
 }
 
+/* Stores behind each other; too many where a loop among them is none that is unrolled. */
+static int64_t operations(const struct lblock *b)
+{
+    int64_t sum = 0;
+
+    for (const struct ls *s = b->first; s; s = s->next) {
+        bool repeats = s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) != 1;
+        int64_t trips = s->kind == LS_LOOP && loop_trips(s) > 0 ? loop_trips(s) : 1;
+        sum += repeats || s->kind == LS_IF ? MAX_OPERATIONS + 1 : s->kind == LS_STORE;
+        sum += trips * operations(&s->body);
+    }
+    return sum < MAX_OPERATIONS ? sum : MAX_OPERATIONS + 1;
+}
+
+static bool has_unrolled(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next)
+        if (s->kind == LS_LOOP && (s->way == WAY_UNROLL || has_unrolled(&s->body)))
+            return true;
+    return false;
+}
+
+static bool has_few_terms(const struct ls *s)
+{
+    return s->licence == LICENCE_RED && loop_trips(s) > 1 && loop_trips(s) <= MAX_TERMS && has_unrolled(&s->body) &&
+           loop_trips(s) * operations(&s->body) <= MAX_OPERATIONS;
+}
+
 static void unroll(struct lblock *b, bool lanes)
 {
     for (struct ls *s = b->first; s; s = s->next) {
         unroll(&s->body, lanes || (s->kind == LS_LOOP && loop_in_lanes(s)));
         unroll(&s->other, lanes);
         if (s->kind == LS_LOOP && s->way == WAY_PLAIN && loop_trips(s) > 0 && loop_trips(s) <= MAX_UNROLLED &&
-            (block_indexes(&s->body, s->var) || (lanes && is_window(s)) || is_short_and_divides(s)))
+            (block_indexes(&s->body, s->var) || (lanes && (is_window(s) || has_few_terms(s))) ||
+             is_short_and_divides(s)))
             s->way = WAY_UNROLL;
     }
 }
