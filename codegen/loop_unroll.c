@@ -7,8 +7,8 @@
  *         acc[r,q] = 0.0                               acc[r,q] = 0.0
  *
  * So are sums over a small window inside a loop in lanes, where borders have to be asked for, and short loops that find
- * places by division: coordinates are constants then, and each element is a few instructions. And sums of few terms around a
- * register tile, as over a row of a window that sees few channels: counting to five takes as long as some of its terms.
+ * places by division: coordinates are constants then, and each element is a few instructions. And sums of few terms in lanes,
+ * as over a row of a window that sees few channels: counting to five takes as long as some of its terms.
  */
 #include "codegen/loop_pass.h"
 
@@ -128,17 +128,9 @@ static int64_t operations(const struct lblock *b)
     return sum < MAX_OPERATIONS ? sum : MAX_OPERATIONS + 1;
 }
 
-static bool has_unrolled(const struct lblock *b)
-{
-    for (const struct ls *s = b->first; s; s = s->next)
-        if (s->kind == LS_LOOP && (s->way == WAY_UNROLL || has_unrolled(&s->body)))
-            return true;
-    return false;
-}
-
 static bool has_few_terms(const struct ls *s)
 {
-    return s->licence == LICENCE_RED && loop_trips(s) > 1 && loop_trips(s) <= MAX_TERMS && has_unrolled(&s->body) &&
+    return s->licence == LICENCE_RED && loop_trips(s) > 1 && loop_trips(s) <= MAX_TERMS &&
            loop_trips(s) * operations(&s->body) <= MAX_OPERATIONS;
 }
 
