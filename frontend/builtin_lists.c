@@ -145,6 +145,21 @@ struct val builtin_paired(struct elab *e, struct builtin_args *g)
     return v_none();
 }
 
+/* Warns of a loss of logits that is given what its own softmax, or sigmoid, has made already. */
+struct val builtin_of_logits(struct elab *e, struct builtin_args *g)
+{
+    struct value *x = arg_tensor(e, g, 0, DT_REAL);
+    const char *has = arg_word(e, g, 1);
+    if (!x || !has)
+        return v_poison();
+    const char *layer = x->def && x->def->layer ? x->def->layer : "", *last = strrchr(layer, '.');
+    bool made = x->def && !strncmp(x->def->op == OP_custom ? (last ? last + 1 : layer) : op_info(x->def->op)->name, has,
+                                   strlen(has));
+    if (made)
+        diag_warning(e->diag, e->at, "%s takes logits: it has a %s of its own", e->m->speaker, has);
+    return v_none();
+}
+
 /* The axes of a tensor of `rank` that are not among `axes`. */
 struct val builtin_all_but(struct elab *e, struct builtin_args *g)
 {

@@ -34,6 +34,31 @@ result $? "a loss of tensors of different shapes is a warning"
 [ -f "$out/c/shapes.h" ]
 result $? "and compiles"
 
+cat >"$out/twice.net" <<'T'
+net twice {
+    batch N = 4;
+    input x : f32[N, 6];
+    target label : i32[N];
+    target t : f32[N, 3];
+    z = x |> rmsnorm(6) |> rmsnorm(1e-3) |> rmsnorm(eps = 2) |> linear(3);
+    p = softmax(z);
+    output p;
+    loss cross_entropy(p, label)
+       + cross_entropy(z, label)
+       + bce(sigmoid(z), t)
+       + bce(z, sigmoid(t))
+       + cross_entropy(log(p), label);
+    optimizer adam();
+}
+T
+(cd "$out" && "$NETC" --color=never -o c twice.net) 2>&1 | grep warning >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+twice.net:6:22: warning: rmsnorm: by its place this is eps: sizes of what comes in are known, and left out
+twice.net:9:10: warning: cross_entropy takes logits: it has a softmax of its own
+twice.net:11:10: warning: bce takes logits: it has a sigmoid of its own
+T
+result $? "a loss of logits that is given none, and a size in place of eps"
+
 cat >"$out/measured.net" <<'T'
 net measured {
     batch N = 4;
