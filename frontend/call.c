@@ -262,7 +262,7 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         b->library && v.kind == V_INT && !first ? "sizes of what comes in are known, and left out" : NULL;
     if (!suits(e, g, b, i, &v, at, hint) || !give(e, g, b, i, at))
         return;
-    if (b->library && v.kind == V_INT && v.i >= 1 && !strcmp(formal(b, i)->text, "eps"))
+    if (b->library && !e->in_library && v.kind == V_INT && v.i >= 1 && !strcmp(formal(b, i)->text, "eps"))
         diag_warning(e->diag, at, "%s: by its place this is eps: sizes of what comes in are known, and left out",
                      b->tree->text);
     g->lost = false;
