@@ -419,6 +419,8 @@ static int read_options(struct run *r, int argc, char **argv)
         r->o.model = argv[optind++];
     if (optind < argc)
         return wrong("one model at a time: what is '%s' for?", argv[optind]);
+    if (!r->o.model && !r->o.from_ir && r->o.explain && strchr(r->o.explain, '.'))
+        return wrong("--explain names passes, then comes the model: --explain=fuse %s", r->o.explain);
     if (!r->o.model == !r->o.from_ir)
         return wrong(r->o.model ? "either a model or --from-ir, not both%s" : "which model?%s", "");
     const char *const *loops = loops_names();

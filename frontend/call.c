@@ -232,6 +232,8 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
         return true;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
+    if (list_hint(e, v))
+        hint = list_hint(e, v);
     if (missing && is_number(v))
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
@@ -289,7 +291,10 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
         g->ok = false;
     else if (v.kind == V_TUPLE && !tuple_fits(e, &v, room_from(b, g->next_input), g->inputs, b->tree->text, at))
         g->ok = false;
-    else if (v.kind == V_TUPLE)
+    else if (b->library && list_hint(e, &v)) {
+        error_hint(e, at, NULL, NULL, list_hint(e, &v), "'%s' takes no integers in parentheses", b->tree->text);
+        g->ok = false;
+    } else if (v.kind == V_TUPLE)
         for (int i = 0; i < v.items; i++)
             bind_positional(e, g, b, v.item[i], at);
     else if (v.kind == V_TENSOR)
@@ -328,6 +333,21 @@ static bool chains(struct elab *e, const struct bound *g, const struct block *b,
     error_hint(e, at, "a tensor", describe(e, v), tensor_hint(e, v), "'%s' takes a tensor, not %s", b->tree->text,
                describe(e, v));
     return false;
+}
+
+const char *list_hint(struct elab *e, const struct val *v)
+{
+    struct text t = text_make(e->arena);
+
+    if (v->kind != V_TUPLE)
+        return NULL;
+    for (int i = 0; i < v->items; i++) {
+        if (v->item[i].kind != V_INT)
+            return NULL;
+        text_add(&t, "%s%lld", i ? ", " : "a list stands in brackets: [", (long long)v->item[i].i);
+    }
+    text_puts(&t, "]");
+    return text_string(&t);
 }
 
 const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there)

@@ -71,6 +71,36 @@ static int no_such_port(const nn_model *model, const char *name, int n)
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
+/* The axes of a sample, but for those of length 1; how many. */
+static int sample_axes(const int64_t *shape, int rank, int64_t axis[NN_ARRAY_RANK])
+{
+    int axes = 0;
+    for (int i = 1; i < rank && axes < NN_ARRAY_RANK; i++)
+        if (shape[i] != 1)
+            axis[axes++] = shape[i];
+    return axes;
+}
+
+static const char *axes_text(char to[NN_PLACE_TEXT], const int64_t *axis, int axes)
+{
+    size_t at = 0;
+    for (int i = 0; i < axes && at < NN_PLACE_TEXT; i++)
+        at += (size_t)snprintf(to + at, NN_PLACE_TEXT - at, "%s%lld", i ? "," : "", (long long)axis[i]);
+    return to;
+}
+
+/* As many axes in another order, channels last where they come first: not what was meant. Flat samples are. */
+static int check_axes(struct nn_set *s, const struct nn_column *c, const struct nn_array *a)
+{
+    int64_t is[NN_ARRAY_RANK], wanted[NN_ARRAY_RANK];
+    char there[NN_PLACE_TEXT], here[NN_PLACE_TEXT];
+    int axes = sample_axes(c->port->shape, c->port->rank, wanted);
+    if (a->stream || sample_axes(a->shape, a->rank, is) != axes || !memcmp(is, wanted, (size_t)axes * sizeof *is))
+        return 0;
+    return nn_app_fail(s->model, 1, "%s: a sample is [%s] in the file, and [%s] in %s", c->file,
+                       axes_text(there, is, axes), axes_text(here, wanted, axes), c->port->name);
+}
+
 static int convert_column(struct nn_set *s, struct nn_column *c, const struct nn_array *a)
 {
     char text[512] = "";
@@ -80,6 +110,8 @@ static int convert_column(struct nn_set *s, struct nn_column *c, const struct nn
     if (nn_array_column(c->file, a, c->port->dtype, c->each, &data, &samples, &message))
         return nn_app_fail(s->model, 1, "%s, for %s", text, c->port->name);
     c->data = data;
+    if (check_axes(s, c, a))
+        return 1;
     for (int i = 0; i < s->columns; i++)
         if (&s->column[i] != c && s->column[i].data && samples != s->samples)
             return nn_app_fail(s->model, 1, "%s holds %lld samples, but %s holds %lld", c->file, (long long)samples,

@@ -90,3 +90,6 @@ result $? "explain: an unknown pass"
 "$NETC" --explain=fuse,vector m.net >got 2>log
 [ $? = 2 ] && [ ! -s got ] && grep -qF -- "--dump-ir" log
 result $? "explain: a pass over loops"
+"$NETC" --explain "$out/a.net" >"$out/got" 2>&1
+[ $? = 2 ] && grep -q "^netc: --explain names passes, then comes the model: --explain=fuse $out/a.net (netc --help)$" "$out/got"
+result $? "a model in the place of passes"
