@@ -242,6 +242,8 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
     return false;
 }
 
+static const char known_sizes[] = "sizes of what comes in are known, and left out";
+
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
 {
     int i = next_formal(b, g->next_constant, true);
@@ -260,13 +262,11 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         return;
     }
     bool first = i == next_formal(b, 0, true);
-    const char *hint =
-        b->library && v.kind == V_INT && !first ? "sizes of what comes in are known, and left out" : NULL;
+    const char *hint = b->library && v.kind == V_INT && !first ? known_sizes : NULL;
     if (!suits(e, g, b, i, &v, at, hint) || !give(e, g, b, i, at))
         return;
     if (b->library && !e->in_library && v.kind == V_INT && v.i >= 1 && !strcmp(formal(b, i)->text, "eps"))
-        diag_warning(e->diag, at, "%s: by its place this is eps: sizes of what comes in are known, and left out",
-                     b->tree->text);
+        diag_warning(e->diag, at, "%s: by its place this is eps: %s", b->tree->text, known_sizes);
     g->lost = false;
     g->next_constant = i + 1;
     g->constant[i] = v;
@@ -381,7 +381,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         return;
     }
     if (g->given[i]) {
-        error_at(e, arg->at, "argument '%s' is given twice", arg->text);
+        error_hint(e, arg->at, NULL, NULL, b->library && formal(b, i)->flag ? known_sizes : NULL,
+                   "argument '%s' is given twice", arg->text);
         g->ok = false;
         return;
     }

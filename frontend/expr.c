@@ -728,10 +728,11 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
             *d = dtypes[i];
             return true;
         }
-    static const char *const others[][2] = { { "float", "f32" },  { "float32", "f32" }, { "real", "f32" },
-                                             { "double", "f32" }, { "f64", "f32" },     { "int", "i32" },
-                                             { "int32", "i32" },  { "int64", "i32" },   { "uint8", "u8" },
-                                             { "byte", "u8" },    { "boolean", "bool" } };
+    static const char *const others[][2] = { { "float", "f32" },   { "float32", "f32" }, { "real", "f32" },
+                                             { "double", "f32" },  { "f64", "f32" },     { "int", "i32" },
+                                             { "i64", "i32" },     { "long", "i32" },    { "int32", "i32" },
+                                             { "int64", "i32" },   { "uint8", "u8" },    { "byte", "u8" },
+                                             { "boolean", "bool" } };
     const char *near = diag_nearest(x->text, words, 4);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         near = strcmp(x->text, others[i][0]) ? near : others[i][1];

@@ -436,8 +436,10 @@ static const char *semicolon_hint(struct parse *p, struct place at)
         return "it is 'output NAME;' or 'output NAME = ...;'";
     if (*end == ',')
         return "several values stand in parentheses: (x, y)";
-    if (*end == ':' && end[1] == '=')
-        return "a name is bound by NAME = ...";
+    if (*end == ':')
+        return end[1] == '=' ? "a name is bound by NAME = ..." : "types stand at inputs, targets, parameters and states alone";
+    if (*end == ')')
+        return "is this ')' one too many?";
     return "is a ';' missing before this?";
 }
 
@@ -671,7 +673,7 @@ static bool starts_no_statement(struct misfit *m)
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
         diag_error_hint(d, m->at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", m->is);
     else
-        diag_error_hint(d, m->at, NULL, NULL, found == YYSYMBOL_FLOOR ? "a comment starts with '#'" : NULL,
+        diag_error_hint(d, m->at, NULL, NULL, *offset_of(m->p->text, m->at) == '/' ? "a comment starts with '#'" : NULL,
                         "no statement starts with %s", m->is);
     return true;
 }
