@@ -349,9 +349,10 @@ static bool is_only_reader(const struct node *n, const struct value *v)
     return true;
 }
 
-/* The largest of x + c, or of max(x, c), is that of the largest x, to the bit: less is added, and the pool stands next to
- * the convolution. Not where a gradient is taken, or will be: which element is the largest says where that goes; nor before
- * layout: fold_affine takes what is multiplied and added as a whole. */
+/* The largest of x + c, or of max(x, c), is that of the largest x, to the bit but for the sign of a zero, and for the NaN
+ * that an infinite c makes of another infinity: less is added, and the pool stands next to the convolution. Not where a
+ * gradient is taken, or will be: which element is the largest says where that goes; nor before layout: fold_affine takes
+ * what is multiplied and added as a whole. */
 static struct value *behind_the_pool(struct simplify *s, struct node *n)
 {
     const struct node *map = n->op == OP_maxpool && !s->keep_stops ? operand(n, 0)->def : NULL;
