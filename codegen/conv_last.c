@@ -6,9 +6,10 @@
  *     dx[n, h, w + r, c]    += dy[n, (h + pad - u) / stride, ...,   o] * weight[u, v, o, c]
  *     dw[u, v, c + r, o]    += x[n, h stride + u, w stride + v, c + r] * dy[n, h, w, o]
  *
- * Each element adds up in one order, whatever the tile. A pool behind takes the tile's pixels from the registers. Where every channel has a window of its own (depthwise), that
- * channel goes along with the lanes: here the gradient of the image at strides, the rest in depthwise.c. Where
- * the result's channels are few, lanes run along the channels that are summed: 16 sums an element, folded at the end. */
+ * Each element adds up in one order, whatever the tile. A pool behind takes the tile's pixels from the registers. Where every
+ * channel has a window of its own (depthwise), that channel goes along with the lanes: here the gradient of the image at
+ * strides, the rest in depthwise.c. Where the result's channels are few, lanes run along the channels that are summed: 16
+ * sums an element, folded at the end. */
 #include "codegen/lower.h"
 #include "ir/layout.h"
 

@@ -154,8 +154,8 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struc
 void finish_tile(struct lower *l, struct tile *t);
 /* How many at a time, where all are known; shared: what one of the operands gives is loaded once for all of them. */
 int tile_rows(int64_t rows, bool shared);
-int tile_groups(int64_t groups,
-                int64_t each); /* the same of groups of rows, which share what one of the operands gives */
+/* The same of groups of rows, which share what one of the operands gives. */
+int tile_groups(int64_t groups, int64_t each);
 typedef void tile_fn(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context);
 /* Calls body for tiles of rows, and for the rows that are left. */
 void in_tiles(struct lower *l, struct lblock *b, int64_t rows, int tile, tile_fn *body, void *context);
@@ -184,8 +184,9 @@ struct lblock *open_red(struct lower *l, struct lblock *b, const char *name, int
 struct lx *add_product(struct lower *l, struct lx *a, struct lx *b, struct lx *acc);
 void count_macs(struct lower *l, struct type t, double each); /* `each` for every element of t */
 
-/* Whether the anchor at work is the source of a pool (window.c), which takes its values: its windows start, take more, and
- * give what comes of them at these of their coordinates. What is taken is seen at its own, where l->result is the anchor's. */
+/* Whether the anchor at work is the source of a pool (window.c), which takes its values: what a window starts with, what
+ * it is with one more of them (seen at these coordinates of the anchor's, where l->result is its value), and the window's end:
+ * what comes of it is stored at these of the pool's. */
 static inline bool is_pooled(const struct lower *l)
 {
     return l->nest.anchor && l->anchor == l->nest.source;
