@@ -66,14 +66,23 @@ static bool grows_with_batch(const struct lblock *b)
     return false;
 }
 
+/* How many samples make two iterations of a loop that goes over them. */
+static int64_t samples_of_two(struct lkernel *k, const struct ls *s)
+{
+    int64_t span = lx_index(k, LX_ISUB, s->end, s->begin)->high;
+
+    return asks_for_batch(s->end) && !asks_for_batch(s->begin) && span > 0 ? s->step * k->batch / span + 1 : 0;
+}
+
 /* How many samples make enough work of a loop that has so much for a full batch; 0: any. */
-static int64_t least_samples(const struct lkernel *k, const struct ls *s, double work)
+static int64_t least_samples(struct lkernel *k, const struct ls *s, double work)
 {
     struct ls alone = *s;
     alone.next = NULL;
     if (!grows_with_batch(&(struct lblock){ &alone, &alone }))
         return 0;
-    int64_t least = (int64_t)((double)MUCH * (double)k->batch / work) + 1;
+    int64_t least = (int64_t)((double)MUCH * (double)k->batch / work) + 1, two = samples_of_two(k, s);
+    least = least > two ? least : two;
     least = least < k->batch ? least : k->batch;
     return least > 1 ? least : 0;
 }
