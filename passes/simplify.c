@@ -357,7 +357,7 @@ static struct value *behind_the_pool(struct simplify *s, struct node *n)
 {
     const struct node *map = n->op == OP_maxpool && !s->keep_stops ? operand(n, 0)->def : NULL;
 
-    if (!map || !layout_channels_last(n) || value_used(n->result[1]) || !is_only_reader(n, operand(n, 0)))
+    if (!map || !layout_channels_last(n) || !is_only_reader(n, operand(n, 0)))
         return NULL;
     bool either = map->op == OP_add || map->op == OP_max || map->op == OP_min;
     for (int i = 0; i < (either ? 2 : map->op == OP_sub); i++) {
@@ -485,6 +485,15 @@ static bool rewrite(struct simplify *s, struct node *n)
     return false;
 }
 
+/* Of several results the first alone may be read. */
+static bool gives_one(const struct node *n)
+{
+    for (int i = 1; i < n->results; i++)
+        if (value_used(n->result[i]))
+            return false;
+    return n->results > 0;
+}
+
 /* What a rewrite has made is looked at next. Every rewrite leaves something smaller, so this ends. */
 static bool simplify_graph(struct simplify *s, struct graph *g)
 {
@@ -494,8 +503,7 @@ static bool simplify_graph(struct simplify *s, struct graph *g)
         struct node *before = n->previous;
         for (int i = 0; i < n->bodies; i++)
             changed |= simplify_graph(s, n->body[i]);
-        bool one = n->results == 1 || n->op == OP_maxpool; /* whose codes nothing reads where it is rewritten */
-        if (!one || n->bodies > 0 || !rewrite(s, n)) {
+        if (!gives_one(n) || n->bodies > 0 || !rewrite(s, n)) {
             n = n->next;
             continue;
         }
