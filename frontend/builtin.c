@@ -133,10 +133,8 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
         if (!tuple_fits(e, &v, room, g->tensors, g->f->name, at))
             return false;
     }
-    if (list_hint(e, &v)) {
-        error_hint(e, at, NULL, NULL, list_hint(e, &v), "'%s' takes no integers in parentheses", g->f->name);
+    if (no_list(e, &v, g->f->name, at))
         return false;
-    }
     if (v.kind == V_TUPLE) {
         for (int i = 0; i < v.items; i++)
             if (!give_positional(e, g, v.item[i], at))

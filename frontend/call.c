@@ -222,6 +222,22 @@ static const struct kind *kind_of(const struct block *b, const struct ast *f)
     return truth ? find_kind("bool") : f->a->kind == A_STRING ? find_kind("string") : NULL;
 }
 
+/* Of integers in parentheses, where a list was meant; NULL of anything else. */
+static const char *list_hint(struct elab *e, const struct val *v)
+{
+    struct text t = text_make(e->arena);
+
+    if (v->kind != V_TUPLE)
+        return NULL;
+    for (int i = 0; i < v->items; i++) {
+        if (v->item[i].kind != V_INT)
+            return NULL;
+        text_add(&t, "%s%lld", i ? ", " : "a list stands in brackets: [", (long long)v->item[i].i);
+    }
+    text_puts(&t, "]");
+    return text_string(&t);
+}
+
 /* `none` may stand for what it is the default of. */
 static bool suits(struct elab *e, struct bound *g, const struct block *b, int i, const struct val *v, struct place at,
                   const char *hint)
@@ -232,8 +248,7 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
         return true;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
-    if (list_hint(e, v))
-        hint = list_hint(e, v);
+    hint = v->kind == V_TUPLE ? list_hint(e, v) : hint;
     if (missing && is_number(v))
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
@@ -291,10 +306,9 @@ static void bind_positional(struct elab *e, struct bound *g, const struct block 
         g->ok = false;
     else if (v.kind == V_TUPLE && !tuple_fits(e, &v, room_from(b, g->next_input), g->inputs, b->tree->text, at))
         g->ok = false;
-    else if (b->library && list_hint(e, &v)) {
-        error_hint(e, at, NULL, NULL, list_hint(e, &v), "'%s' takes no integers in parentheses", b->tree->text);
+    else if (b->library && no_list(e, &v, b->tree->text, at))
         g->ok = false;
-    } else if (v.kind == V_TUPLE)
+    else if (v.kind == V_TUPLE)
         for (int i = 0; i < v.items; i++)
             bind_positional(e, g, b, v.item[i], at);
     else if (v.kind == V_TENSOR)
@@ -335,19 +349,13 @@ static bool chains(struct elab *e, const struct bound *g, const struct block *b,
     return false;
 }
 
-const char *list_hint(struct elab *e, const struct val *v)
+bool no_list(struct elab *e, const struct val *v, const char *callee, struct place at)
 {
-    struct text t = text_make(e->arena);
+    const char *hint = list_hint(e, v);
 
-    if (v->kind != V_TUPLE)
-        return NULL;
-    for (int i = 0; i < v->items; i++) {
-        if (v->item[i].kind != V_INT)
-            return NULL;
-        text_add(&t, "%s%lld", i ? ", " : "a list stands in brackets: [", (long long)v->item[i].i);
-    }
-    text_puts(&t, "]");
-    return text_string(&t);
+    if (hint)
+        error_hint(e, at, NULL, NULL, hint, "'%s' takes no integers in parentheses", callee);
+    return hint != NULL;
 }
 
 const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there)

@@ -239,8 +239,8 @@ void check_kind(struct elab *e, const struct ast *x); /* the word behind a block
 
 /* Of a name that is not there: the one that is meant, or all there are, behind `there`. */
 const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there);
-/* Of integers in parentheses, where a list was meant; NULL of anything else. */
-const char *list_hint(struct elab *e, const struct val *v);
+/* Integers in parentheses, where a list was meant: says so; false of anything else. */
+bool no_list(struct elab *e, const struct val *v, const char *callee, struct place at);
 const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count);
 
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */

@@ -448,8 +448,10 @@ static bool behind_module(struct elab *e, const struct ast *x)
     while (root->kind == A_MEMBER)
         root = root->a;
     const char *sentence = foreign_member(x->text), *foreign = foreign_operation(x->text);
-    if (root->kind != A_NAME || !(is_foreign_module(root->text) || sentence) || look_up(e, root->text, false))
+    if (root->kind != A_NAME || look_up(e, root->text, false))
         return false;
+    if (!is_foreign_module(root->text) && (!sentence || nearest_name(e, root->text, false)))
+        return false; /* a name that is misspelt, and no other library's */
     const char *near = nearest_name(e, x->text, true);
     bool known = look_up(e, x->text, false) || builtin_find(x->text) || !near;
     const char *hint = sentence  ? sentence

@@ -633,7 +633,7 @@ static bool expects_value(const struct misfit *m)
     return m->count > FEW && expects(m, YYSYMBOL_NUMBER);
 }
 
-/* A file that ends within braces, and what follows an error that was said already. */
+/* A file that ends within braces. */
 static bool ends_too_early(struct misfit *m)
 {
     struct parse *p = m->p;
@@ -644,6 +644,7 @@ static bool ends_too_early(struct misfit *m)
     return true;
 }
 
+/* What follows an error that was said already. */
 static bool is_said(struct misfit *m)
 {
     const struct parse *p = m->p;
