@@ -231,12 +231,11 @@ void pool_finish(struct lower *l, struct lblock *b, struct lx *total, struct lx 
 {
     struct node *pool = l->nest.anchor, *source = l->anchor;
     struct window w = pool_window(l);
-    int64_t count = 1;
 
-    for (int i = 0; i < w.n; i++)
-        count *= w.kernel[i];
     l->anchor = pool;
-    l->result = pool->op == OP_maxpool ? total : element(l, OP_div, DT_REAL, total, lx_real(l->k, (double)count));
+    l->result = total;
+    if (pool->op == OP_avgpool)
+        l->result = element(l, OP_div, DT_REAL, total, window_count(l, pool, &w, operand(pool, 0)->type, at + w.axis));
     finish(l, b, at);
     l->anchor = source;
 }
