@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/run.sh: all tests, as many at a time as there are processors. One line a group, and at the end "N passed, N failed".
-# What failed is shown above its group's line. With --bless the expected outputs of the text pairs are rewritten instead. ONLY="errors unit" runs these groups
-# alone (passes loops lower errors layers format unit fuzz gen inspect models programs bench).
+# What failed is shown above its group's line. With --bless the expected outputs of the text pairs are rewritten instead.
+# ONLY="errors unit" runs these groups alone (passes loops lower errors layers format unit fuzz gen inspect models programs bench).
 #
 # Environment: B the build folder, CC the compiler, SANITIZE not empty where everything is built with sanitizers.
 set -u
@@ -10,10 +10,9 @@ top=$PWD
 export B=${B:-build} CC=${CC:-gcc} SANITIZE=${SANITIZE:-}
 export NETC=$top/$B/netc
 export OPENBLAS_NUM_THREADS=1 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
-export bless=
+bless=
 [ "${1:-}" = --bless ] && bless=1
 work=$(mktemp -d)
-export work
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
 
 # A job is a function and its arguments. It prints "ok NAME" or "FAILED NAME" for each test, and what else is to be seen of what failed.
@@ -172,7 +171,11 @@ run_all() {
 report() { # report GROUP FIRST-JOB COUNT
     local i ok=0 bad=0 seconds=0
     for ((i = $2; i < $2 + $3; i++)); do
-        until [ -e "$work/$i.lines" ]; do sleep 0.5; done
+        until [ -e "$work/$i.lines" ] || ! kill -0 $pool 2>/dev/null; do sleep 0.5; done
+        if [ ! -e "$work/$i.lines" ]; then
+            echo "FAILED ${jobs[i]} (it was killed)" >"$work/$i.lines"
+            echo 0 >"$work/$i.seconds"
+        fi
         grep -v '^ok ' "$work/$i.lines" | head -n 60
         ok=$((ok + $(grep -c '^ok ' "$work/$i.lines"))) bad=$((bad + $(grep -c '^FAILED ' "$work/$i.lines")))
         seconds=$((seconds + $(cut -d' ' -f1 "$work/$i.seconds")))
@@ -202,11 +205,13 @@ if [ -z "$bless" ]; then
 fi
 
 run_all &
+pool=$!
 first=0 passed=0 failed=0
 for ((g = 0; g < ${#groups[@]}; g++)); do
     report "${groups[g]}" $first "${counts[g]}"
     first=$((first + counts[g]))
 done
+mkdir -p "$B/tests"
 sort -rn "$work"/*.seconds >"$B/tests/seconds"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

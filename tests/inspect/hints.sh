@@ -28,7 +28,10 @@ right() { # right WHAT [BEFORE]: what is said of it in the last log compiles beh
     result $? "$1: $written"
 }
 
-for word in $(sed -n '/^const char \*foreign_operation/,/^}/s/.*{ "\([A-Za-z0-9_]*\)", .*/\1/p' frontend/foreign.c); do
+words=$(sed -n '/^const char \*foreign_operation/,/^}/s/.*{ "\([A-Za-z0-9_]*\)", .*/\1/p' frontend/foreign.c)
+[ "$(echo "$words" | wc -l)" -ge 50 ]
+result $? "there are words"
+for word in $words; do
     compiles "h = $word(x);"
     right "$word"
 done
