@@ -277,6 +277,9 @@ static struct lx *value_at(struct lower *l, struct value *v, struct lx *const *a
         return known;
     if (l->result && v->def && v->def == l->anchor)
         return l->result;
+    struct lx *image = image_at(l, v, at);
+    if (image)
+        return image;
     if (v->def && v->def == l->nest.source)
         return lx_load(l->k, l->held.rows, (struct lx *[]){ l->held.row, at[v->type.rank - 1] });
     if (v->def)

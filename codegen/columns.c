@@ -167,7 +167,7 @@ static void start_column(struct lower *l, struct column *c)
     if (c->all_squares)
         ls_store(l->k, b, c->all_squares, &index, lx_real(l->k, 0));
     if (c->square) {
-        bool known = value_place(l, operand(c->n, 0)) == AT_FREE;
+        bool known = place_is_free(value_place(l, operand(c->n, 0)));
         ls_store(l->k, b, c->square, &index, lx_real(l->k, 0));
         ls_store(l->k, b, c->first, &index, known ? reduced_at(l, c, at) : lx_real(l->k, 0));
     }
@@ -210,7 +210,7 @@ static struct lx *first_of(struct lower *l, struct lblock *b, const struct colum
 {
     struct lx *first = lx_load(l->k, c->first, &index), *row = row_in_part(l, at);
 
-    if (value_place(l, operand(c->n, 0)) == AT_FREE)
+    if (place_is_free(value_place(l, operand(c->n, 0))))
         return first;
     first = ls_let(l->k, b, "first", lx_guard(l->k, index_op(l, LX_IEQ, row, lx_int(l->k, 0)), v, first));
     ls_store(l->k, b, c->first, &index, first);

@@ -348,8 +348,9 @@ static void forward_pooled(struct lower *l)
     struct lx *at[MAX_RANK];
     struct pooled p = { .c = read_conv(l, operand(l->anchor, 1)->type, at), .pool = pool_window(l) };
     int last = t.rank - 2;
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, last, p.at);
+    struct lblock *b = open_samples(l, &l->k->body, t, p.at);
 
+    b = open_loops(l, b, t, 1, last, p.at);
     at[0] = p.at[0];
     in_tiles(l, b, t.dim[last].k, tile_groups(t.dim[last].k, p.pool.kernel[last - 1]), pooled_tile, &p);
 }
@@ -363,7 +364,8 @@ static void forward(struct lower *l)
     if (is_pooled(l)) {
         forward_pooled(l);
     } else {
-        struct lblock *b = open_loops(l, &l->k->body, t, 0, t.rank - 2, at);
+        struct lblock *b = open_samples(l, &l->k->body, t, at);
+        b = open_loops(l, b, t, 1, t.rank - 2, at);
         row_of_pixels(l, b, &c, t.dim[t.rank - 2].k);
     }
     count_macs(l, t, (double)type_count(c.weight->type, 1) / (double)t.dim[t.rank - 1].k);
@@ -405,7 +407,7 @@ static void gradient_of_image(struct lower *l)
     struct lx *at[MAX_RANK];
     struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
     struct class s = { .c = &c };
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, at);
+    struct lblock *b = open_samples(l, &l->k->body, t, at);
     int64_t classes = 1;
 
     c.class = &s;

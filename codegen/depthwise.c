@@ -151,7 +151,7 @@ static void forward(struct lower *l)
     struct type t = l->anchor->result[0]->type;
     struct lx *at[MAX_RANK];
     struct depthwise d = read_depthwise(l, operand(l->anchor, 1)->type, at);
-    struct lblock *b = open_loops(l, &l->k->body, t, 0, 1, at);
+    struct lblock *b = open_samples(l, &l->k->body, t, at);
 
     rows_of_pixels(l, b, t.dim[t.rank - 2].k, &d);
     count_macs(l, t, (double)type_count(d.other->type, 1) / (double)t.dim[t.rank - 1].k);

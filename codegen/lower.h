@@ -22,6 +22,13 @@ struct held {
     struct lx *first, *row;
 };
 
+/* Operand i of the anchor, whose images are made here: those from sample `first` on are in buf; NULL: those of all. */
+struct stage {
+    const struct value *image; /* NULL: it is read as it is */
+    struct lbuf *buf;
+    struct lx *first;
+};
+
 /* A group has one nest; what has no loops of its own is built by body_at at the coordinates that are asked for. */
 struct lower {
     struct lkernel *k;
@@ -33,6 +40,7 @@ struct lower {
     struct lx *result;   /* the anchor's value at the coordinates of the epilogue, or NULL */
     struct nest nest;
     struct held held;
+    struct stage stage[2];
     struct known *known;
     struct memory *memory; /* body.c: of each operation */
     int question;
@@ -84,6 +92,18 @@ void add_columns(struct lower *l, struct lblock *b, struct lx *const *at);
 void add_total(struct lower *l, struct lblock *b, const struct node *n, struct lx *v); /* of one row, to n's */
 void close_columns(struct lower *l);
 bool has_columns(const struct lower *l); /* sums over rows, other than totals */
+
+/* images.c: images that the anchor makes itself. How many of them fit into scratch at a time; 0: it makes none. */
+int64_t images_that_fit(const struct lower *l);
+struct range {
+    struct lx *begin, *end;
+};
+/* Opens a loop over so many of these samples at a time, and makes their images: from here on body_at gives them. The range
+ * becomes that of the loop's samples. open_samples: over those of t, one at a time where images are made. */
+struct lblock *open_images(struct lower *l, struct lblock *b, int64_t count, struct range *samples,
+                           enum licence licence);
+struct lblock *open_samples(struct lower *l, struct lblock *b, struct type t, struct lx **at);
+struct lx *image_at(struct lower *l, const struct value *v, struct lx *const *at); /* NULL: v is none */
 
 static inline bool makes_held_rows(const struct lower *l)
 {

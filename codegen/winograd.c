@@ -240,6 +240,8 @@ struct tiles {
     struct dim all;
     int64_t block, rows;     /* how many at a time, and how many a register tile takes */
     int64_t least;           /* or so many, where that is all that an image leaves over */
+    int64_t images;          /* made at a time; 0: none is */
+    struct lx *end;          /* of the tiles that can be seen */
     struct lx *first, *used; /* of the block */
     struct lx *at[3];        /* the tile at work: sample, row and column of tiles */
     struct lblock *body;
@@ -250,10 +252,30 @@ static int64_t round_up(int64_t x, int64_t to)
     return (x + to - 1) / to * to;
 }
 
+/* How many images are made at a time: their tiles fill a block, and leave little over of register tiles. */
+static void choose_images(struct lower *l, struct tiles *t)
+{
+    int64_t most = images_that_fit(l), best = 0, left = 0;
+
+    t->images = 0;
+    if (!most)
+        return;
+    most = l->parts > 1 && l->part_size < most ? l->part_size : most;
+    for (int64_t k = 1; k <= most; k++) {
+        int64_t tiles = k * t->each, over = round_up(tiles, t->rows) - tiles;
+        if (best >= t->block && over * best >= left * tiles)
+            continue;
+        best = tiles;
+        left = over;
+    }
+    t->images = best / t->each;
+    t->block = t->block < round_up(best, t->rows) ? t->block : round_up(best, t->rows);
+}
+
 /* Of a result or, of its gradient, dy. Channels: of a tile's planes in scratch. */
 static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows, bool few)
 {
-    struct tiles t;
+    struct tiles t = { .images = 0 };
 
     form_of(l->anchor, t.w);
     t.points = t.w[0].points * t.w[1].points;
@@ -268,31 +290,40 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     t.block = t.block / t.rows * t.rows;
     t.block = t.block < t.rows ? t.rows : t.block;
     t.block = t.block < round_up(most, t.rows) ? t.block : round_up(most, t.rows);
+    choose_images(l, &t);
     return t;
 }
 
-/* The tiles of some images at a time where sums go along that are kept apart (columns.c). */
-static struct lblock *open_part(struct lower *l, const struct tiles *t, struct lx **begin, struct lx **end)
+/* Some images at a time where sums go along that are kept apart (columns.c). */
+static struct lblock *open_part(struct lower *l, int64_t each, struct range *s)
 {
-    struct lx *all = lx_dim(l->k, t->all), *size = lx_int(l->k, l->part_size * t->each);
+    struct dim n = operand(l->anchor, 0)->type.dim[0];
+    struct lx *all = lx_dim(l->k, (struct dim){ n.k * each, n.n }), *size = lx_int(l->k, l->part_size * each);
 
-    *begin = lx_int(l->k, 0);
-    *end = all;
+    *s = (struct range){ lx_int(l->k, 0), all };
     if (l->parts <= 1)
         return &l->k->body;
-    struct ls *loop = ls_loop(l->k, &l->k->body, "part", *begin, lx_int(l->k, l->parts), 1, LICENCE_PAR);
+    struct ls *loop = ls_loop(l->k, &l->k->body, "part", s->begin, lx_int(l->k, l->parts), 1, LICENCE_PAR);
     l->part = lx_var(l->k, loop->var);
-    *begin = index_op(l, LX_IMUL, l->part, size);
-    *end = index_op(l, LX_IMIN, index_op(l, LX_IADD, *begin, size), all);
+    s->begin = index_op(l, LX_IMUL, l->part, size);
+    s->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, s->begin, size), all);
     return &loop->body;
 }
 
 static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence licence)
 {
-    struct lx *left, *begin, *end;
-    struct lblock *b = open_part(l, t, &begin, &end);
-    struct ls *loop = ls_loop(l->k, b, "b", begin, end, t->block, licence);
+    struct range s;
+    struct lx *left, *end;
+    struct lblock *b = open_part(l, t->images ? 1 : t->each, &s);
 
+    t->end = lx_dim(l->k, t->all);
+    if (t->images) {
+        b = open_images(l, b, t->images, &s, licence);
+        s = (struct range){ index_op(l, LX_IMUL, s.begin, lx_int(l->k, t->each)),
+                            t->end = index_op(l, LX_IMUL, s.end, lx_int(l->k, t->each)) };
+    }
+    end = s.end;
+    struct ls *loop = ls_loop(l->k, b, "b", s.begin, end, t->block, licence);
     t->first = lx_var(l->k, loop->var);
     left = index_op(l, LX_ISUB, end, t->first);
     t->used = ls_let(l->k, &loop->body, "used", index_op(l, LX_IMIN, left, lx_int(l->k, t->block)));
@@ -331,7 +362,7 @@ static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles
     *which = lx_var(l->k, loop->var);
     struct lx *tile = index_op(l, LX_IADD, t->first, *which), *across = lx_int(l->k, t->across);
     if (whole)
-        tile = index_op(l, LX_IMIN, tile, index_op(l, LX_ISUB, lx_dim(l->k, t->all), lx_int(l->k, 1)));
+        tile = index_op(l, LX_IMIN, tile, index_op(l, LX_ISUB, t->end, lx_int(l->k, 1)));
     tile = ls_let(l->k, &loop->body, "tile", tile);
     struct lx *within = ls_let(l->k, &loop->body, "within", index_op(l, LX_IMOD, tile, each));
     t->at[0] = ls_let(l->k, &loop->body, "sample", index_op(l, LX_IDIV, tile, each));
@@ -697,9 +728,9 @@ void lower_winograd_dw(struct lower *l)
     if (!g.du)
         bug("the gradient of weights is no result of its group");
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
-    g.t = tiles_of(l, dy->type, inputs + outputs, 1, false);
     l->parts = attr_int(n, "parts");
     l->part_size = winograd_part(dim_size(x->type.dim[0], l->k->batch), l->parts);
+    g.t = tiles_of(l, dy->type, inputs + outputs, 1, false);
     g.v = (struct plane){ .points = g.t.w[1].points, .channels = inputs };
     g.d = (struct plane){ .points = g.t.w[1].points, .channels = outputs };
     struct lblock *b = open_block(l, &g.t, LICENCE_SEQ);

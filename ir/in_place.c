@@ -2,7 +2,8 @@
  * coordinates has been computed, and before it comes to the next one, or the next row (ir/nest.h). So an operand may give
  * up its place to such a result if whatever reads it does so element by element, in their order: then nobody reads an
  * element that is stored. Sums go through an element, or its row, before it is stored. What an anchor reads, or what is
- * read at other coordinates, is read by several elements of the result, or late. */
+ * read at other coordinates, is read by several elements of the result, or late. Where images are made, the same holds of
+ * what is STAGED, if the first image and what is stored beside it is all that reads the operand. */
 #include "ir/in_place.h"
 
 #include "ir/nest.h"
@@ -11,7 +12,8 @@
 struct reading {
     const struct nest *n;
     const struct graph *body;
-    bool *seen; /* by operation */
+    enum place_of place; /* where elements are stored */
+    bool *seen;          /* by operation */
 };
 
 static bool is_effect(const struct node *n)
@@ -19,12 +21,17 @@ static bool is_effect(const struct node *n)
     return n->op == OP_assign || n->op == OP_accumulate;
 }
 
-/* Whether v, which the body yields, or which `effect` writes, is stored element by element. */
-static bool stored_at_each(const struct nest *n, const struct node *effect, const struct value *v)
+/* Where v, which the body yields, or which `effect` writes, is stored. */
+static enum place_of stored_at(const struct nest *n, const struct node *effect, const struct value *v)
 {
     enum place_of place = effect ? n->place[effect->id] : v->def ? n->place[v->def->id] : AT_FREE, at;
 
-    return nest_leaves_at(n, place, v->type, &at) && at == AT_EACH;
+    return nest_leaves_at(n, place, v->type, &at) ? at : AT_TOTAL;
+}
+
+static const struct value *first_image(const struct nest *n)
+{
+    return n->image[0] ? n->image[0] : n->image[1];
 }
 
 static bool read_in_order(struct reading *r, const struct value *v);
@@ -32,13 +39,17 @@ static bool read_in_order(struct reading *r, const struct value *v);
 static bool reader_keeps_order(struct reading *r, const struct value *v, const struct node *reader)
 {
     if (reader == r->body->yield_node)
-        return stored_at_each(r->n, NULL, v);
-    if (reader->graph != r->body || reader == r->n->anchor)
+        return stored_at(r->n, NULL, v) == r->place;
+    if (reader->graph != r->body)
         return false;
+    if (reader == r->n->anchor)
+        return r->place == AT_STAGED && v == first_image(r->n);
     if (is_effect(reader))
-        return stored_at_each(r->n, reader, v);
-    if (node_is_reduction(reader) || r->seen[reader->id])
+        return stored_at(r->n, reader, v) == r->place;
+    if (r->seen[reader->id])
         return true;
+    if (node_is_reduction(reader))
+        return r->place == AT_EACH;
     r->seen[reader->id] = true;
     return (op_is_map(reader->op) || reader->op == OP_reshape || reader->op == OP_broadcast) &&
            reader->op != OP_one_hot && read_in_order(r, reader->result[0]);
@@ -46,7 +57,9 @@ static bool reader_keeps_order(struct reading *r, const struct value *v, const s
 
 static bool read_in_order(struct reading *r, const struct value *v)
 {
-    if (!shape_same_size(v->type, r->n->domain))
+    struct type t = r->place == AT_EACH ? r->n->domain : first_image(r->n)->type;
+
+    if (!shape_same_size(v->type, t))
         return false;
     for (const struct use *u = v->uses; u; u = u->next)
         if (!reader_keeps_order(r, v, u->user))
@@ -76,12 +89,23 @@ static bool find_nest(struct arena *a, const struct graph *body, struct nest *n,
     return *count > 0 && nest_of(a, member, *count, n);
 }
 
-/* What an anchor gives may be stored by itself, in parts. */
-static bool may_take_a_place(const struct nest *n, const struct node *group, int i)
+/* Where result i is stored, if that may be in another's place; else AT_TOTAL. What an anchor gives may be stored by itself, in
+ * parts. */
+static enum place_of takes_a_place(const struct nest *n, const struct node *group, int i)
 {
     const struct value *v = group->body[0]->yield[i];
+    enum place_of at = v->def && v->def != n->anchor ? stored_at(n, NULL, v) : AT_TOTAL;
 
-    return v->def && v->def != n->anchor && stored_at_each(n, NULL, v);
+    return at == AT_EACH || at == AT_STAGED ? at : AT_TOTAL;
+}
+
+/* Whether operand k is read in the order in which elements are stored there. */
+static bool gives_its_place(struct arena *a, const struct nest *n, const struct node *group, int k, enum place_of place,
+                            int count)
+{
+    struct reading r = { n, group->body[0], place, NEW_ARRAY(a, count, bool) };
+
+    return (place == AT_EACH || first_image(n)) && read_in_order(&r, group->body[0]->param[k]);
 }
 
 /* A view lies in another's place, and is no place to give. */
@@ -114,10 +138,12 @@ const bool *in_place_pairs(struct arena *a, const struct node *group)
         return NULL;
     any = false;
     for (int k = 0; k < group->operands; k++) {
-        struct reading r = { &n, body, NEW_ARRAY(a, count, bool) };
-        bool in_order = read_in_order(&r, body->param[k]);
-        for (int i = 0; i < group->results; i++)
-            any |= pairs[i * group->operands + k] &= in_order && may_take_a_place(&n, group, i);
+        bool each = gives_its_place(a, &n, group, k, AT_EACH, count),
+             staged = gives_its_place(a, &n, group, k, AT_STAGED, count);
+        for (int i = 0; i < group->results; i++) {
+            enum place_of at = takes_a_place(&n, group, i);
+            any |= pairs[i * group->operands + k] &= at == AT_EACH ? each : at == AT_STAGED && staged;
+        }
     }
     return any ? pairs : NULL;
 }

@@ -202,12 +202,23 @@ static bool is_member(const struct finding *f, const struct node *n)
 
 static enum place_of place_at(const struct finding *f, const struct value *v)
 {
-    return is_member(f, v->def) ? f->n->place[v->def->id] : AT_FREE;
+    enum place_of place = is_member(f, v->def) ? f->n->place[v->def->id] : AT_FREE;
+
+    return place_is_free(place) ? AT_FREE : place;
+}
+
+/* Of the first image that is staged. */
+static struct type staged_type(const struct nest *n)
+{
+    const struct value *v = n->image[0] ? n->image[0] : n->image[1];
+
+    return v ? v->type : type_scalar(DT_BOOL);
 }
 
 static bool has_size(const struct nest *n, enum place_of place, struct type t)
 {
     switch (place) {
+    case AT_STAGED: return shape_same_size(t, staged_type(n));
     case AT_HELD: return !n->anchor && shape_same_size(t, n->domain);
     case AT_FREE:
     case AT_EACH: return shape_same_size(t, n->domain);
@@ -417,6 +428,50 @@ static bool can_leave(const struct finding *f, const struct node *n, enum place_
     return true;
 }
 
+/* ---- images ---- */
+
+/* The gradient of weights of a direct form is shared out by channels: each share would make all images. */
+static bool stages(const struct node *n, int index)
+{
+    switch (n->op) {
+    case OP_winograd: return index == 0;
+    case OP_winograd_dw: return index < 2;
+    case OP_conv:
+    case OP_conv_dx: return index == 0 && layout_channels_last(n);
+    default: return false;
+    }
+}
+
+bool use_is_staged(const struct use *u)
+{
+    const struct node *n = u->user;
+    struct type t = u->value->type;
+
+    if (n->op == OP_reshape && n->result[0]->uses && !n->result[0]->uses->next)
+        return use_is_staged(n->result[0]->uses);
+    return stages(n, u->index) && type_count(part(t, 1, t.rank), 1) <= NEST_STAGED;
+}
+
+/* What elementwise operations of the group make of an image. */
+static void find_images(const struct finding *f)
+{
+    struct node *n = f->n->anchor;
+
+    for (int i = 0; n && i < n->operands && i < 2; i++) {
+        const struct node *def = operand(n, i)->def;
+        while (is_member(f, def) && def->op == OP_reshape)
+            def = operand(def, 0)->def;
+        if (is_member(f, def) && op_is_map(def->op) && def->op != OP_relayout && use_is_staged(&n->operand[i]))
+            f->n->image[i] = operand(n, i);
+    }
+}
+
+static bool is_staged(const struct finding *f, const struct node *n)
+{
+    return (f->n->image[0] || f->n->image[1]) && op_is_map(n->op) && n->results == 1 &&
+           shape_same_size(n->result[0]->type, staged_type(f->n));
+}
+
 static struct node *only_anchor(struct node *const *member, int count, bool reductions)
 {
     struct node *anchor = NULL;
@@ -502,9 +557,15 @@ static bool try_nest(struct node *const *member, int count, struct node *anchor,
     if (!find_domain(member, count, n))
         return false;
     struct finding f = { .n = n, .member = member, .count = count, .rows = nest_rows(n), .row = nest_row(n) };
-    for (int i = 0; i < count; i++)
-        if (!find_place(&f, member[i], &place[i]) || !can_leave(&f, member[i], place[i]))
+    find_images(&f);
+    for (int i = 0; i < count; i++) {
+        if (!find_place(&f, member[i], &place[i]))
             return false;
+        if (place[i] == AT_FREE && is_staged(&f, member[i]))
+            place[i] = AT_STAGED;
+        if (!can_leave(&f, member[i], place[i]))
+            return false;
+    }
     return true;
 }
 

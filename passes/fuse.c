@@ -8,11 +8,13 @@
  *                                 }
  *
  * First a group grows backwards from its last operation: an operation joins the group of its readers where all of them are
- * in that one group, so nothing is computed twice. Then groups that read the same values, or one what the other gives, become
- * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them. Last, what goes through
- * rows of a product joins it, and a pool the convolution before it: the nest's source, which is not stored.
+ * in that one group, so nothing is computed twice. Then, in training, elementwise work joins the convolution that reads it
+ * as an image, unless it can stand behind what gives its operand: what BatchNorm normalised is made there, some samples at
+ * a time, and stored only where others read it. Then groups that read the same values, or one what the other gives, become
+ * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them. Last, what goes
+ * through rows of a product joins it, and a pool the convolution before it: the nest's source, which is not stored.
  *
- * Legal is what nest_of finds a nest for, what leaves the graph without cycles (may_merge), and what reads nothing that the
+ * Legal is what nest_of finds a nest for, what leaves the graph without cycles (is_between), and what reads nothing that the
  * group writes elsewhere. It pays where memory is read or written less often (pays). What `keep` has the backward part make
  * again stays there. */
 #include "ir/layout.h"
@@ -20,7 +22,7 @@
 #include "passes/group.h"
 #include "passes/shared.h"
 
-enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 32 };
+enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 32, FEW = 8 };
 
 /* A group on its way; node->data points at the one its node is in. */
 struct cluster {
@@ -30,6 +32,7 @@ struct cluster {
     struct node **member; /* in order, once all have been found */
     int *position;        /* of each in the graph */
     bool fixed;           /* stands alone */
+    bool images;          /* which its anchor stages */
     int visit;            /* of the last search that came by */
     int waits;            /* of the order that is being made: on so many others */
     int *walks;           /* so far, of all groups: what a walk has seen has its number in node->id */
@@ -290,13 +293,16 @@ static void look_past(struct cluster *c, void *context)
         look_at(c, context);
 }
 
+/* What is tried, one after the other: work that makes images, with what takes them; neighbours; sources. */
+enum sweep { IMAGES, NEIGHBOURS, SOURCES };
+
 struct merging {
     struct graph *g;
     struct arena *scratch;
     struct cluster **stack; /* as many as there are operations */
     int visits;
-    bool sources; /* whether groups may have one */
-    int loss;     /* where the forward part ends; -1: nowhere */
+    enum sweep sweep;
+    int loss; /* where the forward part ends; -1: nowhere */
 };
 
 /* Whether something else has to run between a and b. */
@@ -376,6 +382,39 @@ static bool feeds_anchor(const struct cluster *from, const struct cluster *to)
     return false;
 }
 
+static bool is_few(const struct value *v, const struct cluster *beside)
+{
+    return value_bytes(v) * FEW <= value_bytes(beside->root->result[0]);
+}
+
+/* What is spread over an image may lie otherwise in memory, the image may not. */
+static bool is_of_images(const struct cluster *from, const struct node *n)
+{
+    return op_is_map(n->op) || n->op == OP_broadcast || n->op == OP_constant || n->op == OP_reshape ||
+           (op_is_index(n->op) && is_few(n->result[0], from));
+}
+
+/* Whether all that `to` takes of `from` are images, which its anchor may have from elementwise operations. */
+static bool feeds_images(const struct cluster *from, const struct cluster *to)
+{
+    bool any = false;
+
+    for (int i = 0; i < from->members; i++) {
+        const struct node *n = from->member[i];
+        if (!from->root->results || !is_of_images(from, n))
+            return false;
+        for (const struct use *u = n->results ? n->result[0]->uses : NULL; u; u = u->next) {
+            if (u->user->data != to)
+                continue;
+            if (use_is_staged(u))
+                any = true;
+            else if (u->user == to->anchor || feeds(u->user, to))
+                return false;
+        }
+    }
+    return any;
+}
+
 /* A row that is gone through several times has to stay in the cache. */
 enum { CACHED = 1 << 18 };
 
@@ -384,19 +423,25 @@ static bool rows_are_cached(const struct merging *m, const struct nest *n)
     return n->anchor || !n->reductions || full_bytes(m->g->module, nest_row(n)) <= CACHED;
 }
 
-/* A copy stays a copy, and what adds up in place has nothing beside it. */
-static bool stands_alone(const struct cluster *c)
+/* A copy stays a copy, and what adds up in place has nothing beside it; images stand before. */
+static bool stands_alone(const struct merging *m, const struct cluster *c)
 {
     for (int i = 0; i < c->members; i++)
-        if (c->member[i]->op == OP_relayout || adds_up_in_place(c->member[i]))
+        if (c->member[i]->op == OP_relayout || (adds_up_in_place(c->member[i]) && m->sweep != IMAGES))
             return true;
     return c->fixed || turns(c->root);
+}
+
+static bool has_images(const struct nest *n)
+{
+    return n->image[0] || n->image[1];
 }
 
 static bool is_legal(struct merging *m, struct cluster *both, struct nest *n)
 {
     take_members(both);
     both->anchor = n->anchor ? n->anchor : n->source;
+    both->images = has_images(n);
     return writes_in_place(both) && !repeats_work(both, n) && rows_are_cached(m, n);
 }
 
@@ -466,7 +511,8 @@ static bool makes_again(const struct merging *m, const struct cluster *before, c
     for (int i = c->members - 1; i >= 0 && m->loss >= 0 && c->position[i] > m->loss; i--)
         for (int k = 0; k < before->members && before->position[k] <= m->loss; k++) {
             int left = AGAIN;
-            if (op_is_map(c->member[i]->op) && computes_same(before->member[k], c->member[i], &left))
+            if (c->member[i]->operands && op_is_map(c->member[i]->op) &&
+                computes_same(before->member[k], c->member[i], &left))
                 return true;
         }
     return false;
@@ -477,10 +523,39 @@ static bool has_contraction(const struct cluster *c)
     return c->anchor && node_is_contraction(c->anchor);
 }
 
-/* Where sources may be, all else has been tried. */
-static bool is_tried(const struct merging *m, const struct cluster *a, const struct cluster *b)
+/* Whether the work of c can stand behind what gives it much. */
+static bool has_place_behind(struct merging *m, struct cluster *c)
 {
-    return m->sources && has_contraction(a) == has_contraction(b);
+    for (int i = 0; i < c->members; i++)
+        for (int k = 0; k < c->member[i]->operands; k++) {
+            const struct value *v = operand(c->member[i], k);
+            struct cluster *before = v->def && !is_few(v, c) ? v->def->data : NULL;
+            struct nest n;
+            if (!before || before == c || stands_alone(m, before) || is_between(m, before, c))
+                continue;
+            struct cluster *both = joined(m, before, c);
+            if (nest_of(m->scratch, both->member, both->members, &n))
+                return true;
+        }
+    return false;
+}
+
+/* Whether this sweep leaves the two alone. */
+static bool is_left(struct merging *m, struct cluster *a, struct cluster *b)
+{
+    switch (m->sweep) {
+    case IMAGES: return a->anchor || !feeds_images(a, b) || has_place_behind(m, a);
+    case NEIGHBOURS: return feeds_anchor(a, b);
+    default: return has_contraction(a) == has_contraction(b);
+    }
+}
+
+/* Whether the nest has what this sweep is for, and no more. */
+static bool in_sweep(const struct merging *m, const struct cluster *a, const struct cluster *b, const struct nest *n)
+{
+    bool images = m->sweep == IMAGES || a->images || b->images;
+
+    return images == has_images(n) && (n->source != NULL) == (m->sweep == SOURCES);
 }
 
 static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
@@ -488,12 +563,12 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
     struct nest n;
     struct cluster *both;
 
-    if (a == b || is_tried(m, a, b) || stands_alone(a) || stands_alone(b) || a->members + b->members > MAX_MERGED ||
-        !pays(a, b) || (!m->sources && feeds_anchor(a, b)) || makes_again(m, a, b) || makes_again(m, b, a))
+    if (a == b || stands_alone(m, a) || stands_alone(m, b) || a->members + b->members > MAX_MERGED || !pays(a, b) ||
+        makes_again(m, a, b) || makes_again(m, b, a) || is_left(m, a, b))
         return false;
     both = joined(m, a, b);
-    if (!nest_of(m->scratch, both->member, both->members, &n) || (n.source != NULL) != m->sources ||
-        is_between(m, a, b) || is_between(m, b, a))
+    if (!nest_of(m->scratch, both->member, both->members, &n) || !in_sweep(m, a, b, &n) || is_between(m, a, b) ||
+        is_between(m, b, a))
         return false;
     if (is_legal(m, both, &n))
         return true;
@@ -525,18 +600,19 @@ static void merge_clusters(struct merging *m)
             ;
 }
 
-/* Sources last: rows that are held keep sums over all rows out of the group. */
+/* Images first, else what makes them joins what reads the same, and only where many samples go through: one sample's stay
+ * together, threads have nothing to share out. Sources last: rows that are held keep sums over all rows out of the group. */
 static void merge_all(struct graph *g, struct arena *scratch, int loss)
 {
     struct merging m = { .g = g, .scratch = scratch, .loss = loss };
     int count = 0;
+    enum sweep first = graph_top(g)->kind == GRAPH_TRAIN ? IMAGES : NEIGHBOURS;
 
     for (struct node *n = g->first; n; n = n->next)
         count++;
     m.stack = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
-    merge_clusters(&m);
-    m.sources = true;
-    merge_clusters(&m);
+    for (m.sweep = first; m.sweep <= SOURCES; m.sweep++)
+        merge_clusters(&m);
 }
 
 /* ---- an order in which groups can run, and the groups ---- */

@@ -12,8 +12,11 @@
  * hand: storing much and loading it when it has left the cache takes longer. What both parts need in memory, products read
  * it, is stored in each of them where it is cheap and what it is made of is kept anyway: one of the two is enough.
  *
- * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel. What is
- * expensive (exp, a division), what is made of two large values, and what a product reads again and again is stored. */
+ * So a normalised activation lives as what it is made of: what the convolution gave, and a few numbers a channel.
+ * Convolutions that can make their images themselves (ir/nest.h) do so each, where a sum has to be known before the image
+ * is (else what gives its operand makes it): from one large value, or two of them from two, as the gradient behind a
+ * BatchNorm. What is expensive (exp, a division), what is made of two large values, and what a product reads again and
+ * again is stored. */
 #include <limits.h>
 
 #include "ir/nest.h"
@@ -25,8 +28,10 @@ enum { MAX_WORK = 24, SMALL = 8 }; /* operations made again; a value SMALL times
 struct recipe {
     struct value *large; /* NULL: small values alone; the value itself: it is stored */
     struct value *of;    /* what a stored value could be made of, or NULL */
+    struct value *sum;   /* what is far larger and is summed before this can be made, or NULL */
     int work;            /* operations on much, those met twice counted twice */
     bool behind;         /* the backward part reads it, or what is made of it again there */
+    bool there;          /* made by the convolution that reads it, or what is made of it */
 };
 
 int64_t full_bytes(const struct module *m, struct type t)
@@ -76,15 +81,6 @@ static bool is_read_through(const struct value *v, const struct node *reader)
     return v->def && v->def->op == OP_reshape && node_is_contraction(reader);
 }
 
-static bool is_stored_anyway(const struct value *v)
-{
-    for (const struct use *u = v->uses; u; u = u->next)
-        if (u->user->graph != v->graph || u->user == v->graph->yield_node ||
-            (needs_memory(u->user) && !is_read_through(v, u->user)))
-            return true;
-    return false;
-}
-
 /* Whether an operation may be made again at all, given its operands. A transpose of much is made once: reading across
  * rows is slow. */
 static bool is_cheap(const struct node *n)
@@ -101,10 +97,48 @@ static const struct recipe *recipe_of(const struct value *v)
     return v->def ? v->data : NULL;
 }
 
+/* An image that a convolution makes itself, some samples at a time (ir/nest.h). What no sum goes before is made by what gives
+ * its operand, and then it is stored. */
+static bool is_made_there(const struct value *v, const struct use *u)
+{
+    const struct recipe *r = recipe_of(v);
+
+    return r && r->sum && is_cheap(v->def) && use_is_staged(u) && graph_top(v->graph)->kind == GRAPH_TRAIN;
+}
+
+static bool is_stored_anyway(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (u->user->graph != v->graph || u->user == v->graph->yield_node ||
+            (needs_memory(u->user) && !is_read_through(v, u->user) && !is_made_there(v, u)))
+            return true;
+    return false;
+}
+
+/* What is far larger than what n gives, or is made of by cheap operations, and is summed before. What is stored is at hand,
+ * whatever went before it. */
+static struct value *summed_before(const struct node *n)
+{
+    const struct value *v = n->result[0];
+
+    if (node_is_reduction(n))
+        return is_small(v, operand(n, 0)) ? operand(n, 0) : NULL;
+    for (int i = 0; i < n->operands; i++) {
+        const struct value *x = operand(n, i);
+        const struct recipe *r = recipe_of(x);
+        if (!r || !r->sum)
+            continue;
+        bool stored = r->large == x && !is_small(x, r->sum);
+        if (!stored && (is_small(v, r->sum) || is_cheap(n)))
+            return r->sum;
+    }
+    return NULL;
+}
+
 static struct recipe make_recipe(const struct node *n)
 {
     struct value *v = n->result[0];
-    struct recipe r = { NULL, NULL, 0, false }, stored = { v, NULL, 0, false };
+    struct recipe r = { .large = NULL }, stored = { .large = v };
 
     if (!is_cheap(n))
         return stored;
@@ -132,24 +166,50 @@ static struct node *another_reader(const struct value *v)
     return NULL;
 }
 
-/* Each stands where it stood, and is numbered as what reads it. */
-static void copy_for_readers(struct node *n)
+/* Whether n is the convolution that makes v, or makes something else there. */
+static bool makes_there(const struct node *n, const struct value *v)
+{
+    const struct recipe *r = n->results == 1 ? recipe_of(n->result[0]) : NULL;
+
+    for (int i = 0; i < n->operands; i++)
+        if (operand(n, i) == v && is_made_there(v, &n->operand[i]))
+            return true;
+    return r && r->there;
+}
+
+/* Each stands where it stood, or before the convolution that makes it, and is numbered as what reads it. */
+static void copy_for_reader(struct node *n, struct node *reader)
 {
     struct value *v = n->result[0], *operands[MAX_OPERAND_NAMES];
+    bool there = makes_there(reader, v);
 
     for (int i = 0; i < n->operands; i++)
         operands[i] = operand(n, i);
-    for (struct node *reader; (reader = another_reader(v));) {
-        struct node *copy = node_new(n->graph, n, n->op, operands, n->operands, n->attr, n->attrs, 0);
-        copy->at = n->at;
-        copy->layer = n->layer;
-        copy->id = reader->id;
-        struct value *own = node_add_result(copy, v->type);
-        for (int i = 0; i < reader->operands; i++)
-            if (operand(reader, i) == v)
-                node_set_operand(reader, i, own);
-    }
+    struct node *copy = node_new(n->graph, there ? reader : n, n->op, operands, n->operands, n->attr, n->attrs, 0);
+    copy->at = n->at;
+    copy->layer = n->layer;
+    copy->id = reader->id;
+    struct value *own = node_add_result(copy, v->type);
+    struct recipe *r = NEW(n->graph->module->arena, struct recipe);
+    *r = *recipe_of(v);
+    r->there = there;
+    own->data = r;
+    for (int i = 0; i < reader->operands; i++)
+        if (operand(reader, i) == v)
+            node_set_operand(reader, i, own);
+}
+
+static void copy_for_readers(struct node *n)
+{
+    struct value *v = n->result[0];
+
+    for (struct node *reader; (reader = another_reader(v));)
+        copy_for_reader(n, reader);
     n->id = v->uses->user->id;
+    if (!makes_there(v->uses->user, v))
+        return;
+    ((struct recipe *)v->data)->there = true;
+    node_move(n, v->uses->user);
 }
 
 /* ---- what the backward part makes again ---- */
@@ -238,6 +298,46 @@ static void copy_for_backward(struct node *n, int end)
     }
 }
 
+/* ---- what convolutions make themselves ---- */
+
+/* Adds to large, of which there are count, what v is made of by cheap operations; how many there are then, or MANY. */
+enum { MANY = 3 };
+
+static int add_large(struct value *v, struct value **large, int count)
+{
+    const struct recipe *r = recipe_of(v);
+    struct value *one = r ? r->large : v;
+
+    if (r && one == v && is_cheap(v->def) && !is_stored_anyway(v)) {
+        for (int i = 0; i < v->def->operands && count < MANY; i++)
+            if (!is_small(operand(v->def, i), v))
+                count = add_large(operand(v->def, i), large, count);
+        return count;
+    }
+    for (int i = 0; i < count; i++)
+        if (large[i] == one)
+            return count;
+    if (one && count < MANY - 1)
+        large[count] = one;
+    return count + (one != NULL);
+}
+
+/* Whether n is read by two convolutions that make their images themselves, and made of two large values: reading these
+ * once more is less than storing it and reading it twice. And what stands between. */
+static bool is_made_apart(const struct node *n)
+{
+    struct value *v = n->result[0], *large[MANY - 1];
+    int readers = 0;
+
+    if (!is_cheap(n))
+        return false;
+    for (const struct use *u = v->uses; u; u = u->next, readers++) {
+        if (u->user->graph != n->graph || !makes_there(u->user, v))
+            return false;
+    }
+    return readers == 2 && add_large(v, large, 0) == 2;
+}
+
 /* ---- the pass ---- */
 
 static bool keep(struct graph *g, struct arena *scratch)
@@ -251,12 +351,13 @@ static bool keep(struct graph *g, struct arena *scratch)
         for (int i = 0; i < n->results; i++) {
             struct recipe *r = NEW(scratch, struct recipe);
             bool again = n->results == 1 && (n->operands <= MAX_OPERAND_NAMES);
-            *r = again ? make_recipe(n) : (struct recipe){ n->result[i], NULL, 0, false };
+            *r = again ? make_recipe(n) : (struct recipe){ .large = n->result[i] };
+            r->sum = summed_before(n);
+            n->result[i]->data = r;
             if (is_stored_anyway(n->result[i])) {
                 r->of = r->large == n->result[i] ? NULL : r->large;
                 r->large = n->result[i];
             }
-            n->result[i]->data = r;
         }
     }
     find_behind(g, end);
@@ -265,7 +366,7 @@ static bool keep(struct graph *g, struct arena *scratch)
         const struct recipe *r = n->results == 1 ? recipe_of(n->result[0]) : NULL;
         if (!r || value_use_count(n->result[0]) < 2)
             continue;
-        if (r->large != n->result[0])
+        if (r->large != n->result[0] || is_made_apart(n))
             copy_for_readers(n);
         else if (is_made_again(n, end) || is_stored_again(n, end))
             copy_for_backward(n, end);

@@ -45,7 +45,7 @@ make_fn make_unary, make_binary, make_compare, make_logic, make_select, make_cas
 make_fn make_reduce, make_moments, make_argmax, make_cumsum, make_softmax;
 make_fn make_reshape, make_transpose, make_slice, make_reverse, make_pad, make_dilate, make_concat, make_broadcast;
 make_fn make_matmul, make_self_product, make_attention, make_rows_of_product, make_conv, make_conv_dx, make_maxpool,
-    make_pooled, make_avgpool;
+    make_pooled, make_normalised, make_avgpool;
 make_fn make_gather, make_scatter_add, make_take_along, make_put_along, make_one_hot;
 make_fn make_scan, make_custom;
 

@@ -525,3 +525,82 @@ void make_one_hot(struct gen *g)
     if (fits(t))
         keep(g, build_node(&g->b, OP_one_hot, (struct value *[]){ x->v }, 1, &attr, 1)->result[0], 1);
 }
+
+/* A convolution with a window of 3, and of more steps than 1 sometimes. */
+static struct value *convolve(struct gen *g, struct value *x, int64_t channels)
+{
+    struct window w = { .spatial = x->type.rank - 2 };
+    double sum = (double)x->type.dim[1].k;
+    int64_t stride = chance(g->r, 25) ? 2 : 1;
+
+    for (int i = 0; i < w.spatial; i++) {
+        w.kernel[i] = 3;
+        w.stride[i] = stride;
+        w.dilation[i] = w.pad[2 * i] = w.pad[2 * i + 1] = 1;
+        sum *= 3;
+    }
+    struct item k = weight(g, channels, x->type.dim[1].k, &w);
+    k.v = build_binary(&g->b, OP_mul, k.v, real_of(g, 2 / sum));
+    const struct attr attrs[] = { at_ints("stride", w.stride, w.spatial), at_ints("pad", w.pad, 2 * w.spatial),
+                                  at_ints("dilation", w.dilation, w.spatial), at_int("groups", 1) };
+    return build_node(&g->b, OP_conv, (struct value *[]){ x, k.v }, 2, attrs, 4)->result[0];
+}
+
+/* What is normalised by the moments of each channel over all else. */
+static struct value *normalised(struct gen *g, struct value *y)
+{
+    int64_t axes[MAX_RANK] = { 0 };
+    struct dim ones[MAX_RANK] = { dim_of(1), y->type.dim[1], dim_of(1), dim_of(1), dim_of(1) };
+    int rank = y->type.rank;
+
+    for (int i = 2; i < rank; i++)
+        axes[i - 1] = i;
+    const struct attr attrs[] = { at_ints("axes", axes, rank - 1), at_bool("keepdims", true) };
+    struct node *n = build_node(&g->b, OP_moments, &y, 1, attrs, 2);
+    struct value *scale = build_unary(&g->b, OP_rsqrt, build_binary(&g->b, OP_add, n->result[1], real_of(g, 0.5)));
+    y = build_binary(&g->b, OP_mul, build_binary(&g->b, OP_sub, y, n->result[0]), scale);
+    y = build_binary(&g->b, OP_mul, y, parameter(g, type_make(DT_REAL, rank, ones)).v);
+    return build_binary(&g->b, OP_add, y, parameter(g, type_make(DT_REAL, rank, ones)).v);
+}
+
+/* Larger images than those of the pool, of which every sample is one number's: Winograd's method takes these. */
+static struct value *large_image(struct gen *g, struct value *x)
+{
+    struct dim ones[MAX_RANK] = { x->type.dim[0], dim_of(1), dim_of(1), dim_of(1) };
+    struct type t = type_scalar(DT_REAL);
+    int64_t axes[MAX_RANK];
+    int rank = 3 + chance(g->r, 70);
+
+    for (int i = 1; i < x->type.rank; i++)
+        axes[i - 1] = i;
+    x = x->type.rank > 1 ? build_reduce(&g->b, OP_reduce_max, x, axes, x->type.rank - 1, false) : x;
+    x = build_reshape(&g->b, x, ones, rank);
+    t.dim[t.rank++] = dim_of(1);
+    t.dim[t.rank++] = dim_of(4);
+    while (t.rank < rank)
+        t.dim[t.rank++] = dim_of(rank == 3 ? 6 + below(g->r, 12) : 5 + below(g->r, 2));
+    return build_unary(&g->b, OP_tanh, build_binary(&g->b, OP_mul, x, parameter(g, t).v));
+}
+
+/* Convolutions with BatchNorm between them, or a block with what goes past it. */
+void make_normalised(struct gen *g)
+{
+    static const int64_t channels[] = { 16, 16, 16, 32 };
+    struct item x = *pick(g, DT_REAL);
+
+    if (g->m->batch > 2 || !x.v->type.rank || !x.v->type.dim[0].n || shape_batches(x.v->type) != 1)
+        return;
+    struct value *y = convolve(g, large_image(g, x.v), 16);
+    for (int i = 1 + below(g->r, 2); i > 0; i--) {
+        struct value *past = y;
+        y = normalised(g, y);
+        if (chance(g->r, 30))
+            y = build_binary(&g->b, OP_add, y, past);
+        if (chance(g->r, 70))
+            y = build_binary(&g->b, OP_max, y, build_constant(&g->b, 0, DT_REAL));
+        if (chance(g->r, 30))
+            keep(g, y, 100);
+        y = convolve(g, y, chance(g->r, 60) ? past->type.dim[1].k : channels[below(g->r, 4)]);
+    }
+    keep(g, y, 100);
+}

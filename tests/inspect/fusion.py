@@ -74,6 +74,16 @@ def convolutions():
     assert len(list(kernels("apply"))) == 1
 
 
+def normalised_blocks():
+    """What is normalised, added and cut off is made by the convolution that reads it, and so is its gradient. Left are what no
+    convolution reads (the last block's result and its mean), and the sums over it."""
+    image = 8 * 8 * 8 * 32 * 4
+    passes = [body for body, size, macs in kernels("train") if not macs and size > image and {"sub", "mul", "max"} & set(body)]
+    assert ["sum" in body for body in passes] == [False, True, True], passes
+    images = [body for body, _, macs in kernels("train") if macs and "max" in body and "winograd" in body]
+    assert len(images) >= 5, images
+
+
 def linear_layernorm():
     """The normalisation goes through rows of the product that are at hand: nothing between them is stored."""
     with_a_product("infer")

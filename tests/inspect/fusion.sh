@@ -3,7 +3,7 @@
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-for net in softmax_infer add_layernorm layernorm_train classify mlp convolutions attention_by_hand linear_layernorm recurrent \
+for net in softmax_infer add_layernorm layernorm_train classify mlp convolutions normalised_blocks attention_by_hand linear_layernorm recurrent \
     conv_pool; do
     if "$NETC" --emit=json --net "$net" -o "$out" tests/inspect/fusion.net 2>"$out/log" &&
         python3 tests/inspect/fusion.py "$out/$net.json" >"$out/log" 2>&1; then
