@@ -71,13 +71,17 @@ struct idle {
     double worth;
 };
 
-static int next_reader(const struct order *o, int item, int at)
+/* Of each item the step that reads it first, from the step `at` on; -1: none. */
+static const int *next_readers(const struct order *o, int at, struct arena *a)
 {
-    for (int i = at; i <= o->item[item].last; i++)
-        for (int k = 0; k < o->step[i].reads; k++)
-            if (o->step[i].read[k] == item)
-                return i;
-    return -1;
+    int *next = NEW_ARRAY(a, o->items + 1, int);
+
+    for (int i = 0; i < o->items; i++)
+        next[i] = -1;
+    for (int i = o->steps - 1; i >= at; i--)
+        for (int k = 0; k < o->step[i]->reads; k++)
+            next[o->step[i]->read[k]] = i;
+    return next;
 }
 
 static void add_idle(struct idle *list, int *count, int most, struct idle x)
@@ -98,16 +102,17 @@ static int tried_at_most(const struct order *o)
 }
 
 /* Those first that free most for the work of one group. */
-static int find_idle(const struct order *o, int at, struct idle *list)
+static int find_idle(const struct order *o, int at, struct idle *list, struct arena *scratch)
 {
+    const int *reader = next_readers(o, at, scratch);
     int count = 0, most = tried_at_most(o);
 
     for (int i = 0; i < o->items; i++) {
         const struct item *x = &o->item[i];
-        int next = x->step >= 0 && x->step < at && x->last > at && x->bytes ? next_reader(o, i, at) : -1;
+        int next = x->step >= 0 && x->step < at && x->last > at && x->bytes ? reader[i] : -1;
         if (next > at)
             add_idle(list, &count, most,
-                     (struct idle){ i, next, (double)x->bytes * (next - x->step) / o->step[x->step].work });
+                     (struct idle){ i, next, (double)x->bytes * (next - x->step) / o->step[x->step]->work });
     }
     return count;
 }
@@ -124,7 +129,7 @@ static struct order *changed(const struct order *o, const struct change *c, stru
 {
     if (c->kind == EARLIER)
         return read_earlier(o, c->what.item, c->at, a);
-    if (o->step[o->item[c->what.item].step].once)
+    if (o->step[o->item[c->what.item].step]->once)
         return NULL;
     return made_later(o, c->what.item, c->what.next, c->kind == LATER_SHARED, a);
 }
@@ -146,7 +151,7 @@ static bool improve(struct way *w, int64_t limit)
     struct change best = { .worth = 0 };
     double now = excess(w->o, limit, w->tries);
     int peak = order_peak(w->o, order_live_bytes(w->o, w->tries));
-    int count = w->o->steps < w->most_steps ? find_idle(w->o, peak, list) : 0;
+    int count = w->o->steps < w->most_steps ? find_idle(w->o, peak, list, w->tries) : 0;
 
     arena_reset(w->tries);
     for (int i = 0; i < KINDS * count; i++) {
@@ -190,8 +195,8 @@ struct search {
 static int turn_of(const struct order *o)
 {
     for (int i = 0; i < o->steps; i++)
-        if (o->step[i].of->op == OP_loss)
-            return o->step[i].reads ? o->item[o->step[i].read[0]].step : i;
+        if (o->step[i]->of->op == OP_loss)
+            return o->step[i]->reads ? o->item[o->step[i]->read[0]].step : i;
     return -1;
 }
 
@@ -227,9 +232,9 @@ static bool arrived(struct search *s)
 
 static void note_end(struct search *s)
 {
-    int64_t bytes = planned_bytes(&s->way);
+    int64_t bytes;
 
-    if (bytes >= s->smallest_bytes)
+    if (peak_bytes(&s->way) >= s->smallest_bytes || (bytes = planned_bytes(&s->way)) >= s->smallest_bytes)
         return;
     s->smallest = order_whole_copy(s->way.o, s->scratch);
     s->smallest_bytes = bytes;
