@@ -699,7 +699,7 @@ void lower_winograd_dw(struct lower *l)
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
     g.t = tiles_of(l, dy->type, inputs + outputs, 1, false);
     l->parts = attr_int(n, "parts");
-    l->part_size = winograd_part(dim_size(x->type.dim[0], l->k->batch), l->parts);
+    l->part_size = winograd_part(dim_size(x->type.dim[0], graph_samples(n->graph)), l->parts);
     g.v = (struct plane){ .points = g.t.w[1].points, .channels = inputs };
     g.d = (struct plane){ .points = g.t.w[1].points, .channels = outputs };
     struct lblock *b = open_block(l, &g.t, LICENCE_SEQ);

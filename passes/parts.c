@@ -149,13 +149,19 @@ static void split(struct parting *s)
 /* All as it is if it goes on without parts. */
 static struct module *planned_copy(struct module *m, const struct pass_context *c)
 {
-    struct text t = text_make(m->arena);
+    struct module *copy = parse_module(m->arena, m->names, m->diag, "copy", c->budget->before);
 
-    print_module(&t, m);
-    struct module *copy = parse_module(m->arena, m->names, m->diag, "copy", text_string(&t));
     if (!copy || !pipeline_behind(copy, c, "parts"))
         bug("the copy of a module does not go through the passes");
     return copy;
+}
+
+static const char *printed(struct module *m)
+{
+    struct text t = text_make(m->arena);
+
+    print_module(&t, m);
+    return text_string(&t);
 }
 
 /* An instance that only infers has no room for totals. */
@@ -235,7 +241,10 @@ static bool has_parts(const struct module *m)
 
 bool pass_parts(struct module *m, struct pass_context *c)
 {
-    if (!m->graph[GRAPH_TRAIN] || !c->budget || m->batch == 1 || has_parts(m))
+    if (!m->graph[GRAPH_TRAIN] || !c->budget)
+        return false;
+    c->budget->before = printed(m);
+    if (m->batch == 1 || has_parts(m))
         return false;
     struct module *copy = planned_copy(m, c);
     c->budget->whole_bytes = c->budget->measure(c->budget->context, copy);

@@ -312,11 +312,28 @@ static int64_t samples_of(const struct graph *g, int64_t parts)
     return (g->module->batch + parts - 1) / parts;
 }
 
-/* As few parts as fit. What fits in some parts fits in more: so the search halves what is left. */
+static int steps_of(const struct search *s)
+{
+    return s->best ? s->best->steps : 0; /* fewer than any order has: the graph stays as it is */
+}
+
+/* In parts of so many samples, with sums kept apart for threads where that takes no more steps. */
+static void take_parts(struct search *s, int64_t samples)
+{
+    fits_in_parts(s, samples);
+    int steps = steps_of(s);
+    if (!winograd_keep_apart(s->g, samples) || (fits_in_parts(s, samples) && steps_of(s) <= steps))
+        return;
+    winograd_keep_apart(s->g, 1);
+    fits_in_parts(s, samples);
+}
+
+/* As few parts as fit, all sums in one place. What fits in some parts fits in more: so the search halves what is left. */
 static void choose_parts(struct search *s)
 {
     int64_t batch = s->g->module->batch, few = 0, many = batch; /* few do not fit, many do */
 
+    winograd_keep_apart(s->g, 1);
     if (!fits_in_parts(s, 1))
         return;
     while (many - few > 1) {
@@ -326,7 +343,7 @@ static void choose_parts(struct search *s)
         else
             few = parts;
     }
-    fits_in_parts(s, samples_of(s->g, many));
+    take_parts(s, samples_of(s->g, many));
 }
 
 /* Graphs that do not train keep nothing: in fewer samples they take less, or they do not. */
