@@ -25,13 +25,17 @@ struct planner {
     size_t capacity;
     int step;
     int rounds;
-    struct placed *placed; /* by offset */
+    struct life *life; /* of what has its place, by offset */
+    struct range *range;
+    int *beside; /* which of them live at the same time as another */
 };
 
-/* What has its place: from `from` to `to`, while it lives. */
-struct placed {
-    int64_t from, to;
+struct life {
     int born, dies;
+};
+
+struct range {
+    int64_t from, to;
 };
 
 static int64_t aligned(int64_t bytes)
@@ -145,37 +149,52 @@ static void find_lives(struct planner *p, struct graph *g)
     p->step = step;
 }
 
-static bool overlap_in_time(const struct placed *a, const struct buffer *b)
+/* How many of what has its place live at the same time as b. Few do: there is no branch to guess wrong. */
+static int find_beside(const struct planner *p, int placed, const struct buffer *b)
 {
-    return a->born <= b->dies && b->born <= a->dies;
+    const struct life *life = p->life, own = { b->born, b->dies };
+    int count = 0, *beside = p->beside;
+
+    for (int i = 0; i < placed; i++) {
+        beside[count] = i;
+        count += (life[i].born <= own.dies) & (own.born <= life[i].dies);
+    }
+    return count;
 }
 
 /* An offset at which it touches nothing that lives at the same time: the lowest, or that in the narrowest gap. */
-static int64_t place(const struct buffer *b, const struct placed *placed, int count, bool narrowest)
+static int64_t place(const struct planner *p, int placed, const struct buffer *b, bool narrowest)
 {
     int64_t at = 0, found = -1, width = INT64_MAX, enough = narrowest ? b->bytes : INT64_MAX;
+    int count = find_beside(p, placed, b);
 
-    for (int i = 0; i < count && (found < 0 || width > enough); i++) { /* placed is sorted by offset */
-        if (!overlap_in_time(&placed[i], b))
-            continue;
-        int64_t gap = placed[i].from - at;
+    for (int i = 0; i < count && (found < 0 || width > enough); i++) {
+        const struct range *r = &p->range[p->beside[i]];
+        int64_t gap = r->from - at;
         if (gap >= b->bytes && gap < width) {
             found = at;
             width = gap;
         }
-        at = placed[i].to > at ? placed[i].to : at;
+        at = r->to > at ? r->to : at;
     }
     return found < 0 ? at : found;
 }
 
-static void insert(struct placed *placed, int count, const struct buffer *b)
+static void insert(const struct planner *p, int placed, const struct buffer *b)
 {
-    int i = count;
+    int at = 0;
 
-    while (i > 0 && placed[i - 1].from > b->offset)
-        i--;
-    memmove(&placed[i + 1], &placed[i], (size_t)(count - i) * sizeof *placed);
-    placed[i] = (struct placed){ b->offset, b->offset + b->bytes, b->born, b->dies };
+    for (int end = placed; at < end;) { /* behind all that begin no later */
+        int middle = at + (end - at) / 2;
+        if (p->range[middle].from > b->offset)
+            end = middle;
+        else
+            at = middle + 1;
+    }
+    memmove(&p->range[at + 1], &p->range[at], (size_t)(placed - at) * sizeof *p->range);
+    memmove(&p->life[at + 1], &p->life[at], (size_t)(placed - at) * sizeof *p->life);
+    p->range[at] = (struct range){ b->offset, b->offset + b->bytes };
+    p->life[at] = (struct life){ b->born, b->dies };
 }
 
 /* ---- orders in which places are given ---- */
@@ -305,8 +324,8 @@ static int64_t give_places(struct planner *p, const int *order, bool narrowest)
 
     for (int i = 0; i < p->count; i++) {
         struct buffer *b = &p->buffer[order[i]];
-        b->offset = place(b, p->placed, i, narrowest);
-        insert(p->placed, i, b);
+        b->offset = place(p, i, b, narrowest);
+        insert(p, i, b);
         end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
     }
     return end;
@@ -345,7 +364,9 @@ static int64_t best_places(struct planner *p, int64_t bound)
     int64_t least = INT64_MAX;
     bool ended[WAYS] = { false };
 
-    p->placed = NEW_ARRAY(p->scratch, p->count + 1, struct placed);
+    p->life = NEW_ARRAY(p->scratch, p->count + 1, struct life);
+    p->range = NEW_ARRAY(p->scratch, p->count + 1, struct range);
+    p->beside = NEW_ARRAY(p->scratch, p->count + 1, int);
     for (int i = 0; i < WAYS * p->rounds && least != bound && p->count; i++) {
         int way = i % WAYS;
         if (ended[way])

@@ -10,8 +10,11 @@ enum { SMALL = 16 }; /* a value so many times smaller than what is made of it ma
 /* A value of the order. Copies of one value have one root, the item that the graph's own operation gives. */
 struct item {
     int64_t bytes;  /* 0: it lies outside the arena */
-    int root, copy; /* copy: the next of the same root, in an order that order_whole_copy gave; -1: none */
     int step, last; /* where it is made, the last step that reads it; -1: it is not made */
+    int root;
+    int copy,
+        readers; /* in an order that order_whole_copy gave: the next of the same root, or -1; where in `reader` its
+                        * readers begin */
 };
 
 /* An operation at its place, or again at another. Orders share their steps: what differs in one is another step. */
@@ -36,6 +39,9 @@ struct order {
     struct item *item;
     size_t item_capacity;
     int steps, items;
+    /* In an order that order_whole_copy gave: all items' readers, and the steps that check or write; -1 behind an item's
+     * last, and behind the last of those. */
+    const int *reader, *wary;
     double work;
 };
 
@@ -48,18 +54,23 @@ struct order *order_whole_copy(const struct order *from,
 struct step *order_again(struct order *o, const struct step *s); /* the step once more, reading and giving the same */
 int order_add_item(struct order *o, int64_t bytes, int root);    /* root -1: itself */
 void order_finish(struct order *o, struct arena *scratch); /* after a change: steps nobody needs go, lives are found */
+/* The same where the steps from one to another have changed places, and nothing else. */
+void order_finish_between(struct order *o, int from, int to);
 int64_t *order_live_bytes(const struct order *o, struct arena *a); /* at each step */
-int order_peak(const struct order *o, const int64_t *live);        /* the first step where most live */
+/* At those steps alone, the first of them first; `across`: what lives from before them on into them. */
+int64_t *order_live_between(const struct order *o, int from, int to, int64_t across, struct arena *a);
+int order_peak(const struct order *o, const int64_t *live); /* the first step where most live */
 int64_t order_planned_bytes(const struct order *o, struct arena *scratch);
 void order_to_graph(const struct order *o, struct graph *g, struct arena *scratch);
 
 /* ---- recompute_change.c: each gives another order, or NULL where there is none ---- */
 
 /* `item` is not kept beyond what reads it before step `at`: it is made again there. sharing: what was made again for
- * readers still later is made here instead, and lives on; NULL where there is none. */
-struct order *made_later(const struct order *from, int item, int at, bool sharing, struct arena *a);
-/* All that reads `item` from step `at` on runs before that step. */
-struct order *read_earlier(const struct order *from, int item, int at, struct arena *a);
+ * readers still later is made here instead, and lives on; NULL where there is none. NULL too where that takes more work than
+ * most_work. */
+struct order *made_later(const struct order *from, int item, int at, bool sharing, double most_work, struct arena *a);
+/* All that reads `item` from step `at` on runs before that step; *to: behind that one all steps stay where they are. */
+struct order *read_earlier(const struct order *from, int item, int at, int *to, struct arena *a);
 /* Of a graph's own order: what is read behind the step `turn` is kept where the order is cut, and all else made again from
  * cut to cut, in segments that keep `segment` bytes, or a little more. */
 struct order *cut_order(const struct order *from, int turn, int64_t segment, struct arena *a);

@@ -3,14 +3,6 @@
 
 #include "passes/recompute.h"
 
-static bool step_reads(const struct step *s, int item)
-{
-    for (int k = 0; k < s->reads; k++)
-        if (s->read[k] == item)
-            return true;
-    return false;
-}
-
 /* A list of what a step reads, to be changed. */
 static int *own_reads(struct order *o, struct step *s)
 {
@@ -47,10 +39,12 @@ struct change {
     bool sharing;
     const struct step **put; /* in order */
     int puts;
-    bool shares; /* a copy for readers still later was among them */
     int *made;   /* by root: the item that is there for readers from here on; -1: none so far */
     int *reads;  /* by item: what readers from here on read instead; -1: itself */
-    bool *moved;
+    bool *moved; /* by step: it runs in front of `at` instead, where it is among what is put there */
+    int *left, lefts;
+    bool *gone;     /* by step: nobody needs it any more */
+    bool *put_read; /* by item: what is put reads it */
 };
 
 static int make_again(struct change *c, int item);
@@ -105,9 +99,10 @@ static int make_again(struct change *c, int item)
 
     for (int k = 0; k < s->reads; k++)
         read[k] = available(c, read[k], bytes);
-    if (later >= 0)
-        c->shares = c->moved[from] = true;
-    else
+    if (later >= 0) {
+        c->moved[from] = true;
+        c->left[c->lefts++] = from;
+    } else
         give_anew(o, s);
     for (int k = 0; k < s->gives; k++) {
         int other = o->item[s->give[k]].root;
@@ -161,20 +156,77 @@ static void put_in(struct change *c)
     o->steps = steps;
 }
 
-struct order *made_later(const struct order *from, int item, int at, bool sharing, struct arena *a)
+static bool is_read_still(const struct change *c, int item)
+{
+    const int *reader = &c->o->reader[c->o->item[item].readers];
+
+    for (; *reader >= 0; reader++)
+        if (!c->moved[*reader] && !c->gone[*reader] && (*reader < c->at || c->reads[item] < 0))
+            return true;
+    return c->put_read[item];
+}
+
+/* The work of the step that gives an item which has lost a reader, and of those that only it needs, where it goes. */
+static double work_going(struct change *c, int item)
+{
+    int at = c->o->item[item].step;
+    const struct step *s = c->o->step[at];
+    double work = s->work;
+
+    if (s->stays || c->moved[at] || c->gone[at])
+        return 0;
+    for (int k = 0; k < s->gives; k++)
+        if (is_read_still(c, s->give[k]))
+            return 0;
+    c->gone[at] = true;
+    for (int k = 0; k < s->reads; k++)
+        work += work_going(c, s->read[k]);
+    return work;
+}
+
+/* What the change takes more than the order before it, but for rounding. */
+static double more_work(struct change *c, int items)
+{
+    const struct order *o = c->o;
+    double work = 0;
+
+    for (int i = 0; i < c->puts; i++) {
+        work += c->put[i]->work;
+        for (int k = 0; k < c->put[i]->reads; k++)
+            c->put_read[c->put[i]->read[k]] |= c->put[i]->read[k] < items;
+    }
+    for (int i = 0; i < c->lefts; i++) {
+        const struct step *s = o->step[c->left[i]];
+        work -= s->work;
+        for (int k = 0; k < s->reads; k++)
+            work -= work_going(c, s->read[k]);
+    }
+    for (int i = 0; i < c->puts; i++)
+        for (int k = 0; k < c->put[i]->gives; k++)
+            for (int x = o->item[c->put[i]->give[k]].root; x >= 0; x = o->item[x].copy)
+                work -= c->reads[x] >= 0 ? work_going(c, x) : 0;
+    return work;
+}
+
+struct order *made_later(const struct order *from, int item, int at, bool sharing, double most_work, struct arena *a)
 {
     struct order *o = order_copy(from, 0, a);
     struct change c = { .o = o, .at = at, .sharing = sharing };
 
     c.put = NEW_ARRAY(a, from->steps + 1, const struct step *);
     c.moved = NEW_ARRAY(a, from->steps + 1, bool);
+    c.left = NEW_ARRAY(a, from->steps + 1, int);
+    c.gone = NEW_ARRAY(a, from->steps + 1, bool);
     c.made = none(from->items, a);
     c.reads = none(from->items, a);
     int copy = make_again(&c, item);
-    if (sharing && !c.shares)
+    if (sharing && !c.lefts)
         return NULL;
     redirect(&c, from->items);
     c.reads[item] = copy;
+    c.put_read = NEW_ARRAY(a, o->items + 1, bool);
+    if (more_work(&c, from->items) > most_work)
+        return NULL;
     put_in(&c);
     order_finish(o, a);
     return o;
@@ -195,45 +247,58 @@ static bool conflict(const struct step *a, const struct step *b)
 }
 
 /* A step that goes to the front of step `at` takes with it what it reads of what is made from there on. */
+static void go(const struct order *o, int step, int at, bool *goes)
+{
+    const struct step *s = o->step[step];
+
+    goes[step] = true;
+    for (int k = 0; k < s->reads; k++)
+        if (o->item[s->read[k]].step >= at && !goes[o->item[s->read[k]].step])
+            go(o, o->item[s->read[k]].step, at, goes);
+}
+
+/* All that has to go to the front of step `at` so that what reads `item` stands there. */
+static const bool *who_goes(const struct order *o, int item, int at, struct arena *a)
+{
+    bool *goes = NEW_ARRAY(a, o->steps + 1, bool);
+
+    for (const int *reader = &o->reader[o->item[item].readers]; *reader >= 0; reader++)
+        if (*reader >= at)
+            go(o, *reader, at, goes);
+    return goes;
+}
+
+/* Whether a step may go past those from `at` on that stay. */
 static bool may_go(const struct order *o, const bool *goes, int step, int at)
 {
-    if (o->step[step]->stands || step == at)
+    const struct step *s = o->step[step];
+
+    if (s->stands || step == at)
         return false;
-    for (int i = at; i < step; i++)
-        if (!goes[i] && (o->step[i]->checks || conflict(o->step[step], o->step[i])))
+    for (int i = at; i < step && s->writes; i++)
+        if (!goes[i] && conflict(s, o->step[i]))
+            return false;
+    for (const int *i = o->wary; *i >= 0 && *i < step; i++)
+        if (*i >= at && !goes[*i] && (o->step[*i]->checks || conflict(s, o->step[*i])))
             return false;
     return true;
 }
 
-/* All that has to go to the front of step `at` so that what reads `item` stands there. */
-static bool *who_goes(const struct order *from, int item, int at, struct arena *a)
-{
-    bool *goes = NEW_ARRAY(a, from->steps + 1, bool);
-
-    for (int i = from->item[item].last; i >= at; i--) {
-        const struct step *s = from->step[i];
-        goes[i] |= step_reads(s, item);
-        for (int k = 0; k < s->reads && goes[i]; k++)
-            if (from->item[s->read[k]].step >= at)
-                goes[from->item[s->read[k]].step] = true;
-    }
-    return goes;
-}
-
-struct order *read_earlier(const struct order *from, int item, int at, struct arena *a)
+struct order *read_earlier(const struct order *from, int item, int at, int *to, struct arena *a)
 {
     const bool *goes = who_goes(from, item, at, a);
     int steps = at;
 
-    for (int i = at; i <= from->item[item].last; i++)
+    *to = from->item[item].last;
+    for (int i = at; i <= *to; i++)
         if (goes[i] && !may_go(from, goes, i, at))
             return NULL;
     struct order *o = order_copy(from, 0, a);
     for (int going = 1; going >= 0; going--)
-        for (int i = at; i < from->steps; i++)
+        for (int i = at; i <= *to; i++)
             if (goes[i] == going)
                 o->step[steps++] = from->step[i];
-    order_finish(o, a);
+    order_finish_between(o, at, *to);
     return o;
 }
 

@@ -105,7 +105,7 @@ int order_add_item(struct order *o, int64_t bytes, int root)
     arena_grow(o->arena, &items, &o->item_capacity, (size_t)o->items + 1, sizeof *o->item);
     o->item = items;
     o->item[o->items] =
-        (struct item){ .bytes = bytes, .root = root < 0 ? o->items : root, .copy = -1, .step = -1, .last = -1 };
+        (struct item){ .bytes = bytes, .step = -1, .last = -1, .root = root < 0 ? o->items : root, .copy = -1 };
     return o->items++;
 }
 
@@ -187,7 +187,12 @@ struct order *order_copy(const struct order *from, int more_steps, struct arena 
 {
     struct order *o = NEW(a, struct order);
 
-    *o = (struct order){ .arena = a, .steps = from->steps, .items = from->items, .work = from->work };
+    *o = (struct order){ .arena = a,
+                         .steps = from->steps,
+                         .items = from->items,
+                         .reader = from->reader,
+                         .wary = from->wary,
+                         .work = from->work };
     o->step = NEW_ARRAY(a, from->steps + more_steps + 1, const struct step *);
     memcpy(o->step, from->step, (size_t)from->steps * sizeof *o->step);
     o->item = arena_copy(a, from->item, (size_t)from->items * sizeof *from->item);
@@ -219,6 +224,38 @@ static int *renumbered(const int *list, int count, const int *now, struct arena 
     return copy;
 }
 
+static void list_readers(struct order *o, struct arena *a)
+{
+    int *count = NEW_ARRAY(a, o->items + 1, int), all = 0, *reader;
+
+    for (int i = 0; i < o->steps; i++)
+        for (int k = 0; k < o->step[i]->reads; k++)
+            count[o->step[i]->read[k]]++;
+    for (int i = 0; i < o->items; i++) {
+        o->item[i].readers = all;
+        all += count[i] + 1;
+        count[i] = o->item[i].readers;
+    }
+    reader = NEW_ARRAY(a, all + 1, int);
+    for (int i = 0; i < o->steps; i++)
+        for (int k = 0; k < o->step[i]->reads; k++)
+            reader[count[o->step[i]->read[k]]++] = i;
+    for (int i = 0; i < o->items; i++)
+        reader[count[i]] = -1;
+    o->reader = reader;
+}
+
+static void list_wary(struct order *o, struct arena *a)
+{
+    int *wary = NEW_ARRAY(a, o->steps + 1, int), count = 0;
+
+    for (int i = 0; i < o->steps; i++)
+        if (o->step[i]->checks || o->step[i]->writes)
+            wary[count++] = i;
+    wary[count] = -1;
+    o->wary = wary;
+}
+
 static void link_copies(struct order *o, struct arena *scratch)
 {
     int *next = NEW_ARRAY(scratch, o->items + 1, int);
@@ -245,6 +282,8 @@ struct order *order_whole_copy(const struct order *from, struct arena *a)
         o->step[i] = s;
     }
     link_copies(o, a);
+    list_readers(o, a);
+    list_wary(o, a);
     return o;
 }
 
@@ -304,6 +343,21 @@ void order_finish(struct order *o, struct arena *scratch)
     }
 }
 
+void order_finish_between(struct order *o, int from, int to)
+{
+    o->work = 0;
+    for (int i = 0; i < o->steps; i++)
+        o->work += o->step[i]->work;
+    for (int i = from; i <= to; i++) {
+        const struct step *s = o->step[i];
+        for (int k = 0; k < s->gives + s->reads; k++) {
+            struct item *x = &o->item[k < s->gives ? s->give[k] : s->read[k - s->gives]];
+            x->step = k < s->gives ? i : x->step;
+            x->last = x->last <= to ? i : x->last;
+        }
+    }
+}
+
 static bool dies_at(const struct item *x, int step)
 {
     return x->last == step && x->bytes;
@@ -314,7 +368,7 @@ static bool lives_on(const struct item *x, int step)
     return x->last > step && x->bytes;
 }
 
-/* The same for a step that gives one value, which is most of them: what it reads, or -1. */
+/* Of a step that gives one value: what it reads in whose place that comes to lie, or -1. */
 static int place_taken(const struct order *o, int i)
 {
     const struct step *s = o->step[i];
@@ -331,18 +385,11 @@ static int place_taken(const struct order *o, int i)
 static const int *places_taken(const struct order *o, int i, struct arena *a)
 {
     const struct step *s = o->step[i];
-    bool *read, *dies;
-    int *in;
 
     if (!s->in_place)
         return NULL;
-    in = NEW_ARRAY(a, s->gives + 1, int);
-    if (s->gives == 1) {
-        in[0] = place_taken(o, i);
-        return in;
-    }
-    read = NEW_ARRAY(a, s->gives + 1, bool);
-    dies = NEW_ARRAY(a, s->reads + 1, bool);
+    bool *read = NEW_ARRAY(a, s->gives + 1, bool), *dies = NEW_ARRAY(a, s->reads + 1, bool);
+    int *in = NEW_ARRAY(a, s->gives + 1, int);
     for (int k = 0; k < s->reads; k++)
         dies[k] = dies_at(&o->item[s->read[k]], i);
     for (int k = 0; k < s->gives; k++)
@@ -355,9 +402,11 @@ static const int *places_taken(const struct order *o, int i, struct arena *a)
 static int64_t bytes_in_place(const struct order *o, int i, struct arena *a)
 {
     const struct step *s = o->step[i];
-    const int *in = places_taken(o, i, a);
     int64_t sum = 0;
 
+    if (s->in_place && s->gives == 1) /* most of them */
+        return place_taken(o, i) < 0 ? 0 : o->item[s->give[0]].bytes;
+    const int *in = places_taken(o, i, a);
     for (int k = 0; k < s->gives && in; k++)
         sum += in[k] < 0 ? 0 : o->item[s->give[k]].bytes;
     return sum;
@@ -381,6 +430,39 @@ int64_t *order_live_bytes(const struct order *o, struct arena *a)
         for (int k = 0; k < s->inners; k++)
             live[i] += s->inner[k];
         live[i] -= s->in_place ? bytes_in_place(o, i, a) : 0;
+    }
+    return live;
+}
+
+/* Bytes that live no longer behind step i; what it reads twice dies once. */
+static int64_t bytes_dying(const struct order *o, int i)
+{
+    const struct step *s = o->step[i];
+    int64_t sum = 0;
+
+    for (int k = 0; k < s->gives; k++)
+        sum += o->item[s->give[k]].last == i ? o->item[s->give[k]].bytes : 0;
+    for (int k = 0; k < s->reads; k++) {
+        bool first = o->item[s->read[k]].last == i;
+        for (int j = 0; j < k && first; j++)
+            first = s->read[j] != s->read[k];
+        sum += first ? o->item[s->read[k]].bytes : 0;
+    }
+    return sum;
+}
+
+int64_t *order_live_between(const struct order *o, int from, int to, int64_t across, struct arena *a)
+{
+    int64_t *live = NEW_ARRAY(a, to - from + 1, int64_t);
+
+    for (int i = from; i <= to; i++) {
+        const struct step *s = o->step[i];
+        for (int k = 0; k < s->gives; k++)
+            across += o->item[s->give[k]].bytes;
+        live[i - from] = across - (s->in_place ? bytes_in_place(o, i, a) : 0);
+        for (int k = 0; k < s->inners; k++)
+            live[i - from] += s->inner[k];
+        across -= bytes_dying(o, i);
     }
     return live;
 }
