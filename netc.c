@@ -618,27 +618,51 @@ static const char *no_parts(struct run *r)
     return arena_printf(r->arena, "a batch cannot go in parts because of %s%s%s: %s", line, layer, of, b->why);
 }
 
+/* The smallest plan found for an instance that trains. */
+struct least {
+    long long all, arena;
+    bool parts;
+};
+
+static struct least least_of(struct run *r, struct module *m, const struct budget *b)
+{
+    const struct graph *g = m->graph[GRAPH_TRAIN];
+    struct train_bytes bytes = train_bytes_of(m, &r->o.emit);
+    struct least least = { bytes.all, bytes.arena, g && g->part };
+
+    if (b->whole_bytes && b->whole_bytes < least.all) { /* what is known of all samples takes more than parts save */
+        least.parts = false;
+        least.arena += b->whole_bytes - (least.all - bytes.totals);
+        least.all = b->whole_bytes;
+    }
+    return least;
+}
+
+/* Its transformed weights and the sums of their gradients are larger than what the plain form needs, more often than not. */
+static const char *less_without_winograd(struct run *r, struct module *m, long long all)
+{
+    struct budget b = { .bytes = r->o.max_bytes, .measure = measure, .context = r };
+    struct module *plain = r->o.passes.budget->winograd ? pipeline_without(m, &r->o.passes, &b, "winograd") : NULL;
+    long long least = plain ? least_of(r, plain, &b).all : all;
+    return least < all ? arena_printf(r->arena, "without Winograd's method (--disable=winograd) it takes %lld", least)
+                       : NULL;
+}
+
 /* --max-bytes: whether the module keeps to it, if it is planned. */
 static bool fits(struct run *r, struct module *m)
 {
     const struct graph *g = m->graph[GRAPH_TRAIN];
-    if (!r->o.max_bytes || (g && g->arena_bytes < 0))
+    long long most = r->o.max_bytes;
+    if (!most || (g && g->arena_bytes < 0) || measure(r, m) <= most)
         return true;
-    struct train_bytes b = train_bytes_of(m, &r->o.emit);
-    long long most = r->o.max_bytes, all = b.all, arena = b.arena, whole = r->o.passes.budget->whole_bytes;
-    if (all <= most)
-        return true;
-    bool parts = g && g->part;
-    if (whole && whole < all) { /* what is known of all samples takes more than parts save */
-        parts = false;
-        arena += whole - (all - b.totals);
-        all = whole;
-    }
+    struct least least = least_of(r, m, r->o.passes.budget);
+    const char *parts = no_parts(r), *plain = less_without_winograd(r, m, least.all);
+    const char *hint = parts && plain ? arena_printf(r->arena, "%s; %s", plain, parts) : parts ? parts : plain;
     const char *words =
         "--max-bytes %lld: the smallest plan found for an instance that trains%s takes %lld bytes, %lld too many "
         "(%lld are parameters, gradients, states and the optimizer's, %lld values of a run)";
-    diag_error_hint(r->diag, m->at, NULL, NULL, no_parts(r), words, most, parts ? ", sample by sample," : "", all,
-                    all - most, all - arena, arena);
+    diag_error_hint(r->diag, m->at, NULL, NULL, hint, words, most, least.parts ? ", sample by sample," : "", least.all,
+                    least.all - most, least.all - least.arena, least.arena);
     return false;
 }
 

@@ -102,8 +102,8 @@ static void log_graphs(struct emit *e)
             graph_name(g->kind), e->graph[k].count, e->graph[k].macs, bytes, (long long)g->arena_bytes,
             (long long)g->lower_bound);
         if (g->part)
-            text_add(e->o->log, "%-10s a batch goes in %lld parts of at most %lld samples\n", graph_name(g->kind),
-                     (long long)graph_parts(g), (long long)g->part);
+            text_add(e->o->log, "%-10s a batch goes in %lld part%s of at most %lld samples\n", graph_name(g->kind),
+                     (long long)graph_parts(g), graph_parts(g) == 1 ? "" : "s", (long long)g->part);
         if (k == GRAPH_TRAIN)
             log_kept(e, g);
     }

@@ -729,7 +729,7 @@ void lower_winograd_dw(struct lower *l)
         bug("the gradient of weights is no result of its group");
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
     l->parts = attr_int(n, "parts");
-    l->part_size = winograd_part(dim_size(x->type.dim[0], l->k->batch), l->parts);
+    l->part_size = winograd_part(dim_size(x->type.dim[0], graph_samples(n->graph)), l->parts);
     g.t = tiles_of(l, dy->type, inputs + outputs, 1, false);
     g.v = (struct plane){ .points = g.t.w[1].points, .channels = inputs };
     g.d = (struct plane){ .points = g.t.w[1].points, .channels = outputs };

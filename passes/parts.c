@@ -146,22 +146,36 @@ static void split(struct parting *s)
     s->g->part = s->g->module->batch;
 }
 
-/* All as it is if it goes on without parts. */
+/* All as it is planned if it goes on without parts, and nothing is computed again. */
 static struct module *planned_copy(struct module *m, const struct pass_context *c)
+{
+    struct module *copy = parse_module(m->arena, m->names, m->diag, "copy", c->budget->before);
+    struct pass_context planning = *c;
+
+    planning.budget = NULL;
+    if (!copy || !pipeline_behind(copy, &planning, "parts"))
+        bug("the copy of a module does not go through the passes");
+    return copy;
+}
+
+static const char *printed(struct module *m)
 {
     struct text t = text_make(m->arena);
 
     print_module(&t, m);
-    struct module *copy = parse_module(m->arena, m->names, m->diag, "copy", text_string(&t));
-    if (!copy || !pipeline_behind(copy, c, "parts"))
-        bug("the copy of a module does not go through the passes");
-    return copy;
+    return text_string(&t);
 }
 
 /* An instance that only infers has no room for totals. */
 static bool may_be_parted(const struct parting *s)
 {
     return s->g->kind != GRAPH_INFER || !s->totals;
+}
+
+static void note_against(const struct parting *s, struct budget *b)
+{
+    b->against = s->against;
+    b->why = s->why;
 }
 
 static bool take_in_parts(struct graph *g, const struct pass_context *c)
@@ -171,10 +185,8 @@ static bool take_in_parts(struct graph *g, const struct pass_context *c)
 
     if (may)
         split(&s);
-    else if (g->kind == GRAPH_TRAIN) {
-        c->budget->against = s.against;
-        c->budget->why = s.why;
-    }
+    else if (g->kind == GRAPH_TRAIN)
+        note_against(&s, c->budget);
     return may;
 }
 
@@ -233,11 +245,32 @@ static bool has_parts(const struct module *m)
     return false;
 }
 
+/* Training alone is too large, and something stands against parts: how little it takes without them is looked for later. */
+static bool cannot_help(struct module *m, const struct module *copy, int64_t room, const struct pass_context *c)
+{
+    struct parting s = { .g = m->graph[GRAPH_TRAIN], .scratch = c->scratch };
+
+    for (int i = 0; i < KINDS; i++)
+        if (kinds[i] != GRAPH_TRAIN && copy->graph[kinds[i]] && copy->graph[kinds[i]]->arena_bytes > room)
+            return false;
+    if (parts_classify(&s))
+        return false;
+    note_against(&s, c->budget);
+    return true;
+}
+
 bool pass_parts(struct module *m, struct pass_context *c)
 {
-    if (!m->graph[GRAPH_TRAIN] || !c->budget || m->batch == 1 || has_parts(m))
+    if (!m->graph[GRAPH_TRAIN] || !c->budget)
+        return false;
+    c->budget->before = printed(m);
+    if (m->batch == 1 || has_parts(m))
         return false;
     struct module *copy = planned_copy(m, c);
+    if (c->budget->measure(c->budget->context, copy) <= c->budget->bytes ||
+        cannot_help(m, copy, arena_room(c->budget, copy), c))
+        return false;
+    pass_recompute(copy, c);
     c->budget->whole_bytes = c->budget->measure(c->budget->context, copy);
     if (c->budget->whole_bytes <= c->budget->bytes)
         return false;

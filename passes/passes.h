@@ -5,14 +5,16 @@
 #include "ir/graph.h"
 
 /* --max-bytes: how large an instance that trains may be, and how large the planned module makes it. Then what `parts` has
- * found: what it takes without parts (0: nothing was tried), and what stands against parts, with the reason; NULL: nothing. */
+ * found: what it takes without parts (0: nothing was tried), and what stands against parts, with the reason; NULL: nothing.
+ * before: the module as it came to `parts`; NULL: it did not. */
 struct budget {
     int64_t bytes;
     int64_t (*measure)(void *context, struct module *m);
     void *context;
     int64_t whole_bytes;
     const struct node *against;
-    const char *why;
+    const char *why, *before;
+    bool winograd; /* there are convolutions by Winograd's method */
 };
 
 /* What a pass works with besides the module. */
@@ -55,6 +57,9 @@ struct pipeline_options {
 
 /* Runs the passes; false after an error. */
 bool pipeline_run(struct module *m, const struct pipeline_options *o);
+/* What would have become of the module of the run that o describes without one of the passes from `parts` on, with a budget
+ * of its own; NULL where that cannot be tried: there was no such run with a budget. */
+struct module *pipeline_without(struct module *m, const struct pipeline_options *o, struct budget *b, const char *pass);
 void pipeline_print(struct text *t); /* --print-passes */
 /* The first name of a list that is neither a pass nor among `others` (ended by NULL), or NULL; for checking options.
  * *near: the nearest pass, or NULL. */

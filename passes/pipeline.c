@@ -276,6 +276,22 @@ bool pipeline_behind(struct module *m, const struct pass_context *c, const char 
     return done;
 }
 
+struct module *pipeline_without(struct module *m, const struct pipeline_options *o, struct budget *b, const char *pass)
+{
+    const char *disable = o->disable && *o->disable ? arena_printf(m->arena, "%s,%s", o->disable, pass) : pass;
+    const struct pipeline_options less = { .level = o->level, .disable = disable };
+    struct pass_context c = { .level = o->level, .infer_only = o->infer_only, .disable = disable, .budget = b };
+
+    if (!o->budget || !o->budget->before || o->only)
+        return NULL;
+    struct module *copy = parse_module(m->arena, m->names, m->diag, "copy", o->budget->before);
+    c.scratch = arena_new();
+    if (!copy || !run_from(copy, &less, &c, find_pass("parts", strlen("parts"))))
+        bug("the copy of a module does not go through the passes");
+    arena_free(c.scratch);
+    return copy;
+}
+
 /* FNV-1a of what the model says of its training: no pass has had its say yet. */
 static uint64_t fingerprint(const struct module *m)
 {

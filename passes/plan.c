@@ -25,7 +25,17 @@ struct planner {
     size_t capacity;
     int step;
     int rounds;
-    const struct buffer **placed; /* by offset */
+    struct life *life; /* of what has its place, by offset */
+    struct range *range;
+    int *beside; /* which of them live at the same time as another */
+};
+
+struct life {
+    int born, dies;
+};
+
+struct range {
+    int64_t from, to;
 };
 
 static int64_t aligned(int64_t bytes)
@@ -139,35 +149,52 @@ static void find_lives(struct planner *p, struct graph *g)
     p->step = step;
 }
 
-static bool overlap_in_time(const struct buffer *a, const struct buffer *b)
+/* How many of what has its place live at the same time as b. Few do: there is no branch to guess wrong. */
+static int find_beside(const struct planner *p, int placed, const struct buffer *b)
 {
-    return a->born <= b->dies && b->born <= a->dies;
+    const struct life *life = p->life, own = { b->born, b->dies };
+    int count = 0, *beside = p->beside;
+
+    for (int i = 0; i < placed; i++) {
+        beside[count] = i;
+        count += (life[i].born <= own.dies) & (own.born <= life[i].dies);
+    }
+    return count;
 }
 
 /* An offset at which it touches nothing that lives at the same time: the lowest, or that in the narrowest gap. */
-static int64_t place(const struct buffer *b, const struct buffer *const *placed, int count, bool narrowest)
+static int64_t place(const struct planner *p, int placed, const struct buffer *b, bool narrowest)
 {
-    int64_t at = 0, found = -1, width = INT64_MAX;
+    int64_t at = 0, found = -1, width = INT64_MAX, enough = narrowest ? b->bytes : INT64_MAX;
+    int count = find_beside(p, placed, b);
 
-    for (int i = 0; i < count; i++) { /* placed is sorted by offset */
-        if (!overlap_in_time(placed[i], b))
-            continue;
-        int64_t gap = placed[i]->offset - at, end = placed[i]->offset + placed[i]->bytes;
+    for (int i = 0; i < count && (found < 0 || width > enough); i++) {
+        const struct range *r = &p->range[p->beside[i]];
+        int64_t gap = r->from - at;
         if (gap >= b->bytes && gap < width) {
             found = at;
-            width = narrowest ? gap : 0;
+            width = gap;
         }
-        at = end > at ? end : at;
+        at = r->to > at ? r->to : at;
     }
     return found < 0 ? at : found;
 }
 
-static void insert(const struct buffer **placed, int count, const struct buffer *b)
+static void insert(const struct planner *p, int placed, const struct buffer *b)
 {
-    int i = count;
-    for (; i > 0 && placed[i - 1]->offset > b->offset; i--)
-        placed[i] = placed[i - 1];
-    placed[i] = b;
+    int at = 0;
+
+    for (int end = placed; at < end;) { /* behind all that begin no later */
+        int middle = at + (end - at) / 2;
+        if (p->range[middle].from > b->offset)
+            end = middle;
+        else
+            at = middle + 1;
+    }
+    memmove(&p->range[at + 1], &p->range[at], (size_t)(placed - at) * sizeof *p->range);
+    memmove(&p->life[at + 1], &p->life[at], (size_t)(placed - at) * sizeof *p->life);
+    p->range[at] = (struct range){ b->offset, b->offset + b->bytes };
+    p->life[at] = (struct life){ b->born, b->dies };
 }
 
 /* ---- orders in which places are given ---- */
@@ -293,29 +320,28 @@ static int *peak_first(struct planner *p, const int *order)
 /* Gives places in this order; how far they reach. */
 static int64_t give_places(struct planner *p, const int *order, bool narrowest)
 {
-    const struct buffer **placed = p->placed;
     int64_t end = 0;
 
     for (int i = 0; i < p->count; i++) {
         struct buffer *b = &p->buffer[order[i]];
-        b->offset = place(b, placed, i, narrowest);
-        insert(placed, i, b);
+        b->offset = place(p, i, b, narrowest);
+        insert(p, i, b);
         end = b->offset + b->bytes > end ? b->offset + b->bytes : end;
     }
     return end;
 }
 
-/* The buffer that reaches furthest gets its place first. */
-static void promote(const struct planner *p, int *order, int64_t end)
+/* The buffer that reaches furthest gets its place first; false where it did so already. */
+static bool promote(const struct planner *p, int *order, int64_t end)
 {
     int at = 0;
 
     while (p->buffer[order[at]].offset + p->buffer[order[at]].bytes != end)
         at++;
     int first = order[at];
-    for (; at > 0; at--)
-        order[at] = order[at - 1];
+    memmove(&order[1], &order[0], (size_t)at * sizeof *order);
     order[0] = first;
+    return at > 0;
 }
 
 enum { ORDERS = sizeof before / sizeof *before, WAYS = 4 * ORDERS };
@@ -336,10 +362,15 @@ static int64_t best_places(struct planner *p, int64_t bound)
     size_t size = (size_t)p->count * sizeof(int);
     int *best = NEW_ARRAY(p->scratch, p->count + 1, int), *order[WAYS], best_way = 0;
     int64_t least = INT64_MAX;
+    bool ended[WAYS] = { false };
 
-    p->placed = NEW_ARRAY(p->scratch, p->count + 1, const struct buffer *);
+    p->life = NEW_ARRAY(p->scratch, p->count + 1, struct life);
+    p->range = NEW_ARRAY(p->scratch, p->count + 1, struct range);
+    p->beside = NEW_ARRAY(p->scratch, p->count + 1, int);
     for (int i = 0; i < WAYS * p->rounds && least != bound && p->count; i++) {
         int way = i % WAYS;
+        if (ended[way])
+            continue;
         if (i < WAYS)
             order[way] = first_order(p, way);
         int64_t end = give_places(p, order[way], way >= WAYS / 2);
@@ -348,7 +379,7 @@ static int64_t best_places(struct planner *p, int64_t bound)
             least = end;
             best_way = way;
         }
-        promote(p, order[way], end);
+        ended[way] = !promote(p, order[way], end);
     }
     return p->count ? give_places(p, best, best_way >= WAYS / 2) : 0;
 }

@@ -15,6 +15,8 @@
  * from cut to cut (Chen et al., Training deep nets with sublinear memory cost, 2016). Each is followed down: at its peak,
  * that change is made which brings it lower for the least work, until it fits or no change helps. Of what fits, that is
  * taken which works least. No way depends on the budget, only where it ends: what fits into some bytes fits into more. */
+#include <math.h>
+
 #include "passes/recompute.h"
 
 enum {
@@ -30,7 +32,8 @@ enum {
 
 struct way {
     struct order *o;
-    struct arena *now, *next, *tries; /* of the order, of the one after it, of what is tried */
+    struct arena *now, *next, *scratch,
+        *tries; /* of the order, of the one after it, of its measures, of what is tried */
     int most_steps;
 };
 
@@ -54,13 +57,12 @@ static int64_t peak_bytes(struct way *w)
     return peak;
 }
 
-/* How far an order is above a limit: bytes too many, summed over steps. */
-static double excess(const struct order *o, int64_t limit, struct arena *scratch)
+/* How far steps are above a limit: bytes too many, summed over them. */
+static double excess(const int64_t *live, int steps, int64_t limit)
 {
-    const int64_t *live = order_live_bytes(o, scratch);
     double sum = 0;
 
-    for (int i = 0; i < o->steps; i++)
+    for (int i = 0; i < steps; i++)
         sum += live[i] > limit ? (double)(live[i] - limit) : 0;
     return sum;
 }
@@ -71,13 +73,17 @@ struct idle {
     double worth;
 };
 
-static int next_reader(const struct order *o, int item, int at)
+/* Of each item the step that reads it first, from the step `at` on; -1: none. */
+static const int *next_readers(const struct order *o, int at, struct arena *a)
 {
-    for (int i = at; i <= o->item[item].last; i++)
-        for (int k = 0; k < o->step[i].reads; k++)
-            if (o->step[i].read[k] == item)
-                return i;
-    return -1;
+    int *next = NEW_ARRAY(a, o->items + 1, int);
+
+    for (int i = 0; i < o->items; i++)
+        next[i] = -1;
+    for (int i = o->steps - 1; i >= at; i--)
+        for (int k = 0; k < o->step[i]->reads; k++)
+            next[o->step[i]->read[k]] = i;
+    return next;
 }
 
 static void add_idle(struct idle *list, int *count, int most, struct idle x)
@@ -98,16 +104,17 @@ static int tried_at_most(const struct order *o)
 }
 
 /* Those first that free most for the work of one group. */
-static int find_idle(const struct order *o, int at, struct idle *list)
+static int find_idle(const struct order *o, int at, struct idle *list, struct arena *scratch)
 {
+    const int *reader = next_readers(o, at, scratch);
     int count = 0, most = tried_at_most(o);
 
     for (int i = 0; i < o->items; i++) {
         const struct item *x = &o->item[i];
-        int next = x->step >= 0 && x->step < at && x->last > at && x->bytes ? next_reader(o, i, at) : -1;
+        int next = x->step >= 0 && x->step < at && x->last > at && x->bytes ? reader[i] : -1;
         if (next > at)
             add_idle(list, &count, most,
-                     (struct idle){ i, next, (double)x->bytes * (next - x->step) / o->step[x->step].work });
+                     (struct idle){ i, next, (double)x->bytes * (next - x->step) / o->step[x->step]->work });
     }
     return count;
 }
@@ -116,26 +123,64 @@ enum { EARLIER, LATER, LATER_SHARED, KINDS };
 
 struct change {
     struct idle what;
-    int at, kind;
+    int kind;
     double worth;
 };
 
-static struct order *changed(const struct order *o, const struct change *c, struct arena *a)
+/* The order as it is, and how it is measured. */
+struct state {
+    const struct order *o;
+    const int64_t *live;
+    int peak;
+    int64_t across; /* bytes that live on from before the peak to it */
+    int64_t limit;
+    double excess;
+};
+
+static struct state state_of(const struct order *o, int64_t limit, struct arena *a)
 {
-    if (c->kind == EARLIER)
-        return read_earlier(o, c->what.item, c->at, a);
-    if (o->step[o->item[c->what.item].step].once)
-        return NULL;
-    return made_later(o, c->what.item, c->what.next, c->kind == LATER_SHARED, a);
+    struct state s = { .o = o, .live = order_live_bytes(o, a), .limit = limit };
+
+    s.peak = order_peak(o, s.live);
+    s.excess = excess(s.live, o->steps, limit);
+    for (int i = 0; i < o->items; i++)
+        s.across += o->item[i].step < s.peak && o->item[i].last >= s.peak ? o->item[i].bytes : 0;
+    return s;
 }
 
-/* What a change gains for its work; it is worth nothing where it gains nothing. */
-static double worth_of(const struct way *w, const struct change *c, int64_t limit, double now)
+/* What a change gains, the order after it, and where that is another: up to which step. */
+static double gain_of_earlier(const struct state *s, const struct change *c, struct order **o, struct arena *a)
 {
-    const struct order *o = changed(w->o, c, w->tries);
-    double gain = o ? now - excess(o, limit, w->tries) : 0, work = o ? o->work - w->o->work : 0;
+    int to, at = s->peak;
 
-    arena_reset(w->tries);
+    *o = read_earlier(s->o, c->what.item, at, &to, a);
+    if (!*o)
+        return 0;
+    const int64_t *live = order_live_between(*o, at, to, s->across, a);
+    return excess(&s->live[at], to - at + 1, s->limit) - excess(live, to - at + 1, s->limit);
+}
+
+static double gain_of_later(const struct state *s, const struct change *c, double most_work, struct order **o,
+                            struct arena *a)
+{
+    bool once = s->o->step[s->o->item[c->what.item].step]->once;
+
+    *o = once ? NULL : made_later(s->o, c->what.item, c->what.next, c->kind == LATER_SHARED, most_work, a);
+    return *o ? s->excess - excess(order_live_bytes(*o, a), (*o)->steps, s->limit) : 0;
+}
+
+/* A change that may take so much work, and no more, to be worth more than the best so far: with a little for rounding. */
+static double most_work(const struct state *s, double best)
+{
+    return best > 0 ? s->excess / best * (1 + 1e-6) + 1e-3 : INFINITY;
+}
+
+/* What a change gains for its work, and the order after it; it is worth nothing where it gains nothing. */
+static double worth_of(const struct state *s, const struct change *c, double best, struct order **o, struct arena *a)
+{
+    double gain = c->kind == EARLIER ? gain_of_earlier(s, c, o, a) : gain_of_later(s, c, most_work(s, best), o, a);
+    double work = *o ? (*o)->work - s->o->work : 0;
+
     return gain > 0 ? gain / (work > 1 ? work : 1) : 0;
 }
 
@@ -144,18 +189,21 @@ static bool improve(struct way *w, int64_t limit)
 {
     struct idle list[TRIED];
     struct change best = { .worth = 0 };
-    double now = excess(w->o, limit, w->tries);
-    int peak = order_peak(w->o, order_live_bytes(w->o, w->tries));
-    int count = w->o->steps < w->most_steps ? find_idle(w->o, peak, list) : 0;
+    const struct state s = state_of(w->o, limit, w->scratch);
+    int count = w->o->steps < w->most_steps ? find_idle(w->o, s.peak, list, w->scratch) : 0;
+    struct order *o;
 
-    arena_reset(w->tries);
     for (int i = 0; i < KINDS * count; i++) {
-        struct change c = { .what = list[i / KINDS], .at = peak, .kind = i % KINDS };
-        c.worth = worth_of(w, &c, limit, now);
+        struct change c = { .what = list[i / KINDS], .kind = i % KINDS };
+        c.worth = worth_of(&s, &c, best.worth, &o, w->tries);
         best = c.worth > best.worth ? c : best;
+        arena_reset(w->tries);
     }
-    if (best.worth > 0)
-        go_on_with(w, changed(w->o, &best, w->tries));
+    if (best.worth > 0) {
+        worth_of(&s, &best, 0, &o, w->tries);
+        go_on_with(w, o);
+    }
+    arena_reset(w->scratch);
     return best.worth > 0;
 }
 
@@ -184,14 +232,15 @@ struct search {
     struct order *best;           /* of what fits that with the least work; NULL: nothing fits */
     const struct order *smallest; /* of the graph's own and the ends of all ways */
     int64_t smallest_bytes;
+    bool something_fits; /* in more parts, at least: the smallest is not asked for */
 };
 
 /* The step that gives the loss; backward follows. */
 static int turn_of(const struct order *o)
 {
     for (int i = 0; i < o->steps; i++)
-        if (o->step[i].of->op == OP_loss)
-            return o->step[i].reads ? o->item[o->step[i].read[0]].step : i;
+        if (o->step[i]->of->op == OP_loss)
+            return o->step[i]->reads ? o->item[o->step[i]->read[0]].step : i;
     return -1;
 }
 
@@ -227,9 +276,10 @@ static bool arrived(struct search *s)
 
 static void note_end(struct search *s)
 {
-    int64_t bytes = planned_bytes(&s->way);
+    int64_t bytes;
 
-    if (bytes >= s->smallest_bytes)
+    if (s->something_fits || peak_bytes(&s->way) >= s->smallest_bytes ||
+        (bytes = planned_bytes(&s->way)) >= s->smallest_bytes)
         return;
     s->smallest = order_whole_copy(s->way.o, s->scratch);
     s->smallest_bytes = bytes;
@@ -253,7 +303,7 @@ static void find_order(struct search *s)
     s->best = NULL;
     s->first = s->smallest = order_of(s->g, s->scratch);
     s->smallest_bytes = s->g->arena_bytes;
-    *w = (struct way){ .now = arena_new(), .next = arena_new(), .tries = arena_new() };
+    *w = (struct way){ .now = arena_new(), .next = arena_new(), .scratch = arena_new(), .tries = arena_new() };
     w->most_steps = GROWTH * s->first->steps;
     int turn = turn_of(s->first);
     int64_t segment = kept_bytes(s->first, turn) / COARSE;
@@ -262,6 +312,7 @@ static void find_order(struct search *s)
         follow(s, cut_order(s->first, turn, segment, s->scratch));
     arena_free(w->now);
     arena_free(w->next);
+    arena_free(w->scratch);
     arena_free(w->tries);
 }
 
@@ -307,13 +358,31 @@ static int64_t samples_of(const struct graph *g, int64_t parts)
     return (g->module->batch + parts - 1) / parts;
 }
 
-/* As few parts as fit. What fits in some parts fits in more: so the search halves what is left. */
+static int steps_of(const struct search *s)
+{
+    return s->best ? s->best->steps : 0; /* fewer than any order has: the graph stays as it is */
+}
+
+/* In parts of so many samples, with sums kept apart for threads where that takes no more steps. */
+static void take_parts(struct search *s, int64_t samples)
+{
+    fits_in_parts(s, samples);
+    int steps = steps_of(s);
+    if (!winograd_keep_apart(s->g, samples) || (fits_in_parts(s, samples) && steps_of(s) <= steps))
+        return;
+    winograd_keep_apart(s->g, 1);
+    fits_in_parts(s, samples);
+}
+
+/* As few parts as fit, all sums in one place. What fits in some parts fits in more: so the search halves what is left. */
 static void choose_parts(struct search *s)
 {
     int64_t batch = s->g->module->batch, few = 0, many = batch; /* few do not fit, many do */
 
+    winograd_keep_apart(s->g, 1);
     if (!fits_in_parts(s, 1))
         return;
+    s->something_fits = true;
     while (many - few > 1) {
         int64_t parts = few + (many - few) / 2;
         if (fits_in_parts(s, samples_of(s->g, parts)))
@@ -321,7 +390,7 @@ static void choose_parts(struct search *s)
         else
             few = parts;
     }
-    fits_in_parts(s, samples_of(s->g, many));
+    take_parts(s, samples_of(s->g, many));
 }
 
 /* Graphs that do not train keep nothing: in fewer samples they take less, or they do not. */

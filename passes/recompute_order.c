@@ -1,5 +1,6 @@
 /* passes/recompute_order.c: a graph as an order of steps, and back. */
 #include <math.h>
+#include <string.h>
 
 #include "ir/in_place.h"
 #include "ir/nest.h"
@@ -103,7 +104,8 @@ int order_add_item(struct order *o, int64_t bytes, int root)
 
     arena_grow(o->arena, &items, &o->item_capacity, (size_t)o->items + 1, sizeof *o->item);
     o->item = items;
-    o->item[o->items] = (struct item){ .bytes = bytes, .root = root < 0 ? o->items : root, .step = -1, .last = -1 };
+    o->item[o->items] =
+        (struct item){ .bytes = bytes, .step = -1, .last = -1, .root = root < 0 ? o->items : root, .copy = -1 };
     return o->items++;
 }
 
@@ -125,25 +127,24 @@ static void find_pairs(struct order *o, struct step *s)
  * within it. */
 static void add_step(struct order *o, struct node *n, const struct buffer *buffer, int count, int *at)
 {
-    struct step *s = &o->step[o->steps];
+    struct step *s = NEW(o->arena, struct step);
     bool kernel = n->op == OP_fused || n->op == OP_scan;
     int64_t *inner = NEW_ARRAY(o->arena, count - *at + 1, int64_t);
+    int *read = NEW_ARRAY(o->arena, n->operands + 1, int), *give = NEW_ARRAY(o->arena, n->results + 1, int);
 
-    *s = (struct step){ .of = n, .work = 1 + work_of(n), .inner = inner };
+    *s = (struct step){ .of = n, .work = 1 + work_of(n), .inner = inner, .read = read, .give = give };
     s->checks = group_has(n, OP_bound);
     for (int i = 0; i < n->operands; i++)
         s->writes |= group_writes(n, i);
     s->stands = !kernel || s->checks;
     s->stays = s->stands || node_has_effect(n);
     s->once = s->stands || runs_once(n);
-    s->read = NEW_ARRAY(o->arena, n->operands + 1, int);
-    s->give = NEW_ARRAY(o->arena, n->results + 1, int);
     for (int i = 0; i < n->operands; i++)
         if (!operand(n, i)->var)
-            s->read[s->reads++] = operand(n, i)->id;
+            read[s->reads++] = operand(n, i)->id;
     for (int i = 0; i < n->results; i++) {
         bool planned = *at < count && buffer[*at].value == n->result[i];
-        s->give[s->gives++] = n->result[i]->id = order_add_item(o, planned ? buffer[*at].bytes : 0, -1);
+        give[s->gives++] = n->result[i]->id = order_add_item(o, planned ? buffer[*at].bytes : 0, -1);
         s->once |= !planned;
         *at += planned;
     }
@@ -151,7 +152,7 @@ static void add_step(struct order *o, struct node *n, const struct buffer *buffe
         inner[s->inners++] = buffer[*at].bytes;
     add_asides(o, s);
     find_pairs(o, s);
-    o->steps++;
+    o->step[o->steps++] = s;
 }
 
 struct order *order_of(struct graph *g, struct arena *a)
@@ -160,7 +161,7 @@ struct order *order_of(struct graph *g, struct arena *a)
     int count, steps, at = 0;
     const struct buffer *buffer = plan_lives(g, a, &count, &steps);
 
-    *o = (struct order){ .arena = a, .step = NEW_ARRAY(a, steps + 1, struct step) };
+    *o = (struct order){ .arena = a, .step = NEW_ARRAY(a, steps + 1, const struct step *) };
     for (struct node *n = g->first; n; n = n->next)
         add_step(o, n, buffer, count, &at);
     order_finish(o, a);
@@ -169,17 +170,16 @@ struct order *order_of(struct graph *g, struct arena *a)
 
 /* ---- copies ---- */
 
-struct step order_again(struct order *o, const struct step *s)
+struct step *order_again(struct order *o, const struct step *s)
 {
-    struct step again = *s;
+    struct step *again = arena_copy(o->arena, s, sizeof *s);
 
-    again.again = true;
-    again.stays = false;
+    again->again = true;
+    again->stays = false;
     if (s->asides && !s->again) {
-        again.inner = s->aside;
-        again.inners = s->asides;
+        again->inner = s->aside;
+        again->inners = s->asides;
     }
-    again.read = arena_copy(o->arena, s->read, (size_t)s->reads * sizeof *s->read);
     return again;
 }
 
@@ -187,10 +187,14 @@ struct order *order_copy(const struct order *from, int more_steps, struct arena 
 {
     struct order *o = NEW(a, struct order);
 
-    *o = (struct order){ .arena = a, .steps = from->steps, .items = from->items, .work = from->work };
-    o->step = NEW_ARRAY(a, from->steps + more_steps + 1, struct step);
-    for (int i = 0; i < from->steps; i++)
-        o->step[i] = from->step[i];
+    *o = (struct order){ .arena = a,
+                         .steps = from->steps,
+                         .items = from->items,
+                         .reader = from->reader,
+                         .wary = from->wary,
+                         .work = from->work };
+    o->step = NEW_ARRAY(a, from->steps + more_steps + 1, const struct step *);
+    memcpy(o->step, from->step, (size_t)from->steps * sizeof *o->step);
     o->item = arena_copy(a, from->item, (size_t)from->items * sizeof *from->item);
     o->item_capacity = (size_t)from->items;
     return o;
@@ -220,79 +224,192 @@ static int *renumbered(const int *list, int count, const int *now, struct arena 
     return copy;
 }
 
+static void list_readers(struct order *o, struct arena *a)
+{
+    int *count = NEW_ARRAY(a, o->items + 1, int), all = 0, *reader;
+
+    for (int i = 0; i < o->steps; i++)
+        for (int k = 0; k < o->step[i]->reads; k++)
+            count[o->step[i]->read[k]]++;
+    for (int i = 0; i < o->items; i++) {
+        o->item[i].readers = all;
+        all += count[i] + 1;
+        count[i] = o->item[i].readers;
+    }
+    reader = NEW_ARRAY(a, all + 1, int);
+    for (int i = 0; i < o->steps; i++)
+        for (int k = 0; k < o->step[i]->reads; k++)
+            reader[count[o->step[i]->read[k]]++] = i;
+    for (int i = 0; i < o->items; i++)
+        reader[count[i]] = -1;
+    o->reader = reader;
+}
+
+static void list_wary(struct order *o, struct arena *a)
+{
+    int *wary = NEW_ARRAY(a, o->steps + 1, int), count = 0;
+
+    for (int i = 0; i < o->steps; i++)
+        if (o->step[i]->checks || o->step[i]->writes)
+            wary[count++] = i;
+    wary[count] = -1;
+    o->wary = wary;
+}
+
+static void link_copies(struct order *o, struct arena *scratch)
+{
+    int *next = NEW_ARRAY(scratch, o->items + 1, int);
+
+    for (int i = 0; i < o->items; i++)
+        next[i] = -1;
+    for (int i = o->items - 1; i >= 0; i--) {
+        o->item[i].copy = next[o->item[i].root];
+        next[o->item[i].root] = i;
+    }
+}
+
 struct order *order_whole_copy(const struct order *from, struct arena *a)
 {
     struct order *o = order_copy(from, 0, a);
     const int *now = compact(o, a);
 
     for (int i = 0; i < o->steps; i++) {
-        struct step *s = &o->step[i];
+        struct step *s = arena_copy(a, o->step[i], sizeof *s);
         s->read = renumbered(s->read, s->reads, now, a);
         s->give = renumbered(s->give, s->gives, now, a);
         s->inner = arena_copy(a, s->inner, (size_t)s->inners * sizeof *s->inner);
         s->aside = arena_copy(a, s->aside, (size_t)s->asides * sizeof *s->aside);
+        o->step[i] = s;
     }
+    link_copies(o, a);
+    list_readers(o, a);
+    list_wary(o, a);
     return o;
 }
 
 /* ---- measuring ---- */
 
-/* Steps that nobody reads any more go. */
-static void sweep(struct order *o, struct arena *scratch)
+/* From the last step to the first: whether a step stays, and, by numbers of all steps, where items are made and read last. */
+static bool *find_lives(struct order *o, struct arena *scratch)
 {
-    bool *used = NEW_ARRAY(scratch, o->items + 1, bool), *stays = NEW_ARRAY(scratch, o->steps + 1, bool);
-    int kept = 0;
+    bool *stays = NEW_ARRAY(scratch, o->steps + 1, bool);
 
+    for (int i = 0; i < o->items; i++)
+        o->item[i].step = o->item[i].last = -1;
     for (int i = o->steps - 1; i >= 0; i--) {
-        const struct step *s = &o->step[i];
+        const struct step *s = o->step[i];
         stays[i] = s->stays;
         for (int k = 0; k < s->gives; k++)
-            stays[i] |= used[s->give[k]];
-        for (int k = 0; k < s->reads && stays[i]; k++)
-            used[s->read[k]] = true;
+            stays[i] |= o->item[s->give[k]].last >= 0;
+        for (int k = 0; k < s->gives && stays[i]; k++) {
+            struct item *x = &o->item[s->give[k]];
+            x->step = i;
+            x->last = x->last < 0 ? i : x->last;
+        }
+        for (int k = 0; k < s->reads && stays[i]; k++) {
+            struct item *x = &o->item[s->read[k]];
+            x->last = x->last < 0 ? i : x->last;
+        }
     }
+    return stays;
+}
+
+/* Steps that nobody reads any more go: the number of each that stays. */
+static const int *sweep(struct order *o, const bool *stays, struct arena *scratch)
+{
+    int *now = NEW_ARRAY(scratch, o->steps + 1, int), kept = 0;
+
     o->work = 0;
     for (int i = 0; i < o->steps; i++) {
         if (!stays[i])
             continue;
-        o->work += o->step[i].work;
+        o->work += o->step[i]->work;
+        now[i] = kept;
         o->step[kept++] = o->step[i];
     }
     o->steps = kept;
+    return now;
 }
 
 void order_finish(struct order *o, struct arena *scratch)
 {
-    sweep(o, scratch);
-    for (int i = 0; i < o->items; i++)
-        o->item[i].step = o->item[i].last = -1;
-    for (int i = 0; i < o->steps; i++) {
-        const struct step *s = &o->step[i];
-        for (int k = 0; k < s->gives; k++)
-            o->item[s->give[k]].step = o->item[s->give[k]].last = i;
-        for (int k = 0; k < s->reads; k++)
-            o->item[s->read[k]].last = i;
+    int steps = o->steps;
+    const int *now = sweep(o, find_lives(o, scratch), scratch);
+
+    for (int i = 0; i < o->items && o->steps < steps; i++) {
+        struct item *x = &o->item[i];
+        x->step = x->step < 0 ? -1 : now[x->step];
+        x->last = x->last < 0 ? -1 : now[x->last];
     }
+}
+
+void order_finish_between(struct order *o, int from, int to)
+{
+    o->work = 0;
+    for (int i = 0; i < o->steps; i++)
+        o->work += o->step[i]->work;
+    for (int i = from; i <= to; i++) {
+        const struct step *s = o->step[i];
+        for (int k = 0; k < s->gives + s->reads; k++) {
+            struct item *x = &o->item[k < s->gives ? s->give[k] : s->read[k - s->gives]];
+            x->step = k < s->gives ? i : x->step;
+            x->last = x->last <= to ? i : x->last;
+        }
+    }
+}
+
+static bool dies_at(const struct item *x, int step)
+{
+    return x->last == step && x->bytes;
+}
+
+static bool lives_on(const struct item *x, int step)
+{
+    return x->last > step && x->bytes;
+}
+
+/* Of a step that gives one value: what it reads in whose place that comes to lie, or -1. */
+static int place_taken(const struct order *o, int i)
+{
+    const struct step *s = o->step[i];
+    int k = 0;
+
+    if (!lives_on(&o->item[s->give[0]], i))
+        return -1;
+    while (k < s->reads && !(s->in_place[k] && dies_at(&o->item[s->read[k]], i)))
+        k++;
+    return k < s->reads ? k : -1;
 }
 
 /* Of what step i gives, what it reads in whose place that comes to lie; NULL: all have places of their own. */
 static const int *places_taken(const struct order *o, int i, struct arena *a)
 {
-    const struct step *s = &o->step[i];
-    bool *read, *dies;
-    int *in;
+    const struct step *s = o->step[i];
 
     if (!s->in_place)
         return NULL;
-    read = NEW_ARRAY(a, s->gives + 1, bool);
-    dies = NEW_ARRAY(a, s->reads + 1, bool);
-    in = NEW_ARRAY(a, s->gives + 1, int);
+    bool *read = NEW_ARRAY(a, s->gives + 1, bool), *dies = NEW_ARRAY(a, s->reads + 1, bool);
+    int *in = NEW_ARRAY(a, s->gives + 1, int);
     for (int k = 0; k < s->reads; k++)
-        dies[k] = o->item[s->read[k]].last == i && o->item[s->read[k]].bytes;
+        dies[k] = dies_at(&o->item[s->read[k]], i);
     for (int k = 0; k < s->gives; k++)
-        read[k] = o->item[s->give[k]].last > i && o->item[s->give[k]].bytes;
+        read[k] = lives_on(&o->item[s->give[k]], i);
     plan_in_place(s->in_place, s->gives, s->reads, read, dies, in);
     return in;
+}
+
+/* Of what step i gives, the bytes that have no place of their own. */
+static int64_t bytes_in_place(const struct order *o, int i, struct arena *a)
+{
+    const struct step *s = o->step[i];
+    int64_t sum = 0;
+
+    if (s->in_place && s->gives == 1) /* most of them */
+        return place_taken(o, i) < 0 ? 0 : o->item[s->give[0]].bytes;
+    const int *in = places_taken(o, i, a);
+    for (int k = 0; k < s->gives && in; k++)
+        sum += in[k] < 0 ? 0 : o->item[s->give[k]].bytes;
+    return sum;
 }
 
 int64_t *order_live_bytes(const struct order *o, struct arena *a)
@@ -309,12 +426,43 @@ int64_t *order_live_bytes(const struct order *o, struct arena *a)
     for (int i = 1; i < o->steps; i++)
         live[i] += live[i - 1];
     for (int i = 0; i < o->steps; i++) {
-        const struct step *s = &o->step[i];
-        const int *in = places_taken(o, i, a);
+        const struct step *s = o->step[i];
         for (int k = 0; k < s->inners; k++)
             live[i] += s->inner[k];
-        for (int k = 0; k < s->gives && in; k++)
-            live[i] -= in[k] < 0 ? 0 : o->item[s->give[k]].bytes;
+        live[i] -= s->in_place ? bytes_in_place(o, i, a) : 0;
+    }
+    return live;
+}
+
+/* Bytes that live no longer behind step i; what it reads twice dies once. */
+static int64_t bytes_dying(const struct order *o, int i)
+{
+    const struct step *s = o->step[i];
+    int64_t sum = 0;
+
+    for (int k = 0; k < s->gives; k++)
+        sum += o->item[s->give[k]].last == i ? o->item[s->give[k]].bytes : 0;
+    for (int k = 0; k < s->reads; k++) {
+        bool first = o->item[s->read[k]].last == i;
+        for (int j = 0; j < k && first; j++)
+            first = s->read[j] != s->read[k];
+        sum += first ? o->item[s->read[k]].bytes : 0;
+    }
+    return sum;
+}
+
+int64_t *order_live_between(const struct order *o, int from, int to, int64_t across, struct arena *a)
+{
+    int64_t *live = NEW_ARRAY(a, to - from + 1, int64_t);
+
+    for (int i = from; i <= to; i++) {
+        const struct step *s = o->step[i];
+        for (int k = 0; k < s->gives; k++)
+            across += o->item[s->give[k]].bytes;
+        live[i - from] = across - (s->in_place ? bytes_in_place(o, i, a) : 0);
+        for (int k = 0; k < s->inners; k++)
+            live[i - from] += s->inner[k];
+        across -= bytes_dying(o, i);
     }
     return live;
 }
@@ -334,11 +482,11 @@ int64_t order_planned_bytes(const struct order *o, struct arena *scratch)
     int count = o->items, at = 0;
 
     for (int i = 0; i < o->steps; i++)
-        count += o->step[i].inners;
+        count += o->step[i]->inners;
     struct buffer *buffer = NEW_ARRAY(scratch, count + 1, struct buffer);
     int *where = NEW_ARRAY(scratch, o->items + 1, int);
     for (int i = 0; i < o->steps; i++) {
-        const struct step *s = &o->step[i];
+        const struct step *s = o->step[i];
         const int *in = places_taken(o, i, scratch);
         for (int k = 0; k < s->gives; k++) {
             const struct item *x = &o->item[s->give[k]];
@@ -395,7 +543,7 @@ void order_to_graph(const struct order *o, struct graph *g, struct arena *scratc
     for (struct node *n = g->first; n; n = n->next)
         n->id = 0;
     for (int i = 0; i < o->steps; i++) {
-        const struct step *s = &o->step[i];
+        const struct step *s = o->step[i];
         struct node *n = s->again ? node_again(s->of) : s->of;
         node_move(n, NULL);
         n->id = 1;

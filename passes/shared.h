@@ -51,6 +51,10 @@ struct type scan_stackable(const struct node *scan, struct type t);
 bool group_has(const struct node *n, enum op op);   /* a group with such an operation */
 bool group_writes(const struct node *n, int index); /* a group that writes the variable which that operand reads */
 
+/* winograd.c: the sums of gradients that groups of g keep apart (`parts` of winograd_dw) become as many as they are for so
+ * many samples, one for one sample; true where that changed any. */
+bool winograd_keep_apart(struct graph *g, int64_t samples);
+
 /* recompute.c: the bytes that are left for an arena; all graphs' arenas lie in one place. */
 int64_t arena_room(const struct budget *b, struct module *m);
 

@@ -198,13 +198,18 @@ static struct value *data_gradient(struct build *b, const struct winograd *w, co
     return out_of_rows(b, s, forward(b, w, s, in_rows(b, s, operand(n, 0), 1), weight, pad, true), 1);
 }
 
+static int64_t sums_apart(int64_t samples, int64_t sums)
+{
+    return samples >= PARTS && sums <= SMALL ? PARTS : 1;
+}
+
 static struct value *weight_gradient(struct build *b, const struct winograd *w, const struct shape *s,
                                      const struct node *n)
 {
     struct value *pair[] = { in_rows(b, s, operand(n, 0), 1), in_rows(b, s, operand(n, 1), 1) };
     int64_t samples = dim_size(pair[0]->type.dim[0], n->graph->module->batch),
             sums = s->channels * s->outputs * w[0].points * w[1].points;
-    int64_t parts = samples >= PARTS && sums <= SMALL ? PARTS : 1, tile[] = { w[0].tile, w[1].tile };
+    int64_t parts = sums_apart(samples, sums), tile[] = { w[0].tile, w[1].tile };
     const struct attr attrs[] = {
         at_ints("tile", tile, 2),  at_ints("kernel", s->kernel, 2),     at_ints("stride", s->stride, 2),
         at_ints("pad", s->pad, 4), at_ints("dilation", s->dilation, 2), at_int("parts", parts)
@@ -334,14 +339,53 @@ static bool change_graph(struct graph *g)
     return changed;
 }
 
+/* Whoever reads v, or gives it as a group, reads or gives a value of its type. */
+static void spread_type(struct value *v)
+{
+    for (struct use *u = v->uses; u; u = u->next) {
+        struct node *owner = v->graph->owner;
+        struct value *same = u->user->bodies                            ? u->user->body[0]->param[u->index]
+                             : owner && u->user == v->graph->yield_node ? owner->result[u->index]
+                                                                        : NULL;
+        if (!same)
+            continue;
+        same->type = v->type;
+        spread_type(same);
+    }
+}
+
+static bool keep_apart(struct node *n, int64_t samples)
+{
+    struct value *v = n->result[0];
+    int64_t sums = type_count(v->type, 1), parts = attr_int(n, "parts"), now = sums_apart(samples, sums / parts);
+
+    if (now == parts)
+        return false;
+    node_set_int(n, "parts", now);
+    v->type.dim[0].k = v->type.dim[0].k / parts * now;
+    spread_type(v);
+    return true;
+}
+
+bool winograd_keep_apart(struct graph *g, int64_t samples)
+{
+    bool changed = false;
+
+    for (struct node *n = g->first; n; n = n->next)
+        for (struct node *b = n->op == OP_fused ? n->body[0]->first : NULL; b; b = b->next)
+            changed |= b->op == OP_winograd_dw && keep_apart(b, samples);
+    return changed;
+}
+
 bool pass_winograd(struct module *m, struct pass_context *c)
 {
     bool changed = false;
 
-    (void)c;
     for (int i = 0; i < GRAPH_KINDS; i++) {
         if (m->graph[i] && !m->f64)
             changed |= change_graph(m->graph[i]);
     }
+    if (c->budget)
+        c->budget->winograd |= changed;
     return changed;
 }

@@ -89,7 +89,8 @@ static struct block *block_with_room(struct arena *a, size_t bytes)
     return b;
 }
 
-void *arena_alloc(struct arena *a, size_t bytes)
+/* Whatever was there before. */
+static void *take(struct arena *a, size_t bytes)
 {
     if (bytes > SIZE_MAX - ALIGNMENT)
         out_of_memory();
@@ -100,7 +101,12 @@ void *arena_alloc(struct arena *a, size_t bytes)
 
     b->used += bytes;
     a->given += bytes;
-    return memset(p, 0, bytes);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t bytes)
+{
+    return memset(take(a, bytes), 0, bytes);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)
@@ -112,7 +118,7 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 
 void *arena_copy(struct arena *a, const void *from, size_t bytes)
 {
-    void *p = arena_alloc(a, bytes);
+    void *p = take(a, bytes);
 
     if (bytes)
         memcpy(p, from, bytes);

@@ -73,6 +73,19 @@ net words {
     optimizer sgd(lr = 0.1);
 }
 N
+cat >"$out/windows.net" <<'N'
+net windows {
+    batch  N = 16;
+    input  image : f32[N, 3, 16, 16];
+    target label : i32[N];
+    h = image |> conv2d(16, kernel = 3, pad = 1) |> relu |> maxpool2d(2) |> conv2d(32, kernel = 3, pad = 1) |> relu |> maxpool2d(2)
+              |> conv2d(64, kernel = 3, pad = 1) |> relu |> maxpool2d(2);
+    logits = h |> flatten |> linear(10);
+    output logits;
+    loss cross_entropy(logits, label);
+    optimizer sgd(lr = 0.05);
+}
+N
 commands='accumulate\ngrads\naccumulate\ngrads\nstep\nstep\nstep\naccumulate\ngrads\ntensors\neval\ninfer\nn 7\naccumulate\ngrads\nn 1\naccumulate\ngrads\nstep\ntensors\n'
 labels='set label 0 2 2 1 0 2 1 2 2 2 2 2 0 1 1\n' # of `mixed`: how many count differs from part to part
 # compiled FOLDER NET OPTIONS...: the files there, and drive
@@ -84,7 +97,7 @@ compiled() {
             tests/models/drive.c "$to/$net"*.c "$B/libnetrt.a" -lz -lm >"$out/log" 2>&1
 }
 train_bytes() { sed -n "s/^#define .*_TRAIN_BYTES (\([0-9]*\) .*/\1/p" "$1"; }
-parts() { sed -n 's/^train *a batch goes in \([0-9]*\) parts of at most.*/\1/p' "$1/v"; }
+parts() { sed -n 's/^train *a batch goes in \([0-9]*\) parts* of at most.*/\1/p' "$1/v"; }
 # near LIMIT: whether $out/a and $out/b hold the same names with values that differ by that much of each line's largest.
 near() {
     awk -v limit="$1" 'FNR == NR { a[FNR] = $0; next }
@@ -102,8 +115,9 @@ near() {
 least_of() { sed -n 's/.* takes \([0-9]*\) bytes, .*/\1/p' "$1" | head -n 1; }
 
 # Sums of some hundred terms in another order: a few units of the last place, times what three steps make of it.
-for net in ${NETS:-mixed images scans words}; do
+for net in ${NETS:-mixed images scans words windows}; do
     for how in "--dtype f64" "--dtype f32" "--dtype f64 -O0"; do
+        [ "$net" != windows ] || [ "$how" = "--dtype f32" ] || continue # f64 has no form by Winograd's method
         [ "$net $how" != "words --dtype f64 -O0" ] || continue # a thousand operations by themselves: a minute for the plan alone
         limit=1e-12
         [ "$how" != "--dtype f32" ] || limit=2e-5
@@ -133,6 +147,23 @@ for net in ${NETS:-mixed images scans words}; do
         result $? "$net $how: what cannot be says by how much"
     done
 done
+
+# Sums that Winograd's method keeps apart for threads are one where they do not fit: sample by sample takes what a net of one
+# sample does, and what is known of all of them.
+sed 's/N = 16/N = 1/' "$out/windows.net" >"$out/one.net"
+least() { "$NETC" "$@" --max-bytes 1 -o "$out/none" "$out/$net.net" 2>"$out/log" >&2; least_of "$out/log"; }
+net=one one=$(least) net=windows all=$(least) plain=$(least --disable=winograd)
+echo "one sample $one, sample by sample $all, without Winograd's method $plain" >"$out/log"
+[ "$all" -le $((one + 1024)) ] && [ "$plain" -lt "$all" ]
+result $? "windows: sample by sample takes no more than one sample"
+least >/dev/null
+grep -q "hint: without Winograd's method (--disable=winograd) it takes $plain$" "$out/log" && ! { least --disable=winograd >/dev/null; grep -q hint "$out/log"; }
+result $? "windows: what takes less is said where it does"
+sed 's/N = 16/N = 64/' "$out/windows.net" >"$out/large.net"
+sums() { "$NETC" --max-bytes "$1" --emit=ir -o "$out/sums" "$out/large.net" 2>"$out/log" && echo $(sed -n 's/^graph train .*\(part = [0-9]*\).*/\1/p; s/.* winograd_dw .*\(parts = [0-9]*\) .*/\1/p' "$out/sums/windows.ir"); }
+echo "$(sums 2200000), $(sums 1900000)" >"$out/sums.log"
+[ "$(cat "$out/sums.log")" = "part = 32 parts = 4 parts = 4, part = 32" ]
+result $? "windows: sums are kept apart where there is room: $(cat "$out/sums.log")"
 
 # Bad data in a later part: nothing has changed.
 least_mixed() { "$NETC" "$@" --max-bytes 1 -o "$out/none" "$out/mixed.net" 2>"$out/log" >&2; least_of "$out/log"; }
