@@ -499,6 +499,8 @@ struct saved {
 static struct saved enter(struct elab *e, const struct block *b, struct instance *instance, struct place at)
 {
     struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->m->speaker, e->result };
+    if (!b->library)
+        diag_enter(e->diag, b->tree->text, at);
     if (!e->in_library)
         e->at = at;
     if (!b->library || !e->in_library)
@@ -516,8 +518,10 @@ static struct saved enter(struct elab *e, const struct block *b, struct instance
     return s;
 }
 
-static void leave(struct elab *e, struct saved s)
+static void leave(struct elab *e, const struct block *b, struct saved s)
 {
+    if (!b->library)
+        diag_leave(e->diag);
     e->env = s.env;
     e->instance = s.instance;
     e->at = s.at;
@@ -551,7 +555,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
                 v = v_poison();
         }
     }
-    leave(e, s);
+    leave(e, b, s);
     return given_by(v, b->tree->text);
 }
 

@@ -11,7 +11,7 @@
 
 #include "ir/base/text.h"
 
-enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64 };
+enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64, MOST_CALLS = 4 };
 
 struct source_text {
     const char *file, *text;
@@ -26,6 +26,12 @@ struct report {
     struct report *next;
 };
 
+/* What is being looked at stands within this call. */
+struct entered {
+    const char *callee;
+    struct place at;
+};
+
 struct diag {
     struct arena *arena;
     FILE *out;
@@ -35,6 +41,9 @@ struct diag {
     int held[MOST_HOLDS], holds; /* errors since each hold that lasts, innermost last */
     struct source_text *sources;
     struct report *reports;
+    struct entered *call; /* innermost last */
+    int calls;
+    size_t call_capacity;
 };
 
 /* One message with everything that belongs to it; NULL where there is nothing. */
@@ -240,12 +249,16 @@ static void put_json(struct text *t, const struct finding *f)
 
 /* ---- reporting ---- */
 
+static bool same_place(struct place a, struct place b)
+{
+    return a.line == b.line && a.column == b.column && strcmp(a.file ? a.file : "", b.file ? b.file : "") == 0;
+}
+
 /* Whether this was said before; if not, remembers it. */
 static bool said_before(struct diag *d, const struct finding *f)
 {
     for (const struct report *r = d->reports; r; r = r->next)
-        if (r->at.line == f->at.line && r->at.column == f->at.column && strcmp(r->message, f->message) == 0 &&
-            strcmp(r->at.file ? r->at.file : "", f->at.file ? f->at.file : "") == 0)
+        if (same_place(r->at, f->at) && strcmp(r->message, f->message) == 0)
             return true;
     struct report *r = NEW(d->arena, struct report);
     *r = (struct report){ f->at, f->message, d->reports };
@@ -265,6 +278,23 @@ static void write_finding(struct diag *d, const struct finding *f)
     fflush(d->out);
 }
 
+/* Where it was called from: of many calls the innermost and the outermost. */
+static void write_calls(struct diag *d, struct place at)
+{
+    int last = d->calls - 1;
+
+    if (last >= 0 && same_place(d->call[last].at, at))
+        last--;
+    for (int i = last, shown = 0; i >= 0; i--) {
+        bool leaps = ++shown == MOST_CALLS && i > 0;
+        const char *between = leaps ? arena_printf(d->arena, ", %d calls further out", i + 1) : "";
+        i = leaps ? 0 : i;
+        struct finding f = { .at = d->call[i].at, .severity = "note" };
+        f.message = arena_printf(d->arena, "in the call of '%s' here%s", d->call[i].callee, between);
+        write_finding(d, &f);
+    }
+}
+
 static void report_error(struct diag *d, const struct finding *f)
 {
     d->said++;
@@ -275,6 +305,7 @@ static void report_error(struct diag *d, const struct finding *f)
     if (diag_full(d) || said_before(d, f))
         return;
     write_finding(d, f);
+    write_calls(d, f->at);
     if (++d->errors < d->limit || d->limit <= 1)
         return;
     struct finding last = { .at = { .file = f->at.file }, .severity = "note" };
@@ -331,6 +362,7 @@ void diag_warning(struct diag *d, struct place at, const char *format, ...)
         return;
     d->warnings++;
     write_finding(d, &f);
+    write_calls(d, f.at);
 }
 
 int diag_errors(const struct diag *d)
@@ -346,6 +378,22 @@ int diag_said(const struct diag *d)
 bool diag_full(const struct diag *d)
 {
     return d->errors >= d->limit;
+}
+
+void diag_enter(struct diag *d, const char *callee, struct place at)
+{
+    void *items = d->call;
+
+    arena_grow(d->arena, &items, &d->call_capacity, (size_t)d->calls + 1, sizeof *d->call);
+    d->call = items;
+    d->call[d->calls++] = (struct entered){ callee, at };
+}
+
+void diag_leave(struct diag *d)
+{
+    if (d->calls == 0)
+        bug("left more calls than were entered");
+    d->calls--;
 }
 
 void diag_hold(struct diag *d)

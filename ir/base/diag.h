@@ -6,6 +6,10 @@
  *           |                                ^~~~~~~~
  *     lenet.net:9:25: hint: did you mean 'maxpool2d'?
  *
+ * What is found within calls says where those stand, the innermost first:
+ *
+ *     lenet.net:14:31: note: in the call of 'stage' here
+ *
  * An error is reported where it is found and the work goes on with a poison value; nothing complains about poison
  * again. Two errors at one place with one text are one. */
 #ifndef IR_BASE_DIAG_H
@@ -44,6 +48,10 @@ void diag_warning(struct diag *d, struct place at, const char *format, ...) __at
 int diag_errors(const struct diag *d);
 int diag_said(const struct diag *d);  /* the same, but those that were told before count again, and while held */
 bool diag_full(const struct diag *d); /* the limit is reached (a last line says so): stop looking for more */
+
+/* Until it is left, what is reported is found within the call of `callee` that stands at this place. */
+void diag_enter(struct diag *d, const char *callee, struct place at);
+void diag_leave(struct diag *d);
 
 /* While held, errors are counted but not shown: for trying something out. Returns the errors since the hold. */
 void diag_hold(struct diag *d);
