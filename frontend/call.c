@@ -80,9 +80,11 @@ struct bound {
     bool *given;
     struct val *tensor; /* by formal */
     int tensors, inputs, next_input, next_constant;
-    bool numbers; /* some of the tensors are */
-    bool whole;   /* as many values as there are formals: each goes to its own */
-    bool lost;    /* a constant did not go with its formal: those behind it do not either */
+    bool numbers;                          /* some of the tensors are */
+    bool whole;                            /* as many values as there are formals: each goes to its own */
+    const struct ast *call, *item, *first; /* at work: an argument; first: the first constant by place */
+    int by_place;
+    bool lost; /* a constant did not go with its formal: those behind it do not either */
     bool ok;
 };
 
@@ -222,6 +224,12 @@ static const struct kind *kind_of(const struct block *b, const struct ast *f)
     return truth ? find_kind("bool") : f->a->kind == A_STRING ? find_kind("string") : NULL;
 }
 
+bool kind_suits(const struct block *b, int i, const struct val *v)
+{
+    const struct kind *k = kind_of(b, formal(b, i));
+    return !k || k->is(v);
+}
+
 /* Of integers in parentheses, where a list was meant; NULL of anything else. */
 static const char *list_hint(struct elab *e, const struct val *v)
 {
@@ -249,15 +257,13 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
     hint = v->kind == V_TUPLE ? list_hint(e, v) : hint;
-    if (missing && is_number(v))
+    if (missing && is_number(v) && !hint)
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
                describe(e, v));
     g->ok = false;
     return false;
 }
-
-static const char known_sizes[] = "sizes of what comes in are known, and left out";
 
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
 {
@@ -277,11 +283,13 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         return;
     }
     bool first = i == next_formal(b, 0, true);
-    const char *hint = b->library && v.kind == V_INT && !first ? known_sizes : NULL;
+    const char *hint =
+        b->library && v.kind == V_INT && !first ? known_sizes(e, b, g->call, g->first, next_formal(b, 0, true)) : NULL;
     if (!suits(e, g, b, i, &v, at, hint) || !give(e, g, b, i, at))
         return;
     if (b->library && !e->in_library && v.kind == V_INT && v.i >= 1 && !strcmp(formal(b, i)->text, "eps"))
-        diag_warning(e->diag, at, "%s: by its place this is eps: %s", b->tree->text, known_sizes);
+        diag_warning_hint(e->diag, at, known_sizes(e, b, g->call, g->item, i), "%s: by its place this is eps",
+                          b->tree->text);
     g->lost = false;
     g->next_constant = i + 1;
     g->constant[i] = v;
@@ -295,7 +303,7 @@ static bool is_scalar_tensor(const struct bound *g, const struct block *b, const
 
     const struct kind *k = constant < b->tree->items ? kind_of(b, formal(b, constant)) : NULL;
     const struct val one = v_int(1);
-    bool no_number = k && !k->is(&one);
+    bool no_number = k && !k->is(&one) && !g->next_constant;
     return b->library && is_number(v) && input < b->tree->items &&
            (constant >= b->tree->items || (g->whole && input < constant) || (no_number && !formal(b, input)->a));
 }
@@ -389,7 +397,9 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         return;
     }
     if (g->given[i]) {
-        error_hint(e, arg->at, NULL, NULL, b->library && formal(b, i)->flag ? known_sizes : NULL,
+        error_hint(e, arg->at, NULL, NULL,
+                   b->library && formal(b, i)->flag ? known_sizes(e, b, g->call, g->first, next_formal(b, 0, true))
+                                                    : NULL,
                    "argument '%s' is given twice", arg->text);
         g->ok = false;
         return;
@@ -428,12 +438,19 @@ static void bind_arguments(struct elab *e, struct bound *g, const struct block *
         bind_piped(e, g, b, piped, at);
     else if (piped)
         g->ok = false;
+    g->call = arguments;
     for (int i = 0; arguments && i < arguments->items; i++) {
         const struct ast *a = arguments->item[i];
+        int constants = g->next_constant;
+        g->item = a;
         if (a->kind == A_ARG)
             bind_by_name(e, g, b, a);
         else
             bind_positional(e, g, b, eval(e, a), place_of(e, a));
+        if (g->next_constant == constants)
+            continue;
+        g->first = g->first ? g->first : a;
+        g->by_place++;
     }
 }
 
@@ -541,6 +558,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
     struct val v = v_poison();
     if (too_deep(e, at))
         return v;
+    warn_of_known_size(e, l, tensor);
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;
     if (bind_formals(e, b, l, tensor, inner)) {
@@ -636,7 +654,9 @@ static struct val call_block(struct elab *e, const struct block *b, const struct
     if (!g.ok || !check_constants(e, &g, b, at))
         return v_poison();
     struct layer *l = NEW(e->arena, struct layer);
-    *l = (struct layer){ .block = b, .constant = g.constant, .given = g.given, .at = at };
+    *l = (struct layer){ .block = b, .constant = g.constant, .given = g.given, .at = at, .call = g.call };
+    l->first = g.first;
+    l->by_place = g.by_place;
     bool apply = g.tensors || !g.inputs;
     l->instance = new_instance(e, b->tree->text, apply ? NULL : own, at);
     if (apply)

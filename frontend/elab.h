@@ -108,7 +108,9 @@ struct layer {
     struct val *constant; /* by formal; V_POISON with given[i] false: the default */
     bool *given;
     struct instance *instance;
-    struct arguments arguments; /* a built-in's */
+    const struct ast *call, *first; /* a block's, as written, or NULL, and the first constant by place in it, or NULL */
+    int by_place;                   /* constants */
+    struct arguments arguments;     /* a built-in's */
     struct place at;
 };
 
@@ -236,6 +238,7 @@ struct val layer_member(struct elab *e, struct layer *l, const char *name, struc
 bool is_parameter(struct elab *e, const struct layer *l, const char *below); /* the path below the layer's */
 struct val *formal_default(struct elab *e, const struct block *b, int i);
 void check_kind(struct elab *e, const struct ast *x); /* the word behind a block's constant and ':' */
+bool kind_suits(const struct block *b, int formal, const struct val *v);
 
 /* Of a name that is not there: the one that is meant, or all there are, behind `there`. */
 const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there);
@@ -248,6 +251,11 @@ const char *foreign_operation(const char *word); /* how it is written: "concat(a
 const char *foreign_member(const char *word);    /* of a tensor: a sentence */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 bool is_foreign_module(const char *word);
+
+/* habit.c: the size of what comes in where a layer's first constant stands */
+const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
+                        int i); /* the hint; out: the constant that is left out (NULL: not known), formal i */
+void warn_of_known_size(struct elab *e, const struct layer *l, const struct val *tensor); /* tensor: the first */
 
 /* builtin.c */
 struct builtin_args;

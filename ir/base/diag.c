@@ -313,6 +313,15 @@ static void report_error(struct diag *d, const struct finding *f)
     write_finding(d, &last);
 }
 
+static void report_warning(struct diag *d, const struct finding *f)
+{
+    if (d->holds > 0 || d->warnings >= MOST_WARNINGS || said_before(d, f))
+        return;
+    d->warnings++;
+    write_finding(d, f);
+    write_calls(d, f->at);
+}
+
 static const char *format_message(struct diag *d, const char *format, va_list arguments)
 {
     va_list again;
@@ -358,11 +367,18 @@ void diag_warning(struct diag *d, struct place at, const char *format, ...)
     va_start(arguments, format);
     f.message = format_message(d, format, arguments);
     va_end(arguments);
-    if (d->holds > 0 || d->warnings >= MOST_WARNINGS || said_before(d, &f))
-        return;
-    d->warnings++;
-    write_finding(d, &f);
-    write_calls(d, f.at);
+    report_warning(d, &f);
+}
+
+void diag_warning_hint(struct diag *d, struct place at, const char *hint, const char *format, ...)
+{
+    va_list arguments;
+    struct finding f = { .at = at, .severity = "warning", .hint = hint };
+
+    va_start(arguments, format);
+    f.message = format_message(d, format, arguments);
+    va_end(arguments);
+    report_warning(d, &f);
 }
 
 int diag_errors(const struct diag *d)

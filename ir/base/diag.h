@@ -45,6 +45,8 @@ void diag_error(struct diag *d, struct place at, const char *format, ...) __attr
 void diag_error_hint(struct diag *d, struct place at, const char *expected, const char *found, const char *hint,
                      const char *format, ...) __attribute__((format(printf, 6, 7)));
 void diag_warning(struct diag *d, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void diag_warning_hint(struct diag *d, struct place at, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 int diag_errors(const struct diag *d);
 int diag_said(const struct diag *d);  /* the same, but those that were told before count again, and while held */
 bool diag_full(const struct diag *d); /* the limit is reached (a last line says so): stop looking for more */

@@ -11,12 +11,14 @@ net t {
     batch N = 4;
     input x : f32[N, 4];
     input label : i32[N];
+    input image : f32[N, 3, 32, 32];
+    input steps : f32[N, 7, 6];
     param m : f32[4, 4] = zeros;
     a = m + 1; b = m - 1;
     axis = 1; axes = [1]; parts = 2; perm = [0, 1]; shape = [x.shape[0], 4]; lo = 0; hi = 1; n = 4; index = range(3);
     logits = x |> linear(4); logp = logits |> log_softmax; q = logits |> softmax; y = q;
     $1
-    output z = mean(m) + f32(label);
+    output z = mean(m) + f32(label) + mean(image) + mean(steps);
 }
 T
     "$NETC" -o "$out/c" "$out/t.net" >"$out/log" 2>&1
@@ -44,3 +46,20 @@ for statement in 'h = a && b;' 'h = a || b;' 'h = !x;'; do
     compiles "$truths $statement"
     right "$statement" "$truths"
 done
+
+meant() { # meant STATEMENTS CALL: of the call in them another is said to be meant, which compiles in its place without a word
+    local written
+    compiles "$1"
+    written=$(sed -n "s/.*: hint: did you mean '\(.*\)'?$/\1/p; s/.*: hint: sizes of what .* left out: //p" "$out/log" | head -n 1)
+    [ -n "$written" ] && compiles "${1/"$2"/"$written"}" && ! grep -q "sizes of what" "$out/log"
+    result $? "$1: $written"
+}
+for call in 'conv2d(3, 6, 3)' 'conv2d(3, 6, 5, bias = false)' 'conv2d(3, 64, 3, 1, 1)' 'conv2d(3, 32, 1, pad = "same", stride = 1)' \
+    'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)'; do
+    meant "h = image |> $call;" "$call"
+done
+for call in 'linear(6, 128)' 'lstm(6, 12)' 'lstm(6, 12, 2)' 'gru(6, hidden = 12)' 'multi_head_attention(6, 2)' 'rmsnorm(6)'; do
+    meant "h = steps |> $call;" "$call"
+done
+meant 'h = linear(x, 4, 10);' 'linear(x, 4, 10)'
+meant 'fc = linear(4, 10); h = x |> fc;' 'linear(4, 10)'
