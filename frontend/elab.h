@@ -252,6 +252,9 @@ const char *foreign_member(const char *word);    /* of a tensor: a sentence */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 bool is_foreign_module(const char *word);
 
+/* say.c: adds an argument as it stands in a file; false of what is more than names, numbers, lists and their arithmetic */
+bool say(struct text *t, const struct ast *x);
+
 /* habit.c: the size of what comes in where a layer's first constant stands */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
                         int i); /* the hint; out: the constant that is left out (NULL: not known), formal i */

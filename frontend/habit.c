@@ -5,59 +5,7 @@
 
 #include "frontend/elab.h"
 
-/* ---- calls as they are written ---- */
-
-static bool say(struct text *t, const struct ast *x, bool whole);
-
-static bool say_list(struct text *t, const struct ast *x, const struct ast *but)
-{
-    bool first = true;
-    for (int i = 0; i < x->items; i++) {
-        if (x->item[i] == but)
-            continue;
-        text_puts(t, first ? "" : ", ");
-        first = false;
-        if (!say(t, x->item[i], true))
-            return false;
-    }
-    return true;
-}
-
-static bool say_binary(struct text *t, const struct ast *x, bool whole)
-{
-    text_puts(t, whole ? "" : "(");
-    if (!say(t, x->a, false))
-        return false;
-    text_add(t, " %s ", x->text);
-    if (!say(t, x->b, false))
-        return false;
-    text_puts(t, whole ? "" : ")");
-    return true;
-}
-
-/* Adds an argument as it stands in a file; false of what is more than names, numbers, lists and their arithmetic. */
-static bool say(struct text *t, const struct ast *x, bool whole)
-{
-    switch (x->kind) {
-    case A_INT: text_add(t, "%lld", (long long)x->i); return true;
-    case A_REAL: text_add(t, "%g", x->real); return true;
-    case A_STRING: text_add(t, "\"%s\"", x->text); return !x->text[strcspn(x->text, "\"\\\n\t")];
-    case A_TRUE: text_puts(t, "true"); return true;
-    case A_FALSE: text_puts(t, "false"); return true;
-    case A_NONE: text_puts(t, "none"); return true;
-    case A_NAME: text_puts(t, x->text); return true;
-    case A_ARG: text_add(t, "%s = ", x->text); return say(t, x->a, true);
-    case A_UNARY: text_puts(t, x->text); return say(t, x->a, false);
-    case A_BINARY: return say_binary(t, x, whole);
-    case A_LIST: {
-        text_puts(t, "[");
-        bool said = say_list(t, x, NULL);
-        text_puts(t, "]");
-        return said;
-    }
-    default: return false;
-    }
-}
+/* ---- a constant left out ---- */
 
 /* The call, with all its arguments but one; NULL where that is not to be said in short. */
 static const char *call_text(struct elab *e, const struct block *b, const struct ast *call, const struct ast *but)
@@ -66,13 +14,16 @@ static const char *call_text(struct elab *e, const struct block *b, const struct
     int left = call->items - (but != NULL);
 
     text_add(&t, "%s%s", b->tree->text, left ? "(" : "");
-    if (!say_list(&t, call, but))
-        return NULL;
+    for (int i = 0, said = 0; i < call->items; i++) {
+        if (call->item[i] == but)
+            continue;
+        text_puts(&t, said++ ? ", " : "");
+        if (!say(&t, call->item[i]))
+            return NULL;
+    }
     text_puts(&t, left ? ")" : "");
     return text_string(&t);
 }
-
-/* ---- a constant left out ---- */
 
 static int next_constant(const struct block *b, int from)
 {

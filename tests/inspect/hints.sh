@@ -47,19 +47,29 @@ for statement in 'h = a && b;' 'h = a || b;' 'h = !x;'; do
     right "$statement" "$truths"
 done
 
-meant() { # meant STATEMENTS CALL: of the call in them another is said to be meant, which compiles in its place without a word
+instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind these words what compiles in its place, without them
     local written
     compiles "$1"
-    written=$(sed -n "s/.*: hint: did you mean '\(.*\)'?$/\1/p; s/.*: hint: sizes of what .* left out: //p" "$out/log" | head -n 1)
-    [ -n "$written" ] && compiles "${1/"$2"/"$written"}" && ! grep -q "sizes of what" "$out/log"
+    written=$(sed -n "s/.*: hint: $3 *'*//p" "$out/log" | sed "s/'?$//" | head -n 1)
+    [ -n "$written" ] && compiles "${1/"$2"/"$written"}" && ! grep -q "hint: $3" "$out/log"
     result $? "$1: $written"
 }
+size='\(did you mean\|sizes of what .* left out:\)'
 for call in 'conv2d(3, 6, 3)' 'conv2d(3, 6, 5, bias = false)' 'conv2d(3, 64, 3, 1, 1)' 'conv2d(3, 32, 1, pad = "same", stride = 1)' \
     'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)'; do
-    meant "h = image |> $call;" "$call"
+    instead "h = image |> $call;" "$call" "$size"
 done
 for call in 'linear(6, 128)' 'lstm(6, 12)' 'lstm(6, 12, 2)' 'gru(6, hidden = 12)' 'multi_head_attention(6, 2)' 'rmsnorm(6)'; do
-    meant "h = steps |> $call;" "$call"
+    instead "h = steps |> $call;" "$call" "$size"
 done
-meant 'h = linear(x, 4, 10);' 'linear(x, 4, 10)'
-meant 'fc = linear(4, 10); h = x |> fc;' 'linear(4, 10)'
+instead 'h = linear(x, 4, 10);' 'linear(x, 4, 10)' "$size"
+instead 'fc = linear(4, 10); h = x |> fc;' 'linear(4, 10)' "$size"
+
+for list in 'reshape(image, |N, 3072|)' 'reshape(image, |-1, 3, n * 256|)' 'transpose(image, |0, 2, 3, 1|)' 'sum(image, |2, 3|)' \
+    'zeros(|3, n|)' 'uniform(|3, 4|, 0, 1)' 'mean(image, |(2, 3)|)'; do
+    part=${list#*|} part=${part%|*}
+    instead "h = ${list//|/};" "$part" 'a list stands in brackets:'
+done
+for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
+    instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
+done
