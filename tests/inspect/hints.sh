@@ -73,3 +73,10 @@ done
 for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
     instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
 done
+
+instead 'h, (hn, cn) = lstm(steps, 8);' 'h, (hn, cn)' 'names stand without parentheses:'
+instead 'self.fc = linear(4); h = x |> fc;' 'self.fc' 'a name stands alone:'
+for number in 255.0f 1e-3f .5f 2L 1_000f; do
+    instead "h = x * $number;" "$number" 'no letter stands behind a number:'
+done
+instead 'h = x * 0x1F;' 0x1F 'numbers are decimal:'
