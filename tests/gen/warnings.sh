@@ -47,6 +47,7 @@ net twice {
        + cross_entropy(z, label)
        + bce(sigmoid(z), t)
        + bce(z, sigmoid(t))
+       + bce(t, z)
        + cross_entropy(log(p), label);
     optimizer adam();
 }
@@ -57,6 +58,7 @@ twice.net:6:22: warning: rmsnorm: by its place this is eps
 twice.net:6:22: hint: sizes of what comes in are known, and left out: rmsnorm
 twice.net:9:10: warning: cross_entropy takes logits: it has a softmax of its own
 twice.net:11:10: warning: bce takes logits: it has a sigmoid of its own
+twice.net:13:10: warning: bce takes logits first, and this is target 't'
 T
 result $? "a loss of logits that is given none, and a size in place of eps"
 

@@ -80,3 +80,10 @@ for number in 255.0f 1e-3f .5f 2L 1_000f; do
     instead "h = x * $number;" "$number" 'no letter stands behind a number:'
 done
 instead 'h = x * 0x1F;' 0x1F 'numbers are decimal:'
+
+for of in cross_entropy:logits nll:logp accuracy:logits; do
+    function=${of%:*} first=${of#*:}
+    instead "h = $function(label, $first);" "$function(label, $first)" 'the labels come second:'
+    instead "logits = image; logp = image; label = i32(slice(image, 1, 0, 1)) |> squeeze(1); h = $function($first, label);" "$function($first, label)" \
+        'where axis 1 is that of the classes:'
+done
