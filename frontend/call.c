@@ -256,7 +256,9 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
         return true;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
-    hint = v->kind == V_TUPLE ? list_hint(e, v) : hint;
+    hint = v->kind == V_TUPLE  ? list_hint(e, v)
+           : v->kind == V_LIST ? foreign_list(e, b->tree->text, f->text, v->items)
+                               : hint;
     if (missing && is_number(v) && !hint)
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
@@ -384,6 +386,14 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
     return names_hint(e, word, names, count, "its arguments are ");
 }
 
+/* Of a bare word where a text is one of the constants that may stand there; NULL else. */
+static const char *quoted_hint(struct elab *e, const struct block *b, int i, const struct ast *x)
+{
+    const struct val text = v_string(x->text);
+    bool word = x->kind == A_NAME && formal(b, i)->flag && kind_of(b, formal(b, i)) && kind_suits(b, i, &text);
+    return word ? arena_printf(e->arena, "a word stands in quotes: \"%s\"", x->text) : NULL;
+}
+
 static void bind_by_name(struct elab *e, struct bound *g, const struct block *b, const struct ast *arg)
 {
     int i = find_formal(b, arg->text);
@@ -405,6 +415,12 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         return;
     }
     bool constant = formal(b, i)->flag;
+    const char *quoted = quoted_hint(e, b, i, arg->a);
+    if (quoted && !look_up(e, arg->a->text, false) && !builtin_find(arg->a->text)) {
+        error_hint(e, place_of(e, arg->a), NULL, NULL, quoted, "nothing is called '%s' here", arg->a->text);
+        g->ok = false;
+        return;
+    }
     struct val v = constant && is_init_name(arg->text) ? eval_init(e, arg->a) : eval(e, arg->a);
     if (v.kind == V_POISON) {
         g->ok = false;
@@ -419,7 +435,7 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         g->ok = false;
         return;
     }
-    if (constant && !suits(e, g, b, i, &v, arg->at, NULL))
+    if (constant && !suits(e, g, b, i, &v, arg->at, quoted))
         return;
     g->given[i] = true;
     if (constant)

@@ -250,6 +250,7 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
 const char *foreign_operation(const char *word); /* how it is written: "concat(a, b, axis = 1)" */
 const char *foreign_member(const char *word);    /* of a tensor: a sentence */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
+const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 bool is_foreign_module(const char *word);
 
 /* say.c: adds an argument as it stands in a file; false of what is more than names, numbers, lists and their arithmetic */

@@ -184,3 +184,10 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
                 return diag_meant(e->arena, names[k]);
     return FIND(none, word);
 }
+
+const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items)
+{
+    if (strcmp(formal, "dims"))
+        return NULL;
+    return arena_printf(e->arena, "sizes are known, and the trailing axes counted: %s(%d)", layer, items);
+}

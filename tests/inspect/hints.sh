@@ -87,3 +87,13 @@ for of in cross_entropy:logits nll:logp accuracy:logits; do
     instead "logits = image; logp = image; label = i32(slice(image, 1, 0, 1)) |> squeeze(1); h = $function($first, label);" "$function($first, label)" \
         'where axis 1 is that of the classes:'
 done
+
+for call in 'layernorm(6)' 'batchnorm(7)'; do
+    instead "h = steps |> $call;" "$call" "$size"
+done
+instead 'h = steps |> layernorm([7, 6]);' 'layernorm([7, 6])' 'sizes are known, and the trailing axes counted:'
+for call in 'conv2d(8, 3, pad = |same|)' 'conv2d(8, 3, layout = |nhwc|)' 'gelu(approximate = |tanh|)' \
+    'linear(3, weight_init = kaiming_uniform(nonlinearity = |relu|))'; do
+    part=${call#*|} part=${part%|*}
+    instead "h = image |> ${call//|/};" "$part" 'a word stands in quotes:'
+done
