@@ -397,16 +397,59 @@ static const char *first_at(struct elab *e, struct place at)
     return arena_printf(e->arena, "first at %s:%d:%d", at.file, at.line, at.column);
 }
 
+/* The type with N before the dimensions from this one on. */
+static const char *led_by_batch(struct elab *e, const struct ast *s, const struct type *t, int from)
+{
+    struct text text = text_make(e->arena);
+    text_add(&text, "%s[%s", s->b->text, e->batch_name);
+    for (int i = from; i < t->rank; i++)
+        if (!t->dim[i].n)
+            text_add(&text, ", %lld", (long long)t->dim[i].k);
+    text_puts(&text, "]");
+    return text_string(&text);
+}
+
+/* How an input or a target is declared that N does not lead. */
+static const char *port_hint(struct elab *e, const struct ast *s, const struct type *t)
+{
+    if (!e->batch_name)
+        return "the batch dimension is declared first: batch N = 32;";
+    bool counted = t->rank && t->dim[0].k == e->m->batch;
+    const char *whole = led_by_batch(e, s, t, 0);
+    if (shape_batches(*t) || !t->rank || (t->rank == 1 && !counted))
+        return arena_printf(e->arena, "it is %s", whole);
+    const char *fewer = led_by_batch(e, s, t, 1);
+    if (counted)
+        return arena_printf(e->arena, "it is %s", fewer);
+    return arena_printf(e->arena, "it is %s where %lld counts the samples, else %s", fewer, (long long)t->dim[0].k,
+                        whole);
+}
+
+/* `none`, -1 or a name of another language in the place of N: says so. */
+static bool led_otherwise(struct elab *e, const struct ast *s, enum role role)
+{
+    const struct ast *first = s->b->items ? s->b->item[0] : NULL;
+    bool otherwise = first && (first->kind == A_NONE || (first->kind == A_UNARY && first->a->kind == A_INT) ||
+                               (first->kind == A_NAME && first->text != e->batch_name && strcmp(first->text, "N") &&
+                                !look_up(e, first->text, false)));
+    if (!otherwise || !e->batch_name)
+        return false;
+    error_hint(e, first->at, NULL, NULL, arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name),
+               "%s '%s' must lead with the batch dimension", role_name(role), s->text);
+    return true;
+}
+
 static void run_port(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
-    bool known = eval_type(e, s->b, &t); /* by what was bound before */
+    bool known = !led_otherwise(e, s, role) && eval_type(e, s->b, &t); /* by what was bound before */
     bind(e, s->text, v_poison());
     if (!known)
         return;
     if (!t.rank || !dim_equal(t.dim[0], dim_batch(1))) {
-        error_at(e, s->b->at, "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text,
-                 type_text(e->arena, t, e->m->f64));
+        error_hint(e, s->b->at, NULL, NULL, port_hint(e, s, &t),
+                   "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text,
+                   type_text(e->arena, t, e->m->f64));
         return;
     }
     struct var *v = module_find(e->m, s->text);

@@ -50,7 +50,7 @@ done
 instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind these words what compiles in its place, without them
     local written
     compiles "$1"
-    written=$(sed -n "s/.*: hint: $3 *'*//p" "$out/log" | sed "s/'?$//" | head -n 1)
+    written=$(sed -n "s/.*: hint: $3 *'*//p" "$out/log" | sed "s/'[?]*$//" | head -n 1)
     [ -n "$written" ] && compiles "${1/"$2"/"$written"}" && ! grep -q "hint: $3" "$out/log"
     result $? "$1: $written"
 }
@@ -97,3 +97,8 @@ for call in 'conv2d(8, 3, pad = |same|)' 'conv2d(8, 3, layout = |nhwc|)' 'gelu(a
     part=${call#*|} part=${part%|*}
     instead "h = image |> ${call//|/};" "$part" 'a word stands in quotes:'
 done
+
+for type in 'f32[784]' 'f32[4, 28, 28]' 'u8[28, N]' 'i32[]'; do
+    instead "input port : $type; h = 1 * f32(port);" "$type" 'it is'
+done
+instead 'input port : f32[-1, 3]; h = 1 * port;' -1 'the batch dimension is called'
