@@ -459,6 +459,7 @@ struct val builtin_split(struct elab *e, struct builtin_args *g)
     }
     struct val v = v_list(e, count);
     v.kind = V_TUPLE;
+    v.i = g->arg[1].kind == V_INT;
     for (int i = 0, begin = 0; i < count; begin += (int)parts[i++]) {
         struct build b = builder(e);
         v.item[i] = v_tensor(build_slice(&b, x, axis, begin, begin + parts[i], 1));
@@ -612,9 +613,20 @@ static struct val indexed(struct elab *e, struct builtin_args *g, enum op op)
     return made(build_node(&b, op, operands, 2, &a, 1));
 }
 
+/* The same places for every sample, where each has places of its own, as in PyTorch's gather: the result has N twice. */
 struct val builtin_gather(struct elab *e, struct builtin_args *g)
 {
-    return indexed(e, g, OP_gather);
+    struct val v = indexed(e, g, OP_gather);
+    const struct node *n = v.kind == V_TENSOR && !e->in_library ? v.tensor->def : NULL;
+    if (n && shape_batches(operand(n, 0)->type) && shape_batches(operand(n, 1)->type) &&
+        !operand(n, 0)->type.dim[attr_int(n, "axis")].n)
+        diag_warning_hint(
+            e->diag, e->at,
+            arena_printf(e->arena, "what a sample has at places of its own is take_along_axis(x, index, %lld)",
+                         (long long)attr_int(n, "axis")),
+            "gather takes the places of all samples from each: %s of %s by %s", shape_text(e->arena, v.tensor->type),
+            shape_text(e->arena, operand(n, 0)->type), shape_text(e->arena, operand(n, 1)->type));
+    return v;
 }
 
 struct val builtin_take_along(struct elab *e, struct builtin_args *g)

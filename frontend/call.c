@@ -533,7 +533,7 @@ static struct saved enter(struct elab *e, const struct block *b, struct instance
 {
     struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->m->speaker, e->result };
     if (!b->library)
-        diag_enter(e->diag, b->tree->text, at);
+        diag_enter(e->diag, at, arena_printf(e->arena, "in the call of '%s' here", b->tree->text));
     if (!e->in_library)
         e->at = at;
     if (!b->library || !e->in_library)

@@ -337,8 +337,9 @@ static void slip(struct parse *p, struct place at, const char *text)
 static void keyword_as_name(struct parse *p, struct place at, const char *word)
 {
     slip(p, at,
-         strcmp(word, "loss") ? arena_printf(p->arena, KEYWORD_AS_NAME, word)
-                              : "'loss' is a keyword of the language: it stands before an expression, loss EXPRESSION;");
+         !strcmp(word, "loss")        ? "'loss' is a keyword of the language: it stands before an expression, loss EXPRESSION;"
+         : !strcmp(word, "optimizer") ? "'optimizer' is a keyword of the language: it stands before a call, optimizer adam(lr = 1e-3);"
+                                      : arena_printf(p->arena, KEYWORD_AS_NAME, word));
 }
 
 static void open_brace(struct parse *p, struct place at)
@@ -740,6 +741,7 @@ static const char *keyword_hint(const struct misfit *m)
     const char *here = offset_of(m->p->text, m->at);
 
     return here > m->p->text && here[-1] == '.' ? arena_printf(m->p->arena, "%s stands alone", m->is)
+           : m->found == YYSYMBOL_IF            ? "a choice is written condition ? a : b"
                                                 : statement_hint(m->p, m->at);
 }
 

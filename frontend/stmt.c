@@ -57,6 +57,40 @@ static void bind_poison(struct elab *e, const struct ast *s)
         bind_target(e, s->item[i], v_poison());
 }
 
+/* As many names as there would be parts, were the number their size, as in PyTorch's split: the first parts alone. */
+static void warn_of_parts(struct elab *e, const struct ast *s, const struct val *v)
+{
+    const struct node *n =
+        v->text && !strcmp(v->text, "split") && v->i && v->item[0].kind == V_TENSOR ? v->item[0].tensor->def : NULL;
+    if (!n || n->op != OP_slice || v->items == s->items)
+        return;
+    long long axis = (long long)attr_int(n, "axis");
+    for (int i = 0; i < v->items; i++)
+        if (v->item[i].tensor->type.dim[axis].k != s->items)
+            return;
+    diag_warning_hint(
+        e->diag, s->item[0]->at,
+        arena_printf(e->arena, "%d parts of %d are split(x, %d, %lld)", s->items, v->items, s->items, axis),
+        "split makes %d parts of %d, and %d names take the first of them", v->items, s->items, s->items);
+}
+
+/* The name that is called last. */
+static const char *callee_name(const struct ast *x)
+{
+    x = x->kind == A_CHAIN ? x->b : x;
+    x = x->kind == A_CALL ? x->a : x;
+    return x->kind == A_NAME ? x->text : "";
+}
+
+static void too_many_names(struct elab *e, const struct ast *s, const struct val *v)
+{
+    const char *callee = callee_name(s->a);
+    const char *hint = !strcmp(callee, "max")   ? "max(x, axes = 1) gives the largest, argmax(x, 1) their places"
+                       : !strcmp(callee, "min") ? "min(x, axes = 1) gives the smallest, argmax(-x, 1) their places"
+                                                : NULL;
+    error_hint(e, place_of(e, s->item[0]), NULL, NULL, hint, "%d names for %s", s->items, describe(e, v));
+}
+
 static void run_bind(struct elab *e, const struct ast *s)
 {
     const char *to = s->items == 1 ? target_name(e, s->item[0]) : NULL;
@@ -78,10 +112,11 @@ static void run_bind(struct elab *e, const struct ast *s)
         return;
     }
     if ((v.kind != V_TUPLE && v.kind != V_LIST) || v.items < s->items) {
-        error_at(e, place_of(e, s->item[0]), "%d names for %s", s->items, describe(e, &v));
+        too_many_names(e, s, &v);
         bind_poison(e, s);
         return;
     }
+    warn_of_parts(e, s, &v);
     for (int i = 0; i < s->items; i++)
         bind_target(e, s->item[i], v.item[i]);
 }
@@ -322,6 +357,17 @@ static void run_if(struct elab *e, const struct ast *s)
         run_statements(e, s->c);
 }
 
+/* value: what the name is bound to, said of what is found here; NULL in the first round, where that is no matter of rounds. */
+static void run_round(struct elab *e, const struct ast *s, const struct val *value)
+{
+    bool said = value && !e->in_library;
+    if (said)
+        diag_enter(e->diag, s->at, arena_printf(e->arena, "where %s is %s", s->text, val_text(e, value)));
+    run_statements(e, s->b);
+    if (said)
+        diag_leave(e->diag);
+}
+
 static void run_for(struct elab *e, const struct ast *s)
 {
     struct val over = eval(e, s->a);
@@ -340,7 +386,7 @@ static void run_for(struct elab *e, const struct ast *s)
             return;
         }
         bind(e, s->text, over.item[i]);
-        run_statements(e, s->b);
+        run_round(e, s, i ? &over.item[i] : NULL);
     }
     if (diag_said(e->diag) > before)
         bind_poison_within(e, s->b); /* each round would only complain of the same */

@@ -11,7 +11,7 @@
 
 #include "ir/base/text.h"
 
-enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64, MOST_CALLS = 4 };
+enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64, MOST_NOTES = 4 };
 
 struct source_text {
     const char *file, *text;
@@ -26,9 +26,9 @@ struct report {
     struct report *next;
 };
 
-/* What is being looked at stands within this call. */
+/* What is being looked at stands within this: a call, or a round of a loop. */
 struct entered {
-    const char *callee;
+    const char *what;
     struct place at;
 };
 
@@ -41,9 +41,9 @@ struct diag {
     int held[MOST_HOLDS], holds; /* errors since each hold that lasts, innermost last */
     struct source_text *sources;
     struct report *reports;
-    struct entered *call; /* innermost last */
-    int calls;
-    size_t call_capacity;
+    struct entered *within; /* innermost last */
+    int depth;
+    size_t within_capacity;
 };
 
 /* One message with everything that belongs to it; NULL where there is nothing. */
@@ -278,19 +278,19 @@ static void write_finding(struct diag *d, const struct finding *f)
     fflush(d->out);
 }
 
-/* Where it was called from: of many calls the innermost and the outermost. */
-static void write_calls(struct diag *d, struct place at)
+/* What led there: of much the innermost and the outermost. */
+static void write_within(struct diag *d, struct place at)
 {
-    int last = d->calls - 1;
+    int last = d->depth - 1;
 
-    if (last >= 0 && same_place(d->call[last].at, at))
+    if (last >= 0 && same_place(d->within[last].at, at))
         last--;
     for (int i = last, shown = 0; i >= 0; i--) {
-        bool leaps = ++shown == MOST_CALLS && i > 0;
-        const char *between = leaps ? arena_printf(d->arena, ", %d calls further out", i + 1) : "";
+        bool leaps = ++shown == MOST_NOTES && i > 0;
+        const char *between = leaps ? arena_printf(d->arena, ", %d further out", i + 1) : "";
         i = leaps ? 0 : i;
-        struct finding f = { .at = d->call[i].at, .severity = "note" };
-        f.message = arena_printf(d->arena, "in the call of '%s' here%s", d->call[i].callee, between);
+        struct finding f = { .at = d->within[i].at, .severity = "note" };
+        f.message = arena_printf(d->arena, "%s%s", d->within[i].what, between);
         write_finding(d, &f);
     }
 }
@@ -305,7 +305,7 @@ static void report_error(struct diag *d, const struct finding *f)
     if (diag_full(d) || said_before(d, f))
         return;
     write_finding(d, f);
-    write_calls(d, f->at);
+    write_within(d, f->at);
     if (++d->errors < d->limit || d->limit <= 1)
         return;
     struct finding last = { .at = { .file = f->at.file }, .severity = "note" };
@@ -319,7 +319,7 @@ static void report_warning(struct diag *d, const struct finding *f)
         return;
     d->warnings++;
     write_finding(d, f);
-    write_calls(d, f->at);
+    write_within(d, f->at);
 }
 
 static const char *format_message(struct diag *d, const char *format, va_list arguments)
@@ -396,20 +396,20 @@ bool diag_full(const struct diag *d)
     return d->errors >= d->limit;
 }
 
-void diag_enter(struct diag *d, const char *callee, struct place at)
+void diag_enter(struct diag *d, struct place at, const char *what)
 {
-    void *items = d->call;
+    void *items = d->within;
 
-    arena_grow(d->arena, &items, &d->call_capacity, (size_t)d->calls + 1, sizeof *d->call);
-    d->call = items;
-    d->call[d->calls++] = (struct entered){ callee, at };
+    arena_grow(d->arena, &items, &d->within_capacity, (size_t)d->depth + 1, sizeof *d->within);
+    d->within = items;
+    d->within[d->depth++] = (struct entered){ what, at };
 }
 
 void diag_leave(struct diag *d)
 {
-    if (d->calls == 0)
-        bug("left more calls than were entered");
-    d->calls--;
+    if (d->depth == 0)
+        bug("left more often than entered");
+    d->depth--;
 }
 
 void diag_hold(struct diag *d)

@@ -6,7 +6,7 @@
  *           |                                ^~~~~~~~
  *     lenet.net:9:25: hint: did you mean 'maxpool2d'?
  *
- * What is found within calls says where those stand, the innermost first:
+ * What is found within calls and rounds of loops says where those stand, the innermost first:
  *
  *     lenet.net:14:31: note: in the call of 'stage' here
  *
@@ -51,8 +51,8 @@ int diag_errors(const struct diag *d);
 int diag_said(const struct diag *d);  /* the same, but those that were told before count again, and while held */
 bool diag_full(const struct diag *d); /* the limit is reached (a last line says so): stop looking for more */
 
-/* Until it is left, what is reported is found within the call of `callee` that stands at this place. */
-void diag_enter(struct diag *d, const char *callee, struct place at);
+/* Until it is left, what is reported is found within what stands at this place; `what` it is, in words of the note. */
+void diag_enter(struct diag *d, struct place at, const char *what);
 void diag_leave(struct diag *d);
 
 /* While held, errors are counted but not shown: for trying something out. Returns the errors since the hold. */

@@ -112,6 +112,32 @@ habit.net:16:21: hint: did you mean 'conv1d(16, 1)'?
 T
 result $? "the size of what comes in before a layer's constants is a warning"
 
+cat >"$out/parts.net" <<'T'
+net parts {
+    batch N = 4;
+    input x : f32[N, 15];
+    input i : i32[N, 2];
+    a, b, c = split(x, 5, 1);
+    d, e = split(x, 5, 1);
+    f, g, h = split(x, 3, 1);
+    j, k, l = split(x, [3, 3, 3, 3, 3], 1);
+    output y = a + b + c + d + e + j + k + l;
+    output z = f + g + h;
+    output u = sum(gather(x, 1, i), [1, 2]);
+    output v = take_along_axis(x, 1, i);
+    output w = gather(x, range(3), 1);
+    output t = gather(ones([9, 2]), i);
+}
+T
+(cd "$out" && "$NETC" --color=never -o parts parts.net) 2>&1 | grep '\(warning\|hint\):' >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+parts.net:5:5: warning: split makes 5 parts of 3, and 3 names take the first of them
+parts.net:5:5: hint: 3 parts of 5 are split(x, 3, 1)
+parts.net:11:20: warning: gather takes the places of all samples from each: [N,N,2] of [N,15] by [N,2]
+parts.net:11:20: hint: what a sample has at places of its own is take_along_axis(x, index, 1)
+T
+result $? "a split and a gather that PyTorch means otherwise are warnings"
+
 cat >"$out/measured.net" <<'T'
 net measured {
     batch N = 4;

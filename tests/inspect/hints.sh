@@ -102,3 +102,6 @@ for type in 'f32[784]' 'f32[4, 28, 28]' 'u8[28, N]' 'i32[]'; do
     instead "input port : $type; h = 1 * f32(port);" "$type" 'it is'
 done
 instead 'input port : f32[-1, 3]; h = 1 * port;' -1 'the batch dimension is called'
+
+compiles 'h = max(x, axes = 1); g = argmax(x, 1); h = min(x, axes = 1); g = argmax(-x, 1); h = take_along_axis(x, i32(label) |> expand_dims(1), 1);'
+result $? "the places of the largest, and a sample's own places"
