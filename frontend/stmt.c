@@ -361,8 +361,9 @@ static void run_if(struct elab *e, const struct ast *s)
 static void run_round(struct elab *e, const struct ast *s, const struct val *value)
 {
     bool said = value && !e->in_library;
+    const char *is = !said ? NULL : is_number(value) ? val_text(e, value) : describe(e, value);
     if (said)
-        diag_enter(e->diag, s->at, arena_printf(e->arena, "where %s is %s", s->text, val_text(e, value)));
+        diag_enter(e->diag, s->at, arena_printf(e->arena, "where %s is %s", s->text, is));
     run_statements(e, s->b);
     if (said)
         diag_leave(e->diag);
