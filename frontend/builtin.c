@@ -224,6 +224,56 @@ static bool give_all(struct elab *e, struct builtin_args *g, const struct val *p
     return ok;
 }
 
+/* What is said of numbers, `count` of them from this one on, that stand for a list; x: the tensor, or NULL. */
+static const char *brackets_hint(struct elab *e, const struct builtin_args *g, const struct arguments *x,
+                                 const int *number, int count, const struct value *tensor)
+{
+    struct text t = text_make(e->arena);
+    struct val *dims = NEW_ARRAY(e->arena, count, struct val);
+    bool said = true;
+    for (int i = 0; i < count; i++) {
+        dims[i] = x->value[number[i]];
+        text_add(&t, "%s", i ? ", " : "");
+        said = said && say(&t, x->item[number[i]]);
+    }
+    const char *hint = NULL;
+    if (tensor && g->f->run == builtin_transpose && count == 2)
+        hint = swap_hint(e, tensor->type.rank, dims[0].i, dims[1].i);
+    if (tensor && g->f->run == builtin_reshape)
+        hint = samples_hint(e, tensor, dims, count);
+    return hint   ? hint
+           : said ? arena_printf(e->arena, "a list stands in brackets: [%s]", text_string(&t))
+                  : "a list stands in brackets";
+}
+
+/* Numbers one by one where the function takes a list of them, as in reshape(x, 4, 5): says so. Behind a shape or an order
+ * of axes there is room for as many numbers as there are other constants; behind axes there is keepdims, which is none. */
+static bool lists_no_numbers(struct elab *e, const struct builtin_args *g, const struct val *piped,
+                             const struct arguments *x)
+{
+    enum { MOST = 16 };
+    int number[MOST], count = 0, room = g->count - g->tensors - 1;
+    const struct value *tensor = piped && piped->kind == V_TENSOR ? piped->tensor : NULL;
+    const char *list = room < 0 ? "" : g->name[g->tensors];
+    bool axes = !strcmp(list, "axes") && g->tensors == 1;
+    if (!axes && strcmp(list, "shape") && strcmp(list, "perm"))
+        return false;
+    for (int i = 0; i < x->count; i++) {
+        const struct val *v = &x->value[i];
+        if (v->kind == V_TENSOR && !tensor)
+            tensor = v->tensor;
+        room -= x->item[i]->kind == A_ARG;
+        if (x->item[i]->kind != A_ARG && (v->kind == V_DIM || is_number(v)) && count < MOST)
+            number[count++] = i;
+    }
+    count -= axes || room < 0 ? 0 : room;
+    if (count < 2)
+        return false;
+    error_hint(e, place_of(e, x->item[number[1]]), NULL, NULL, brackets_hint(e, g, x, number, count, tensor),
+               "'%s' of '%s' is a list, not %d numbers", list, g->f->name, count);
+    return true;
+}
+
 /* Whether the arguments make a layer that waits for its tensors: they are compile-time values, and were numbers among
  * them to stand for tensors, a constant would be missing, as in cumsum(1), or have its default, as in flatten(1). */
 static bool waits(struct elab *e, const struct builtin_args *g, const struct arguments *x)
@@ -268,7 +318,7 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct la
     struct builtin_args g = { .f = f, .at = at };
     struct arguments x = all_arguments(e, held, call);
     read_signature(e, &g);
-    bool ok = give_all(e, &g, piped, &x), any_tensor = piped != NULL;
+    bool ok = !lists_no_numbers(e, &g, piped, &x) && give_all(e, &g, piped, &x), any_tensor = piped != NULL;
     for (int i = 0; i < g.tensors; i++)
         any_tensor |= g.given[i];
     if (ok && g.tensors && (!any_tensor || (!piped && waits(e, &g, &x)))) {

@@ -32,6 +32,10 @@ bool arg_axes(struct elab *e, struct builtin_args *g, int i, int rank, int64_t *
               int *count); /* none: all; ascending */
 const char *arg_word(struct elab *e, struct builtin_args *g, int i);
 
+/* Why these dimensions, -1 one of them or not, are not those of x's samples, and what are; NULL where they may be. */
+const char *samples_hint(struct elab *e, const struct value *x, const struct val *dims, int count);
+const char *swap_hint(struct elab *e, int rank, int64_t a, int64_t b); /* of two axes; NULL where one is not there */
+
 /* builtin_ops.c: what the rows of builtin.def run. */
 #define BUILTIN(name, signature, run) struct val builtin_##run(struct elab *e, struct builtin_args *g);
 #include "frontend/builtin.def"

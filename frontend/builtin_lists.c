@@ -116,7 +116,7 @@ struct val builtin_padding(struct elab *e, struct builtin_args *g)
     return v;
 }
 
-/* Ends with the message where the condition does not hold. */
+/* Ends with the message, and a hint where there is one, where the condition does not hold. */
 struct val builtin_require(struct elab *e, struct builtin_args *g)
 {
     bool holds;
@@ -125,7 +125,7 @@ struct val builtin_require(struct elab *e, struct builtin_args *g)
         return v_poison();
     if (holds)
         return v_none();
-    error_at(e, e->at, "%s", message);
+    error_hint(e, e->at, NULL, NULL, g->arg[2].kind == V_STRING ? g->arg[2].text : NULL, "%s", message);
     e->returned = true; /* the rest of the block would only complain of the same */
     e->result = v_poison();
     return v_poison();
@@ -145,19 +145,82 @@ struct val builtin_paired(struct elab *e, struct builtin_args *g)
     return v_none();
 }
 
-/* Warns of a loss of logits that is given what its own softmax, or sigmoid, has made already. */
+/* The target that the values are, perhaps converted; NULL where they are none. */
+static const struct var *target_of(const struct value *x)
+{
+    while (x->def && x->def->op == OP_cast)
+        x = operand(x->def, 0);
+    return x->var && x->var->role == ROLE_TARGET ? x->var : NULL;
+}
+
+/* Warns of a loss of logits that is given what its own softmax, or sigmoid, has made already, or a target. */
 struct val builtin_of_logits(struct elab *e, struct builtin_args *g)
 {
     struct value *x = arg_tensor(e, g, 0, DT_REAL);
     const char *has = arg_word(e, g, 1);
     if (!x || !has)
         return v_poison();
+    if (target_of(x))
+        diag_warning(e->diag, e->at, "%s takes logits first, and this is target '%s'", e->m->speaker,
+                     target_of(x)->name);
     const char *layer = x->def && x->def->layer ? x->def->layer : "", *last = strrchr(layer, '.');
     bool made = x->def && !strncmp(x->def->op == OP_custom ? (last ? last + 1 : layer) : op_info(x->def->op)->name, has,
                                    strlen(has));
     if (made)
         diag_warning(e->diag, e->at, "%s takes logits: it has a %s of its own", e->m->speaker, has);
     return v_none();
+}
+
+/* Whether the labels are as the logits are without this axis. */
+static bool classes_along(struct type logits, struct type label, int axis)
+{
+    bool same = label.rank == logits.rank - 1;
+    for (int i = 0; same && i < label.rank; i++)
+        same = dim_equal(label.dim[i], logits.dim[i + (i >= axis)]);
+    return same;
+}
+
+/* Whether layer linear made it of more axes than a sample's features. */
+static bool is_of_linear(const struct value *x)
+{
+    const struct node *n = x->def && x->def->op == OP_reshape ? operand(x->def, 0)->def : NULL;
+    n = n && n->op == OP_add ? operand(n, 0)->def : n;
+    return n && n->op == OP_matmul;
+}
+
+/* Of logits that have more axes than one label a sample takes. */
+static const char *one_label_hint(struct elab *e, const struct value *logits, int axis)
+{
+    struct type t = logits->type;
+    bool linear = is_of_linear(logits);
+    long long classes = (long long)t.dim[linear ? axis : 1].k;
+    const char *makes = linear ? arena_printf(e->arena, "x |> flatten |> linear(%lld) makes them", classes)
+                               : "x |> global_avgpool makes them";
+    return arena_printf(e->arena, "one label a sample takes logits [N,%lld]: %s", classes, makes);
+}
+
+/* What a loss or metric, the speaker, needs whose labels do not go with its logits; none where there is no saying. */
+struct val builtin_labels_hint(struct elab *e, struct builtin_args *g)
+{
+    struct value *logits = arg_tensor(e, g, 0, DT_REAL), *label = arg_tensor(e, g, 1, DT_I32);
+    int64_t given;
+    if (!logits || !label || !arg_int(e, g, 2, &given))
+        return v_poison();
+    struct type x = logits->type, y = label->type;
+    int axis = given >= -x.rank && given < x.rank ? (int)(given < 0 ? given + x.rank : given) : x.rank;
+    const char *first = strcmp(e->m->speaker, "nll") ? "logits" : "logp", *hint = NULL;
+    if (x.dtype == DT_I32 && y.dtype == DT_REAL)
+        hint = arena_printf(e->arena, "the labels come second: %s(%s, label)", e->m->speaker, first);
+    else if (shape_equal(x, y) && y.dtype == DT_REAL)
+        hint = "a label is the number of a class: argmax(label) of what is one-hot";
+    else if (y.rank == x.rank && axis < y.rank && dim_equal(y.dim[axis], dim_of(1)))
+        hint = arena_printf(e->arena, "squeeze(label, %d) leaves the axis of 1 out", axis);
+    else if (axis != 1 && x.rank > 2 && classes_along(x, y, 1))
+        hint = arena_printf(e->arena, "where axis 1 is that of the classes: %s(%s, label, axis = 1)", e->m->speaker,
+                            first);
+    else if (x.rank > 2 && y.rank == 1 && axis < x.rank)
+        hint = one_label_hint(e, logits, axis);
+    return hint ? v_string(hint) : v_none();
 }
 
 /* The axes of a tensor of `rank` that are not among `axes`. */

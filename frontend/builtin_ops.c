@@ -241,6 +241,44 @@ struct val builtin_reverse(struct elab *e, struct builtin_args *g)
 
 /* ---- shape ---- */
 
+/* The product of the dimensions, N not counted; 0 where -1 is among them. */
+static int64_t elements_of(const struct val *dims, int count, bool *batch)
+{
+    int64_t product = 1;
+    for (int i = 0; i < count; i++) {
+        *batch |= dims[i].kind == V_DIM;
+        if (__builtin_mul_overflow(product, dims[i].kind == V_DIM ? dims[i].dim.k : dims[i].i, &product))
+            product = INT64_MAX; /* more than there is of anything */
+        if (dims[i].kind == V_INT && dims[i].i == -1)
+            return 0;
+    }
+    return product;
+}
+
+const char *samples_hint(struct elab *e, const struct value *x, const struct val *dims, int count)
+{
+    struct type t = x->type;
+    bool batch = false;
+    if (!count || !t.rank || !dim_equal(t.dim[0], dim_batch(1)))
+        return NULL;
+    for (int i = 0; i < count; i++)
+        if (dims[i].kind != V_INT && dims[i].kind != V_DIM)
+            return NULL;
+    t.dim[0] = dim_of(1);
+    int64_t have = type_count(t, 1), all = elements_of(dims, count, &batch);
+    bool leads = dims[0].kind == V_DIM ? dims[0].dim.k == 1 : dims[0].i == -1;
+    int64_t want = elements_of(dims + 1, count - 1, &batch);
+    if (!batch && all == have)
+        return arena_printf(e->arena, "N leads what depends on the batch: [%s, ...]",
+                            e->in_net ? e->batch_name : "x.shape[0]");
+    if (!leads || !want || want == have)
+        return NULL;
+    if (count == 2 && t.rank > 2)
+        return arena_printf(e->arena, "a sample has %lld elements, and flatten makes [N,%lld] of them", (long long)have,
+                            (long long)have);
+    return arena_printf(e->arena, "a sample has %lld elements, not %lld", (long long)have, (long long)want);
+}
+
 /* One -1 is what is left: the batch where the rest has none of it. */
 static bool infer_minus_one(struct elab *e, struct builtin_args *g, const struct value *x, struct val *list)
 {
@@ -266,8 +304,8 @@ static bool infer_minus_one(struct elab *e, struct builtin_args *g, const struct
     if (at < 0)
         return true;
     if (have % rest || batches < 0 || batches > 1) {
-        error_at(e, g->where[1], "no dimension in place of -1 makes %s of %s", val_text(e, list),
-                 shape_text(e->arena, x->type));
+        error_hint(e, g->where[1], NULL, NULL, samples_hint(e, x, list->item, list->items),
+                   "no dimension in place of -1 makes %s of %s", val_text(e, list), shape_text(e->arena, x->type));
         return false;
     }
     list->item[at] = v_dim(batches ? dim_batch(have / rest) : dim_of(have / rest));
@@ -290,6 +328,12 @@ struct val builtin_reshape(struct elab *e, struct builtin_args *g)
     }
     if (!arg_shape(e, g, 1, &t))
         return v_poison();
+    if (!shape_same_size(x->type, t) && g->arg[1].kind == V_LIST) {
+        error_hint(e, e->at, NULL, NULL, samples_hint(e, x, g->arg[1].item, g->arg[1].items),
+                   "reshape cannot make %s of %s: they differ in size", shape_text(e->arena, t),
+                   shape_text(e->arena, x->type));
+        return v_poison();
+    }
     struct build b = builder(e);
     return v_tensor(build_reshape(&b, x, t.dim, t.rank));
 }
@@ -318,6 +362,18 @@ struct val builtin_flatten(struct elab *e, struct builtin_args *g)
     return v_tensor(build_reshape(&b, x, t.dim, t.rank));
 }
 
+const char *swap_hint(struct elab *e, int rank, int64_t a, int64_t b)
+{
+    struct text t = text_make(e->arena);
+    a += a < 0 ? rank : 0;
+    b += b < 0 ? rank : 0;
+    if (a < 0 || b < 0 || a >= rank || b >= rank)
+        return NULL;
+    for (int64_t i = 0; i < rank; i++)
+        text_add(&t, "%s%lld", i ? ", " : "", (long long)(i == a ? b : i == b ? a : i));
+    return arena_printf(e->arena, "these two are swapped by transpose([%s])", text_string(&t));
+}
+
 struct val builtin_transpose(struct elab *e, struct builtin_args *g)
 {
     int64_t *perm;
@@ -326,8 +382,8 @@ struct val builtin_transpose(struct elab *e, struct builtin_args *g)
     if (!x || !arg_ints(e, g, 1, &perm, &count))
         return v_poison();
     if (count != x->type.rank) {
-        error_at(e, g->where[1], "transpose needs every axis of %s once, not %d of them", shape_text(e->arena, x->type),
-                 count);
+        error_hint(e, g->where[1], NULL, NULL, count == 2 ? swap_hint(e, x->type.rank, perm[0], perm[1]) : NULL,
+                   "transpose needs every axis of %s once, not %d of them", shape_text(e->arena, x->type), count);
         return v_poison();
     }
     for (int i = 0; i < count; i++)
@@ -403,6 +459,7 @@ struct val builtin_split(struct elab *e, struct builtin_args *g)
     }
     struct val v = v_list(e, count);
     v.kind = V_TUPLE;
+    v.i = g->arg[1].kind == V_INT;
     for (int i = 0, begin = 0; i < count; begin += (int)parts[i++]) {
         struct build b = builder(e);
         v.item[i] = v_tensor(build_slice(&b, x, axis, begin, begin + parts[i], 1));
@@ -556,9 +613,20 @@ static struct val indexed(struct elab *e, struct builtin_args *g, enum op op)
     return made(build_node(&b, op, operands, 2, &a, 1));
 }
 
+/* The same places for every sample, where each has places of its own, as in PyTorch's gather: the result has N twice. */
 struct val builtin_gather(struct elab *e, struct builtin_args *g)
 {
-    return indexed(e, g, OP_gather);
+    struct val v = indexed(e, g, OP_gather);
+    const struct node *n = v.kind == V_TENSOR && !e->in_library ? v.tensor->def : NULL;
+    if (n && shape_batches(operand(n, 0)->type) && shape_batches(operand(n, 1)->type) &&
+        !operand(n, 0)->type.dim[attr_int(n, "axis")].n)
+        diag_warning_hint(
+            e->diag, e->at,
+            arena_printf(e->arena, "what a sample has at places of its own is take_along_axis(x, index, %lld)",
+                         (long long)attr_int(n, "axis")),
+            "gather takes the places of all samples from each: %s of %s by %s", shape_text(e->arena, v.tensor->type),
+            shape_text(e->arena, operand(n, 0)->type), shape_text(e->arena, operand(n, 1)->type));
+    return v;
 }
 
 struct val builtin_take_along(struct elab *e, struct builtin_args *g)

@@ -80,9 +80,11 @@ struct bound {
     bool *given;
     struct val *tensor; /* by formal */
     int tensors, inputs, next_input, next_constant;
-    bool numbers; /* some of the tensors are */
-    bool whole;   /* as many values as there are formals: each goes to its own */
-    bool lost;    /* a constant did not go with its formal: those behind it do not either */
+    bool numbers;                          /* some of the tensors are */
+    bool whole;                            /* as many values as there are formals: each goes to its own */
+    const struct ast *call, *item, *first; /* at work: an argument; first: the first constant by place */
+    int by_place;
+    bool lost; /* a constant did not go with its formal: those behind it do not either */
     bool ok;
 };
 
@@ -222,6 +224,12 @@ static const struct kind *kind_of(const struct block *b, const struct ast *f)
     return truth ? find_kind("bool") : f->a->kind == A_STRING ? find_kind("string") : NULL;
 }
 
+bool kind_suits(const struct block *b, int i, const struct val *v)
+{
+    const struct kind *k = kind_of(b, formal(b, i));
+    return !k || k->is(v);
+}
+
 /* Of integers in parentheses, where a list was meant; NULL of anything else. */
 static const char *list_hint(struct elab *e, const struct val *v)
 {
@@ -248,16 +256,16 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
         return true;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
-    hint = v->kind == V_TUPLE ? list_hint(e, v) : hint;
-    if (missing && is_number(v))
+    hint = v->kind == V_TUPLE  ? list_hint(e, v)
+           : v->kind == V_LIST ? foreign_list(e, b->tree->text, f->text, v->items)
+                               : hint;
+    if (missing && is_number(v) && !hint)
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
                describe(e, v));
     g->ok = false;
     return false;
 }
-
-static const char known_sizes[] = "sizes of what comes in are known, and left out";
 
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
 {
@@ -277,11 +285,13 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         return;
     }
     bool first = i == next_formal(b, 0, true);
-    const char *hint = b->library && v.kind == V_INT && !first ? known_sizes : NULL;
+    const char *hint =
+        b->library && v.kind == V_INT && !first ? known_sizes(e, b, g->call, g->first, next_formal(b, 0, true)) : NULL;
     if (!suits(e, g, b, i, &v, at, hint) || !give(e, g, b, i, at))
         return;
     if (b->library && !e->in_library && v.kind == V_INT && v.i >= 1 && !strcmp(formal(b, i)->text, "eps"))
-        diag_warning(e->diag, at, "%s: by its place this is eps: %s", b->tree->text, known_sizes);
+        diag_warning_hint(e->diag, at, known_sizes(e, b, g->call, g->item, i), "%s: by its place this is eps",
+                          b->tree->text);
     g->lost = false;
     g->next_constant = i + 1;
     g->constant[i] = v;
@@ -295,7 +305,7 @@ static bool is_scalar_tensor(const struct bound *g, const struct block *b, const
 
     const struct kind *k = constant < b->tree->items ? kind_of(b, formal(b, constant)) : NULL;
     const struct val one = v_int(1);
-    bool no_number = k && !k->is(&one);
+    bool no_number = k && !k->is(&one) && !g->next_constant;
     return b->library && is_number(v) && input < b->tree->items &&
            (constant >= b->tree->items || (g->whole && input < constant) || (no_number && !formal(b, input)->a));
 }
@@ -376,6 +386,14 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
     return names_hint(e, word, names, count, "its arguments are ");
 }
 
+/* Of a bare word where a text is one of the constants that may stand there; NULL else. */
+static const char *quoted_hint(struct elab *e, const struct block *b, int i, const struct ast *x)
+{
+    const struct val text = v_string(x->text);
+    bool word = x->kind == A_NAME && formal(b, i)->flag && kind_of(b, formal(b, i)) && kind_suits(b, i, &text);
+    return word ? arena_printf(e->arena, "a word stands in quotes: \"%s\"", x->text) : NULL;
+}
+
 static void bind_by_name(struct elab *e, struct bound *g, const struct block *b, const struct ast *arg)
 {
     int i = find_formal(b, arg->text);
@@ -389,12 +407,20 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         return;
     }
     if (g->given[i]) {
-        error_hint(e, arg->at, NULL, NULL, b->library && formal(b, i)->flag ? known_sizes : NULL,
+        error_hint(e, arg->at, NULL, NULL,
+                   b->library && formal(b, i)->flag ? known_sizes(e, b, g->call, g->first, next_formal(b, 0, true))
+                                                    : NULL,
                    "argument '%s' is given twice", arg->text);
         g->ok = false;
         return;
     }
     bool constant = formal(b, i)->flag;
+    const char *quoted = quoted_hint(e, b, i, arg->a);
+    if (quoted && !look_up(e, arg->a->text, false) && !builtin_find(arg->a->text)) {
+        error_hint(e, place_of(e, arg->a), NULL, NULL, quoted, "nothing is called '%s' here", arg->a->text);
+        g->ok = false;
+        return;
+    }
     struct val v = constant && is_init_name(arg->text) ? eval_init(e, arg->a) : eval(e, arg->a);
     if (v.kind == V_POISON) {
         g->ok = false;
@@ -409,7 +435,7 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
         g->ok = false;
         return;
     }
-    if (constant && !suits(e, g, b, i, &v, arg->at, NULL))
+    if (constant && !suits(e, g, b, i, &v, arg->at, quoted))
         return;
     g->given[i] = true;
     if (constant)
@@ -428,12 +454,19 @@ static void bind_arguments(struct elab *e, struct bound *g, const struct block *
         bind_piped(e, g, b, piped, at);
     else if (piped)
         g->ok = false;
+    g->call = arguments;
     for (int i = 0; arguments && i < arguments->items; i++) {
         const struct ast *a = arguments->item[i];
+        int constants = g->next_constant;
+        g->item = a;
         if (a->kind == A_ARG)
             bind_by_name(e, g, b, a);
         else
             bind_positional(e, g, b, eval(e, a), place_of(e, a));
+        if (g->next_constant == constants)
+            continue;
+        g->first = g->first ? g->first : a;
+        g->by_place++;
     }
 }
 
@@ -499,6 +532,8 @@ struct saved {
 static struct saved enter(struct elab *e, const struct block *b, struct instance *instance, struct place at)
 {
     struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->m->speaker, e->result };
+    if (!b->library)
+        diag_enter(e->diag, at, arena_printf(e->arena, "in the call of '%s' here", b->tree->text));
     if (!e->in_library)
         e->at = at;
     if (!b->library || !e->in_library)
@@ -516,8 +551,10 @@ static struct saved enter(struct elab *e, const struct block *b, struct instance
     return s;
 }
 
-static void leave(struct elab *e, struct saved s)
+static void leave(struct elab *e, const struct block *b, struct saved s)
 {
+    if (!b->library)
+        diag_leave(e->diag);
     e->env = s.env;
     e->instance = s.instance;
     e->at = s.at;
@@ -537,6 +574,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
     struct val v = v_poison();
     if (too_deep(e, at))
         return v;
+    warn_of_known_size(e, l, tensor);
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;
     if (bind_formals(e, b, l, tensor, inner)) {
@@ -551,7 +589,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
                 v = v_poison();
         }
     }
-    leave(e, s);
+    leave(e, b, s);
     return given_by(v, b->tree->text);
 }
 
@@ -632,7 +670,9 @@ static struct val call_block(struct elab *e, const struct block *b, const struct
     if (!g.ok || !check_constants(e, &g, b, at))
         return v_poison();
     struct layer *l = NEW(e->arena, struct layer);
-    *l = (struct layer){ .block = b, .constant = g.constant, .given = g.given, .at = at };
+    *l = (struct layer){ .block = b, .constant = g.constant, .given = g.given, .at = at, .call = g.call };
+    l->first = g.first;
+    l->by_place = g.by_place;
     bool apply = g.tensors || !g.inputs;
     l->instance = new_instance(e, b->tree->text, apply ? NULL : own, at);
     if (apply)

@@ -44,7 +44,8 @@ struct init_spec {
 
 struct val {
     enum val_kind kind;
-    int64_t i; /* V_INT, V_BOOL; V_LIST: how many values it holds, within its lists too */
+    int64_t
+        i; /* V_INT, V_BOOL; V_LIST: how many values it holds, within its lists too; V_TUPLE of split: 0 where sizes were given */
     double real;
     const char *text; /* V_STRING; V_TUPLE: who gave the values, or NULL */
     struct dim dim;   /* V_DIM: a multiple of N */
@@ -108,7 +109,9 @@ struct layer {
     struct val *constant; /* by formal; V_POISON with given[i] false: the default */
     bool *given;
     struct instance *instance;
-    struct arguments arguments; /* a built-in's */
+    const struct ast *call, *first; /* a block's, as written, or NULL, and the first constant by place in it, or NULL */
+    int by_place;                   /* constants */
+    struct arguments arguments;     /* a built-in's */
     struct place at;
 };
 
@@ -236,6 +239,7 @@ struct val layer_member(struct elab *e, struct layer *l, const char *name, struc
 bool is_parameter(struct elab *e, const struct layer *l, const char *below); /* the path below the layer's */
 struct val *formal_default(struct elab *e, const struct block *b, int i);
 void check_kind(struct elab *e, const struct ast *x); /* the word behind a block's constant and ':' */
+bool kind_suits(const struct block *b, int formal, const struct val *v);
 
 /* Of a name that is not there: the one that is meant, or all there are, behind `there`. */
 const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there);
@@ -247,7 +251,16 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
 const char *foreign_operation(const char *word); /* how it is written: "concat(a, b, axis = 1)" */
 const char *foreign_member(const char *word);    /* of a tensor: a sentence */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
+const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 bool is_foreign_module(const char *word);
+
+/* say.c: adds an argument as it stands in a file; false of what is more than names, numbers, lists and their arithmetic */
+bool say(struct text *t, const struct ast *x);
+
+/* habit.c: the size of what comes in where a layer's first constant stands */
+const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
+                        int i); /* the hint; out: the constant that is left out (NULL: not known), formal i */
+void warn_of_known_size(struct elab *e, const struct layer *l, const struct val *tensor); /* tensor: the first */
 
 /* builtin.c */
 struct builtin_args;

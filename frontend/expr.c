@@ -560,7 +560,8 @@ static struct val eval_swap(struct elab *e, const struct ast *x)
     return v_tensor(build_swap(&b, t));
 }
 
-static struct val eval_name(struct elab *e, const struct ast *x)
+/* divides: it stands behind '//', as a comment does elsewhere. */
+static struct val eval_word(struct elab *e, const struct ast *x, bool divides)
 {
     const struct val *v = look_up(e, x->text, false);
     if (v)
@@ -577,11 +578,17 @@ static struct val eval_name(struct elab *e, const struct ast *x)
         return v_poison();
     }
     const char *hint = near                   ? diag_meant(e->arena, near)
+                       : divides              ? "a comment starts with '#'"
                        : strcmp(x->text, "N") ? NULL
                        : e->batch_name ? arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name)
                                        : "the batch dimension is declared first: batch N = 32;";
     error_hint(e, x->at, NULL, NULL, hint, "nothing is called '%s' here", x->text);
     return v_poison();
+}
+
+static struct val eval_name(struct elab *e, const struct ast *x)
+{
+    return eval_word(e, x, false);
 }
 
 /* The tensors piped into a layer. */
@@ -643,7 +650,7 @@ static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
         bool decided = a.kind == V_BOOL && ((*x->text == '&' && !a.i) || (*x->text == '|' && a.i));
         if (decided)
             return a;
-        b = eval(e, x->b);
+        b = !strcmp(x->text, "//") && x->b->kind == A_NAME ? eval_word(e, x->b, true) : eval(e, x->b);
         return binary(e, x->text, a, b, place_of(e, x));
     }
     case A_CHOICE: return eval_choice(e, x, to);

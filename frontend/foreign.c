@@ -52,6 +52,36 @@ const char *foreign_operation(const char *word)
         { "elu", "where(x > 0, x, exp(min(x, 0)) - 1)" },
         { "ELU", "where(x > 0, x, exp(min(x, 0)) - 1)" },
         { "swish", "silu(x)" },
+        { "ReLU6", "clip(x, 0, 6)" },
+        { "PReLU", "where(x > 0, x, slope * x)" },
+        { "prelu", "where(x > 0, x, slope * x)" },
+        { "hardtanh", "clip(x, -1, 1)" },
+        { "Hardtanh", "clip(x, -1, 1)" },
+        { "hardsigmoid", "clip(x + 3, 0, 6) / 6" },
+        { "Hardsigmoid", "clip(x + 3, 0, 6) / 6" },
+        { "hardswish", "x * clip(x + 3, 0, 6) / 6" },
+        { "Hardswish", "x * clip(x + 3, 0, 6) / 6" },
+        { "mish", "x * tanh(softplus(x))" },
+        { "Mish", "x * tanh(softplus(x))" },
+        { "logsigmoid", "-softplus(-x)" },
+        { "LogSigmoid", "-softplus(-x)" },
+        { "softmin", "softmax(-x)" },
+        { "tan", "sin(x) / cos(x)" },
+        { "log1p", "log(1 + x)" },
+        { "expm1", "exp(x) - 1" },
+        { "log2", "log(x) / log(2)" },
+        { "log10", "log(x) / log(10)" },
+        { "exp2", "pow(2, x)" },
+        { "add", "a + b" },
+        { "sub", "a - b" },
+        { "mul", "a * b" },
+        { "div", "a / b" },
+        { "clamp_min", "max(x, lo)" },
+        { "clamp_max", "min(x, hi)" },
+        { "masked_fill", "where(x > 0, lo, x)" },
+        { "cosine_similarity", "sum(a * b, 1) / sqrt(sum(a * a, 1) * sum(b * b, 1))" },
+        { "repeat", "concat(x, x, axis = 1)" },
+        { "tile", "concat(x, x, axis = 1)" },
         { "float", "f32(x)" },
         { "double", "f32(x), and netc --dtype f64" },
         { "f64", "f32(x), and netc --dtype f64" },
@@ -61,10 +91,27 @@ const char *foreign_operation(const char *word)
         { "arange", "range(n)" },
         { "rand", "uniform(shape, 0, 1)" },
         { "randn", "normal(shape, 0, 1)" },
+        { "rand_like", "uniform(x.shape, 0, 1)" },
+        { "randn_like", "normal(x.shape, 0, 1)" },
+        { "zeros_like", "zeros(x.shape)" },
+        { "ones_like", "ones(x.shape)" },
+        { "full_like", "full(x.shape, lo)" },
+        { "Identity", "x" },
+        { "dense", "x |> linear(10)" },
+        { "Dense", "x |> linear(10)" },
+        { "maxpool", "image |> maxpool2d(2)" },
+        { "avgpool", "image |> avgpool2d(2)" },
+        { "global_maxpool", "max(image, axes = [2, 3])" },
+        { "GlobalMaxPool", "max(image, axes = [2, 3])" },
+        { "GlobalMaxPooling2D", "max(image, axes = [2, 3])" },
+        { "AdaptiveMaxPool2d", "max(image, axes = [2, 3])" },
+        { "adaptive_max_pool2d", "max(image, axes = [2, 3])" },
+        { "GlobalAveragePooling2D", "image |> global_avgpool" },
         { "sequential", "x |> linear(64) |> relu |> linear(10)" },
         { "Sequential", "x |> linear(64) |> relu |> linear(10)" },
         { "ModuleList", "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }" },
         { "CrossEntropyLoss", "cross_entropy(logits, label)" },
+        { "cross_entropy_loss", "cross_entropy(logits, label)" },
         { "NLLLoss", "nll(logp, label)" },
         { "MSELoss", "mse(a, b)" },
         { "L1Loss", "l1(a, b)" },
@@ -128,10 +175,19 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "normalized_shape", "sizes are known: dims = 2 normalises over the last two axes, 1 where it is left out" },
         { "inplace", "nothing is changed in place: leave it out" },
         { "batch_first", "N always leads: leave it out" },
+        { "reduction", "a loss is the mean: leave it out" },
+        { "betas", "they are beta1 = 0.9, beta2 = 0.999" },
     };
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
             if (!strcmp(ours[i].hint, names[k]))
                 return diag_meant(e->arena, names[k]);
     return FIND(none, word);
+}
+
+const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items)
+{
+    if (strcmp(formal, "dims"))
+        return NULL;
+    return arena_printf(e->arena, "sizes are known, and the trailing axes counted: %s(%d)", layer, items);
 }

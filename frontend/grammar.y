@@ -30,7 +30,9 @@ static void close_brace(struct parse *p);
 static struct ast *binary(struct parse *p, struct place at, const char *op, struct ast *a, struct ast *b);
 static struct ast *copy_names(struct parse *p, struct ast *expression);
 static void slip(struct parse *p, struct place at, const char *text);
+static void slip_hint(struct parse *p, struct place at, const char *hint, const char *text);
 
+#define COMMENT_HINT "a comment starts with '#'"
 #define KEYWORD_AS_NAME "'%s' is a keyword of the language: what is named needs another word"
 }
 
@@ -277,6 +279,30 @@ static struct ast *binary(struct parse *p, struct place at, const char *op, stru
     return x;
 }
 
+static bool add_names(struct text *t, const struct ast *x)
+{
+    bool named = x->kind == A_NAME;
+    for (int i = 0; i < x->items && x->kind == A_TUPLE; i++)
+        if (!(named = add_names(t, x->item[i])))
+            return false;
+    if (x->kind == A_NAME)
+        text_add(t, "%s%s", t->length ? ", " : "", x->text);
+    return named;
+}
+
+/* self.fc = ..., and h, (c, d) = ...: what stands there without the object, or without parentheses. */
+static const char *target_hint(struct parse *p, const struct ast *bind, const struct ast *target)
+{
+    struct text t = text_make(p->arena);
+
+    if (target->kind == A_MEMBER)
+        return arena_printf(p->arena, "a name stands alone: %s", target->text);
+    for (int i = 0; i < bind->items; i++)
+        if (!add_names(&t, bind->item[i]))
+            return NULL;
+    return arena_printf(p->arena, "names stand without parentheses: %s", text_string(&t));
+}
+
 /* What stands before '=' must be names, each perhaps with indices. */
 static struct ast *copy_names(struct parse *p, struct ast *bind)
 {
@@ -292,22 +318,28 @@ static struct ast *copy_names(struct parse *p, struct ast *bind)
         if (word)
             slip(p, t->at, arena_printf(p->arena, KEYWORD_AS_NAME, word));
         else if (t->kind != A_NAME)
-            slip(p, bind->item[i]->at, "only a name, or a name with an index, can be bound with '='");
+            slip_hint(p, bind->item[i]->at, target_hint(p, bind, t), "only a name, or a name with an index, can be bound with '='");
     }
     return bind;
 }
 
+static void slip_hint(struct parse *p, struct place at, const char *hint, const char *text)
+{
+    diag_error_hint(p->diag, at, NULL, NULL, hint, "%s", text);
+    p->failed = true;
+}
+
 static void slip(struct parse *p, struct place at, const char *text)
 {
-    diag_error(p->diag, at, "%s", text);
-    p->failed = true;
+    slip_hint(p, at, NULL, text);
 }
 
 static void keyword_as_name(struct parse *p, struct place at, const char *word)
 {
     slip(p, at,
-         strcmp(word, "loss") ? arena_printf(p->arena, KEYWORD_AS_NAME, word)
-                              : "'loss' is a keyword of the language: it stands before an expression, loss EXPRESSION;");
+         !strcmp(word, "loss")        ? "'loss' is a keyword of the language: it stands before an expression, loss EXPRESSION;"
+         : !strcmp(word, "optimizer") ? "'optimizer' is a keyword of the language: it stands before a call, optimizer adam(lr = 1e-3);"
+                                      : arena_printf(p->arena, KEYWORD_AS_NAME, word));
 }
 
 static void open_brace(struct parse *p, struct place at)
@@ -572,6 +604,7 @@ static const char *value_hint(struct parse *p, struct place at, const char *foun
     return hint                                                ? hint
            : *here == '\''                                     ? "a string stands between double quotes"
            : *here == '>' && here > p->text && here[-1] == '-' ? "a chain is written x |> f"
+           : *here == '*' && here > p->text && here[-1] == '/' ? COMMENT_HINT
                                                                : slice_hint(p, at, found, false);
 }
 
@@ -651,6 +684,19 @@ static bool is_said(struct misfit *m)
     return (p->lost && !p->braces) || (p->answered && p->answered == offset_of(p->text, m->at));
 }
 
+/* The words behind '//', on one line, which divides here and starts a comment elsewhere. */
+static bool is_comment(struct misfit *m)
+{
+    const char *end = offset_of(m->p->text, m->at), *from = end;
+
+    while (from > m->p->text && (strchr(WORD_LETTERS "0123456789", from[-1]) || from[-1] == ' ' || from[-1] == '\t'))
+        from--;
+    if (from == end || from - m->p->text < 2 || from[-1] != '/' || from[-2] != '/')
+        return false;
+    diag_error_hint(m->p->diag, m->at, NULL, NULL, COMMENT_HINT, "%s does not belong here", m->is);
+    return true;
+}
+
 static bool is_bound_keyword(struct misfit *m)
 {
     return keyword_bound(m->p, m->at, m->is);
@@ -674,7 +720,7 @@ static bool starts_no_statement(struct misfit *m)
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
         diag_error_hint(d, m->at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", m->is);
     else
-        diag_error_hint(d, m->at, NULL, NULL, *offset_of(m->p->text, m->at) == '/' ? "a comment starts with '#'" : NULL,
+        diag_error_hint(d, m->at, NULL, NULL, *offset_of(m->p->text, m->at) == '/' ? COMMENT_HINT : NULL,
                         "no statement starts with %s", m->is);
     return true;
 }
@@ -695,6 +741,7 @@ static const char *keyword_hint(const struct misfit *m)
     const char *here = offset_of(m->p->text, m->at);
 
     return here > m->p->text && here[-1] == '.' ? arena_printf(m->p->arena, "%s stands alone", m->is)
+           : m->found == YYSYMBOL_IF            ? "a choice is written condition ? a : b"
                                                 : statement_hint(m->p, m->at);
 }
 
@@ -784,7 +831,7 @@ static bool belongs_elsewhere(struct misfit *m)
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
 {
     static bool (*const said[])(struct misfit *m) = { /* by the first that applies */
-        ends_too_early,      is_said,          is_bound_keyword, starts_no_statement, starts_no_item,    is_keyword_for_name,
+        ends_too_early,      is_said,          is_comment,       is_bound_keyword, starts_no_statement, starts_no_item,    is_keyword_for_name,
         gives_tensor_a_kind, misses_semicolon, misses_closer,    is_no_value,         belongs_elsewhere,
     };
     struct misfit m = { .p = p, .at = *yypcontext_location(context), .found = yypcontext_token(context) };

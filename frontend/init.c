@@ -91,7 +91,11 @@ static bool set_word(struct elab *e, struct init_spec *s, const char *arg, const
                      const char **nonlinearity)
 {
     if (v->kind != V_STRING) {
-        error_at(e, at, "'%s' is a word in quotes, not %s", arg, describe(e, v));
+        const char *word = v->kind == V_BLOCK                        ? v->block->tree->text
+                           : v->kind == V_LAYER && v->layer->builtin ? v->layer->builtin->name
+                                                                     : NULL;
+        error_hint(e, at, NULL, NULL, word ? arena_printf(e->arena, "a word stands in quotes: \"%s\"", word) : NULL,
+                   "'%s' is a word in quotes, not %s", arg, describe(e, v));
         return false;
     }
     if (!strcmp(arg, "nonlinearity")) {

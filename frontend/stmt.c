@@ -57,6 +57,40 @@ static void bind_poison(struct elab *e, const struct ast *s)
         bind_target(e, s->item[i], v_poison());
 }
 
+/* As many names as there would be parts, were the number their size, as in PyTorch's split: the first parts alone. */
+static void warn_of_parts(struct elab *e, const struct ast *s, const struct val *v)
+{
+    const struct node *n =
+        v->text && !strcmp(v->text, "split") && v->i && v->item[0].kind == V_TENSOR ? v->item[0].tensor->def : NULL;
+    if (!n || n->op != OP_slice || v->items == s->items)
+        return;
+    long long axis = (long long)attr_int(n, "axis");
+    for (int i = 0; i < v->items; i++)
+        if (v->item[i].tensor->type.dim[axis].k != s->items)
+            return;
+    diag_warning_hint(
+        e->diag, s->item[0]->at,
+        arena_printf(e->arena, "%d parts of %d are split(x, %d, %lld)", s->items, v->items, s->items, axis),
+        "split makes %d parts of %d, and %d names take the first of them", v->items, s->items, s->items);
+}
+
+/* The name that is called last. */
+static const char *callee_name(const struct ast *x)
+{
+    x = x->kind == A_CHAIN ? x->b : x;
+    x = x->kind == A_CALL ? x->a : x;
+    return x->kind == A_NAME ? x->text : "";
+}
+
+static void too_many_names(struct elab *e, const struct ast *s, const struct val *v)
+{
+    const char *callee = callee_name(s->a);
+    const char *hint = !strcmp(callee, "max")   ? "max(x, axes = 1) gives the largest, argmax(x, 1) their places"
+                       : !strcmp(callee, "min") ? "min(x, axes = 1) gives the smallest, argmax(-x, 1) their places"
+                                                : NULL;
+    error_hint(e, place_of(e, s->item[0]), NULL, NULL, hint, "%d names for %s", s->items, describe(e, v));
+}
+
 static void run_bind(struct elab *e, const struct ast *s)
 {
     const char *to = s->items == 1 ? target_name(e, s->item[0]) : NULL;
@@ -78,10 +112,11 @@ static void run_bind(struct elab *e, const struct ast *s)
         return;
     }
     if ((v.kind != V_TUPLE && v.kind != V_LIST) || v.items < s->items) {
-        error_at(e, place_of(e, s->item[0]), "%d names for %s", s->items, describe(e, &v));
+        too_many_names(e, s, &v);
         bind_poison(e, s);
         return;
     }
+    warn_of_parts(e, s, &v);
     for (int i = 0; i < s->items; i++)
         bind_target(e, s->item[i], v.item[i]);
 }
@@ -322,6 +357,18 @@ static void run_if(struct elab *e, const struct ast *s)
         run_statements(e, s->c);
 }
 
+/* value: what the name is bound to, said of what is found here; NULL in the first round, where that is no matter of rounds. */
+static void run_round(struct elab *e, const struct ast *s, const struct val *value)
+{
+    bool said = value && !e->in_library;
+    const char *is = !said ? NULL : is_number(value) ? val_text(e, value) : describe(e, value);
+    if (said)
+        diag_enter(e->diag, s->at, arena_printf(e->arena, "where %s is %s", s->text, is));
+    run_statements(e, s->b);
+    if (said)
+        diag_leave(e->diag);
+}
+
 static void run_for(struct elab *e, const struct ast *s)
 {
     struct val over = eval(e, s->a);
@@ -340,7 +387,7 @@ static void run_for(struct elab *e, const struct ast *s)
             return;
         }
         bind(e, s->text, over.item[i]);
-        run_statements(e, s->b);
+        run_round(e, s, i ? &over.item[i] : NULL);
     }
     if (diag_said(e->diag) > before)
         bind_poison_within(e, s->b); /* each round would only complain of the same */
@@ -397,16 +444,59 @@ static const char *first_at(struct elab *e, struct place at)
     return arena_printf(e->arena, "first at %s:%d:%d", at.file, at.line, at.column);
 }
 
+/* The type with N before the dimensions from this one on. */
+static const char *led_by_batch(struct elab *e, const struct ast *s, const struct type *t, int from)
+{
+    struct text text = text_make(e->arena);
+    text_add(&text, "%s[%s", s->b->text, e->batch_name);
+    for (int i = from; i < t->rank; i++)
+        if (!t->dim[i].n)
+            text_add(&text, ", %lld", (long long)t->dim[i].k);
+    text_puts(&text, "]");
+    return text_string(&text);
+}
+
+/* How an input or a target is declared that N does not lead. */
+static const char *port_hint(struct elab *e, const struct ast *s, const struct type *t)
+{
+    if (!e->batch_name)
+        return "the batch dimension is declared first: batch N = 32;";
+    bool counted = t->rank && t->dim[0].k == e->m->batch;
+    const char *whole = led_by_batch(e, s, t, 0);
+    if (shape_batches(*t) || !t->rank || (t->rank == 1 && !counted))
+        return arena_printf(e->arena, "it is %s", whole);
+    const char *fewer = led_by_batch(e, s, t, 1);
+    if (counted)
+        return arena_printf(e->arena, "it is %s", fewer);
+    return arena_printf(e->arena, "it is %s where %lld counts the samples, else %s", fewer, (long long)t->dim[0].k,
+                        whole);
+}
+
+/* `none`, -1 or a name of another language in the place of N: says so. */
+static bool led_otherwise(struct elab *e, const struct ast *s, enum role role)
+{
+    const struct ast *first = s->b->items ? s->b->item[0] : NULL;
+    bool otherwise = first && (first->kind == A_NONE || (first->kind == A_UNARY && first->a->kind == A_INT) ||
+                               (first->kind == A_NAME && first->text != e->batch_name && strcmp(first->text, "N") &&
+                                !look_up(e, first->text, false)));
+    if (!otherwise || !e->batch_name)
+        return false;
+    error_hint(e, first->at, NULL, NULL, arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name),
+               "%s '%s' must lead with the batch dimension", role_name(role), s->text);
+    return true;
+}
+
 static void run_port(struct elab *e, const struct ast *s, enum role role)
 {
     struct type t;
-    bool known = eval_type(e, s->b, &t); /* by what was bound before */
+    bool known = !led_otherwise(e, s, role) && eval_type(e, s->b, &t); /* by what was bound before */
     bind(e, s->text, v_poison());
     if (!known)
         return;
     if (!t.rank || !dim_equal(t.dim[0], dim_batch(1))) {
-        error_at(e, s->b->at, "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text,
-                 type_text(e->arena, t, e->m->f64));
+        error_hint(e, s->b->at, NULL, NULL, port_hint(e, s, &t),
+                   "%s '%s' must lead with the batch dimension N, not be %s", role_name(role), s->text,
+                   type_text(e->arena, t, e->m->f64));
         return;
     }
     struct var *v = module_find(e->m, s->text);

@@ -11,7 +11,7 @@
 
 #include "ir/base/text.h"
 
-enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64 };
+enum { MOST_WARNINGS = 100, MOST_HOLDS = 16, SHOWN_WIDTH = 120, LONGEST_WORD = 64, MOST_NOTES = 4 };
 
 struct source_text {
     const char *file, *text;
@@ -26,6 +26,12 @@ struct report {
     struct report *next;
 };
 
+/* What is being looked at stands within this: a call, or a round of a loop. */
+struct entered {
+    const char *what;
+    struct place at;
+};
+
 struct diag {
     struct arena *arena;
     FILE *out;
@@ -35,6 +41,9 @@ struct diag {
     int held[MOST_HOLDS], holds; /* errors since each hold that lasts, innermost last */
     struct source_text *sources;
     struct report *reports;
+    struct entered *within; /* innermost last */
+    int depth;
+    size_t within_capacity;
 };
 
 /* One message with everything that belongs to it; NULL where there is nothing. */
@@ -240,12 +249,16 @@ static void put_json(struct text *t, const struct finding *f)
 
 /* ---- reporting ---- */
 
+static bool same_place(struct place a, struct place b)
+{
+    return a.line == b.line && a.column == b.column && strcmp(a.file ? a.file : "", b.file ? b.file : "") == 0;
+}
+
 /* Whether this was said before; if not, remembers it. */
 static bool said_before(struct diag *d, const struct finding *f)
 {
     for (const struct report *r = d->reports; r; r = r->next)
-        if (r->at.line == f->at.line && r->at.column == f->at.column && strcmp(r->message, f->message) == 0 &&
-            strcmp(r->at.file ? r->at.file : "", f->at.file ? f->at.file : "") == 0)
+        if (same_place(r->at, f->at) && strcmp(r->message, f->message) == 0)
             return true;
     struct report *r = NEW(d->arena, struct report);
     *r = (struct report){ f->at, f->message, d->reports };
@@ -265,6 +278,23 @@ static void write_finding(struct diag *d, const struct finding *f)
     fflush(d->out);
 }
 
+/* What led there: of much the innermost and the outermost. */
+static void write_within(struct diag *d, struct place at)
+{
+    int last = d->depth - 1;
+
+    if (last >= 0 && same_place(d->within[last].at, at))
+        last--;
+    for (int i = last, shown = 0; i >= 0; i--) {
+        bool leaps = ++shown == MOST_NOTES && i > 0;
+        const char *between = leaps ? arena_printf(d->arena, ", %d further out", i + 1) : "";
+        i = leaps ? 0 : i;
+        struct finding f = { .at = d->within[i].at, .severity = "note" };
+        f.message = arena_printf(d->arena, "%s%s", d->within[i].what, between);
+        write_finding(d, &f);
+    }
+}
+
 static void report_error(struct diag *d, const struct finding *f)
 {
     d->said++;
@@ -275,11 +305,21 @@ static void report_error(struct diag *d, const struct finding *f)
     if (diag_full(d) || said_before(d, f))
         return;
     write_finding(d, f);
+    write_within(d, f->at);
     if (++d->errors < d->limit || d->limit <= 1)
         return;
     struct finding last = { .at = { .file = f->at.file }, .severity = "note" };
     last.message = arena_printf(d->arena, "that is %d errors; what comes after is not looked at", d->limit);
     write_finding(d, &last);
+}
+
+static void report_warning(struct diag *d, const struct finding *f)
+{
+    if (d->holds > 0 || d->warnings >= MOST_WARNINGS || said_before(d, f))
+        return;
+    d->warnings++;
+    write_finding(d, f);
+    write_within(d, f->at);
 }
 
 static const char *format_message(struct diag *d, const char *format, va_list arguments)
@@ -327,10 +367,18 @@ void diag_warning(struct diag *d, struct place at, const char *format, ...)
     va_start(arguments, format);
     f.message = format_message(d, format, arguments);
     va_end(arguments);
-    if (d->holds > 0 || d->warnings >= MOST_WARNINGS || said_before(d, &f))
-        return;
-    d->warnings++;
-    write_finding(d, &f);
+    report_warning(d, &f);
+}
+
+void diag_warning_hint(struct diag *d, struct place at, const char *hint, const char *format, ...)
+{
+    va_list arguments;
+    struct finding f = { .at = at, .severity = "warning", .hint = hint };
+
+    va_start(arguments, format);
+    f.message = format_message(d, format, arguments);
+    va_end(arguments);
+    report_warning(d, &f);
 }
 
 int diag_errors(const struct diag *d)
@@ -346,6 +394,22 @@ int diag_said(const struct diag *d)
 bool diag_full(const struct diag *d)
 {
     return d->errors >= d->limit;
+}
+
+void diag_enter(struct diag *d, struct place at, const char *what)
+{
+    void *items = d->within;
+
+    arena_grow(d->arena, &items, &d->within_capacity, (size_t)d->depth + 1, sizeof *d->within);
+    d->within = items;
+    d->within[d->depth++] = (struct entered){ what, at };
+}
+
+void diag_leave(struct diag *d)
+{
+    if (d->depth == 0)
+        bug("left more often than entered");
+    d->depth--;
 }
 
 void diag_hold(struct diag *d)

@@ -6,6 +6,10 @@
  *           |                                ^~~~~~~~
  *     lenet.net:9:25: hint: did you mean 'maxpool2d'?
  *
+ * What is found within calls and rounds of loops says where those stand, the innermost first:
+ *
+ *     lenet.net:14:31: note: in the call of 'stage' here
+ *
  * An error is reported where it is found and the work goes on with a poison value; nothing complains about poison
  * again. Two errors at one place with one text are one. */
 #ifndef IR_BASE_DIAG_H
@@ -41,9 +45,15 @@ void diag_error(struct diag *d, struct place at, const char *format, ...) __attr
 void diag_error_hint(struct diag *d, struct place at, const char *expected, const char *found, const char *hint,
                      const char *format, ...) __attribute__((format(printf, 6, 7)));
 void diag_warning(struct diag *d, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void diag_warning_hint(struct diag *d, struct place at, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 int diag_errors(const struct diag *d);
 int diag_said(const struct diag *d);  /* the same, but those that were told before count again, and while held */
 bool diag_full(const struct diag *d); /* the limit is reached (a last line says so): stop looking for more */
+
+/* Until it is left, what is reported is found within what stands at this place; `what` it is, in words of the note. */
+void diag_enter(struct diag *d, struct place at, const char *what);
+void diag_leave(struct diag *d);
 
 /* While held, errors are counted but not shown: for trying something out. Returns the errors since the hold. */
 void diag_hold(struct diag *d);

@@ -47,17 +47,96 @@ net twice {
        + cross_entropy(z, label)
        + bce(sigmoid(z), t)
        + bce(z, sigmoid(t))
+       + bce(t, z)
        + cross_entropy(log(p), label);
     optimizer adam();
 }
 T
-(cd "$out" && "$NETC" --color=never -o c twice.net) 2>&1 | grep warning >"$out/got"
+(cd "$out" && "$NETC" --color=never -o c twice.net) 2>&1 | grep '\(warning\|hint\):' >"$out/got"
 diff - "$out/got" >"$out/log" <<'T'
-twice.net:6:22: warning: rmsnorm: by its place this is eps: sizes of what comes in are known, and left out
+twice.net:6:22: warning: rmsnorm: by its place this is eps
+twice.net:6:22: hint: sizes of what comes in are known, and left out: rmsnorm
 twice.net:9:10: warning: cross_entropy takes logits: it has a softmax of its own
 twice.net:11:10: warning: bce takes logits: it has a sigmoid of its own
+twice.net:13:10: warning: bce takes logits first, and this is target 't'
 T
 result $? "a loss of logits that is given none, and a size in place of eps"
+
+# PyTorch's (in, out, ...) is said; what nets have is not, though the channels stay as they are.
+cat >"$out/habit.net" <<'T'
+block part(x; c) { return x |> conv2d(c, 6, 5); }
+net habit {
+    batch N = 2;
+    input x : f32[N, 3, 40, 40];
+    input s : f32[N, 5, 6];
+    input w : f32[N, 2, 400];
+    c = 3;
+    stem = conv2d(3, 64, 4, 2, 1);
+    output a = x |> conv2d(3, 6, 3, pad = [1, 1], bias = false) |> global_avgpool;
+    output b = x |> stem |> global_avgpool;
+    output d = x |> conv2d(c, 2 * c, 5) |> global_avgpool;
+    output e = x |> part(3) |> global_avgpool;
+    output f = x |> conv_transpose2d(3, 32, 2, 2) |> global_avgpool;
+    output g = s |> lstm(6, 12);
+    output h = x |> batchnorm(3) |> global_avgpool;
+    output i = w |> conv1d(2, 16, 1) |> global_avgpool;
+    output j = x |> conv2d(6, 6, 3) |> conv2d(6, 3, 1, 1) |> conv2d(6, 4, 2, 1) |> conv2d(6, 1, 2) |> global_avgpool;
+    output k = x |> conv2d(3, 3, 3) |> conv2d(3, kernel = 6, stride = 3) |> global_avgpool;
+    output l = x |> conv2d(3, 8, 8) |> conv_transpose2d(3, 8, 4, 2) |> conv_transpose2d(3, 2, 2) |> global_avgpool;
+    output m = w |> conv1d(2, 41, 4, 20) |> conv1d(2, 8, 4) |> conv1d(2, 7, 2, 3) |> global_avgpool;
+    output n = s |> lstm(6, 2) |> first |> gru(6, layers = 12);
+    output o = x |> batchnorm(1) |> batchnorm(axis = 3) |> global_avgpool;
+    output p = w |> batchnorm(2) |> global_avgpool;
+    output q = x |> residual(conv2d(3, 31, 1, 15, 1, 3)) |> global_avgpool;
+}
+T
+(cd "$out" && "$NETC" --color=never -o c habit.net) 2>&1 | grep '\(warning\|hint\|note\):' >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+habit.net:9:21: warning: conv2d(3, 6, 3, pad = [1, 1], bias = false) is channels = 3, kernel = 6, stride = 3: sizes of what comes in are known, and left out
+habit.net:9:21: hint: did you mean 'conv2d(6, 3, pad = [1, 1], bias = false)'?
+habit.net:8:12: warning: conv2d(3, 64, 4, 2, 1) is channels = 3, kernel = 64, stride = 4, pad = 2: sizes of what comes in are known, and left out
+habit.net:8:12: hint: did you mean 'conv2d(64, 4, 2, 1)'?
+habit.net:11:21: warning: conv2d(c, 2 * c, 5) is channels = 3, kernel = 6, stride = 5: sizes of what comes in are known, and left out
+habit.net:11:21: hint: did you mean 'conv2d(2 * c, 5)'?
+habit.net:1:32: warning: conv2d(c, 6, 5) is channels = 3, kernel = 6, stride = 5: sizes of what comes in are known, and left out
+habit.net:1:32: hint: did you mean 'conv2d(6, 5)'?
+habit.net:12:21: note: in the call of 'part' here
+habit.net:13:21: warning: conv_transpose2d(3, 32, 2, 2) is channels = 3, kernel = 32, stride = 2, pad = 2: sizes of what comes in are known, and left out
+habit.net:13:21: hint: did you mean 'conv_transpose2d(32, 2, 2)'?
+habit.net:14:21: warning: lstm(6, 12) is hidden = 6, layers = 12: sizes of what comes in are known, and left out
+habit.net:14:21: hint: did you mean 'lstm(12)'?
+habit.net:15:21: warning: batchnorm(3) is axis = 3: sizes of what comes in are known, and left out
+habit.net:15:21: hint: did you mean 'batchnorm'?
+habit.net:16:21: warning: conv1d(2, 16, 1) is channels = 2, kernel = 16, stride = 1: sizes of what comes in are known, and left out
+habit.net:16:21: hint: did you mean 'conv1d(16, 1)'?
+T
+result $? "the size of what comes in before a layer's constants is a warning"
+
+cat >"$out/parts.net" <<'T'
+net parts {
+    batch N = 4;
+    input x : f32[N, 15];
+    input i : i32[N, 2];
+    a, b, c = split(x, 5, 1);
+    d, e = split(x, 5, 1);
+    f, g, h = split(x, 3, 1);
+    j, k, l = split(x, [3, 3, 3, 3, 3], 1);
+    output y = a + b + c + d + e + j + k + l;
+    output z = f + g + h;
+    output u = sum(gather(x, 1, i), [1, 2]);
+    output v = take_along_axis(x, 1, i);
+    output w = gather(x, range(3), 1);
+    output t = gather(ones([9, 2]), i);
+}
+T
+(cd "$out" && "$NETC" --color=never -o parts parts.net) 2>&1 | grep '\(warning\|hint\):' >"$out/got"
+diff - "$out/got" >"$out/log" <<'T'
+parts.net:5:5: warning: split makes 5 parts of 3, and 3 names take the first of them
+parts.net:5:5: hint: 3 parts of 5 are split(x, 3, 1)
+parts.net:11:20: warning: gather takes the places of all samples from each: [N,N,2] of [N,15] by [N,2]
+parts.net:11:20: hint: what a sample has at places of its own is take_along_axis(x, index, 1)
+T
+result $? "a split and a gather that PyTorch means otherwise are warnings"
 
 cat >"$out/measured.net" <<'T'
 net measured {

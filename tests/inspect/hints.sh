@@ -11,12 +11,14 @@ net t {
     batch N = 4;
     input x : f32[N, 4];
     input label : i32[N];
+    input image : f32[N, 3, 32, 32];
+    input steps : f32[N, 7, 6];
     param m : f32[4, 4] = zeros;
     a = m + 1; b = m - 1;
-    axis = 1; axes = [1]; parts = 2; perm = [0, 1]; shape = [x.shape[0], 4]; lo = 0; hi = 1; n = 4; index = range(3);
+    axis = 1; axes = [1]; parts = 2; perm = [0, 1]; shape = [x.shape[0], 4]; lo = 0; hi = 1; n = 4; index = range(3); slope = 0.25;
     logits = x |> linear(4); logp = logits |> log_softmax; q = logits |> softmax; y = q;
     $1
-    output z = mean(m) + f32(label);
+    output z = mean(m) + f32(label) + mean(image) + mean(steps);
 }
 T
     "$NETC" -o "$out/c" "$out/t.net" >"$out/log" 2>&1
@@ -44,3 +46,62 @@ for statement in 'h = a && b;' 'h = a || b;' 'h = !x;'; do
     compiles "$truths $statement"
     right "$statement" "$truths"
 done
+
+instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind these words what compiles in its place, without them
+    local written
+    compiles "$1"
+    written=$(sed -n "s/.*: hint: $3 *'*//p" "$out/log" | sed "s/'[?]*$//" | head -n 1)
+    [ -n "$written" ] && compiles "${1/"$2"/"$written"}" && ! grep -q "hint: $3" "$out/log"
+    result $? "$1: $written"
+}
+size='\(did you mean\|sizes of what .* left out:\)'
+for call in 'conv2d(3, 6, 3)' 'conv2d(3, 6, 5, bias = false)' 'conv2d(3, 64, 3, 1, 1)' 'conv2d(3, 32, 1, pad = "same", stride = 1)' \
+    'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)'; do
+    instead "h = image |> $call;" "$call" "$size"
+done
+for call in 'linear(6, 128)' 'lstm(6, 12)' 'lstm(6, 12, 2)' 'gru(6, hidden = 12)' 'multi_head_attention(6, 2)' 'rmsnorm(6)'; do
+    instead "h = steps |> $call;" "$call" "$size"
+done
+instead 'h = linear(x, 4, 10);' 'linear(x, 4, 10)' "$size"
+instead 'fc = linear(4, 10); h = x |> fc;' 'linear(4, 10)' "$size"
+
+for list in 'reshape(image, |N, 3072|)' 'reshape(image, |-1, 3, n * 256|)' 'transpose(image, |0, 2, 3, 1|)' 'sum(image, |2, 3|)' \
+    'zeros(|3, n|)' 'uniform(|3, 4|, 0, 1)' 'mean(image, |(2, 3)|)'; do
+    part=${list#*|} part=${part%|*}
+    instead "h = ${list//|/};" "$part" 'a list stands in brackets:'
+done
+for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
+    instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
+done
+
+instead 'h, (hn, cn) = lstm(steps, 8);' 'h, (hn, cn)' 'names stand without parentheses:'
+instead 'self.fc = linear(4); h = x |> fc;' 'self.fc' 'a name stands alone:'
+for number in 255.0f 1e-3f .5f 2L 1_000f; do
+    instead "h = x * $number;" "$number" 'no letter stands behind a number:'
+done
+instead 'h = x * 0x1F;' 0x1F 'numbers are decimal:'
+
+for of in cross_entropy:logits nll:logp accuracy:logits; do
+    function=${of%:*} first=${of#*:}
+    instead "h = $function(label, $first);" "$function(label, $first)" 'the labels come second:'
+    instead "logits = image; logp = image; label = i32(slice(image, 1, 0, 1)) |> squeeze(1); h = $function($first, label);" "$function($first, label)" \
+        'where axis 1 is that of the classes:'
+done
+
+for call in 'layernorm(6)' 'batchnorm(7)'; do
+    instead "h = steps |> $call;" "$call" "$size"
+done
+instead 'h = steps |> layernorm([7, 6]);' 'layernorm([7, 6])' 'sizes are known, and the trailing axes counted:'
+for call in 'conv2d(8, 3, pad = |same|)' 'conv2d(8, 3, layout = |nhwc|)' 'gelu(approximate = |tanh|)' \
+    'linear(3, weight_init = kaiming_uniform(nonlinearity = |relu|))'; do
+    part=${call#*|} part=${part%|*}
+    instead "h = image |> ${call//|/};" "$part" 'a word stands in quotes:'
+done
+
+for type in 'f32[784]' 'f32[4, 28, 28]' 'u8[28, N]' 'i32[]'; do
+    instead "input port : $type; h = 1 * f32(port);" "$type" 'it is'
+done
+instead 'input port : f32[-1, 3]; h = 1 * port;' -1 'the batch dimension is called'
+
+compiles 'h = max(x, axes = 1); g = argmax(x, 1); h = min(x, axes = 1); g = argmax(-x, 1); h = take_along_axis(x, i32(label) |> expand_dims(1), 1);'
+result $? "the places of the largest, and a sample's own places"

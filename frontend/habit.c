@@ -1,0 +1,202 @@
+/* frontend/habit.c: PyTorch's layers are told the size of what comes in, before all else: nn.Conv2d(3, 6, 5). Here it is
+ * known, and conv2d(3, 6, 5) has 3 channels, a kernel of 6 and a stride of 5. Where such a call is wrong the hint says how it
+ * is written; where it compiles, and no net would have it so, a warning does. */
+#include <string.h>
+
+#include "frontend/elab.h"
+
+/* ---- a constant left out ---- */
+
+/* The call, with all its arguments but one; NULL where that is not to be said in short. */
+static const char *call_text(struct elab *e, const struct block *b, const struct ast *call, const struct ast *but)
+{
+    struct text t = text_make(e->arena);
+    int left = call->items - (but != NULL);
+
+    text_add(&t, "%s%s", b->tree->text, left ? "(" : "");
+    for (int i = 0, said = 0; i < call->items; i++) {
+        if (call->item[i] == but)
+            continue;
+        text_puts(&t, said++ ? ", " : "");
+        if (!say(&t, call->item[i]))
+            return NULL;
+    }
+    text_puts(&t, left ? ")" : "");
+    return text_string(&t);
+}
+
+static int next_constant(const struct block *b, int from)
+{
+    while (from < b->tree->items && !b->tree->item[from]->flag)
+        from++;
+    return from;
+}
+
+static struct val literal(const struct ast *x)
+{
+    return x->kind == A_INT                          ? v_int(x->i)
+           : x->kind == A_REAL                       ? v_real(x->real)
+           : x->kind == A_STRING                     ? v_string(x->text)
+           : x->kind == A_TRUE || x->kind == A_FALSE ? v_bool(x->kind == A_TRUE)
+                                                     : v_poison();
+}
+
+static bool names_one_before(const struct block *b, const struct ast *call, int formal)
+{
+    for (int k = 0; k < call->items; k++)
+        for (int i = 0; i < formal && call->item[k]->kind == A_ARG; i++)
+            if (b->tree->item[i]->flag && b->tree->item[i]->text == call->item[k]->text)
+                return true;
+    return false;
+}
+
+/* Whether the constants behind this one, which is number i among the formals, go with those before their own, by place. */
+static bool moves_up(const struct block *b, const struct ast *call, const struct ast *out, int i)
+{
+    int k = 0;
+
+    while (call->item[k] != out)
+        k++;
+    for (k++; k < call->items; k++) {
+        struct val v = literal(call->item[k]);
+        if (call->item[k]->kind == A_ARG)
+            continue;
+        if (i >= b->tree->items || (v.kind != V_POISON && !kind_suits(b, i, &v)))
+            return false;
+        i = next_constant(b, i + 1);
+    }
+    return !names_one_before(b, call, i);
+}
+
+static const char *moved_up(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out, int i)
+{
+    return call && out && moves_up(b, call, out, i) ? call_text(e, b, call, out) : NULL;
+}
+
+const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out, int i)
+{
+    static const char known[] = "sizes of what comes in are known, and left out";
+    const char *written = moved_up(e, b, call, out, i);
+
+    return written ? arena_printf(e->arena, "%s: %s", known, written) : known;
+}
+
+/* ---- what no net has ---- */
+
+/* A layer applied to x: the constants that are given by place, and others by name. */
+struct habit {
+    const struct layer *l;
+    struct type x;
+    int constant[4], given; /* formals */
+};
+
+static const struct val *by_place(const struct habit *h, int k)
+{
+    return &h->l->constant[h->constant[k]];
+}
+
+static const struct val *by_name(const struct habit *h, const char *formal)
+{
+    const struct ast *tree = h->l->block->tree;
+    for (int i = 0; i < tree->items; i++)
+        if (!strcmp(tree->item[i]->text, formal) && h->l->given[i])
+            return &h->l->constant[i];
+    return NULL;
+}
+
+static bool has(const struct habit *h, const char *formal)
+{
+    const struct ast *tree = h->l->block->tree;
+    for (int i = 0; i < tree->items; i++)
+        if (!strcmp(tree->item[i]->text, formal))
+            return true;
+    return false;
+}
+
+static int64_t size_of_axis(const struct habit *h, int axis)
+{
+    return axis < h->x.rank && !h->x.dim[axis].n ? h->x.dim[axis].k : 0;
+}
+
+/* Whether the kernel fits into the padded input, as it need not in a transposed convolution. */
+static bool fits(const struct habit *h, int64_t kernel, int first_axis)
+{
+    const struct val *pad = by_name(h, "pad");
+    if (pad && pad->kind != V_INT)
+        return true;
+    for (int axis = first_axis; axis < first_axis + h->x.rank - 2; axis++)
+        if (kernel > size_of_axis(h, axis) + 2 * (pad ? pad->i : 0))
+            return false;
+    return true;
+}
+
+/* (in, out, kernel) read as (channels, kernel, stride). Nets have strides of 1 and even ones, kernels up to twice an even
+ * stride, large kernels odd, and an odd stride as wide as its kernel, or where the channels change. */
+static bool is_window(const struct habit *h)
+{
+    const struct val *layout = by_name(h, "layout");
+    bool last = layout && layout->kind == V_STRING && !strcmp(layout->text, "nhwc");
+    if (h->given < 3 || by_place(h, 1)->kind != V_INT || by_place(h, 2)->kind != V_INT ||
+        by_place(h, 0)->i != size_of_axis(h, last ? h->x.rank - 1 : 1))
+        return false;
+    int64_t kernel = by_place(h, 1)->i, stride = by_place(h, 2)->i;
+    if (kernel < 1 || stride < 1)
+        return false;
+    bool odd = stride >= 3 && (stride % 2 ? kernel != stride : kernel < stride);
+    bool wide = kernel % 2 == 0 && kernel >= 16 && kernel / 2 > stride && (stride > 1 || h->given == 3);
+    return odd || wide || (!has(h, "output_pad") && !fits(h, kernel, last ? 1 : 2));
+}
+
+/* (in, hidden) read as (hidden, layers). */
+static bool is_depth(const struct habit *h)
+{
+    return h->given >= 2 && by_place(h, 0)->i == size_of_axis(h, 2) && by_place(h, 1)->kind == V_INT &&
+           by_place(h, 1)->i > 8;
+}
+
+/* (channels) read as (axis), which is one of an image's. */
+static bool is_axis(const struct habit *h)
+{
+    int64_t axis = by_place(h, 0)->i;
+    return h->x.rank >= 4 && axis >= 2 && axis == size_of_axis(h, 1) && size_of_axis(h, 2) != axis;
+}
+
+static const struct row {
+    int place; /* of the constant that tells the layer */
+    const char *constant;
+    bool (*is)(const struct habit *h);
+} rows[] = { { 0, "axis", is_axis }, { 1, "kernel", is_window }, { 1, "layers", is_depth } };
+
+static bool is_habit(const struct habit *h)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(h->l->block->tree->item[h->constant[rows[i].place]]->text, rows[i].constant))
+            return rows[i].is(h);
+    return false;
+}
+
+void warn_of_known_size(struct elab *e, const struct layer *l, const struct val *tensor)
+{
+    const struct block *b = l->block;
+    struct habit h = { .l = l };
+    const char *written;
+
+    if (!b->library || !l->first || l->call->at.file == library_file || tensor->kind != V_TENSOR)
+        return;
+    h.x = tensor->tensor->type;
+    for (int k = 0, i = 0; k < 4; k++, i++) {
+        h.constant[k] = i = next_constant(b, i);
+        if (i >= b->tree->items)
+            return;
+        h.given += k < l->by_place;
+    }
+    if (by_place(&h, 0)->kind != V_INT || !is_habit(&h) ||
+        !(written = moved_up(e, b, l->call, l->first, h.constant[0])))
+        return;
+    struct text t = text_make(e->arena);
+    for (int k = 0; k < h.given; k++)
+        text_add(&t, "%s%s = %s", k ? ", " : "", b->tree->item[h.constant[k]]->text, val_text(e, by_place(&h, k)));
+    diag_warning_hint(e->diag, l->at, diag_meant(e->arena, written),
+                      "%s is %s: sizes of what comes in are known, and left out", call_text(e, b, l->call, NULL),
+                      text_string(&t));
+}
