@@ -12,7 +12,7 @@
  * needs it. Only values that are computed there in any case move: what stands behind a condition or in a loop that may
  * not run gives no name. A value that reads what a loop or a condition from there on writes stays where it is; what is read
  * before a store of the block itself is another expression than what is read behind it. */
-#include <string.h>
+#include <stdlib.h>
 
 #include "codegen/loop_pass.h"
 
@@ -20,6 +20,7 @@
 
 /* What is known of an expression within the block at work. */
 struct usage {
+    int block;    /* the one at work; else nothing below holds */
     int edges;    /* expressions and statements that hold it; what has a name counts once */
     int first;    /* the statement of the block with its first use */
     bool inner;   /* used in a loop inside the block */
@@ -31,7 +32,10 @@ struct lets {
     struct lkernel *k;
     struct usage *use;     /* by expression */
     struct motion *motion; /* by expression */
-    size_t capacity;       /* of both */
+    struct lx **seen;      /* the expressions of the block at work */
+    size_t capacity;       /* of all three */
+    size_t count;          /* seen */
+    int block;             /* which is at work, from 1 */
 };
 
 /* Whether an expression can be computed in the block at work outside of loops and conditions, and from where on. */
@@ -108,10 +112,23 @@ struct context {
     bool inner, certain;
 };
 
-static void use(struct lets *l, const struct lx *x, struct context c)
+/* The block holds x and its operands. */
+static void see(struct lets *l, struct lx *x)
+{
+    if (l->use[x->id].block == l->block)
+        return;
+    l->use[x->id] = (struct usage){ .block = l->block };
+    l->motion[x->id].asked = false;
+    l->seen[l->count++] = x;
+    for (int i = 0; i < x->args; i++)
+        see(l, x->arg[i]);
+}
+
+static void use(struct lets *l, struct lx *x, struct context c)
 {
     struct usage *u = &l->use[x->id];
 
+    see(l, x);
     if (!u->edges || c.statement < u->first)
         u->first = c.statement;
     u->edges++;
@@ -158,16 +175,11 @@ static void use_args(struct lets *l, const struct lx *x)
                               (u->certain || u->named) && !(x->kind == LX_GUARD && i > 0) });
 }
 
-/* All expressions of the kernel by id. Operands have lower ids than what they are operands of. */
-static struct lx **all_expressions(struct lets *l)
+static int by_id(const void *a, const void *b)
 {
-    struct lx **all = NEW_ARRAY(l->k->arena, l->k->expressions, struct lx *);
+    const struct lx *x = *(struct lx *const *)a, *y = *(struct lx *const *)b;
 
-    for (size_t i = 0; i < l->k->table_size; i++) {
-        for (struct lx *x = l->k->table[i]; x; x = x->chain)
-            all[x->id] = x;
-    }
-    return all;
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 static bool wants_name(struct lets *l, const struct lx *x)
@@ -214,8 +226,6 @@ static struct lx *with_names(struct rewrite *r, const struct lx *x)
 
 static void name_values(struct lets *l, struct lblock *b)
 {
-    size_t count = l->k->expressions;
-    struct lx **all = all_expressions(l);
     struct rewrite r = { .k = l->k };
     struct ls **statement;
     int statements = 0;
@@ -229,15 +239,17 @@ static void name_values(struct lets *l, struct lblock *b)
         statement[statements] = s;
         use_statement(l, s, (struct context){ statements++, false, true });
     }
-    for (size_t i = count; i-- > 0;) {
-        if (!l->use[i].edges)
-            continue;
-        any |= l->use[i].named = wants_name(l, all[i]);
-        use_args(l, all[i]);
+    /* Operands have lower ids than what they are operands of. */
+    qsort(l->seen, l->count, sizeof *l->seen, by_id);
+    for (size_t i = l->count; i-- > 0;) {
+        struct lx *x = l->seen[i];
+        any |= l->use[x->id].named = wants_name(l, x);
+        use_args(l, x);
     }
-    for (size_t i = 0; any && i < count; i++) {
-        if (l->use[i].named)
-            rewrite_set(&r, all[i], insert(l, b, statement, l->use[i].first, with_names(&r, all[i])));
+    for (size_t i = 0; any && i < l->count; i++) {
+        struct lx *x = l->seen[i];
+        if (l->use[x->id].named)
+            rewrite_set(&r, x, insert(l, b, statement, l->use[x->id].first, with_names(&r, x)));
     }
     for (int i = 0; any && i < statements; i++) {
         struct lblock one = { statement[i], statement[i] };
@@ -282,9 +294,10 @@ static void clear_scratch(struct lets *l)
         l->capacity = 2 * count;
         l->use = NEW_ARRAY(l->k->arena, l->capacity, struct usage);
         l->motion = NEW_ARRAY(l->k->arena, l->capacity, struct motion);
+        l->seen = NEW_ARRAY(l->k->arena, l->capacity, struct lx *);
     }
-    memset(l->use, 0, count * sizeof *l->use);
-    memset(l->motion, 0, count * sizeof *l->motion);
+    l->count = 0;
+    l->block++;
 }
 
 static void run_block(struct lets *l, struct lblock *b)

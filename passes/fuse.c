@@ -408,7 +408,7 @@ static bool feeds_images(const struct cluster *from, const struct cluster *to)
                 continue;
             if (use_is_staged(u))
                 any = true;
-            else if (u->user == to->anchor || feeds(u->user, to))
+            else if (u->user == to->anchor || (u->user->results && feeds(u->user, to)))
                 return false;
         }
     }
