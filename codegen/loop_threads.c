@@ -13,10 +13,10 @@
 
 #include "ir/loop_lanes.h"
 
-/* Operations that a full batch has at least where it starts threads, and those that fewer samples have: some 5 and 20 us of
- * products in wide lanes. A region costs libgomp 3 us, and what comes behind it some more where system calls are dear. And
- * iterations of a piece. */
-enum { ENOUGH = 1 << 21, MUCH = 1 << 23, PIECE = 1 << 14 };
+/* Operations below which starting threads costs more than it gives: some 20 us of products in wide lanes. A region costs
+ * libgomp 3 us, and what comes behind it some more where system calls are dear. What waits counts as so many; and iterations of
+ * a piece. */
+enum { ENOUGH = 1 << 23, WAITING = 128, PIECE = 1 << 14 };
 
 /* Elementary functions count as several operations. */
 static double work_of(const struct lx *x)
@@ -29,11 +29,11 @@ static double work_of(const struct lx *x)
 }
 
 /* Products run from registers, and scratch is near; results wait for memory, and sums of another kind for the one before. */
-static double weight_of(const struct ls *s)
+static double work_of_store(const struct ls *s)
 {
     bool sum = s->buf->space == SPACE_ARRAY && !s->buf->rank && s->value->kind != LX_FMA;
 
-    return s->buf->space == SPACE_ARGUMENT || sum ? 8 : 1;
+    return work_of(s->value) + (s->buf->space == SPACE_ARGUMENT || sum ? WAITING : 0);
 }
 
 /* --- how much there is to do for n samples ------------------------------------------------------------------------ */
@@ -113,7 +113,7 @@ static double work_of_block(const struct lblock *b, int64_t n, const struct arou
     double work = 0;
 
     for (const struct ls *s = b->first; s; s = s->next) {
-        work += (s->value ? work_of(s->value) : 0) * (s->kind == LS_STORE ? weight_of(s) : 1);
+        work += s->kind == LS_STORE ? work_of_store(s) : s->value ? work_of(s->value) : 0;
         work += work_of_block(&s->other, n, loops);
         work += s->kind == LS_LOOP ? work_of_loop(s, n, loops) : work_of_block(&s->body, n, loops);
     }
@@ -132,12 +132,9 @@ static double work_shared(const struct ls *s, int64_t n)
     return trips < 2 ? 0 : work_of_loop(s, n, NULL) / (double)trips * 2 * smaller;
 }
 
-/* What is no more for a full batch, as a step of the optimizer, is judged as one. */
-static bool is_enough(const struct ls *s, int64_t n, int64_t batch)
+static bool is_enough(const struct ls *s, int64_t n)
 {
-    bool fewer = n < batch && work_of_loop(s, n, NULL) != work_of_loop(s, batch, NULL);
-
-    return work_shared(s, n) >= (fewer ? MUCH : ENOUGH);
+    return work_shared(s, n) >= ENOUGH;
 }
 
 /* Tiles have at most so many rows: what they leave over is not more, and any number of it is tried. */
@@ -150,13 +147,13 @@ static int64_t least_samples(const struct ls *s, int64_t batch)
     int64_t few = 0, many = batch;
 
     for (int64_t n = 1; n <= batch && n <= ROWS; few = n++)
-        if (is_enough(s, n, batch))
+        if (is_enough(s, n))
             return n;
-    if (!is_enough(s, batch, batch))
+    if (!is_enough(s, batch))
         return 0;
     while (many - few > 1) {
         int64_t n = few + (many - few) / 2;
-        if (is_enough(s, n, batch))
+        if (is_enough(s, n))
             many = n;
         else
             few = n;
