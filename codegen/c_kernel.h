@@ -13,9 +13,24 @@ struct c_kernel {
     const struct ls *wide; /* that loop where it takes NN_WIDE vectors at a time, which `vec` counts; else NULL */
     bool busy;             /* in a sum whose body is some loops over tiles: all of them are unrolled */
     int depth;             /* of indentation */
+    const struct ls *part; /* the loop some of whose iterations this function does; NULL: a kernel */
+    struct text *before;   /* functions that the kernel calls */
     bool uses_n;
     uint64_t uses_param; /* a bit each */
 };
+
+void c_indent(struct c_kernel *c);
+bool c_needs_run(const struct lblock *b);                              /* random numbers, or the step's rates */
+void c_worth(struct c_kernel *c, const struct ls *threads);            /* a condition */
+void c_loop(struct c_kernel *c, const struct ls *s);                   /* no iterations in lanes */
+const char *c_tight(const struct lblock *b);                           /* an attribute of the function, or "" */
+const char *c_argument(const struct lkernel *k, const struct lbuf *b); /* its parameter */
+/* One more parameter, on a line of its own where it would stand behind column 120. *column: where the line ends. */
+void c_parameter(struct text *t, size_t *column, const char *parameter);
+void c_bound(struct text *t, const struct c_kernel *c,
+             const struct lblock *b); /* what n is at most, where that is worth it */
+
+void c_in_threads(struct c_kernel *c, const struct ls *loop); /* c_part.c */
 
 /* x as C where operators binding less than `precedence` need parentheses. In a vector loop what varies is a vector, all
  * else a scalar. */

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-static void line(struct c_kernel *c)
+void c_indent(struct c_kernel *c)
 {
     for (int i = 0; i < c->depth; i++)
         text_puts(c->t, "    ");
@@ -35,10 +35,10 @@ static bool needs_run(const struct lx *x)
     return false;
 }
 
-static bool block_needs_run(const struct lblock *b)
+bool c_needs_run(const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
-        if ((s->value && needs_run(s->value)) || block_needs_run(&s->body) || block_needs_run(&s->other))
+        if ((s->value && needs_run(s->value)) || c_needs_run(&s->body) || c_needs_run(&s->other))
             return true;
     }
     return false;
@@ -79,14 +79,14 @@ static const char *vectors_of(const struct ls *wide)
 /* Before a statement of a wide loop that makes vectors. */
 static void each_vector(struct c_kernel *c)
 {
-    line(c);
+    c_indent(c);
     if (!c->wide)
         return;
     text_puts(c->t, "NN_UNROLL\n");
-    line(c);
+    c_indent(c);
     text_add(c->t, "for (int vec = 0; vec < %s; vec++)\n", vectors_of(c->wide));
     c->depth++;
-    line(c);
+    c_indent(c);
     c->depth--;
 }
 
@@ -128,7 +128,7 @@ static void print_scalar_store(struct c_kernel *c, const struct ls *s)
 static void print_store(struct c_kernel *c, const struct ls *s)
 {
     if (!c->lanes) {
-        line(c);
+        c_indent(c);
         print_scalar_store(c, s);
         return;
     }
@@ -165,18 +165,18 @@ static void print_let(struct c_kernel *c, const struct ls *s)
     bool lanes = c->lanes && lanes_vary(c->lanes, s->value);
 
     if (lanes && c->wide) {
-        line(c);
+        c_indent(c);
         text_add(c->t, "%s %s[%s];\n", c_value_type(c->k, s->value->dtype, lanes), s->name, vectors_of(c->wide));
         each_vector(c);
         text_add(c->t, "%s[vec] = ", s->name);
     } else {
-        line(c);
+        c_indent(c);
         text_add(c->t, "const %s %s = ", c_value_type(c->k, s->value->dtype, lanes), s->name);
     }
     print_value(c, s->value, lanes);
     text_puts(c->t, ";\n");
     if (s->value->dtype == DT_I32 && holds_hyper(c->k)) { /* the step, which a constant rate does not ask for */
-        line(c);
+        c_indent(c);
         text_add(c->t, "(void)%s;\n", s->name);
     }
 }
@@ -194,7 +194,7 @@ static void print_local(struct c_kernel *c, const struct ls *s)
     const struct lbuf *b = s->buf;
     bool lanes = on_lanes(c, b);
 
-    line(c);
+    c_indent(c);
     if (b->space == SPACE_TILE) {
         print_tile(c, b);
         return;
@@ -243,7 +243,7 @@ static void print_body(struct c_kernel *c, const struct lblock *b)
     print_block(c, b);
     c->depth--;
     if (!simple) {
-        line(c);
+        c_indent(c);
         text_puts(c->t, "}\n");
     }
 }
@@ -259,7 +259,11 @@ static void print_advance(struct c_kernel *c, const char *var, int64_t step)
 /* for (int i = begin; i < end; i += step) */
 static void print_for(struct c_kernel *c, const struct ls *s)
 {
-    line(c);
+    c_indent(c);
+    if (c->part == s) {
+        text_add(c->t, "for (int %s = nn_begin; %s < nn_end; ", s->var->name, s->var->name);
+        return;
+    }
     text_add(c->t, "for (int %s = ", s->var->name);
     c_expr(c, s->begin, C_CHOICE);
     text_add(c->t, "; %s < ", s->var->name);
@@ -301,26 +305,30 @@ static bool sums_inside(const struct lblock *b)
     return false;
 }
 
-/* What stands before the loop for the compiler, or NULL. */
-static const char *hint(struct c_kernel *c, const struct ls *s)
+/* Whether a loop in threads has work enough for several. */
+void c_worth(struct c_kernel *c, const struct ls *s)
 {
-    if (s->way == WAY_THREADS && s->least) {
-        c->uses_n = true;
-        return arena_printf(c->k->arena, "NN_THREADS_IF(n >= %lld)\n", (long long)s->least);
-    }
-    if (s->way == WAY_THREADS)
-        return "NN_THREADS\n";
+    if (s->least)
+        text_add(c->t, "n >= %lld", (long long)s->least);
+    else
+        text_putc(c->t, '1');
+    c->uses_n |= s->least > 0;
+}
+
+/* What stands before the loop for the compiler, or NULL. */
+static const char *hint(const struct ls *s)
+{
     if (s->way == WAY_UNROLL)
         return "NN_UNROLL\n";
     bool unrolls = s->licence == LICENCE_RED && block_reaches_tile(&s->body) && !sums_inside(&s->body);
     return unrolls && !stores_long_tile(&s->body) && loops_on_tiles(&s->body) < BUSY ? "NN_UNROLL_K\n" : NULL;
 }
 
-static void print_plain(struct c_kernel *c, const struct ls *s)
+void c_loop(struct c_kernel *c, const struct ls *s)
 {
-    const char *asks = hint(c, s);
+    const char *asks = hint(s);
     if (asks) {
-        line(c);
+        c_indent(c);
         text_puts(c->t, asks);
     }
     print_for(c, s);
@@ -336,18 +344,18 @@ static void print_main_and_tail(struct c_kernel *c, const struct ls *s, struct l
 {
     const char *var = s->var->name;
 
-    line(c);
+    c_indent(c);
     text_add(c->t, "int %s = ", var);
     c_expr(c, s->begin, C_CHOICE);
     text_puts(c->t, ";\n");
-    line(c);
+    c_indent(c);
     text_add(c->t, "for (; %s + NN_L <= ", var);
     c_expr(c, s->end, C_SUM);
     text_add(c->t, "; %s += NN_L)", var);
     c->lanes = lanes;
     print_body(c, &s->body);
     c->lanes = NULL;
-    line(c);
+    c_indent(c);
     text_add(c->t, "for (; %s < ", var);
     c_expr(c, s->end, C_SUM);
     text_add(c->t, "; %s++)", var);
@@ -363,7 +371,7 @@ static void print_vector(struct c_kernel *c, const struct ls *s)
         return;
     }
     if (block_reaches_tile(&s->body) || c->busy) {
-        line(c);
+        c_indent(c);
         text_puts(c->t, "NN_UNROLL\n");
     }
     print_for(c, s);
@@ -383,7 +391,7 @@ static void print_square(struct c_kernel *c, const struct ls *s)
 
     if (!loop_square(c->k, s, &q))
         bug("loop %s is no square", s->var->name);
-    line(c);
+    c_indent(c);
     text_add(c->t, "nn_turn(&%s[", q.to->name);
     c_expr(c, q.to_at, C_CHOICE);
     text_add(c->t, "], %lld, &%s[", (long long)q.to_stride, q.from->name);
@@ -393,27 +401,27 @@ static void print_square(struct c_kernel *c, const struct ls *s)
 
 static void print_if(struct c_kernel *c, const struct ls *s)
 {
-    line(c);
+    c_indent(c);
     text_puts(c->t, "if (");
     c_expr(c, s->value, C_CHOICE);
     text_puts(c->t, ") {\n");
     c->depth++;
     print_block(c, &s->body);
     c->depth--;
-    line(c);
+    c_indent(c);
     text_puts(c->t, s->other.first ? "} else {\n" : "}\n");
     if (!s->other.first)
         return;
     c->depth++;
     print_block(c, &s->other);
     c->depth--;
-    line(c);
+    c_indent(c);
     text_puts(c->t, "}\n");
 }
 
 static void print_prefetch(struct c_kernel *c, const struct ls *s)
 {
-    line(c);
+    c_indent(c);
     text_puts(c->t, "nn_prefetch(&");
     c_expr(c, s->value, C_CHOICE);
     text_puts(c->t, ");\n");
@@ -429,12 +437,14 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
         case LS_IF: print_if(c, s); break;
         case LS_PREFETCH: print_prefetch(c, s); break;
         case LS_LOOP:
-            if (s->way == WAY_SQUARE)
+            if (s->way == WAY_THREADS)
+                c_in_threads(c, s);
+            else if (s->way == WAY_SQUARE)
                 print_square(c, s);
             else if (loop_in_lanes(s) && !c->lanes)
                 print_vector(c, s);
             else
-                print_plain(c, s);
+                c_loop(c, s);
             break;
         }
     }
@@ -453,7 +463,7 @@ static void print_comment(struct text *t, const char *origin)
 }
 
 /* One more parameter, on a line of its own where it would stand behind column 120. *column: where the line ends. */
-static void print_parameter(struct text *t, size_t *column, const char *parameter)
+void c_parameter(struct text *t, size_t *column, const char *parameter)
 {
     size_t length = strlen(parameter) + 2;
 
@@ -476,20 +486,29 @@ static bool fills_registers(const struct lblock *b, bool lanes)
     return false;
 }
 
+const char *c_tight(const struct lblock *b)
+{
+    return fills_registers(b, false) ? "NN_TIGHT " : "";
+}
+
+const char *c_argument(const struct lkernel *k, const struct lbuf *b)
+{
+    return arena_printf(k->arena, "%s%s *restrict %s", b->written ? "" : "const ", c_element_type(k, b->dtype),
+                        b->name);
+}
+
 static void print_head(struct text *t, const struct lkernel *k)
 {
-    const char *tight = fills_registers(&k->body, false) ? "NN_TIGHT " : "";
-    const char *run = block_needs_run(&k->body) ? "const nn_context *run, " : "";
+    const char *tight = c_tight(&k->body);
+    const char *run = c_needs_run(&k->body) ? "const nn_context *run, " : "";
     size_t column = t->length;
 
     text_add(t, "static NN_KERNEL %svoid %s(%sint n", tight, k->name, run);
     column = t->length - column;
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
-        print_parameter(t, &column,
-                        arena_printf(k->arena, "%s%s *restrict %s", b->written ? "" : "const ",
-                                     c_element_type(k, b->dtype), b->name));
+        c_parameter(t, &column, c_argument(k, b));
     for (int i = 0; i < k->params; i++)
-        print_parameter(t, &column, arena_printf(k->arena, "int %s", k->param[i]->name));
+        c_parameter(t, &column, arena_printf(k->arena, "int %s", k->param[i]->name));
     text_puts(t, ")\n");
 }
 
@@ -499,7 +518,7 @@ static void print_streams(struct c_kernel *c)
     for (const struct lbuf *b = c->k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
         if (!b->streamed)
             continue;
-        line(c);
+        c_indent(c);
         text_add(c->t, "const int nn_far_%s = nn_streams(%s, sizeof(%s)", b->name, b->name,
                  c_element_type(c->k, b->dtype));
         for (int i = 0; i < b->rank; i++) {
@@ -555,16 +574,16 @@ static int depth_of(const struct lblock *b)
 enum { DEEP = 5 };
 
 /* Addresses in deep loops have many terms, of which one may be of any size. */
-static void print_bound(struct c_kernel *c)
+void c_bound(struct text *t, const struct c_kernel *c, const struct lblock *b)
 {
-    if (c->uses_n && depth_of(&c->k->body) >= DEEP)
-        text_add(c->t, "    NN_AT_MOST(n, %lld);\n", (long long)c->k->batch);
+    if (c->uses_n && depth_of(b) >= DEEP - (c->part != NULL))
+        text_add(t, "    NN_AT_MOST(n, %lld);\n", (long long)c->k->batch);
 }
 
 void c_kernel(struct text *t, struct lkernel *k)
 {
-    struct text body = text_make(k->arena), unused = text_make(k->arena);
-    struct c_kernel c = { .t = &body, .k = k, .depth = 1 };
+    struct text body = text_make(k->arena), unused = text_make(k->arena), before = text_make(k->arena);
+    struct c_kernel c = { .t = &body, .k = k, .depth = 1, .before = &before };
 
     print_streams(&c);
     print_block(&c, &k->body);
@@ -572,8 +591,9 @@ void c_kernel(struct text *t, struct lkernel *k)
         text_puts(&body, "    nn_streamed();\n");
     c.t = &unused;
     print_unused(&c);
-    print_bound(&c);
+    c_bound(&unused, &c, &k->body);
     print_comment(t, k->origin);
+    text_puts(t, text_string(&before));
     print_head(t, k);
     text_add(t, "{\n%s%s}\n", text_string(&unused), text_string(&body));
 }
@@ -581,7 +601,7 @@ void c_kernel(struct text *t, struct lkernel *k)
 void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
                    void *context, const char *const *param)
 {
-    text_add(t, "%s(%sn", k->name, block_needs_run(&k->body) ? "&context, " : "");
+    text_add(t, "%s(%sn", k->name, c_needs_run(&k->body) ? "&context, " : "");
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
         text_add(t, ", %s", pointer(context, b));
     for (int i = 0; i < k->params; i++)

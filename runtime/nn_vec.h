@@ -108,16 +108,6 @@
 #define NN_AT_MOST(n, most) ((void)0)
 #endif
 
-/* Before a loop whose iterations may run in threads, or may where that is worth it. */
-#if defined _OPENMP
-#define NN_PRAGMA(x) _Pragma(#x)
-#define NN_THREADS _Pragma("omp parallel for schedule(static)")
-#define NN_THREADS_IF(worth) NN_PRAGMA(omp parallel for schedule(static) if (worth))
-#else
-#define NN_THREADS
-#define NN_THREADS_IF(worth)
-#endif
-
 #if defined __GNUC__
 #define NN_INF ((nn_real)__builtin_inf())
 #define NN_NAN ((nn_real)__builtin_nan(""))
@@ -184,10 +174,13 @@ typedef uint32_t nn_bits_t;
 /* clang splits 64-byte vectors in two for some CPUs unless the function says otherwise. */
 #if defined __clang__ && NN_VL == 16 && defined __AVX512F__
 #define NN_KERNEL __attribute__((noinline, __min_vector_width__(512)))
+#define NN_PART __attribute__((__min_vector_width__(512)))
 #elif defined __GNUC__
 #define NN_KERNEL __attribute__((noinline))
+#define NN_PART
 #else
 #define NN_KERNEL
+#define NN_PART
 #endif
 
 /* --- fused or not ------------------------------------------------------------------------------------------------- */
@@ -786,6 +779,43 @@ NN_INLINE int nn_streams(const void *p, size_t bytes)
 {
     return bytes >= NN_STREAMED_BYTES && (uintptr_t)p % 64 == 0;
 }
+
+/* --- threads ------------------------------------------------------------------------------------------------------ */
+
+/* part(begin, end, ...) does the iterations of a loop of that step: all of them at once, or where that is `worth` it each
+ * thread some of them. Which they are depends on the number of threads alone, and no result on that. */
+#if defined _OPENMP
+#include <omp.h>
+
+/* How many can share so many iterations; 1: OpenMP is not entered. */
+NN_INLINE int nn_threads(int iterations)
+{
+    return iterations > 1 && omp_get_active_level() < omp_get_max_active_levels() ? omp_get_max_threads() : 1;
+}
+
+NN_INLINE int nn_iterations(int begin, int end, int step) { return end > begin ? (end - begin - 1) / step + 1 : 0; }
+
+/* Where the part of a thread begins, and that of the one before ends. */
+NN_INLINE int nn_part_begin(int begin, int end, int step, int thread, int threads)
+{
+    int64_t at = begin + (int64_t)nn_iterations(begin, end, step) * thread / threads * step;
+    return at < end ? (int)at : end;
+}
+
+#define NN_IN_THREADS(worth, begin, end, step, part, ...)                                                   \
+    do {                                                                                                    \
+        const int nn_of = (worth) ? nn_threads(nn_iterations(begin, end, step)) : 1;                        \
+        if (nn_of > 1) {                                                                                    \
+            _Pragma("omp parallel for schedule(static)")                                                    \
+            for (int nn_t = 0; nn_t < nn_of; nn_t++)                                                        \
+                part(nn_part_begin(begin, end, step, nn_t, nn_of), nn_part_begin(begin, end, step, nn_t + 1, nn_of), __VA_ARGS__); \
+        } else {                                                                                            \
+            part(begin, end, __VA_ARGS__);                                                                  \
+        }                                                                                                   \
+    } while (0)
+#else
+#define NN_IN_THREADS(worth, begin, end, step, part, ...) part(begin, end, __VA_ARGS__)
+#endif
 
 /* Other threads see what this one has streamed. Those of a loop end at a barrier, whose locked instructions say the same. */
 NN_INLINE void nn_streamed(void)

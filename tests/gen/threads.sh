@@ -1,0 +1,87 @@
+#!/bin/bash
+# Where OpenMP is entered: for a full batch, with several threads; not for a sample alone, nor with one thread, nor within a
+# region of the caller's. The bits are the same.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log"; fi; }
+
+cat >"$out/rows.net" <<'T'
+net rows {
+    batch N = 64;
+    input x : f32[N, 256];
+    output y = x |> linear(512) |> relu |> linear(512) |> tanh |> linear(10);
+}
+T
+cat >"$out/steps.net" <<'T'
+net steps {
+    batch N = 32;
+    input x : f32[N, 16, 64];
+    output y = x |> lstm(128);
+}
+T
+
+# NET N THREADS OUTER: the regions that a call of N samples enters, and a sum of what it gives to the bit
+cat >"$out/main.c" <<'T'
+#include <netrt.h>
+#include <omp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const nn_model MODEL;
+void __real_GOMP_parallel(void (*work)(void *), void *data, unsigned threads, unsigned flags);
+void __wrap_GOMP_parallel(void (*work)(void *), void *data, unsigned threads, unsigned flags);
+static int regions;
+
+void __wrap_GOMP_parallel(void (*work)(void *), void *data, unsigned threads, unsigned flags)
+{
+    regions++;
+    __real_GOMP_parallel(work, data, threads, flags);
+}
+
+int main(int argc, char **argv)
+{
+    static float x[64 * 1024], y[64 * 2048];
+    int n = argc > 3 ? atoi(argv[1]) : 0, outer = atoi(argv[3]), code = 1;
+    const void *in[] = { x };
+    void *out[] = { y }, *m = MODEL.create(1);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (float)(i * 7 % 33) / 16 - 1;
+    omp_set_num_threads(atoi(argv[2]));
+    code = MODEL.infer(m, n, in, out); /* what is made of the weights is made once */
+    regions = 0;
+#pragma omp parallel num_threads(2) if (outer)
+#pragma omp single
+    code |= MODEL.infer(m, n, in, out);
+    uint32_t sum = 0, bits;
+    for (size_t i = 0; i < sizeof y / sizeof *y; i++) {
+        memcpy(&bits, &y[i], sizeof bits);
+        sum = sum * 31 + bits;
+    }
+    printf("%d %08x\n", regions - 1, (unsigned)sum); /* this one is main's */
+    return code;
+}
+T
+
+for net in rows steps; do
+    { "$NETC" --mode=infer -o "$out/$net" "$out/$net.net" &&
+        "$CC" -std=c11 -O2 -fopenmp -DMODEL=${net}_model -Wl,--wrap=GOMP_parallel -Iruntime -I"$out/$net" -o "$out/$net.x" "$out/main.c" \
+            "$out/$net"/*.c "$B/libnetrt.a" -lm; } >"$out/log" 2>&1
+    result $? "$net compiles with OpenMP"
+    read -r few one < <("$out/$net.x" 1 1 0)
+    read -r alone two < <("$out/$net.x" 1 2 0)
+    echo "$few $alone regions, bits $one $two" >"$out/log"
+    [ "$few" = 0 ] && [ "$alone" = 0 ] && [ "$one" = "$two" ]
+    result $? "$net: a sample alone starts no threads"
+    for n in 3 13 32; do
+        read -r serial one < <("$out/$net.x" $n 1 0)
+        read -r many two < <("$out/$net.x" $n 2 0)
+        read -r more three < <("$out/$net.x" $n 3 0)
+        read -r inner four < <("$out/$net.x" $n 2 1)
+        echo "$serial $many $more $inner regions, bits $one $two $three $four" >"$out/log"
+        [ "$serial" = 0 ] && [ "$inner" = 0 ] && [ "$many" = "$more" ] && [ "$one$one$one" = "$two$three$four" ] && { [ $n -lt 32 ] || [ "$many" -gt 0 ]; }
+        result $? "$net: regions of $n samples, and their bits"
+    done
+done
