@@ -339,7 +339,8 @@ void c_loop(struct c_kernel *c, const struct ls *s)
     c->busy = busy;
 }
 
-/* The part of a loop that fills whole vectors, then, if any, what is left. */
+/* The part of a loop that fills whole vectors, then, if any, what is left. Some lanes leave nothing of a multiple of 4: said
+ * in so many words, or compilers warn of what such a loop would do. */
 static void print_main_and_tail(struct c_kernel *c, const struct ls *s, struct lanes *lanes)
 {
     const char *var = s->var->name;
@@ -356,7 +357,10 @@ static void print_main_and_tail(struct c_kernel *c, const struct ls *s, struct l
     print_body(c, &s->body);
     c->lanes = NULL;
     c_indent(c);
-    text_add(c->t, "for (; %s < ", var);
+    text_puts(c->t, "for (; ");
+    if (loop_trips(s) > 0 && loop_trips(s) % 4 == 0)
+        text_add(c->t, "%lld %% NN_L && ", (long long)loop_trips(s));
+    text_add(c->t, "%s < ", var);
     c_expr(c, s->end, C_SUM);
     text_add(c->t, "; %s++)", var);
     print_body(c, &s->body);

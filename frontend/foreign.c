@@ -17,6 +17,9 @@ static const char *find(const struct row *rows, size_t count, const char *word)
 
 #define FIND(rows, word) find(rows, sizeof(rows) / sizeof *(rows), word)
 
+#define DROPOUT_OF_CHANNELS                                                                                            \
+    "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > 0.2) / 0.8 : image"
+
 const char *foreign_operation(const char *word)
 {
     static const struct row rows[] = {
@@ -48,6 +51,7 @@ const char *foreign_operation(const char *word)
         { "clamp", "clip(x, lo, hi)" },
         { "relu6", "clip(x, 0, 6)" },
         { "leaky_relu", "where(x > 0, x, 0.01 * x)" },
+        { "leakyrelu", "where(x > 0, x, 0.01 * x)" },
         { "LeakyReLU", "where(x > 0, x, 0.01 * x)" },
         { "elu", "where(x > 0, x, exp(min(x, 0)) - 1)" },
         { "ELU", "where(x > 0, x, exp(min(x, 0)) - 1)" },
@@ -99,6 +103,8 @@ const char *foreign_operation(const char *word)
         { "Identity", "x" },
         { "dense", "x |> linear(10)" },
         { "Dense", "x |> linear(10)" },
+        { "dropout2d", DROPOUT_OF_CHANNELS },
+        { "Dropout2d", DROPOUT_OF_CHANNELS },
         { "maxpool", "image |> maxpool2d(2)" },
         { "avgpool", "image |> avgpool2d(2)" },
         { "global_maxpool", "max(image, axes = [2, 3])" },
