@@ -1,5 +1,5 @@
 /* codegen/loop_contract.c: a product that is added to something becomes one multiply-add. The compiler may not do that
- * by itself (nn_vec.h), so that the bits do not depend on it. Where both operands are products nothing is done: a * b
+ * by itself (nn_machine.h), so that the bits do not depend on it. Where both operands are products nothing is done: a * b
  * - c * d stays symmetric, and is exactly 0 where the two are equal.
  *
  *     y[i] = x[i] * a + b           y[i] = fma(x[i], a, b)

@@ -15,7 +15,7 @@
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-/* As nn_vec.h's NN_UNROLL; along each axis of a window; operations behind each other, of a sum of few terms. */
+/* As nn_machine.h's NN_UNROLL; along each axis of a window; operations behind each other, of a sum of few terms. */
 enum { MAX_UNROLLED = 64, MAX_WINDOW = 4, SHORT = 16, MAX_TERMS = 8, MAX_OPERATIONS = 96 };
 
 static bool indexes_tile(const struct lbuf *b, struct lx *const *index, const struct lvar *v)

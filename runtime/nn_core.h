@@ -6,6 +6,7 @@
 
 #include "netrt.h"
 #include "nn_random.h"
+#include "nn_threads.h"
 
 enum { NN_ERROR_BYTES = 256 };
 

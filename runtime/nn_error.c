@@ -1,6 +1,6 @@
 /* nn_error.c: codes and types in words, and how the library was built. Needs nothing of libc. */
 #include "netrt.h"
-#include "nn_vec.h"
+#include "nn_machine.h"
 
 const char *nn_strerror(int code)
 {
