@@ -44,8 +44,8 @@ struct init_spec {
 
 struct val {
     enum val_kind kind;
-    int64_t
-        i; /* V_INT, V_BOOL; V_LIST: how many values it holds, within its lists too; V_TUPLE of split: 0 where sizes were given */
+    /* V_INT, V_BOOL; V_LIST: how many values it holds, within its lists too; V_TUPLE of split: 0 where sizes were given */
+    int64_t i;
     double real;
     const char *text; /* V_STRING; V_TUPLE: who gave the values, or NULL */
     struct dim dim;   /* V_DIM: a multiple of N */

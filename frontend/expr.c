@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frontend/elab.h"
+#include "frontend/meant.h"
 
 const char library_file[] = "prelude.net";
 
@@ -578,7 +579,7 @@ static struct val eval_word(struct elab *e, const struct ast *x, bool divides)
         return v_poison();
     }
     const char *hint = near                   ? diag_meant(e->arena, near)
-                       : divides              ? "a comment starts with '#'"
+                       : divides              ? COMMENT_HINT
                        : strcmp(x->text, "N") ? NULL
                        : e->batch_name ? arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name)
                                        : "the batch dimension is declared first: batch N = 32;";

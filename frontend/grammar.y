@@ -19,6 +19,7 @@
 }
 
 %code {
+#include "frontend/meant.h"
 #include "lexer.h"
 
 #define YYLLOC_DEFAULT(current, rhs, n) \
@@ -32,7 +33,6 @@ static struct ast *copy_names(struct parse *p, struct ast *expression);
 static void slip(struct parse *p, struct place at, const char *text);
 static void slip_hint(struct parse *p, struct place at, const char *hint, const char *text);
 
-#define COMMENT_HINT "a comment starts with '#'"
 #define KEYWORD_AS_NAME "'%s' is a keyword of the language: what is named needs another word"
 }
 
@@ -365,115 +365,7 @@ static void yyerror(struct place *at, void *scanner, struct parse *p, const char
     p->failed = true;
 }
 
-/* ---- what a statement that went wrong was meant to be ---- */
-
-#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
-
-static const char *offset_of(const char *text, struct place at)
-{
-    for (int line = 1; line < at.line && *text; text++)
-        line += *text == '\n';
-    for (int column = 1; column < at.column && *text && *text != '\n'; column++)
-        for (text++; (*text & 0xc0) == 0x80; text++) /* a character of several bytes */
-            ;
-    return text;
-}
-
-/* Where the statement begins that `end` lies in. */
-static const char *statement_start(const char *text, const char *end)
-{
-    const char *start = text;
-    bool quoted = false;
-
-    for (; text < end; text++) {
-        if (*text == '"')
-            quoted = !quoted;
-        if (*text == '#' && !quoted)
-            text += strcspn(text, "\n");
-        if (!quoted && strchr(";{}", *text) && text < end)
-            start = text + 1;
-    }
-    for (;;) {
-        start += strspn(start, " \t\r\n");
-        if (*start != '#')
-            return start;
-        start += strcspn(start, "\n");
-    }
-}
-
-/* A word that stands where a keyword does, with something behind it that nothing joins it with. */
-static const char *word_hint(struct parse *p, const char *word)
-{
-    static const char *const keywords[] = { "param", "frozen", "state",  "update", "for",    "return", "yield", "batch", "input",
-                                            "target", "output", "loss",  "metric", "freeze", "optimizer", "if" };
-    static const char *const binds[] = { "let", "var", "val", "const", "auto", "float", "int", "tensor", "Tensor" };
-
-    for (size_t i = 0; i < sizeof binds / sizeof *binds; i++)
-        if (!strcmp(word, binds[i]))
-            return "a name is bound without a word before it: name = ...";
-    const char *near = diag_nearest(word, keywords, sizeof keywords / sizeof *keywords);
-    return diag_meant(p->arena, near);
-}
-
-/* The word that ends before `end`, but for blanks. */
-static const char *word_before(const struct parse *p, const char *end, size_t *length)
-{
-    while (end > p->text && strchr(" \t\r\n", end[-1]))
-        end--;
-    const char *start = end;
-    while (start > p->text && strchr(WORD_LETTERS "0123456789", start[-1]))
-        start--;
-    *length = (size_t)(end - start);
-    return start;
-}
-
-/* A word of Python where an operator or the end of a statement is expected, or before that. */
-static const char *foreign_word_hint(const struct parse *p, const char *end)
-{
-    static const struct { const char *word; bool before; const char *hint; } rows[] = {
-        { "and", false, "it is written '&&'" },
-        { "or", false, "it is written '||'" },
-        { "is", false, "it is written '=='" },
-        { "if", false, "a choice is written condition ? a : b" },
-        { "not", true, "it is written '!'" },
-        { "lambda", true, "a function is a block of the file: block name(x) { return ...; }" },
-        { "def", true, "a function is a block of the file: block name(x) { return ...; }" },
-        { "class", true, "a module is a block of the file: block name(x) { return ...; }" },
-        { "while", true, "'for i in 0..4 { ... }' is unrolled, and 'scan' runs over an axis" },
-    };
-    size_t length = strspn(end, WORD_LETTERS "0123456789"), before;
-    const char *word = word_before(p, end, &before);
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        size_t n = strlen(rows[i].word);
-        if (n == (rows[i].before ? before : length) && !strncmp(rows[i].before ? word : end, rows[i].word, n))
-            return rows[i].hint;
-    }
-    return NULL;
-}
-
-static const char *semicolon_hint(struct parse *p, struct place at)
-{
-    const char *end = offset_of(p->text, at), *start = statement_start(p->text, end);
-    size_t length = strspn(start, WORD_LETTERS "0123456789");
-    const char *word = arena_stringn(p->arena, start, length), *rest = start + length + strspn(start + length, " \t\r\n");
-    const char *hint = length && rest == end ? word_hint(p, word) : NULL;
-
-    hint = hint ? hint : foreign_word_hint(p, end);
-    if (hint)
-        return hint;
-    if (!strcmp(word, "freeze") && *end == '[')
-        return "an element's path is written with a dot, as in 'freeze stage.0;'";
-    if (!strcmp(word, "output"))
-        return "it is 'output NAME;' or 'output NAME = ...;'";
-    if (*end == ',')
-        return "several values stand in parentheses: (x, y)";
-    if (*end == ':')
-        return end[1] == '=' ? "a name is bound by NAME = ..." : "types stand at inputs, targets, parameters and states alone";
-    if (*end == ')')
-        return "is this ')' one too many?";
-    return "is a ';' missing before this?";
-}
+/* ---- keywords ---- */
 
 /* Whether a symbol is a word of the language. */
 static bool is_keyword(yysymbol_kind_t s)
@@ -497,7 +389,7 @@ static yysymbol_kind_t keyword_of(const char *word, size_t length)
 static bool keyword_bound(struct parse *p, struct place at, const char *is)
 {
     size_t length;
-    const char *end = offset_of(p->text, at), *word = word_before(p, end, &length);
+    const char *end = text_at(p->text, at), *word = word_before(p, end, &length);
     bool equals = !strcmp(is, "'='"), goes_on = !strcmp(is, "','") || !strcmp(is, "'['") || !strcmp(is, "'.'");
 
     if (equals && end > p->text && !length) { /* behind an index */
@@ -513,123 +405,6 @@ static bool keyword_bound(struct parse *p, struct place at, const char *is)
     at.length = (int)length;
     keyword_as_name(p, at, arena_stringn(p->arena, word, length));
     return true;
-}
-
-/* What follows a word that names something. */
-static bool goes_on_as_name(const struct parse *p, struct place at)
-{
-    const char *rest = offset_of(p->text, at);
-    rest += strspn(rest, WORD_LETTERS);
-    rest += strspn(rest, " \t");
-    return (*rest == '=' && rest[1] != '=') || *rest == ',' || *rest == '[' || *rest == '.';
-}
-
-static bool first_of_line(const struct parse *p, struct place at)
-{
-    const char *start = offset_of(p->text, at);
-    while (start > p->text && strchr(" \t", start[-1]))
-        start--;
-    return start == p->text || start[-1] == '\n';
-}
-
-/* How the statement is written that cannot go on like this. */
-static const char *statement_hint(struct parse *p, struct place at)
-{
-    static const struct { const char *word, *hint; } rows[] = {
-        { "import", "it is 'import \"blocks.net\";', with the file's path in quotes" },
-        { "batch", "it is 'batch N = 32;', with the name that stands for the batch dimension" },
-        { "if", "it is 'if (depth > 2) { ... }'" },
-        { "for", "it is 'for i in 0..4 { ... }'" },
-        { "input", "it is 'input NAME : f32[N, 3];'" },
-        { "target", "it is 'target NAME : f32[N, 3];'" },
-        { "param", "it is 'param NAME : f32[3, 4] = zeros;'" },
-        { "state", "it is 'state NAME : f32[3] = zeros;'" },
-        { "update", "it is 'update NAME = ...;'" },
-        { "metric", "it is 'metric NAME = ...;'" },
-        { "output", "it is 'output NAME;' or 'output NAME = ...;'" },
-    };
-    const char *end = offset_of(p->text, at), *start = statement_start(p->text, end);
-    size_t length = start < end ? strspn(start, WORD_LETTERS "0123456789") : 0;
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (length == strlen(rows[i].word) && !strncmp(start, rows[i].word, length))
-            return rows[i].hint;
-    return NULL;
-}
-
-/* `scan` where another name was meant, or its parentheses hold something else. */
-static const char *scan_hint(struct parse *p, struct place at, bool within)
-{
-    size_t length;
-    const char *end = offset_of(p->text, at), *before = word_before(p, end, &length);
-
-    if (!length && before > p->text && before[-1] == '(')
-        before = word_before(p, before - 1, &length);
-    return within || keyword_of(before, length) == YYSYMBOL_SCAN
-               ? "'scan' is a keyword of the language, as in scan (x_t in x; h = h0) { ... yield h; }" : NULL;
-}
-
-/* A ';' between the arguments of a call, as between the formals of a block. */
-static const char *argument_hint(struct parse *p, struct place at, const char *found)
-{
-    const char *rest = offset_of(p->text, at);
-
-    if (strcmp(found, "';'"))
-        return NULL;
-    rest += 1 + strcspn(rest + 1, ";(){}\n");
-    if (*rest != ')')
-        return NULL;
-    p->answered = rest;
-    return "the arguments of a call are separated by ',' alone";
-}
-
-/* A ':' or ',' within the brackets behind a value, as where tensors are sliced by them. */
-static const char *slice_hint(struct parse *p, struct place at, const char *found, bool within)
-{
-    const char *end = offset_of(p->text, at);
-
-    while (end > p->text && strchr(" \t\r\n", end[-1]))
-        end--;
-    within |= end > p->text && end[-1] == '[';
-    return within && (!strcmp(found, "':'") || !strcmp(found, "','")) ? "slice(x, axis, begin, end) takes part of a tensor" : NULL;
-}
-
-/* What stands in the place of a value is written otherwise in another language. */
-static const char *value_hint(struct parse *p, struct place at, const char *found)
-{
-    const char *here = offset_of(p->text, at);
-
-    const char *hint = here > p->text && here[-1] == '(' ? argument_hint(p, at, found) : NULL;
-
-    return hint                                                ? hint
-           : *here == '\''                                     ? "a string stands between double quotes"
-           : *here == '>' && here > p->text && here[-1] == '-' ? "a chain is written x |> f"
-           : *here == '*' && here > p->text && here[-1] == '/' ? COMMENT_HINT
-                                                               : slice_hint(p, at, found, false);
-}
-
-/* What a word was meant to be that stands where an item of the file does. */
-static const char *item_hint(struct parse *p, struct place at, yysymbol_kind_t found, bool backward)
-{
-    static const char *const keywords[] = { "import", "const", "block", "net", "backward" };
-    static const struct { const char *word, *keyword; } others[] = {
-        { "include", "import" }, { "use", "import" },  { "from", "import" },  { "require", "import" }, { "let", "const" },
-        { "var", "const" },      { "val", "const" },   { "def", "block" },    { "fn", "block" },       { "fun", "block" },
-        { "func", "block" },     { "layer", "block" }, { "module", "block" }, { "class", "block" },    { "function", "block" },
-        { "model", "net" },      { "network", "net" }, { "graph", "net" },
-    };
-    const char *start = offset_of(p->text, at);
-    size_t letters = strspn(start, WORD_LETTERS), length = letters ? strspn(start, WORD_LETTERS "0123456789") : 0;
-    const char *word = arena_stringn(p->arena, start, length), *rest = start + length + strspn(start + length, " \t\r\n");
-
-    if (length && found != YYSYMBOL_NAME)
-        return "statements stand in a net or a block: net NAME { ... }";
-    if (*rest == '=')
-        return arena_printf(p->arena, "a constant of the file is 'const %s = ...;'", word);
-    const char *meant = length ? diag_nearest(word, keywords, backward ? 5 : 4) : NULL;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        meant = strcmp(word, others[i].word) ? meant : others[i].keyword;
-    return diag_meant(p->arena, meant);
 }
 
 /* ---- what is said of a token that does not belong where it stands ---- */
@@ -681,13 +456,13 @@ static bool ends_too_early(struct misfit *m)
 static bool is_said(struct misfit *m)
 {
     const struct parse *p = m->p;
-    return (p->lost && !p->braces) || (p->answered && p->answered == offset_of(p->text, m->at));
+    return (p->lost && !p->braces) || (p->answered && p->answered == text_at(p->text, m->at));
 }
 
 /* The words behind '//', on one line, which divides here and starts a comment elsewhere. */
 static bool is_comment(struct misfit *m)
 {
-    const char *end = offset_of(m->p->text, m->at), *from = end;
+    const char *end = text_at(m->p->text, m->at), *from = end;
 
     while (from > m->p->text && (strchr(WORD_LETTERS "0123456789", from[-1]) || from[-1] == ' ' || from[-1] == '\t'))
         from--;
@@ -720,7 +495,7 @@ static bool starts_no_statement(struct misfit *m)
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
         diag_error_hint(d, m->at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", m->is);
     else
-        diag_error_hint(d, m->at, NULL, NULL, *offset_of(m->p->text, m->at) == '/' ? COMMENT_HINT : NULL,
+        diag_error_hint(d, m->at, NULL, NULL, *text_at(m->p->text, m->at) == '/' ? COMMENT_HINT : NULL,
                         "no statement starts with %s", m->is);
     return true;
 }
@@ -730,7 +505,7 @@ static bool starts_no_item(struct misfit *m)
     if (!expects(m, YYSYMBOL_IMPORT))
         return false;
     bool backward = expects(m, YYSYMBOL_BACKWARD);
-    diag_error_hint(m->p->diag, m->at, NULL, m->is, item_hint(m->p, m->at, m->found, backward),
+    diag_error_hint(m->p->diag, m->at, NULL, m->is, item_hint(m->p, m->at, m->found != YYSYMBOL_NAME, backward),
                     "expected 'import', 'const', 'block'%s or 'net', found %s", backward ? ", 'backward'" : "", m->is);
     return true;
 }
@@ -738,7 +513,7 @@ static bool starts_no_item(struct misfit *m)
 /* A word of the language behind the '.' of an object that a model is in other languages: self.training. */
 static const char *keyword_hint(const struct misfit *m)
 {
-    const char *here = offset_of(m->p->text, m->at);
+    const char *here = text_at(m->p->text, m->at);
 
     return here > m->p->text && here[-1] == '.' ? arena_printf(m->p->arena, "%s stands alone", m->is)
            : m->found == YYSYMBOL_IF            ? "a choice is written condition ? a : b"
@@ -806,7 +581,7 @@ static bool is_no_value(struct misfit *m)
 /* '-' within what would be a name. */
 static bool is_among_letters(const struct misfit *m)
 {
-    const char *here = offset_of(m->p->text, m->at);
+    const char *here = text_at(m->p->text, m->at);
     return here > m->p->text && strchr(WORD_LETTERS "0123456789", here[-1]) && here[1] && strchr(WORD_LETTERS "0123456789", here[1]);
 }
 

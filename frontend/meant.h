@@ -1,0 +1,26 @@
+/* frontend/meant.h: hints of what was meant where a file cannot be read; NULL: there is none. */
+#ifndef FRONTEND_MEANT_H
+#define FRONTEND_MEANT_H
+
+#include "frontend/ast.h"
+
+#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+#define COMMENT_HINT "a comment starts with '#'"
+
+const char *text_at(const char *text, struct place at);
+const char *statement_start(const char *text, const char *end); /* of the one that `end` lies in */
+const char *word_before(const struct parse *p, const char *end, size_t *length);
+bool goes_on_as_name(const struct parse *p, struct place at); /* what follows a word */
+bool first_of_line(const struct parse *p, struct place at);
+
+/* found: the token, in words; within: it is known to stand in the parentheses, or brackets. */
+const char *semicolon_hint(struct parse *p, struct place at);
+const char *statement_hint(struct parse *p, struct place at);
+const char *scan_hint(struct parse *p, struct place at, bool within);
+const char *argument_hint(struct parse *p, struct place at, const char *found);
+const char *slice_hint(struct parse *p, struct place at, const char *found, bool within);
+const char *value_hint(struct parse *p, struct place at, const char *found);
+/* keyword: it is no name; backward: a backward part may stand there. */
+const char *item_hint(struct parse *p, struct place at, bool keyword, bool backward);
+
+#endif
