@@ -1,4 +1,5 @@
 /* frontend/foreign.c: words of PyTorch, NumPy and Python, and what stands for them here. */
+#include <ctype.h>
 #include <string.h>
 
 #include "frontend/elab.h"
@@ -17,8 +18,18 @@ static const char *find(const struct row *rows, size_t count, const char *word)
 
 #define FIND(rows, word) find(rows, sizeof(rows) / sizeof *(rows), word)
 
-#define DROPOUT_OF_CHANNELS                                                                                            \
-    "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > 0.2) / 0.8 : image"
+/* Whether two words are one but for capitals and underscores, as LeakyReLU, leaky_relu and leakyrelu. */
+static bool spelt_alike(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "_");
+        b += strspn(b, "_");
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+            return false;
+        if (!*a)
+            return true;
+    }
+}
 
 const char *foreign_operation(const char *word)
 {
@@ -51,24 +62,14 @@ const char *foreign_operation(const char *word)
         { "clamp", "clip(x, lo, hi)" },
         { "relu6", "clip(x, 0, 6)" },
         { "leaky_relu", "where(x > 0, x, 0.01 * x)" },
-        { "leakyrelu", "where(x > 0, x, 0.01 * x)" },
-        { "LeakyReLU", "where(x > 0, x, 0.01 * x)" },
         { "elu", "where(x > 0, x, exp(min(x, 0)) - 1)" },
-        { "ELU", "where(x > 0, x, exp(min(x, 0)) - 1)" },
         { "swish", "silu(x)" },
-        { "ReLU6", "clip(x, 0, 6)" },
         { "PReLU", "where(x > 0, x, slope * x)" },
-        { "prelu", "where(x > 0, x, slope * x)" },
         { "hardtanh", "clip(x, -1, 1)" },
-        { "Hardtanh", "clip(x, -1, 1)" },
         { "hardsigmoid", "clip(x + 3, 0, 6) / 6" },
-        { "Hardsigmoid", "clip(x + 3, 0, 6) / 6" },
         { "hardswish", "x * clip(x + 3, 0, 6) / 6" },
-        { "Hardswish", "x * clip(x + 3, 0, 6) / 6" },
         { "mish", "x * tanh(softplus(x))" },
-        { "Mish", "x * tanh(softplus(x))" },
         { "logsigmoid", "-softplus(-x)" },
-        { "LogSigmoid", "-softplus(-x)" },
         { "softmin", "softmax(-x)" },
         { "tan", "sin(x) / cos(x)" },
         { "log1p", "log(1 + x)" },
@@ -102,34 +103,31 @@ const char *foreign_operation(const char *word)
         { "full_like", "full(x.shape, lo)" },
         { "Identity", "x" },
         { "dense", "x |> linear(10)" },
-        { "Dense", "x |> linear(10)" },
-        { "dropout2d", DROPOUT_OF_CHANNELS },
-        { "Dropout2d", DROPOUT_OF_CHANNELS },
+        { "dropout2d",
+          "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > 0.2) / 0.8 : image" },
         { "maxpool", "image |> maxpool2d(2)" },
         { "avgpool", "image |> avgpool2d(2)" },
         { "global_maxpool", "max(image, axes = [2, 3])" },
-        { "GlobalMaxPool", "max(image, axes = [2, 3])" },
         { "GlobalMaxPooling2D", "max(image, axes = [2, 3])" },
         { "AdaptiveMaxPool2d", "max(image, axes = [2, 3])" },
-        { "adaptive_max_pool2d", "max(image, axes = [2, 3])" },
         { "GlobalAveragePooling2D", "image |> global_avgpool" },
         { "sequential", "x |> linear(64) |> relu |> linear(10)" },
-        { "Sequential", "x |> linear(64) |> relu |> linear(10)" },
         { "ModuleList", "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }" },
         { "CrossEntropyLoss", "cross_entropy(logits, label)" },
-        { "cross_entropy_loss", "cross_entropy(logits, label)" },
         { "NLLLoss", "nll(logp, label)" },
         { "MSELoss", "mse(a, b)" },
         { "L1Loss", "l1(a, b)" },
         { "SmoothL1Loss", "huber(a, b)" },
-        { "smooth_l1_loss", "huber(a, b)" },
         { "KLDivLoss", "kl(logp, q)" },
         { "BCELoss", "bce(logits, y), of logits" },
         { "BCEWithLogitsLoss", "bce(logits, y)" },
         { "binary_cross_entropy", "bce(logits, y), of logits" },
         { "binary_cross_entropy_with_logits", "bce(logits, y)" },
     };
-    return FIND(rows, word);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (spelt_alike(rows[i].word, word))
+            return rows[i].hint;
+    return NULL;
 }
 
 const char *foreign_member(const char *word)

@@ -3,6 +3,11 @@
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+# said NET PATTERN: such lines of what netc says of it are those on standard input.
+said() {
+    (cd "$out" && "$NETC" --color=never -o c "$1.net" </dev/null) 2>&1 | grep "$2" >"$out/got"
+    diff - "$out/got" >"$out/log"
+}
 result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log"; fi; }
 
 cat >"$out/shapes.net" <<'T'
@@ -22,8 +27,7 @@ net shapes {
     optimizer adam();
 }
 T
-(cd "$out" && "$NETC" --color=never -o c shapes.net) 2>&1 | grep warning >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said shapes warning <<'T'
 shapes.net:8:10: warning: mse: [N,1] and [N] differ in shape: the mean is over [N,N]
 shapes.net:9:10: warning: l1: [N] and [N,1] differ in shape: the mean is over [N,N]
 shapes.net:10:10: warning: huber: [N,1] and [N] differ in shape: the mean is over [N,N]
@@ -52,8 +56,7 @@ net twice {
     optimizer adam();
 }
 T
-(cd "$out" && "$NETC" --color=never -o c twice.net) 2>&1 | grep '\(warning\|hint\):' >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said twice '\(warning\|hint\):' <<'T'
 twice.net:6:22: warning: rmsnorm: by its place this is eps
 twice.net:6:22: hint: sizes of what comes in are known, and left out: rmsnorm
 twice.net:9:10: warning: cross_entropy takes logits: it has a softmax of its own
@@ -90,8 +93,7 @@ net habit {
     output q = x |> residual(conv2d(3, 31, 1, 15, 1, 3)) |> global_avgpool;
 }
 T
-(cd "$out" && "$NETC" --color=never -o c habit.net) 2>&1 | grep '\(warning\|hint\|note\):' >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said habit '\(warning\|hint\|note\):' <<'T'
 habit.net:9:21: warning: conv2d(3, 6, 3, pad = [1, 1], bias = false) is channels = 3, kernel = 6, stride = 3: sizes of what comes in are known, and left out
 habit.net:9:21: hint: did you mean 'conv2d(6, 3, pad = [1, 1], bias = false)'?
 habit.net:8:12: warning: conv2d(3, 64, 4, 2, 1) is channels = 3, kernel = 64, stride = 4, pad = 2: sizes of what comes in are known, and left out
@@ -129,8 +131,7 @@ net parts {
     output t = gather(ones([9, 2]), i);
 }
 T
-(cd "$out" && "$NETC" --color=never -o parts parts.net) 2>&1 | grep '\(warning\|hint\):' >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said parts '\(warning\|hint\):' <<'T'
 parts.net:5:5: warning: split makes 5 parts of 3, and 3 names take the first of them
 parts.net:5:5: hint: 3 parts of 5 are split(x, 3, 1)
 parts.net:11:20: warning: gather takes the places of all samples from each: [N,N,2] of [N,15] by [N,2]
@@ -147,8 +148,7 @@ net measured {
     metric error = mse(y, t);
 }
 T
-(cd "$out" && "$NETC" --color=never -o measured measured.net) 2>&1 | grep warning >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said measured warning <<'T'
 measured.net:6:12: warning: nothing computes the metric 'error': without a loss there is no evaluation
 measured.net:4:12: warning: nothing needs the target 't'
 T
@@ -179,8 +179,7 @@ net unread {
     optimizer adam();
 }
 T
-(cd "$out" && "$NETC" --color=never -o unread unread.net) 2>&1 | grep warning >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said unread warning <<'T'
 unread.net:10:5: warning: nothing reads this value: is a name missing before it, as in `a = ...`?
 unread.net:11:26: warning: nothing reads this value: is a name missing before it, as in `a = ...`?
 unread.net:14:10: warning: nothing applies the layer 'fc'
@@ -210,8 +209,7 @@ net params {
     optimizer adam();
 }
 T
-(cd "$out" && "$NETC" --color=never -o params params.net) 2>&1 | grep warning >"$out/got"
-diff - "$out/got" >"$out/log" <<'T'
+said params warning <<'T'
 params.net:16:5: warning: nothing reads this value: is a name missing before it, as in `a = ...`?
 params.net:10:11: warning: nothing reads the param 'w'
 params.net:12:18: warning: nothing reads the frozen param 'fixed'
