@@ -11,31 +11,26 @@
 
 int64_t images_that_fit(const struct lower *l)
 {
-    int64_t most = dim_size(operand(l->anchor, 0)->type.dim[0], l->k->batch);
-    bool any = false;
+    int64_t all = dim_size(operand(l->anchor, 0)->type.dim[0], l->k->batch), most = all;
 
     for (int i = 0; i < 2; i++) {
         const struct value *v = l->nest.image[i];
-        if (!v)
-            continue;
-        int64_t all = type_count(v->type, l->k->batch),
-                room = NEST_STAGED * dim_size(v->type.dim[0], l->k->batch) / all;
+        int64_t room = v ? NEST_STAGED * all / type_count(v->type, l->k->batch) : all;
         most = room < most ? room : most;
-        any = true;
     }
-    return !any ? 0 : most > 0 ? most : 1;
+    return !nest_image(&l->nest) ? 0 : most > 0 ? most : 1;
 }
 
 /* Coordinates of the image's elements, in loops over those of the samples and over the rest, joined where it lies together;
  * also_stored: with all that is stored in its size. */
-static struct lblock *open_elements(struct lower *l, struct lblock *b, const struct value *image, bool also_stored,
+static struct lblock *open_elements(struct lower *l, struct lblock *b, struct value *image, bool also_stored,
                                     const struct range *samples, struct lx **to)
 {
     struct value **values = NEW_ARRAY(l->k->arena, l->body->yields + 1, struct value *);
     struct lx *at[MAX_RANK] = { samples->begin };
     int count = 0;
 
-    values[count++] = l->nest.image[l->nest.image[0] != image];
+    values[count++] = image;
     for (int i = 0; i < l->body->yields && also_stored; i++)
         if (leaves_at(l, NULL, l->body->yield[i]) == AT_STAGED)
             values[count++] = l->body->yield[i];
@@ -70,7 +65,7 @@ static void make_image(struct lower *l, struct lblock *b, int which, int64_t cou
     struct value *v = l->nest.image[which];
     struct stage made = { v, result_buffer(l, v), NULL };
     struct type t = v->type;
-    bool first = !which || !l->nest.image[0];
+    bool first = v == nest_image(&l->nest);
     struct lx *to[MAX_RANK], *in_buffer[MAX_RANK];
 
     t.dim[0] = dim_of(count);
@@ -97,7 +92,7 @@ struct lblock *open_images(struct lower *l, struct lblock *b, int64_t count, str
     if (count > 1)
         some.end = ls_let(l->k, &loop->body, "to", index_op(l, LX_IMIN, next, samples->end));
     for (int i = 0; i < 2; i++)
-        if (l->nest.image[i])
+        if (l->nest.image[i] && (!i || l->nest.image[i] != l->nest.image[0]))
             make_image(l, &loop->body, i, count, &some);
     *samples = (struct range){ from, count > 1 ? some.end : next };
     return &loop->body;

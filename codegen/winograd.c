@@ -313,19 +313,19 @@ static struct lblock *open_part(struct lower *l, int64_t each, struct range *s)
 static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence licence)
 {
     struct range s;
-    struct lx *left, *end;
+    struct lx *left;
     struct lblock *b = open_part(l, t->images ? 1 : t->each, &s);
 
     t->end = lx_dim(l->k, t->all);
     if (t->images) {
+        struct lx *each = lx_int(l->k, t->each);
         b = open_images(l, b, t->images, &s, licence);
-        s = (struct range){ index_op(l, LX_IMUL, s.begin, lx_int(l->k, t->each)),
-                            t->end = index_op(l, LX_IMUL, s.end, lx_int(l->k, t->each)) };
+        s = (struct range){ index_op(l, LX_IMUL, s.begin, each), index_op(l, LX_IMUL, s.end, each) };
+        t->end = s.end;
     }
-    end = s.end;
-    struct ls *loop = ls_loop(l->k, b, "b", s.begin, end, t->block, licence);
+    struct ls *loop = ls_loop(l->k, b, "b", s.begin, s.end, t->block, licence);
     t->first = lx_var(l->k, loop->var);
-    left = index_op(l, LX_ISUB, end, t->first);
+    left = index_op(l, LX_ISUB, s.end, t->first);
     t->used = ls_let(l->k, &loop->body, "used", index_op(l, LX_IMIN, left, lx_int(l->k, t->block)));
     t->body = &loop->body;
     return t->body;

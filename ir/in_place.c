@@ -29,11 +29,6 @@ static enum place_of stored_at(const struct nest *n, const struct node *effect, 
     return nest_leaves_at(n, place, v->type, &at) ? at : AT_TOTAL;
 }
 
-static const struct value *first_image(const struct nest *n)
-{
-    return n->image[0] ? n->image[0] : n->image[1];
-}
-
 static bool read_in_order(struct reading *r, const struct value *v);
 
 static bool reader_keeps_order(struct reading *r, const struct value *v, const struct node *reader)
@@ -43,7 +38,7 @@ static bool reader_keeps_order(struct reading *r, const struct value *v, const s
     if (reader->graph != r->body)
         return false;
     if (reader == r->n->anchor)
-        return r->place == AT_STAGED && v == first_image(r->n);
+        return r->place == AT_STAGED && v == nest_image(r->n);
     if (is_effect(reader))
         return stored_at(r->n, reader, v) == r->place;
     if (r->seen[reader->id])
@@ -57,7 +52,7 @@ static bool reader_keeps_order(struct reading *r, const struct value *v, const s
 
 static bool read_in_order(struct reading *r, const struct value *v)
 {
-    struct type t = r->place == AT_EACH ? r->n->domain : first_image(r->n)->type;
+    struct type t = r->place == AT_EACH ? r->n->domain : nest_image(r->n)->type;
 
     if (!shape_same_size(v->type, t))
         return false;
@@ -105,7 +100,7 @@ static bool gives_its_place(struct arena *a, const struct nest *n, const struct 
 {
     struct reading r = { n, group->body[0], place, NEW_ARRAY(a, count, bool) };
 
-    return (place == AT_EACH || first_image(n)) && read_in_order(&r, group->body[0]->param[k]);
+    return (place == AT_EACH || nest_image(n)) && read_in_order(&r, group->body[0]->param[k]);
 }
 
 /* A view lies in another's place, and is no place to give. */

@@ -207,18 +207,15 @@ static enum place_of place_at(const struct finding *f, const struct value *v)
     return place_is_free(place) ? AT_FREE : place;
 }
 
-/* Of the first image that is staged. */
-static struct type staged_type(const struct nest *n)
+static bool has_size_of_image(const struct nest *n, struct type t)
 {
-    const struct value *v = n->image[0] ? n->image[0] : n->image[1];
-
-    return v ? v->type : type_scalar(DT_BOOL);
+    return nest_image(n) && shape_same_size(t, nest_image(n)->type);
 }
 
 static bool has_size(const struct nest *n, enum place_of place, struct type t)
 {
     switch (place) {
-    case AT_STAGED: return shape_same_size(t, staged_type(n));
+    case AT_STAGED: return has_size_of_image(n, t);
     case AT_HELD: return !n->anchor && shape_same_size(t, n->domain);
     case AT_FREE:
     case AT_EACH: return shape_same_size(t, n->domain);
@@ -468,8 +465,7 @@ static void find_images(const struct finding *f)
 
 static bool is_staged(const struct finding *f, const struct node *n)
 {
-    return (f->n->image[0] || f->n->image[1]) && op_is_map(n->op) && n->results == 1 &&
-           shape_same_size(n->result[0]->type, staged_type(f->n));
+    return op_is_map(n->op) && n->results == 1 && has_size_of_image(f->n, n->result[0]->type);
 }
 
 static struct node *only_anchor(struct node *const *member, int count, bool reductions)

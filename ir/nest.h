@@ -50,6 +50,12 @@ static inline bool place_is_free(enum place_of place)
     return place <= AT_STAGED;
 }
 
+/* The first image that is staged, beside which others of its size are stored; NULL: none is. */
+static inline struct value *nest_image(const struct nest *n)
+{
+    return n->image[0] ? n->image[0] : n->image[1];
+}
+
 /* Whether what reads a value here, or reads what is only another shape of it, may stage it. */
 bool use_is_staged(const struct use *u);
 

@@ -22,7 +22,7 @@
 #include "passes/group.h"
 #include "passes/shared.h"
 
-enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 32, FEW = 8 };
+enum { MAX_GROUP = 48, MAX_MERGED = 128, AGAIN = 32 };
 
 /* A group on its way; node->data points at the one its node is in. */
 struct cluster {
@@ -384,7 +384,7 @@ static bool feeds_anchor(const struct cluster *from, const struct cluster *to)
 
 static bool is_few(const struct value *v, const struct cluster *beside)
 {
-    return value_bytes(v) * FEW <= value_bytes(beside->root->result[0]);
+    return value_is_small(v, beside->root->result[0]);
 }
 
 /* What is spread over an image may lie otherwise in memory, the image may not. */
@@ -432,16 +432,11 @@ static bool stands_alone(const struct merging *m, const struct cluster *c)
     return c->fixed || turns(c->root);
 }
 
-static bool has_images(const struct nest *n)
-{
-    return n->image[0] || n->image[1];
-}
-
 static bool is_legal(struct merging *m, struct cluster *both, struct nest *n)
 {
     take_members(both);
     both->anchor = n->anchor ? n->anchor : n->source;
-    both->images = has_images(n);
+    both->images = nest_image(n) != NULL;
     return writes_in_place(both) && !repeats_work(both, n) && rows_are_cached(m, n);
 }
 
@@ -555,7 +550,7 @@ static bool in_sweep(const struct merging *m, const struct cluster *a, const str
 {
     bool images = m->sweep == IMAGES || a->images || b->images;
 
-    return images == has_images(n) && (n->source != NULL) == (m->sweep == SOURCES);
+    return images == (nest_image(n) != NULL) && (n->source != NULL) == (m->sweep == SOURCES);
 }
 
 static bool merge(struct merging *m, struct cluster *a, struct cluster *b)

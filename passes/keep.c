@@ -44,7 +44,7 @@ int64_t value_bytes(const struct value *v)
     return full_bytes(v->graph->module, v->type);
 }
 
-static bool is_small(const struct value *v, const struct value *beside)
+bool value_is_small(const struct value *v, const struct value *beside)
 {
     return value_bytes(v) * SMALL <= value_bytes(beside);
 }
@@ -122,14 +122,14 @@ static struct value *summed_before(const struct node *n)
     const struct value *v = n->result[0];
 
     if (node_is_reduction(n))
-        return is_small(v, operand(n, 0)) ? operand(n, 0) : NULL;
+        return value_is_small(v, operand(n, 0)) ? operand(n, 0) : NULL;
     for (int i = 0; i < n->operands; i++) {
         const struct value *x = operand(n, i);
         const struct recipe *r = recipe_of(x);
         if (!r || !r->sum)
             continue;
-        bool stored = r->large == x && !is_small(x, r->sum);
-        if (!stored && (is_small(v, r->sum) || is_cheap(n)))
+        bool stored = r->large == x && !value_is_small(x, r->sum);
+        if (!stored && (value_is_small(v, r->sum) || is_cheap(n)))
             return r->sum;
     }
     return NULL;
@@ -146,12 +146,12 @@ static struct recipe make_recipe(const struct node *n)
         struct value *x = operand(n, i);
         const struct recipe *of = recipe_of(x);
         struct value *large = of ? of->large : x;
-        if (large && is_small(large, v))
+        if (large && value_is_small(large, v))
             large = NULL;
         if (large && ((r.large && r.large != large) || value_bytes(large) > value_bytes(v)))
             return stored;
         r.large = large ? large : r.large;
-        r.work += of && !is_small(x, v) ? of->work : 0;
+        r.work += of && !value_is_small(x, v) ? of->work : 0;
     }
     r.work++;
     return r.work > MAX_WORK ? stored : r;
@@ -178,7 +178,7 @@ static bool makes_there(const struct node *n, const struct value *v)
 }
 
 /* Each stands where it stood, or before the convolution that makes it, and is numbered as what reads it. */
-static void copy_for_reader(struct node *n, struct node *reader)
+static void copy_for_reader(struct node *n, struct node *reader, struct arena *scratch)
 {
     struct value *v = n->result[0], *operands[MAX_OPERAND_NAMES];
     bool there = makes_there(reader, v);
@@ -190,7 +190,7 @@ static void copy_for_reader(struct node *n, struct node *reader)
     copy->layer = n->layer;
     copy->id = reader->id;
     struct value *own = node_add_result(copy, v->type);
-    struct recipe *r = NEW(n->graph->module->arena, struct recipe);
+    struct recipe *r = NEW(scratch, struct recipe);
     *r = *recipe_of(v);
     r->there = there;
     own->data = r;
@@ -199,12 +199,12 @@ static void copy_for_reader(struct node *n, struct node *reader)
             node_set_operand(reader, i, own);
 }
 
-static void copy_for_readers(struct node *n)
+static void copy_for_readers(struct node *n, struct arena *scratch)
 {
     struct value *v = n->result[0];
 
     for (struct node *reader; (reader = another_reader(v));)
-        copy_for_reader(n, reader);
+        copy_for_reader(n, reader, scratch);
     n->id = v->uses->user->id;
     if (!makes_there(v->uses->user, v))
         return;
@@ -310,7 +310,7 @@ static int add_large(struct value *v, struct value **large, int count)
 
     if (r && one == v && is_cheap(v->def) && !is_stored_anyway(v)) {
         for (int i = 0; i < v->def->operands && count < MANY; i++)
-            if (!is_small(operand(v->def, i), v))
+            if (!value_is_small(operand(v->def, i), v))
                 count = add_large(operand(v->def, i), large, count);
         return count;
     }
@@ -367,7 +367,7 @@ static bool keep(struct graph *g, struct arena *scratch)
         if (!r || value_use_count(n->result[0]) < 2)
             continue;
         if (r->large != n->result[0] || is_made_apart(n))
-            copy_for_readers(n);
+            copy_for_readers(n, scratch);
         else if (is_made_again(n, end) || is_stored_again(n, end))
             copy_for_backward(n, end);
         else

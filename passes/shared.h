@@ -30,6 +30,7 @@ bool node_draws(const struct node *n);
 /* What a tensor takes in memory at the full batch, reals as f32: passes choose alike for both. keep.c. */
 int64_t full_bytes(const struct module *m, struct type t);
 int64_t value_bytes(const struct value *v);
+bool value_is_small(const struct value *v, const struct value *beside); /* so that to load it costs nothing */
 
 /* Changing a bodied operation in place: results, with their yields, and parameters, with their operands, that nothing
  * uses; and the value of an int attribute. dce.c. */
