@@ -165,7 +165,7 @@ static void write_program(struct bench *b)
     for (int i = 0; i < b->kernels; i++)
         program_part(b, &globals, &calls, b->kernel[i]);
     text_puts(&t, b->f64 ? "#define NN_DOUBLE\n" : "");
-    text_puts(&t, "#include \"nn_random.h\"\n#include \"nn_schedule.h\"\n#include <stdio.h>\n\n");
+    text_puts(&t, "#include \"nn_core.h\"\n#include \"nn_schedule.h\"\n#include <stdio.h>\n\n");
     for (int i = 0; i < b->kernels; i++)
         c_kernel(&t, b->kernel[i]);
     text_puts(&t, text_string(&globals));
