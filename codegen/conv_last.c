@@ -545,13 +545,15 @@ static void clear(struct lower *l, struct lblock *b, struct rows_of_weight *s, i
 }
 
 /* Loops over images and, some at once, their rows of pixels: they stay in the cache for the whole window. */
-static struct lblock *open_rows(struct lower *l, struct lblock *b, struct rows_of_weight *s)
+static struct lblock *open_rows(struct lower *l, struct lblock *b, struct rows_of_weight *s,
+                                const struct range *samples)
 {
     struct type dy = s->c.weight->type;
     int leading = s->c.w.n > 1 ? dy.rank - 3 : 1;
 
     for (int i = 0; i < leading; i++) {
-        struct ls *loop = ls_loop(l->k, b, "i", lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]), 1, LICENCE_SEQ);
+        struct range all = i ? (struct range){ lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]) } : *samples;
+        struct ls *loop = ls_loop(l->k, b, "i", all.begin, all.end, 1, LICENCE_SEQ);
         s->image[i] = lx_var(l->k, loop->var);
         b = &loop->body;
     }
@@ -584,31 +586,42 @@ static int64_t share_of_image(int64_t channels)
     return share < channels ? share : share_of(channels, TILE);
 }
 
-static void gradient_of_weight(struct lower *l)
+/* Loops over what runs in threads, of so many rows at a time. Where the image's channels are few, that are those of dy, each
+ * share of which reads the image; or the window's rows, each half of which reads both. */
+static struct lblock *open_shares(struct lower *l, struct lblock *b, struct rows_of_weight *s, int64_t rows)
 {
     enum { WIDE = 32 };
+    struct type t = l->anchor->result[0]->type;
+    int n = s->c.w.n;
+    int64_t channels = t.dim[n].k, outputs = t.dim[n + 1].k;
+
+    s->first = lx_int(l->k, 0);
+    if (rows < channels)
+        return open_par(l, b, "c", channels, rows, &s->first);
+    if (share_of(outputs, WIDE) < outputs) {
+        s->panel.columns = share_of(outputs, WIDE);
+        return open_par(l, b, "o", outputs, s->panel.columns, &s->panel.first);
+    }
+    return n > s->flat && s->c.w.kernel[0] > 1 ? open_par(l, b, "u_0", s->c.w.kernel[0], half_of(s), &s->window) : b;
+}
+
+static void gradient_of_weight(struct lower *l)
+{
     struct type t = l->anchor->result[0]->type, dy = operand(l->anchor, 1)->type;
     struct rows_of_weight s = { .c = read_conv(l, t, NULL), .dw = result_buffer(l, l->anchor->result[0]) };
+    struct range samples = { lx_int(l->k, 0), lx_dim(l->k, dy.dim[0]) };
     int n = s.c.w.n;
-    int64_t channels = t.dim[n].k, outputs = t.dim[n + 1].k;
-    struct lblock *b = &l->k->body;
+    int64_t channels = t.dim[n].k, images = images_that_fit(l);
 
     if (!s.dw)
         bug("the gradient of weights is no result of its group");
     s.flat = channels < FEW_CHANNELS;
     int64_t rows = s.flat ? channels * t.dim[n - 1].k : share_of_image(channels);
-    s.first = lx_int(l->k, 0);
-    /* Where the image's channels are few, those of dy, each share of which reads the image; or the window's rows, each half
-     * of which reads both. */
-    if (rows < channels)
-        b = open_par(l, b, "c", channels, rows, &s.first);
-    else if (share_of(outputs, WIDE) < outputs) {
-        s.panel.columns = share_of(outputs, WIDE);
-        b = open_par(l, b, "o", outputs, s.panel.columns, &s.panel.first);
-    } else if (n > s.flat && s.c.w.kernel[0] > 1)
-        b = open_par(l, b, "u_0", s.c.w.kernel[0], half_of(&s), &s.window);
+    struct lblock *b = open_shares(l, &l->k->body, &s, rows);
     clear(l, b, &s, rows);
-    b = open_kernel(l, open_rows(l, b, &s), &s);
+    if (images) /* all shares read them */
+        b = open_shares(l, open_images(l, &l->k->body, images, &samples, LICENCE_SEQ), &s, rows);
+    b = open_kernel(l, open_rows(l, b, &s, &samples), &s);
     in_tiles(l, b, rows, l->level ? tile_rows(rows, true) : 1, weight_tile, &s);
     count_macs(l, dy, (double)type_count(t, 1) / (double)dy.dim[dy.rank - 1].k);
 }

@@ -229,15 +229,15 @@ static void clear(struct lower *l, struct lblock *b, struct sums *s)
 }
 
 /* Some channels, over all rows of pixels: while one is in the cache, for the whole window. */
-static void channels_of_weight(struct lower *l, struct lblock *b, struct sums *s)
+static void channels_of_weight(struct lower *l, struct lblock *b, struct sums *s, const struct range *samples)
 {
     struct depthwise *d = &s->d;
     struct type dy = d->other->type;
     int n = d->w.n;
 
-    clear(l, b, s);
     for (int i = 0; i < n; i++) {
-        struct ls *loop = ls_loop(l->k, b, i ? "h" : "i", lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]), 1, LICENCE_SEQ);
+        struct range all = i ? (struct range){ lx_int(l->k, 0), lx_dim(l->k, dy.dim[i]) } : *samples;
+        struct ls *loop = ls_loop(l->k, b, i ? "h" : "i", all.begin, all.end, 1, LICENCE_SEQ);
         d->image[i] = lx_var(l->k, loop->var);
         b = &loop->body;
     }
@@ -250,27 +250,46 @@ static void channels_of_weight(struct lower *l, struct lblock *b, struct sums *s
     in_tiles(l, b, elements, l->level ? tile_rows(elements, false) : 1, elements_tile, s);
 }
 
-enum { MANY = 128, PANEL = 64, NARROW = 32 }; /* channels; and of them at a time: panels run in threads */
+/* Panels of channels, which run in threads: cleared, or over some samples, or both. */
+static void panels_of_weight(struct lower *l, struct lblock *b, struct sums *s, bool clears,
+                             const struct range *samples)
+{
+    enum { MANY = 128, PANEL = 64, NARROW = 32 };
+    struct type t = l->anchor->result[0]->type;
+    int64_t channels = t.dim[t.rank - 1].k, panel = channels >= MANY ? PANEL : NARROW, whole = channels / panel * panel;
+
+    for (int rest = 0; rest < 2; rest++) {
+        struct lblock *in = b;
+        if (rest ? channels == whole : !whole)
+            continue;
+        s->panel = (struct panel){ lx_int(l->k, whole), channels - whole };
+        if (!rest) {
+            struct ls *panels = ls_loop(l->k, b, "c", lx_int(l->k, 0), s->panel.first, (int)panel, LICENCE_PAR);
+            s->panel = (struct panel){ lx_var(l->k, panels->var), panel };
+            in = &panels->body;
+        }
+        if (clears)
+            clear(l, in, s);
+        if (samples)
+            channels_of_weight(l, in, s, samples);
+    }
+}
 
 static void gradient_of_weight(struct lower *l)
 {
     struct type t = l->anchor->result[0]->type, dy = operand(l->anchor, 1)->type;
     struct lx *at[MAX_RANK];
     struct sums s = { .d = read_depthwise(l, t, at), .dw = result_buffer(l, l->anchor->result[0]) };
-    int64_t channels = t.dim[t.rank - 1].k, panel = channels >= MANY ? PANEL : NARROW, whole = channels / panel * panel;
+    struct range samples = { lx_int(l->k, 0), lx_dim(l->k, dy.dim[0]) };
+    int64_t images = images_that_fit(l);
+    struct lblock *b = &l->k->body;
 
     if (!s.dw)
         bug("the gradient of weights is no result of its group");
     s.pixels = dy.dim[dy.rank - 2].k;
-    if (whole) {
-        struct ls *panels =
-            ls_loop(l->k, &l->k->body, "c", lx_int(l->k, 0), lx_int(l->k, whole), (int)panel, LICENCE_PAR);
-        s.panel = (struct panel){ lx_var(l->k, panels->var), panel };
-        channels_of_weight(l, &panels->body, &s);
-    }
-    s.panel = (struct panel){ lx_int(l->k, whole), channels - whole };
-    if (channels > whole)
-        channels_of_weight(l, &l->k->body, &s);
+    panels_of_weight(l, b, &s, true, images ? NULL : &samples);
+    if (images) /* all panels read them */
+        panels_of_weight(l, open_images(l, b, images, &samples, LICENCE_SEQ), &s, false, &samples);
     count_macs(l, dy, (double)type_count(t, 1) / (double)dy.dim[dy.rank - 1].k);
 }
 

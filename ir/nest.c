@@ -427,12 +427,12 @@ static bool can_leave(const struct finding *f, const struct node *n, enum place_
 
 /* ---- images ---- */
 
-/* The gradient of weights of a direct form is shared out by channels: each share would make all images. */
 static bool stages(const struct node *n, int index)
 {
     switch (n->op) {
     case OP_winograd: return index == 0;
     case OP_winograd_dw: return index < 2;
+    case OP_conv_dw: return index < 2 && layout_channels_last(n);
     case OP_conv:
     case OP_conv_dx: return index == 0 && layout_channels_last(n);
     default: return false;

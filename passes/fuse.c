@@ -11,8 +11,9 @@
  * in that one group, so nothing is computed twice. Then, in training, elementwise work joins the convolution that reads it
  * as an image, unless it can stand behind what gives its operand: what BatchNorm normalised is made there, some samples at
  * a time, and stored only where others read it. Then groups that read the same values, or one what the other gives, become
- * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them. Last, what goes
- * through rows of a product joins it, and a pool the convolution before it: the nest's source, which is not stored.
+ * one: softmax, a normalisation with its gradients, sums over rows in the epilogue of what gives them. What is left by itself
+ * then joins a gradient of weights that reads it, however little that has to do. Last, what goes through rows of a product
+ * joins it, and a pool the convolution before it: the nest's source, which is not stored.
  *
  * Legal is what nest_of finds a nest for, what leaves the graph without cycles (is_between), and what reads nothing that the
  * group writes elsewhere. It pays where memory is read or written less often (pays). What `keep` has the backward part make
@@ -293,8 +294,9 @@ static void look_past(struct cluster *c, void *context)
         look_at(c, context);
 }
 
-/* What is tried, one after the other: work that makes images, with what takes them; neighbours; sources. */
-enum sweep { IMAGES, NEIGHBOURS, SOURCES };
+/* What is tried, one after the other: work that makes images, with what takes them, where that pays; neighbours; images
+ * again, of what is still a pass by itself; sources. */
+enum sweep { IMAGES, NEIGHBOURS, PASSES, SOURCES };
 
 struct merging {
     struct graph *g;
@@ -394,8 +396,9 @@ static bool is_of_images(const struct cluster *from, const struct node *n)
            (op_is_index(n->op) && is_few(n->result[0], from));
 }
 
-/* Whether all that `to` takes of `from` are images, which its anchor may have from elementwise operations. */
-static bool feeds_images(const struct cluster *from, const struct cluster *to)
+/* Whether all that `to` takes of `from` are images, which its anchor may have from elementwise operations: where that `pays`
+ * though others could make them along. */
+static bool feeds_images(const struct cluster *from, const struct cluster *to, bool pays)
 {
     bool any = false;
 
@@ -406,7 +409,7 @@ static bool feeds_images(const struct cluster *from, const struct cluster *to)
         for (const struct use *u = n->results ? n->result[0]->uses : NULL; u; u = u->next) {
             if (u->user->data != to)
                 continue;
-            if (use_is_staged(u))
+            if (use_is_staged(u) && (!pays || image_pays(u)))
                 any = true;
             else if (u->user == to->anchor || (u->user->results && feeds(u->user, to)))
                 return false;
@@ -423,11 +426,16 @@ static bool rows_are_cached(const struct merging *m, const struct nest *n)
     return n->anchor || !n->reductions || full_bytes(m->g->module, nest_row(n)) <= CACHED;
 }
 
+static bool of_images(const struct merging *m)
+{
+    return m->sweep == IMAGES || m->sweep == PASSES;
+}
+
 /* A copy stays a copy, and what adds up in place has nothing beside it; images stand before. */
 static bool stands_alone(const struct merging *m, const struct cluster *c)
 {
     for (int i = 0; i < c->members; i++)
-        if (c->member[i]->op == OP_relayout || (adds_up_in_place(c->member[i]) && m->sweep != IMAGES))
+        if (c->member[i]->op == OP_relayout || (adds_up_in_place(c->member[i]) && !of_images(m)))
             return true;
     return c->fixed || turns(c->root);
 }
@@ -539,7 +547,8 @@ static bool has_place_behind(struct merging *m, struct cluster *c)
 static bool is_left(struct merging *m, struct cluster *a, struct cluster *b)
 {
     switch (m->sweep) {
-    case IMAGES: return a->anchor || !feeds_images(a, b) || has_place_behind(m, a);
+    case IMAGES:
+    case PASSES: return a->anchor || !feeds_images(a, b, m->sweep == IMAGES) || has_place_behind(m, a);
     case NEIGHBOURS: return feeds_anchor(a, b);
     default: return has_contraction(a) == has_contraction(b);
     }
@@ -548,7 +557,7 @@ static bool is_left(struct merging *m, struct cluster *a, struct cluster *b)
 /* Whether the nest has what this sweep is for, and no more. */
 static bool in_sweep(const struct merging *m, const struct cluster *a, const struct cluster *b, const struct nest *n)
 {
-    bool images = m->sweep == IMAGES || a->images || b->images;
+    bool images = of_images(m) || a->images || b->images;
 
     return images == (nest_image(n) != NULL) && (n->source != NULL) == (m->sweep == SOURCES);
 }
@@ -601,13 +610,13 @@ static void merge_all(struct graph *g, struct arena *scratch, int loss)
 {
     struct merging m = { .g = g, .scratch = scratch, .loss = loss };
     int count = 0;
-    enum sweep first = graph_top(g)->kind == GRAPH_TRAIN ? IMAGES : NEIGHBOURS;
 
     for (struct node *n = g->first; n; n = n->next)
         count++;
     m.stack = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
-    for (m.sweep = first; m.sweep <= SOURCES; m.sweep++)
-        merge_clusters(&m);
+    for (m.sweep = IMAGES; m.sweep <= SOURCES; m.sweep++)
+        if (graph_top(g)->kind == GRAPH_TRAIN || !of_images(&m))
+            merge_clusters(&m);
 }
 
 /* ---- an order in which groups can run, and the groups ---- */

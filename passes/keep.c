@@ -97,13 +97,29 @@ static const struct recipe *recipe_of(const struct value *v)
     return v->def ? v->data : NULL;
 }
 
+enum { MUCH = 128 }; /* products for each element: making it once more is little beside them */
+
+bool image_pays(const struct use *u)
+{
+    const struct node *n = u->user;
+
+    if (n->op == OP_reshape && n->result[0]->uses)
+        return image_pays(n->result[0]->uses);
+    if (n->op != OP_conv_dw)
+        return true;
+    struct type w = n->result[0]->type, dy = operand(n, 1)->type;
+    int64_t batch = n->graph->module->batch, products = type_count(w, 1) / w.dim[w.rank - 1].k;
+    return type_count(dy, batch) * products >= MUCH * type_count(u->value->type, batch);
+}
+
 /* An image that a convolution makes itself, some samples at a time (ir/nest.h). What no sum goes before is made by what gives
  * its operand, and then it is stored. */
 static bool is_made_there(const struct value *v, const struct use *u)
 {
     const struct recipe *r = recipe_of(v);
 
-    return r && r->sum && is_cheap(v->def) && use_is_staged(u) && graph_top(v->graph)->kind == GRAPH_TRAIN;
+    return r && r->sum && is_cheap(v->def) && use_is_staged(u) && image_pays(u) &&
+           graph_top(v->graph)->kind == GRAPH_TRAIN;
 }
 
 static bool is_stored_anyway(const struct value *v)
@@ -322,20 +338,31 @@ static int add_large(struct value *v, struct value **large, int count)
     return count + (one != NULL);
 }
 
-/* Whether n is read by two convolutions that make their images themselves, and made of two large values: reading these
- * once more is less than storing it and reading it twice. And what stands between. */
+/* Whether a copy, into another layout or with a border, is all that comes of n: it makes there what it copies. */
+static bool is_copied(const struct node *n)
+{
+    while (n->op != OP_relayout && n->results == 1 && (op_is_index(n->op) || is_cheap(n)) &&
+           value_use_count(n->result[0]) == 1)
+        n = n->result[0]->uses->user;
+    return n->op == OP_relayout;
+}
+
+/* Whether n is read by two that make there what they read, one of them a convolution its images, and made of two large
+ * values: reading these once more is less than storing it and reading it twice. And what stands between. */
 static bool is_made_apart(const struct node *n)
 {
     struct value *v = n->result[0], *large[MANY - 1];
-    int readers = 0;
+    int readers = 0, images = 0;
 
     if (!is_cheap(n))
         return false;
     for (const struct use *u = v->uses; u; u = u->next, readers++) {
-        if (u->user->graph != n->graph || !makes_there(u->user, v))
+        bool image = makes_there(u->user, v);
+        if (u->user->graph != n->graph || (!image && !is_copied(u->user)))
             return false;
+        images += image;
     }
-    return readers == 2 && add_large(v, large, 0) == 2;
+    return readers == 2 && images && add_large(v, large, 0) == 2;
 }
 
 /* ---- the pass ---- */

@@ -32,6 +32,10 @@ int64_t full_bytes(const struct module *m, struct type t);
 int64_t value_bytes(const struct value *v);
 bool value_is_small(const struct value *v, const struct value *beside); /* so that to load it costs nothing */
 
+/* Whether a convolution that makes this image itself (ir/nest.h) has so much to do for it that making it once more is little.
+ * The direct gradient of weights may have less: one pass for all readers is better then. keep.c. */
+bool image_pays(const struct use *u);
+
 /* Changing a bodied operation in place: results, with their yields, and parameters, with their operands, that nothing
  * uses; and the value of an int attribute. dce.c. */
 void bodied_drop_result(struct node *n, int index);

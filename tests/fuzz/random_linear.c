@@ -110,12 +110,13 @@ static struct value *masked_scores(struct gen *g, struct value *s, struct value 
     }
 }
 
-/* Scores are scaled by a number, by less than nothing, or by what each row has; before and after they are masked. */
-static struct value *scaled_scores(struct gen *g, struct value *s, struct value *x)
+/* Scores are scaled by a number, by less than nothing, or, but for those that are masked, by what each row has: the gradient
+ * of that sums up the scores, which no rounding is good enough for where some are 1e30. */
+static struct value *scaled_scores(struct gen *g, struct value *s, struct value *x, bool masked)
 {
     int64_t last = x->type.rank - 1;
 
-    switch (below(g->r, 5)) {
+    switch (below(g->r, masked ? 2 : 5)) {
     case 0: return build_unary(&g->b, OP_neg, s);
     case 1: return build_binary(&g->b, OP_div, s, real_of(g, 4));
     case 2:
@@ -173,11 +174,11 @@ void make_attention(struct gen *g)
     static const int64_t sizes[] = { 16, 32, 5, 20, 33 };
     int64_t depth = sizes[below(g->r, 4)], columns = sizes[below(g->r, 5)];
     struct value *q = projected(g, x, depth), *k = projected(g, x, depth), *v = projected(g, x, columns);
-    struct value *s = scaled_scores(g, build_matmul(&g->b, q, k, false, true), x);
+    struct value *s = scaled_scores(g, build_matmul(&g->b, q, k, false, true), x, false);
     for (int i = 0; i < 1 + chance(g->r, 40); i++)
         s = masked_scores(g, s, x);
     if (chance(g->r, 40))
-        s = scaled_scores(g, s, x);
+        s = scaled_scores(g, s, x, true);
     keep(g, softmax_product(g, s, v), 2);
 }
 
@@ -526,23 +527,25 @@ void make_one_hot(struct gen *g)
         keep(g, build_node(&g->b, OP_one_hot, (struct value *[]){ x->v }, 1, &attr, 1)->result[0], 1);
 }
 
-/* A convolution with a window of 3, and of more steps than 1 sometimes. */
+/* A convolution with a window of 3, sometimes of 1, of more steps than 1, of each channel by itself. */
 static struct value *convolve(struct gen *g, struct value *x, int64_t channels)
 {
     struct window w = { .spatial = x->type.rank - 2 };
-    double sum = (double)x->type.dim[1].k;
-    int64_t stride = chance(g->r, 25) ? 2 : 1;
+    int64_t stride = chance(g->r, 25) ? 2 : 1, size = chance(g->r, 25) ? 1 : 3,
+            groups = channels == x->type.dim[1].k && chance(g->r, 25) ? channels : 1;
+    double sum = (double)(x->type.dim[1].k / groups);
 
     for (int i = 0; i < w.spatial; i++) {
-        w.kernel[i] = 3;
+        w.kernel[i] = size;
         w.stride[i] = stride;
-        w.dilation[i] = w.pad[2 * i] = w.pad[2 * i + 1] = 1;
-        sum *= 3;
+        w.dilation[i] = 1;
+        w.pad[2 * i] = w.pad[2 * i + 1] = size / 2;
+        sum *= (double)size;
     }
-    struct item k = weight(g, channels, x->type.dim[1].k, &w);
+    struct item k = weight(g, channels, x->type.dim[1].k / groups, &w);
     k.v = build_binary(&g->b, OP_mul, k.v, real_of(g, 2 / sum));
     const struct attr attrs[] = { at_ints("stride", w.stride, w.spatial), at_ints("pad", w.pad, 2 * w.spatial),
-                                  at_ints("dilation", w.dilation, w.spatial), at_int("groups", 1) };
+                                  at_ints("dilation", w.dilation, w.spatial), at_int("groups", groups) };
     return build_node(&g->b, OP_conv, (struct value *[]){ x, k.v }, 2, attrs, 4)->result[0];
 }
 
