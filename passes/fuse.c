@@ -34,6 +34,7 @@ struct cluster {
     int *position;        /* of each in the graph */
     bool fixed;           /* stands alone */
     bool images;          /* which its anchor stages */
+    int64_t largest;      /* operand of its members, in bytes */
     int visit;            /* of the last search that came by */
     int waits;            /* of the order that is being made: on so many others */
     int *walks;           /* so far, of all groups: what a walk has seen has its number in node->id */
@@ -233,6 +234,14 @@ static void assign_clusters(struct graph *g, struct arena *scratch, int *walks)
     }
 }
 
+static void see_operands(struct cluster *c, const struct node *n)
+{
+    for (int i = 0; i < n->operands; i++) {
+        int64_t bytes = value_bytes(operand(n, i));
+        c->largest = bytes > c->largest ? bytes : c->largest;
+    }
+}
+
 static void list_members(struct graph *g, struct arena *scratch)
 {
     int position = 0;
@@ -246,6 +255,7 @@ static void list_members(struct graph *g, struct arena *scratch)
         }
         c->member[c->members] = n;
         c->position[c->members++] = position++;
+        see_operands(c, n);
     }
 }
 
@@ -332,6 +342,7 @@ static struct cluster *joined(struct merging *m, const struct cluster *a, const 
     }
     c->root = c->member[c->members - 1];
     c->walks = a->walks;
+    c->largest = a->largest > b->largest ? a->largest : b->largest;
     return c;
 }
 
@@ -470,22 +481,10 @@ static int64_t bytes_saved(const struct cluster *a, const struct cluster *b)
     return saved;
 }
 
-static int64_t largest(const struct cluster *c)
-{
-    int64_t most = 0;
-
-    for (int i = 0; i < c->members; i++)
-        for (int k = 0; k < c->member[i]->operands; k++) {
-            int64_t bytes = value_bytes(operand(c->member[i], k));
-            most = bytes > most ? bytes : most;
-        }
-    return most;
-}
-
 /* It pays to have a good part of what is read, or where the one is little work beside the other. */
 static bool pays(const struct cluster *a, const struct cluster *b)
 {
-    int64_t saved = bytes_saved(a, b), x = largest(a), y = largest(b), less = x < y ? x : y, more = x < y ? y : x;
+    int64_t saved = bytes_saved(a, b), x = a->largest, y = b->largest, less = x < y ? x : y, more = x < y ? y : x;
 
     return saved && (saved * 4 >= more || less * 8 <= more);
 }
@@ -511,13 +510,18 @@ static bool computes_same(const struct node *x, const struct node *y, int *left)
 /* What the backward part makes again, so that it need not be kept, joins nothing that made it before. */
 static bool makes_again(const struct merging *m, const struct cluster *before, const struct cluster *c)
 {
-    for (int i = c->members - 1; i >= 0 && m->loss >= 0 && c->position[i] > m->loss; i--)
+    if (m->loss < 0 || before->position[0] > m->loss)
+        return false;
+    for (int i = c->members - 1; i >= 0 && c->position[i] > m->loss; i--) {
+        const struct node *n = c->member[i];
+        if (!n->operands || !op_is_map(n->op))
+            continue;
         for (int k = 0; k < before->members && before->position[k] <= m->loss; k++) {
             int left = AGAIN;
-            if (c->member[i]->operands && op_is_map(c->member[i]->op) &&
-                computes_same(before->member[k], c->member[i], &left))
+            if (before->member[k]->op == n->op && computes_same(before->member[k], n, &left))
                 return true;
         }
+    }
     return false;
 }
 
@@ -568,11 +572,11 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
     struct cluster *both;
 
     if (a == b || stands_alone(m, a) || stands_alone(m, b) || a->members + b->members > MAX_MERGED || !pays(a, b) ||
-        makes_again(m, a, b) || makes_again(m, b, a) || is_left(m, a, b))
+        is_left(m, a, b))
         return false;
     both = joined(m, a, b);
     if (!nest_of(m->scratch, both->member, both->members, &n) || !in_sweep(m, a, b, &n) || is_between(m, a, b) ||
-        is_between(m, b, a))
+        is_between(m, b, a) || makes_again(m, a, b) || makes_again(m, b, a))
         return false;
     if (is_legal(m, both, &n))
         return true;
