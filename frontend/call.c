@@ -574,7 +574,9 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
     struct val v = v_poison();
     if (too_deep(e, at))
         return v;
-    warn_of_known_size(e, l, tensor);
+    const char *written = known_size_meant(e, l, tensor), *hint = e->m->hint;
+    int said = diag_said(e->diag);
+    e->m->hint = written ? known_size_hint(e, written) : e->in_library ? hint : NULL;
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;
     if (bind_formals(e, b, l, tensor, inner)) {
@@ -590,6 +592,9 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
         }
     }
     leave(e, b, s);
+    e->m->hint = hint;
+    if (written && diag_said(e->diag) == said)
+        warn_of_known_size(e, l, written);
     return given_by(v, b->tree->text);
 }
 

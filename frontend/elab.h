@@ -258,9 +258,12 @@ bool is_foreign_module(const char *word);
 bool say(struct text *t, const struct ast *x);
 
 /* habit.c: the size of what comes in where a layer's first constant stands */
+const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
                         int i); /* the hint; out: the constant that is left out (NULL: not known), formal i */
-void warn_of_known_size(struct elab *e, const struct layer *l, const struct val *tensor); /* tensor: the first */
+/* The call that a layer applied to this first tensor is meant to be, where no net would have it so; NULL else. */
+const char *known_size_meant(struct elab *e, const struct layer *l, const struct val *tensor);
+void warn_of_known_size(struct elab *e, const struct layer *l, const char *written); /* written: what is meant */
 
 /* builtin.c */
 struct builtin_args;

@@ -16,6 +16,7 @@ static void report(struct elab *e, struct place at, const char *expected, const 
     const char *speaker = e->in_library ? e->m->speaker : "";
     const char *named = text + (*text == '\'');
     bool says = !strncmp(named, speaker, strlen(speaker));
+    hint = hint || !e->in_library ? hint : e->m->hint;
     diag_error_hint(e->diag, at.file == library_file ? e->at : at, expected, found, hint, "%s%s%s", says ? "" : speaker,
                     says ? "" : ": ", text);
     if (e->in_library) { /* the rest of the layer would only complain of the same */

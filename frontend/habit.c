@@ -73,12 +73,16 @@ static const char *moved_up(struct elab *e, const struct block *b, const struct 
     return call && out && moves_up(b, call, out, i) ? call_text(e, b, call, out) : NULL;
 }
 
-const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out, int i)
+const char *known_size_hint(struct elab *e, const char *written)
 {
     static const char known[] = "sizes of what comes in are known, and left out";
-    const char *written = moved_up(e, b, call, out, i);
 
     return written ? arena_printf(e->arena, "%s: %s", known, written) : known;
+}
+
+const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out, int i)
+{
+    return known_size_hint(e, moved_up(e, b, call, out, i));
 }
 
 /* ---- what no net has ---- */
@@ -175,27 +179,32 @@ static bool is_habit(const struct habit *h)
     return false;
 }
 
-void warn_of_known_size(struct elab *e, const struct layer *l, const struct val *tensor)
+const char *known_size_meant(struct elab *e, const struct layer *l, const struct val *tensor)
 {
     const struct block *b = l->block;
     struct habit h = { .l = l };
-    const char *written;
 
     if (!b->library || !l->first || l->call->at.file == library_file || tensor->kind != V_TENSOR)
-        return;
+        return NULL;
     h.x = tensor->tensor->type;
     for (int k = 0, i = 0; k < 4; k++, i++) {
         h.constant[k] = i = next_constant(b, i);
         if (i >= b->tree->items)
-            return;
+            return NULL;
         h.given += k < l->by_place;
     }
-    if (by_place(&h, 0)->kind != V_INT || !is_habit(&h) ||
-        !(written = moved_up(e, b, l->call, l->first, h.constant[0])))
-        return;
+    return by_place(&h, 0)->kind == V_INT && is_habit(&h) ? moved_up(e, b, l->call, l->first, h.constant[0]) : NULL;
+}
+
+void warn_of_known_size(struct elab *e, const struct layer *l, const char *written)
+{
+    const struct block *b = l->block;
     struct text t = text_make(e->arena);
-    for (int k = 0; k < h.given; k++)
-        text_add(&t, "%s%s = %s", k ? ", " : "", b->tree->item[h.constant[k]]->text, val_text(e, by_place(&h, k)));
+
+    for (int k = 0, i = 0; k < l->by_place; k++, i++) {
+        i = next_constant(b, i);
+        text_add(&t, "%s%s = %s", k ? ", " : "", b->tree->item[i]->text, val_text(e, &l->constant[i]));
+    }
     diag_warning_hint(e->diag, l->at, diag_meant(e->arena, written),
                       "%s is %s: sizes of what comes in are known, and left out", call_text(e, b, l->call, NULL),
                       text_string(&t));

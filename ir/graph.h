@@ -214,6 +214,7 @@ struct module {
     int streams;          /* random streams handed out so far */
     const char *speaker; /* whom messages name: a function or layer of the language, "" for none of them, and operations
                           * by the language's words; NULL: operations by their own names */
+    const char *hint;    /* of what is wrong with what the speaker was given; NULL: none */
 };
 
 struct module *module_new(struct arena *a, struct names *names, struct diag *d, const char *name, int64_t batch);

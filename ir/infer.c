@@ -59,7 +59,7 @@ bool wrong(const struct inference *f, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     struct module *m = f->n->graph->module;
-    diag_error(m->diag, f->n->at, "%s %s", op_said(m, f->n->op), text);
+    diag_error_hint(m->diag, f->n->at, NULL, NULL, m->hint, "%s %s", op_said(m, f->n->op), text);
     return false;
 }
 
