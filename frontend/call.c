@@ -724,6 +724,20 @@ static struct val unknown(struct elab *e, const struct ast *x, struct place at)
     return v_poison();
 }
 
+/* Of x.shape(0); NULL where there is no saying. */
+static const char *element_hint(struct elab *e, const struct ast *list, const struct ast *arguments)
+{
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, "an element's number stands in brackets: ");
+    if (!arguments || arguments->items != 1 || !say(&t, list))
+        return NULL;
+    text_puts(&t, "[");
+    bool said = say(&t, arguments->item[0]);
+    text_puts(&t, "]");
+    return said ? text_string(&t) : NULL;
+}
+
 /* `piped |> callee(arguments)` or `callee(arguments)`. own: the name a layer made here is bound to, or NULL. */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
                 const char *own)
@@ -739,7 +753,7 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
             return unknown(e, callee, at);
         v = *found;
     } else {
-        v = eval(e, callee);
+        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments) : eval(e, callee);
     }
     if (v.kind == V_POISON)
         return v;
@@ -747,7 +761,8 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         return call_block(e, v.block, arguments, piped, at, own);
     if (v.kind == V_LAYER)
         return call_layer(e, v.layer, arguments, piped, at);
-    error_at(e, at, "%s cannot be called", describe(e, &v));
+    error_hint(e, at, NULL, NULL, v.kind == V_LIST ? element_hint(e, callee, arguments) : NULL, "%s cannot be called",
+               describe(e, &v));
     return v_poison();
 }
 

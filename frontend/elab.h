@@ -215,6 +215,8 @@ struct env *env_new(struct elab *e, struct env *parent);
 /* expr.c */
 extern const char library_file[]; /* the file of places in the library */
 struct val eval(struct elab *e, const struct ast *x);
+/* A member that is called (call: NULL where a chain passes what it takes): nothing has methods. */
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call);
 struct val eval_named(struct elab *e, const struct ast *x, const char *name); /* a layer it makes carries this name */
 struct value *localize(struct elab *e, struct value *v);                      /* as seen in the body at work */
 struct value *tensor_of(struct elab *e, const struct val *v, struct place at, const char *what, enum dtype like);
@@ -254,8 +256,12 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 bool is_foreign_module(const char *word);
 
-/* say.c: adds an argument as it stands in a file; false of what is more than names, numbers, lists and their arithmetic */
+/* say.c: adds an expression as it stands in a file; false of what is more than names, numbers, lists, calls and what
+ * operators make of them */
 bool say(struct text *t, const struct ast *x);
+bool is_method_call(const struct ast *x); /* x.f(...) */
+/* x.f().g(2), of which `member` is the last and `call` its call (NULL: none), as a chain: x |> f |> g(2) */
+bool say_methods(struct text *t, const struct ast *member, const struct ast *call);
 
 /* habit.c: the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */

@@ -432,15 +432,18 @@ static bool below_layer(struct elab *e, const struct ast *x, struct layer **l, c
     return *path;
 }
 
-/* What a tensor has not: operations are no methods. */
+static bool is_operation(struct elab *e, const char *word)
+{
+    return look_up(e, word, true) || builtin_find(word);
+}
+
+/* What is neither a tensor's nor a layer's: operations are no methods. */
 static const char *method_hint(struct elab *e, const char *word)
 {
     const char *foreign = foreign_operation(word), *sentence = foreign_member(word);
     if (sentence || foreign)
         return sentence ? sentence : arena_printf(e->arena, "it is written %s", foreign);
-    if (look_up(e, word, true) || builtin_find(word))
-        return arena_printf(e->arena, "operations are no methods: x |> %s", word);
-    return NULL;
+    return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
 }
 
 /* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
@@ -463,6 +466,57 @@ static bool behind_module(struct elab *e, const struct ast *x)
     return true;
 }
 
+static struct val no_member(struct elab *e, const struct ast *x, const struct val *v, const char *hint)
+{
+    error_hint(e, place_of(e, x), NULL, NULL, hint, "%s '.%s'",
+               v->kind == V_TENSOR ? "a tensor has .shape and .rank, not"
+                                   : arena_printf(e->arena, "%s has no", describe(e, v)),
+               x->text);
+    return v_poison();
+}
+
+struct method {
+    const struct ast *member, *call; /* call: NULL where it is none */
+};
+
+/* The last method up to which all are operations, from the object on; without a member where the first is none. */
+static struct method last_known(struct elab *e, struct method m)
+{
+    const struct ast *object = m.member->a;
+    struct method below = { NULL, NULL };
+
+    if (is_method_call(object))
+        below = last_known(e, (struct method){ object->a, object });
+    bool known = !is_method_call(object) || below.member == object->a;
+    return known && is_operation(e, m.member->text) ? m : below;
+}
+
+/* The chain that methods of v are written as; NULL where the first of them is no operation. */
+static const char *methods_hint(struct elab *e, struct method m, const struct val *v)
+{
+    struct method known = last_known(e, m);
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, is_callable(v) ? "operations are no methods: x |> " : "operations are no methods: ");
+    return known.member && say_methods(&t, known.member, known.call) ? text_string(&t) : NULL;
+}
+
+static struct val eval_member(struct elab *e, const struct ast *x);
+
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
+{
+    const struct ast *first = member;
+    while (is_method_call(first->a))
+        first = first->a->a;
+    struct val v = behind_module(e, first) ? v_poison() : eval(e, first->a);
+    if (v.kind == V_POISON)
+        return v;
+    const char *hint = methods_hint(e, (struct method){ member, call }, &v);
+    if (!hint || (v.kind != V_TENSOR && !is_callable(&v)))
+        return eval_member(e, first);
+    return no_member(e, first, &v, hint);
+}
+
 static struct val eval_member(struct elab *e, const struct ast *x)
 {
     struct layer *l;
@@ -479,14 +533,10 @@ static struct val eval_member(struct elab *e, const struct ast *x)
         return shape_of_value(e, v.tensor);
     if (v.kind == V_TENSOR && !strcmp(x->text, "rank"))
         return v_int(v.tensor->type.rank);
-    if (v.kind == V_LAYER)
+    bool operation = v.kind == V_LAYER && is_operation(e, x->text);
+    if (v.kind == V_LAYER && (v.layer->builtin || !operation || is_parameter(e, v.layer, x->text)))
         return layer_member(e, v.layer, x->text, place_of(e, x));
-    if (v.kind == V_TENSOR)
-        error_hint(e, place_of(e, x), NULL, NULL, method_hint(e, x->text), "a tensor has .shape and .rank, not '.%s'",
-                   x->text);
-    else
-        error_at(e, place_of(e, x), "%s has no '.%s'", describe(e, &v), x->text);
-    return v_poison();
+    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x->text) : NULL);
 }
 
 /* Names bound with an index, as stage[0] and stage[1], where another index was asked for; false where there are none. */

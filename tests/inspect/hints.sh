@@ -74,6 +74,10 @@ for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
     instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
 done
 
+for chain in 'x |> linear(4).relu()' 'linear(4)(x).relu().dropout(p = 0.2)' 'relu(x).sum(1).mean()' '(x |> linear(4)).relu()'; do
+    instead "h = $chain;" "$chain" 'operations are no methods:'
+done
+instead 'h = x.shape(1);' 'x.shape(1)' "an element's number stands in brackets:"
 instead 'h, (hn, cn) = lstm(steps, 8);' 'h, (hn, cn)' 'names stand without parentheses:'
 instead 'self.fc = linear(4); h = x |> fc;' 'self.fc' 'a name stands alone:'
 for number in 255.0f 1e-3f .5f 2L 1_000f; do
