@@ -707,16 +707,12 @@ static struct val call_layer(struct elab *e, struct layer *l, const struct ast *
     return apply_layer(e, l, tensors, count, at);
 }
 
-static struct val unknown(struct elab *e, const struct ast *x, struct place at)
+static struct val unknown(struct elab *e, const struct ast *x, const struct ast *call, struct place at)
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
-    const char *foreign = foreign_operation(x->text);
-    const char *hint = foreign                 ? arena_printf(e->arena, "it is written %s", foreign)
-                       : near                  ? diag_meant(e->arena, near)
-                       : is_optimizer(x->text) ? arena_printf(e->arena, "optimizer %s(...); is a statement", x->text)
-                       : is_schedule(x->text)  ? arena_printf(e->arena, "a schedule stands as lr = %s(...)", x->text)
-                                               : NULL;
+    const char *hint = foreign_hint(e, x->text, call);
+    hint = hint ? hint : diag_meant(e->arena, near);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
     else if (!other)
@@ -750,7 +746,7 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         if (f)
             return call_builtin(e, f, NULL, arguments, piped, at);
         if (!found)
-            return unknown(e, callee, at);
+            return unknown(e, callee, arguments, at);
         v = *found;
     } else {
         v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments) : eval(e, callee);

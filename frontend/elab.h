@@ -250,8 +250,10 @@ bool no_list(struct elab *e, const struct val *v, const char *callee, struct pla
 const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count);
 
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */
-const char *foreign_operation(const char *word); /* how it is written: "concat(a, b, axis = 1)" */
-const char *foreign_member(const char *word);    /* of a tensor: a sentence */
+/* What is said of a name that is called, or that stands behind a '.'; call: with what, or NULL. */
+const char *foreign_hint(struct elab *e, const char *word, const struct ast *call);
+const char *foreign_schedule(const char *word); /* how it is written: "cosine(0.1, steps = 1000)" */
+bool spelt_alike(const char *a, const char *b); /* but for capitals and underscores */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 bool is_foreign_module(const char *word);
@@ -301,7 +303,7 @@ bool is_init_name(const char *formal); /* formals that take initialisers: ..._in
 void nothing_matches(struct elab *e, const struct pattern *p, const char *format); /* format: %s for the pattern */
 
 /* optim.c */
-bool is_optimizer(const char *name);
+const char *optimizer_named(const char *word); /* the one that is spelt like this; NULL: there is none */
 bool is_schedule(const char *name);
 void add_optimizer(struct elab *e, const struct ast *x);
 void check_optimizers(struct elab *e);

@@ -438,32 +438,36 @@ static bool is_operation(struct elab *e, const char *word)
 }
 
 /* What is neither a tensor's nor a layer's: operations are no methods. */
-static const char *method_hint(struct elab *e, const char *word)
+static const char *method_hint(struct elab *e, const char *word, const struct ast *call)
 {
-    const char *foreign = foreign_operation(word), *sentence = foreign_member(word);
-    if (sentence || foreign)
-        return sentence ? sentence : arena_printf(e->arena, "it is written %s", foreign);
+    const char *foreign = foreign_hint(e, word, call);
+    if (foreign)
+        return foreign;
     return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
 }
 
 /* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
-static bool behind_module(struct elab *e, const struct ast *x)
+static bool behind_module(struct elab *e, const struct ast *x, const struct ast *call)
 {
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
-    const char *sentence = foreign_member(x->text), *foreign = foreign_operation(x->text);
+    const char *hint = foreign_hint(e, x->text, call);
     if (root->kind != A_NAME || look_up(e, root->text, false))
         return false;
-    if (!is_foreign_module(root->text) && (!sentence || nearest_name(e, root->text, false)))
+    if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
         return false; /* a name that is misspelt, and no other library's */
     const char *near = nearest_name(e, x->text, true);
     bool known = look_up(e, x->text, false) || builtin_find(x->text) || !near;
-    const char *hint = sentence  ? sentence
-                       : foreign ? arena_printf(e->arena, "it is written %s", foreign)
-                                 : arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near);
+    hint = hint ? hint : arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near);
     error_hint(e, root->at, NULL, NULL, hint, "nothing is called '%s' here", root->text);
     return true;
+}
+
+/* Of a tensor. */
+static bool is_own_member(const char *word)
+{
+    return !strcmp(word, "shape") || !strcmp(word, "rank");
 }
 
 static struct val no_member(struct elab *e, const struct ast *x, const struct val *v, const char *hint)
@@ -505,13 +509,17 @@ static struct val eval_member(struct elab *e, const struct ast *x);
 
 struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
 {
-    const struct ast *first = member;
-    while (is_method_call(first->a))
-        first = first->a->a;
-    struct val v = behind_module(e, first) ? v_poison() : eval(e, first->a);
+    const struct ast *first = member, *given = call;
+    while (is_method_call(first->a)) {
+        given = first->a;
+        first = given->a;
+    }
+    struct val v = behind_module(e, first, given) ? v_poison() : eval(e, first->a);
     if (v.kind == V_POISON)
         return v;
     const char *hint = methods_hint(e, (struct method){ member, call }, &v);
+    if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
+        hint = method_hint(e, first->text, given);
     if (!hint || (v.kind != V_TENSOR && !is_callable(&v)))
         return eval_member(e, first);
     return no_member(e, first, &v, hint);
@@ -521,7 +529,7 @@ static struct val eval_member(struct elab *e, const struct ast *x)
 {
     struct layer *l;
     const char *path, *above;
-    if (behind_module(e, x))
+    if (behind_module(e, x, NULL))
         return v_poison();
     bool deep = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x, &l, &path);
     if (deep && !(below_layer(e, x->a, &l, &above) && above && is_parameter(e, l, above)))
@@ -536,7 +544,7 @@ static struct val eval_member(struct elab *e, const struct ast *x)
     bool operation = v.kind == V_LAYER && is_operation(e, x->text);
     if (v.kind == V_LAYER && (v.layer->builtin || !operation || is_parameter(e, v.layer, x->text)))
         return layer_member(e, v.layer, x->text, place_of(e, x));
-    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x->text) : NULL);
+    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x->text, NULL) : NULL);
 }
 
 /* Names bound with an index, as stage[0] and stage[1], where another index was asked for; false where there are none. */

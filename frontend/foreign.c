@@ -19,7 +19,7 @@ static const char *find(const struct row *rows, size_t count, const char *word)
 #define FIND(rows, word) find(rows, sizeof(rows) / sizeof *(rows), word)
 
 /* Whether two words are one but for capitals and underscores, as LeakyReLU, leaky_relu and leakyrelu. */
-static bool spelt_alike(const char *a, const char *b)
+bool spelt_alike(const char *a, const char *b)
 {
     for (;; a++, b++) {
         a += strspn(a, "_");
@@ -31,41 +31,51 @@ static bool spelt_alike(const char *a, const char *b)
     }
 }
 
-const char *foreign_operation(const char *word)
+static const char *find_alike(const struct row *rows, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++)
+        if (spelt_alike(rows[i].word, word))
+            return rows[i].hint;
+    return NULL;
+}
+
+/* How an operation is written. Between two '$' stands what the call may give: the name it has there (or several, by '|'; with
+ * '...' behind it a list of all numbers from there on), '=', and what stands there where it does not. */
+static const char *operation_form(const char *word)
 {
     static const struct row rows[] = {
-        { "cat", "concat(a, b, axis = 1)" },
-        { "concatenate", "concat(a, b, axis = 1)" },
-        { "stack", "concat(expand_dims(a, 1), expand_dims(b, 1), axis = 1)" },
-        { "chunk", "split(x, parts, axis)" },
-        { "view", "reshape(x, shape)" },
-        { "permute", "transpose(x, perm)" },
+        { "cat", "concat(a, b, axis = $dim|axis=1$)" },
+        { "concatenate", "concat(a, b, axis = $axis|dim=1$)" },
+        { "stack", "concat(expand_dims(a, $dim|axis=1$), expand_dims(b, $dim|axis=1$), axis = $dim|axis=1$)" },
+        { "chunk", "split(x, $chunks=parts$, $dim=axis$)" },
+        { "view", "reshape(x, $shape...=shape$)" },
+        { "permute", "transpose(x, $dims...=perm$)" },
         { "swapaxes", "transpose(x, perm)" },
-        { "unsqueeze", "expand_dims(x, axis)" },
+        { "unsqueeze", "expand_dims(x, $dim|axis=axis$)" },
         { "flip", "reverse(x, axis)" },
         { "expand", "broadcast_to(x, shape)" },
         { "expand_as", "broadcast_to(x, shape)" },
-        { "index_select", "gather(x, index, axis)" },
-        { "take", "gather(x, index, axis)" },
+        { "index_select", "gather(x, index, $dim=axis$)" },
+        { "take", "gather(x, index, $axis=axis$)" },
         { "detach", "stop_gradient(x)" },
         { "matmul", "a @ b" },
         { "mm", "a @ b" },
         { "bmm", "a @ b" },
         { "dot", "sum(a * b)" },
         { "norm", "sqrt(sum(square(x)))" },
-        { "var", "m, v = moments(x, axes)" },
-        { "std", "m, v = moments(x, axes); sqrt(v)" },
-        { "amax", "max(x, axes)" },
-        { "amin", "min(x, axes)" },
+        { "var", "m, v = moments(x, $dim|axis=axes$)" },
+        { "std", "m, v = moments(x, $dim|axis=axes$); sqrt(v)" },
+        { "amax", "max(x, $dim|axis=axes$)" },
+        { "amin", "min(x, $dim|axis=axes$)" },
         { "maximum", "max(a, b)" },
         { "minimum", "min(a, b)" },
-        { "clamp", "clip(x, lo, hi)" },
+        { "clamp", "clip(x, $min=lo$, $max=hi$)" },
         { "relu6", "clip(x, 0, 6)" },
-        { "leaky_relu", "where(x > 0, x, 0.01 * x)" },
-        { "elu", "where(x > 0, x, exp(min(x, 0)) - 1)" },
+        { "leaky_relu", "where(x > 0, x, $negative_slope|alpha=0.01$ * x)" },
+        { "elu", "where(x > 0, x, $alpha=1$ * (exp(min(x, 0)) - 1))" },
         { "swish", "silu(x)" },
         { "PReLU", "where(x > 0, x, slope * x)" },
-        { "hardtanh", "clip(x, -1, 1)" },
+        { "hardtanh", "clip(x, $min_val=-1$, $max_val=1$)" },
         { "hardsigmoid", "clip(x + 3, 0, 6) / 6" },
         { "hardswish", "x * clip(x + 3, 0, 6) / 6" },
         { "mish", "x * tanh(softplus(x))" },
@@ -81,10 +91,10 @@ const char *foreign_operation(const char *word)
         { "sub", "a - b" },
         { "mul", "a * b" },
         { "div", "a / b" },
-        { "clamp_min", "max(x, lo)" },
-        { "clamp_max", "min(x, hi)" },
-        { "masked_fill", "where(x > 0, lo, x)" },
-        { "cosine_similarity", "sum(a * b, 1) / sqrt(sum(a * a, 1) * sum(b * b, 1))" },
+        { "clamp_min", "max(x, $min=lo$)" },
+        { "clamp_max", "min(x, $max=hi$)" },
+        { "masked_fill", "where(x > 0, $value=lo$, x)" },
+        { "cosine_similarity", "sum(a * b, $dim=1$) / sqrt(sum(a * a, $dim=1$) * sum(b * b, $dim=1$))" },
         { "repeat", "concat(x, x, axis = 1)" },
         { "tile", "concat(x, x, axis = 1)" },
         { "float", "f32(x)" },
@@ -93,20 +103,20 @@ const char *foreign_operation(const char *word)
         { "long", "i32(x)" },
         { "i64", "i32(x)" },
         { "int", "i32(x)" },
-        { "arange", "range(n)" },
-        { "rand", "uniform(shape, 0, 1)" },
-        { "randn", "normal(shape, 0, 1)" },
+        { "arange", "range($end=n$)" },
+        { "rand", "uniform($size...=shape$, 0, 1)" },
+        { "randn", "normal($size...=shape$, 0, 1)" },
         { "rand_like", "uniform(x.shape, 0, 1)" },
         { "randn_like", "normal(x.shape, 0, 1)" },
         { "zeros_like", "zeros(x.shape)" },
         { "ones_like", "ones(x.shape)" },
-        { "full_like", "full(x.shape, lo)" },
+        { "full_like", "full(x.shape, $fill_value=lo$)" },
         { "Identity", "x" },
-        { "dense", "x |> linear(10)" },
+        { "dense", "x |> linear($units=10$)" },
         { "dropout2d",
-          "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > 0.2) / 0.8 : image" },
-        { "maxpool", "image |> maxpool2d(2)" },
-        { "avgpool", "image |> avgpool2d(2)" },
+          "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > $p=0.2$) / (1 - $p=0.2$) : image" },
+        { "maxpool", "image |> maxpool2d($kernel_size|pool_size=2$)" },
+        { "avgpool", "image |> avgpool2d($kernel_size|pool_size=2$)" },
         { "global_maxpool", "max(image, axes = [2, 3])" },
         { "GlobalMaxPooling2D", "max(image, axes = [2, 3])" },
         { "AdaptiveMaxPool2d", "max(image, axes = [2, 3])" },
@@ -124,33 +134,228 @@ const char *foreign_operation(const char *word)
         { "binary_cross_entropy", "bce(logits, y), of logits" },
         { "binary_cross_entropy_with_logits", "bce(logits, y)" },
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (spelt_alike(rows[i].word, word))
-            return rows[i].hint;
+    return find_alike(rows, sizeof rows / sizeof *rows, word);
+}
+
+static bool is_constant(const struct elab *e, const struct ast *x)
+{
+    const struct val *v = x->kind == A_NAME ? look_up(e, x->text, false) : NULL;
+
+    switch (x->kind) {
+    case A_INT:
+    case A_REAL:
+    case A_STRING:
+    case A_TRUE:
+    case A_FALSE:
+    case A_NONE: return true;
+    case A_NAME: return v && v->kind != V_TENSOR && v->kind != V_POISON && !is_callable(v);
+    case A_UNARY: return is_constant(e, x->a);
+    case A_BINARY:
+    case A_INDEX: return is_constant(e, x->a) && is_constant(e, x->b);
+    case A_MEMBER: return !strcmp(x->text, "shape") || !strcmp(x->text, "rank");
+    case A_LIST:
+    case A_TUPLE:
+        for (int i = 0; i < x->items; i++)
+            if (!is_constant(e, x->item[i]))
+                return false;
+        return true;
+    default: return false;
+    }
+}
+
+/* Whether these names, `length` characters with '|' between them, have that word. */
+static bool has_word(const char *names, size_t length, const char *word)
+{
+    for (size_t i = 0, n; i < length; i += n + 1) {
+        n = strcspn(names + i, "|=");
+        if (n == strlen(word) && !strncmp(names + i, word, n))
+            return true;
+    }
+    return false;
+}
+
+/* What a call gives by one of these names or, where it gives nothing by them, as constant number `place`, which is counted
+ * up; NULL: nothing. */
+static const struct ast *given(const struct elab *e, const struct ast *call, const char *names, size_t length,
+                               int *place)
+{
+    for (int i = 0; i < call->items; i++)
+        if (call->item[i]->kind == A_ARG && has_word(names, length, call->item[i]->text))
+            return call->item[i]->a;
+    int left = (*place)++;
+    for (int i = 0; i < call->items; i++)
+        if (call->item[i]->kind != A_ARG && is_constant(e, call->item[i]) && !left--)
+            return call->item[i];
     return NULL;
 }
 
-const char *foreign_member(const char *word)
+/* Adds the list of the numbers that a call gives one by one, perhaps behind a tensor's name; or says nothing. */
+static bool say_numbers(const struct elab *e, struct text *t, const struct ast *call)
 {
+    int first = call->items && call->item[0]->kind == A_NAME && !is_constant(e, call->item[0]);
+    struct ast list = { .kind = A_LIST, .item = call->item + first, .items = call->items - first };
+
+    if (list.items == 1 && (list.item[0]->kind == A_LIST || list.item[0]->kind == A_TUPLE))
+        list = (struct ast){ .kind = A_LIST, .item = list.item[0]->item, .items = list.item[0]->items };
+    return list.items && is_constant(e, &list) && say(t, &list);
+}
+
+/* A place in a form: NAMES=FALLBACK, or NAME...=FALLBACK for a list. */
+struct blank {
+    const char *names, *fallback, *end;
+    size_t length; /* of the names */
+    bool list;
+};
+
+static struct blank read_blank(const char *names)
+{
+    size_t length = strcspn(names, ".="), equals = strcspn(names, "=");
+    return (struct blank){ names, names + equals + 1, strchr(names, '$'), length, length < equals };
+}
+
+/* The form with what the call (NULL: there is none) gives in its places; what has two places is given once. */
+static const char *filled(struct elab *e, const char *form, const struct ast *call)
+{
+    struct text t = text_make(e->arena);
+    struct blank before = { "", "", "", 0, false };
+    const struct ast *x = NULL;
+    int place = 0;
+
+    for (const char *open; (open = strchr(form, '$')); form = before.end + 1) {
+        struct blank b = read_blank(open + 1);
+        struct text said = text_make(e->arena);
+        text_putn(&t, form, (size_t)(open - form));
+        if (call && !b.list && (b.length != before.length || strncmp(b.names, before.names, b.length)))
+            x = given(e, call, b.names, b.length, &place);
+        if (call && (b.list ? say_numbers(e, &said, call) : x && say(&said, x)))
+            text_puts(&t, text_string(&said));
+        else
+            text_putn(&t, b.fallback, (size_t)(b.end - b.fallback));
+        before = b;
+    }
+    text_puts(&t, form);
+    return text_string(&t);
+}
+
+/* What has no operation in its place. Statements and operations within quotes are as they are written. */
+static const char *sentence_of(const char *word)
+{
+#define SORTS "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
+#define SCHEDULES                                                                                                      \
+    "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
+#define DECLARED  "it is declared: 'param weight : f32[3, 4] = kaiming_uniform;'"
+#define ELSEWHERE "a net runs where its C does: leave it out"
+#define RESULT    "'output shown = x;' makes a value one of the net's results"
     static const struct row rows[] = {
         { "T", "x' swaps the last two axes" },
-        { "t", "x' swaps the last two axes" },
         { "mT", "x' swaps the last two axes" },
         { "size", "x.shape[1] is the size of axis 1" },
+        { "len", "x.shape[1] is the size of axis 1" },
         { "dim", "x.rank is the number of axes" },
         { "ndim", "x.rank is the number of axes" },
+        { "dtype", "f32(x) and i32(x) convert" },
+        { "type", "f32(x) and i32(x) convert" },
+        { "astype", "f32(x) and i32(x) convert" },
+        { "cast", "f32(x) and i32(x) convert" },
+        { "normalize", "over an axis it is 'x / sqrt(sum(square(x), 1, keepdims = true))'" },
+        { "einsum", "products are 'a @ b', batched over leading axes: transpose brings axes there" },
+        { "topk", SORTS },
+        { "sort", SORTS },
+        { "argsort", SORTS },
         { "backward", "gradients are derived from the net's loss" },
+        { "grad", "gradients are derived from the net's loss" },
+        { "zero_grad", "gradients are derived from the net's loss: leave it out" },
+        { "no_grad", "no gradient passes 'stop_gradient(x)', and none is computed for what 'freeze' names" },
+        { "requires_grad", "all parameters are trained but those that 'freeze' names: leave it out" },
         { "parameters", "all parameters are trained but those that 'freeze' names: leave it out" },
+        { "clip_grad_norm", "it is an argument of the optimizer: 'optimizer adam(clip_norm = 1);'" },
+        { "lr_scheduler", SCHEDULES },
+        { "scheduler", SCHEDULES },
+        { "MultiStepLR", SCHEDULES },
+        { "PiecewiseConstantDecay", SCHEDULES },
+        { "LambdaLR", SCHEDULES },
+        { "ReduceLROnPlateau", SCHEDULES },
+        { "Parameter", DECLARED },
+        { "add_weight", DECLARED },
+        { "Variable", DECLARED },
+        { "Buffer", "it is declared: 'state seen : f32[3] = zeros;'" },
+        { "register_buffer", "it is declared: 'state seen : f32[3] = zeros;'" },
+        { "Input", "it is declared: 'input given : f32[N, 3];'" },
+        { "placeholder", "it is declared: 'input given : f32[N, 3];'" },
+        { "print", "nothing is printed as a net runs: " RESULT },
+        { "assert", "shapes are checked as the net is compiled: leave it out" },
+        { "cuda", ELSEWHERE },
+        { "cpu", ELSEWHERE },
+        { "to", ELSEWHERE },
+        { "device", ELSEWHERE },
+        { "contiguous", "where values lie is the compiler's business: leave it out" },
+        { "clone", "nothing is changed in place: leave it out" },
+        { "copy", "nothing is changed in place: leave it out" },
+        { "item", RESULT },
+        { "numpy", RESULT },
+        { "fit", "training is the generated program's, netc --emit=c,app: leave it out" },
+        { "train",
+          "training is the generated program's, netc --emit=c,app, and 'training' tells which graph it is: leave it out" },
+        { "eval", "'training' tells which graph it is: leave it out" },
+        { "compile", "losses, metrics and the optimizer are statements: 'loss mean(x); optimizer adam(lr = 1e-3);'" },
+        { "summary", "netc --emit html shows the net: leave it out" },
+        { "manual_seed", "the generated program takes a seed: leave it out" },
+        { "load_state_dict", "weights are read by the generated program: leave it out" },
+        { "state_dict", "weights are written by the generated program: leave it out" },
+        { "super", "a net needs no object: leave it out" },
+        { "forward", "a net's statements are what it computes: leave it out" },
+        { "enumerate", "a loop counts, as in 'for i in 0..4 { x = x + i; }'" },
+        { "zip", "a loop counts, as in 'for i in 0..4 { x = x + i; }'" },
     };
-    return FIND(rows, word);
+    return find_alike(rows, sizeof rows / sizeof *rows, word);
+}
+
+const char *foreign_schedule(const char *word)
+{
+    static const struct row rows[] = {
+        { "StepLR", "step(0.1, every = 1000, gamma = 0.5)" },
+        { "ExponentialLR", "step(0.1, every = 1000, gamma = 0.9)" },
+        { "ExponentialDecay", "step(0.1, every = 1000, gamma = 0.9)" },
+        { "CosineAnnealingLR", "cosine(0.1, steps = 10000)" },
+        { "CosineDecay", "cosine(0.1, steps = 10000)" },
+        { "CosineAnnealing", "cosine(0.1, steps = 10000)" },
+        { "CosineAnnealingWarmRestarts", "cosine(0.1, steps = 10000)" },
+        { "get_cosine_schedule_with_warmup", "cosine(0.1, steps = 10000, warmup = 500)" },
+        { "OneCycleLR", "cosine(0.1, steps = 10000, warmup = 500)" },
+        { "LinearLR", "linear(0.1, steps = 10000)" },
+        { "PolynomialLR", "linear(0.1, steps = 10000)" },
+        { "PolynomialDecay", "linear(0.1, steps = 10000)" },
+        { "get_linear_schedule_with_warmup", "linear(0.1, steps = 10000, warmup = 500)" },
+        { "ConstantLR", "constant(0.1)" },
+    };
+    const char *form = find_alike(rows, sizeof rows / sizeof *rows, word);
+    return form ? form : is_schedule(word) ? word : NULL;
+}
+
+const char *foreign_hint(struct elab *e, const char *word, const struct ast *call)
+{
+    const char *sentence = sentence_of(word), *form = operation_form(word);
+
+    if (sentence || form)
+        return sentence ? sentence : arena_printf(e->arena, "it is written %s", filled(e, form, call));
+    form = foreign_schedule(word);
+    if (form)
+        return arena_printf(e->arena, "a schedule stands as lr = %s%s", form,
+                            strchr(form, '(') ? " and counts steps, not epochs" : "(...)");
+    form = optimizer_named(word);
+    return form ? arena_printf(e->arena, "optimizer %s(...); is a statement", form) : NULL;
 }
 
 bool is_foreign_module(const char *word)
 {
-    static const struct row rows[] = { { "nn", "" },    { "F", "" },    { "torch", "" }, { "np", "" },
-                                       { "numpy", "" }, { "self", "" }, { "tf", "" },    { "jnp", "" },
-                                       { "jax", "" },   { "init", "" }, { "optim", "" }, { "functional", "" },
-                                       { "math", "" } };
+    static const struct row rows[] = {
+        { "nn", "" },           { "F", "" },          { "torch", "" }, { "np", "" },          { "numpy", "" },
+        { "self", "" },         { "tf", "" },         { "jnp", "" },   { "jax", "" },         { "init", "" },
+        { "optim", "" },        { "functional", "" }, { "math", "" },  { "keras", "" },       { "layers", "" },
+        { "lr_scheduler", "" }, { "tfa", "" },        { "onnx", "" },  { "activations", "" }, { "losses", "" },
+        { "optimizers", "" },   { "nnx", "" },        { "optax", "" }, { "model", "" },       { "torchvision", "" },
+        { "models", "" }
+    };
     return FIND(rows, word) != NULL;
 }
 
@@ -168,7 +373,29 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "prob", "p" },
         { "units", "out" },
         { "filters", "channels" },
+        { "strides", "stride" },
+        { "pool_size", "kernel" },
+        { "axis", "axes" },
+        { "output_size", "size" },
+        { "input_dim", "entries" },
+        { "output_dim", "dim" },
+        { "embedding_dim", "dim" },
+        { "padding_idx", "padding_index" },
+        { "epsilon", "eps" },
+        { "use_bias", "bias" },
+        { "elementwise_affine", "affine" },
+        { "track_running_stats", "track" },
+        { "kernel_initializer", "weight_init" },
+        { "bias_initializer", "bias_init" },
+        { "is_causal", "causal" },
+        { "rho", "alpha" },
+        { "wd", "weight_decay" },
+        { "max_norm", "clip_norm" },
+        { "max_grad_norm", "clip_norm" },
+        { "clipnorm", "clip_norm" },
+        { "global_clipnorm", "clip_norm" },
     };
+#define FALLS "a rate that falls is a schedule: lr = step(0.1, every = 1000, gamma = 0.5)"
     static const struct row none[] = {
         { "in_features", "sizes of what comes in are known: leave it out" },
         { "in_channels", "sizes of what comes in are known: leave it out" },
@@ -181,6 +408,29 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "batch_first", "N always leads: leave it out" },
         { "reduction", "a loss is the mean: leave it out" },
         { "betas", "they are beta1 = 0.9, beta2 = 0.999" },
+        { "activation", "an activation stands behind: x |> linear(64) |> relu" },
+        { "input_shape", "sizes of what comes in are known: leave it out" },
+        { "input_dim", "sizes of what comes in are known: leave it out" },
+        { "return_sequences", "y, h = x |> lstm(8): the first has all steps, h the last" },
+        { "return_state", "y, h = x |> lstm(8): the first has all steps, h the last" },
+        { "device", "a net runs where its C does: leave it out" },
+        { "dtype", "all reals are f32, and all f64 with netc --dtype f64: leave it out" },
+        { "name", "a layer bound to a name carries it: fc1 = linear(64)" },
+        { "data_format", "channels stand at axis 1, or last where layout = \"nhwc\"" },
+        { "ceil_mode", "windows that do not fit are left out, or fit with more pad" },
+        { "kernel_regularizer",
+          "weights decay in the optimizer, weight_decay = 1e-4, or as a loss: loss 1e-4 * sum(square(w))" },
+        { "lr_decay", FALLS },
+        { "decay", FALLS },
+        { "schedule", FALLS },
+        { "scheduler", FALLS },
+        { "lr_scheduler", FALLS },
+        { "lr_schedule", FALLS },
+        { "step_size", FALLS },
+        { "warmup", FALLS },
+        { "warmup_steps", FALLS },
+        { "total_steps", FALLS },
+        { "params", "all parameters are trained but those that 'freeze' names: leave it out" },
     };
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)

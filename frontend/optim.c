@@ -69,10 +69,21 @@ static const struct schedule schedules[] = {
 };
 enum { SCHEDULES = sizeof schedules / sizeof *schedules };
 
+static bool is_other_optimizer(const char *word)
+{
+    static const char *const words[] = { "adamax", "nadam", "radam", "adadelta", "adafactor", "asgd", "ftrl",
+                                         "lamb",   "lars",  "lbfgs", "lion",     "muon",      "rprop" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (spelt_alike(words[i], word))
+            return true;
+    return false;
+}
+
 static void unknown(struct elab *e, struct place at, const char *what, const char *word, const char *const *names,
                     size_t count)
 {
-    error_hint(e, at, NULL, word, names_hint(e, word, names, (int)count, "there are "), "no %s is called '%s'", what,
+    const char *near = is_other_optimizer(word) ? "" : word; /* nadam is not a misspelt adam */
+    error_hint(e, at, NULL, word, names_hint(e, near, names, (int)count, "there are "), "no %s is called '%s'", what,
                word);
 }
 
@@ -120,10 +131,15 @@ static bool schedule_call(struct elab *e, struct optimizer *o, const struct ast 
         if (!strcmp(names[i], x->a->text))
             s = &schedules[i];
     }
-    if (!s) {
+    const char *foreign = s ? NULL : foreign_schedule(x->a->text);
+    if (foreign)
+        error_hint(e, x->a->at, NULL, x->a->text,
+                   arena_printf(e->arena, "it is written lr = %s and counts steps, not epochs", foreign),
+                   "no schedule is called '%s'", x->a->text);
+    else if (!s)
         unknown(e, x->a->at, "schedule", x->a->text, names, SCHEDULES);
+    if (!s)
         return false;
-    }
     o->schedule = s->name;
     unsigned given = 0;
     for (int i = 0; i < x->items; i++) {
@@ -230,14 +246,31 @@ static bool arg_value(struct elab *e, const struct rule_arg *a, const struct ast
     return false;
 }
 
+/* The optimizers that have this argument, in words; NULL: none. */
+static const char *optimizers_with(struct elab *e, const char *argument)
+{
+    struct text t = text_make(e->arena);
+
+    for (int i = 0; i < RULES; i++)
+        if (find_arg(&rules[i], argument) >= 0)
+            text_add(&t, "%s%s", t.length ? ", " : "", rules[i].name);
+    return t.length ? text_string(&t) : NULL;
+}
+
 static bool no_such_argument(struct elab *e, const struct optimizer *o, const struct rule *r, const struct ast *x)
 {
     const char *names[MAX_OPTIM_ARGS + 1] = { "lr" };
     for (int k = 0; k < o->args; k++)
         names[k + 1] = r->arg[k].name;
-    if (x->kind == A_ARG)
-        unknown(e, x->at, arena_printf(e->arena, "argument of optimizer '%s'", r->name), x->text, names,
-                (size_t)o->args + 1);
+    const char *what = arena_printf(e->arena, "argument of optimizer '%s'", r->name);
+    const char *others = x->kind == A_ARG && !foreign_argument(e, x->text, names, (size_t)o->args + 1)
+                             ? optimizers_with(e, x->text)
+                             : NULL;
+    if (others)
+        error_hint(e, x->at, NULL, x->text, arena_printf(e->arena, "it is an argument of %s", others),
+                   "no %s is called '%s'", what, x->text);
+    else if (x->kind == A_ARG)
+        unknown(e, x->at, what, x->text, names, (size_t)o->args + 1);
     else
         error_at(e, x->at, "optimizer '%s' takes %d arguments", r->name, o->args + 1);
     return false;
@@ -262,12 +295,12 @@ static bool read_argument(struct elab *e, struct optimizer *o, const struct rule
     return i ? arg_value(e, &r->arg[i - 1], x, &o->arg[i - 1].value) : set_lr(e, o, x->kind == A_ARG ? x->a : x);
 }
 
-bool is_optimizer(const char *name)
+const char *optimizer_named(const char *word)
 {
     for (int i = 0; i < RULES; i++)
-        if (!strcmp(rules[i].name, name))
-            return true;
-    return false;
+        if (spelt_alike(rules[i].name, word))
+            return rules[i].name;
+    return NULL;
 }
 
 bool is_schedule(const char *name)
@@ -286,10 +319,12 @@ static const struct rule *find_rule(struct elab *e, const struct ast *f)
         if (f->kind == A_NAME && !strcmp(rules[i].name, f->text))
             return &rules[i];
     }
+    const char *named = f->kind == A_MEMBER ? optimizer_named(f->text) : NULL;
     if (f->kind == A_NAME)
         unknown(e, f->at, "optimizer", f->text, names, RULES);
     else
-        error_at(e, f->at, "expected an optimizer: sgd, adam, adamw, rmsprop or adagrad");
+        error_hint(e, f->at, NULL, NULL, named ? arena_printf(e->arena, "a name stands alone: %s", named) : NULL,
+                   "expected an optimizer: sgd, adam, adamw, rmsprop or adagrad");
     return NULL;
 }
 

@@ -30,12 +30,29 @@ right() { # right WHAT [BEFORE]: what is said of it in the last log compiles beh
     result $? "$1: $written"
 }
 
-words=$(sed -n '/^const char \*foreign_operation/,/^}/s/.*{ "\([A-Za-z0-9_]*\)", .*/\1/p' frontend/foreign.c)
+words_of() { # words_of FUNCTION: the words of its table
+    sed -n "/^[a-z ]*char \*$1(/,/^}/s/.*{ \"\([A-Za-z0-9_]*\)\",.*/\1/p" frontend/foreign.c
+}
+words=$(words_of operation_form)
 [ "$(echo "$words" | wc -l)" -ge 50 ]
 result $? "there are words"
 for word in $words; do
     compiles "h = $word(x);"
     right "$word"
+done
+for word in $(words_of sentence_of); do # what stands in quotes
+    compiles "h = $word(x);"
+    grep -o "'[^']*[;)]'" <(sed -n 's/.*: hint: //p' "$out/log") >"$out/quoted"
+    while read -r quoted; do
+        compiles "h = ${quoted//\'/};" || compiles "loss mean(x) + mean(m); ${quoted//\'/}" || compiles "${quoted//\'/}"
+        result $? "$word: $quoted"
+    done <"$out/quoted"
+done
+for word in $(words_of foreign_schedule); do
+    compiles "h = $word(x);"
+    written=$(sed -n 's/.*: hint: a schedule stands as lr = \(.*)\) and counts.*/\1/p' "$out/log")
+    compiles "loss mean(logits) + mean(m); optimizer sgd(lr = $written);"
+    result $? "$word: $written"
 done
 for statement in 'h = a // b;' 'h = a % b;'; do
     compiles "$statement"
@@ -45,6 +62,13 @@ for statement in 'h = a && b;' 'h = a || b;' 'h = !x;'; do
     truths='a = a > 0; b = b > 0; x = x > 0;'
     compiles "$truths $statement"
     right "$statement" "$truths"
+done
+
+for call in 'leaky_relu(x, 0.1)' 'elu(x, alpha = 0.5)' 'clamp(x, max = 1, min = -1)' 'clamp(x, -n, 2 * n)' 'hardtanh(x, -2, 2)' 'unsqueeze(x, dim = 1)' \
+    'torch.cat([x, x], 1)' 'stack(x, x, dim = 1)' 'x.view(-1, 2, 2)' 'x.permute([1, 0])' 'chunk(x, 2, 1)' 'masked_fill(x, x > 0, value = -1e9)' 'torch.rand(3, n)' \
+    'F.dropout2d(x, p = 0.5)' 'arange(3)' 'Dense(units = 7)' 'x.clamp(lo, hi)'; do
+    compiles "h = $call;"
+    right "$call"
 done
 
 instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind these words what compiles in its place, without them
