@@ -336,10 +336,9 @@ static void slip(struct parse *p, struct place at, const char *text)
 
 static void keyword_as_name(struct parse *p, struct place at, const char *word)
 {
-    slip(p, at,
-         !strcmp(word, "loss")        ? "'loss' is a keyword of the language: it stands before an expression, loss EXPRESSION;"
-         : !strcmp(word, "optimizer") ? "'optimizer' is a keyword of the language: it stands before a call, optimizer adam(lr = 1e-3);"
-                                      : arena_printf(p->arena, KEYWORD_AS_NAME, word));
+    slip_hint(p, at,
+              strcmp(word, "training") ? keyword_form(word, strlen(word)) : "it tells which graph is made, and layers know it: leave it out",
+              arena_printf(p->arena, KEYWORD_AS_NAME, word));
 }
 
 static void open_brace(struct parse *p, struct place at)
@@ -472,6 +471,16 @@ static bool is_comment(struct misfit *m)
     return true;
 }
 
+static bool is_foreign_word(struct misfit *m)
+{
+    const char *hint, *word = foreign_word(m->p, &m->at, &hint);
+
+    if (!word)
+        return false;
+    diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "the language has no '%s' here", word);
+    return true;
+}
+
 static bool is_bound_keyword(struct misfit *m)
 {
     return keyword_bound(m->p, m->at, m->is);
@@ -511,13 +520,11 @@ static bool starts_no_item(struct misfit *m)
 }
 
 /* A word of the language behind the '.' of an object that a model is in other languages: self.training. */
-static const char *keyword_hint(const struct misfit *m)
+static const char *member_hint(const struct misfit *m)
 {
-    const char *here = text_at(m->p->text, m->at);
-
-    return here > m->p->text && here[-1] == '.' ? arena_printf(m->p->arena, "%s stands alone", m->is)
-           : m->found == YYSYMBOL_IF            ? "a choice is written condition ? a : b"
-                                                : statement_hint(m->p, m->at);
+    return m->found == YYSYMBOL_BACKWARD ? "gradients are derived from the net's loss"
+           : m->found >= YYSYMBOL_TRUE   ? arena_printf(m->p->arena, "%s stands alone", m->is)
+                                         : "what is named needs another word";
 }
 
 static bool is_keyword_for_name(struct misfit *m)
@@ -527,7 +534,11 @@ static bool is_keyword_for_name(struct misfit *m)
 
     if (!is_keyword(m->found) || !expects(m, YYSYMBOL_NAME) || (value && first_of_line(m->p, m->at)))
         return false;
-    diag_error_hint(m->p->diag, m->at, wanted, m->is, keyword_hint(m), "expected %s, found %s, a keyword of the language", wanted,
+    const char *here = text_at(m->p->text, m->at);
+    const char *hint = here > m->p->text && here[-1] == '.' ? member_hint(m)
+                       : m->found == YYSYMBOL_IF             ? "a choice is written condition ? a : b"
+                                                             : keyword_hint(m->p, m->at);
+    diag_error_hint(m->p->diag, m->at, wanted, m->is, hint, "expected %s, found %s, a keyword of the language", wanted,
                     m->is);
     return true;
 }
@@ -606,7 +617,7 @@ static bool belongs_elsewhere(struct misfit *m)
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
 {
     static bool (*const said[])(struct misfit *m) = { /* by the first that applies */
-        ends_too_early,      is_said,          is_comment,       is_bound_keyword, starts_no_statement, starts_no_item,    is_keyword_for_name,
+        ends_too_early,      is_said,          is_comment,       is_foreign_word, is_bound_keyword, starts_no_statement, starts_no_item,    is_keyword_for_name,
         gives_tensor_a_kind, misses_semicolon, misses_closer,    is_no_value,         belongs_elsewhere,
     };
     struct misfit m = { .p = p, .at = *yypcontext_location(context), .found = yypcontext_token(context) };

@@ -67,7 +67,16 @@ bool first_of_line(const struct parse *p, struct place at)
     return start == p->text || start[-1] == '\n';
 }
 
+static bool is_word(const char *text, size_t length, const char *word)
+{
+    return length == strlen(word) && !strncmp(text, word, length);
+}
+
 /* ---- hints ---- */
+
+#define OPTIMIZER_FORM "it is 'optimizer adam(lr = 1e-3);'"
+#define SCHEDULE_HINT                                                                                                  \
+    "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
 
 /* A word that stands where a keyword does, with something behind it that nothing joins it with. */
 static const char *word_hint(struct parse *p, const char *word)
@@ -84,12 +93,11 @@ static const char *word_hint(struct parse *p, const char *word)
     return diag_meant(p->arena, near);
 }
 
-/* A word of Python where an operator or the end of a statement is expected, or before that. */
-static const char *foreign_word_hint(const struct parse *p, const char *end)
+const char *foreign_word(const struct parse *p, struct place *at, const char **hint)
 {
     static const struct {
         const char *word;
-        bool before;
+        bool before; /* what does not belong there is what follows it */
         const char *hint;
     } rows[] = {
         { "and", false, "it is written '&&'" },
@@ -101,14 +109,32 @@ static const char *foreign_word_hint(const struct parse *p, const char *end)
         { "def", true, "a function is a block of the file: block name(x) { return ...; }" },
         { "class", true, "a module is a block of the file: block name(x) { return ...; }" },
         { "while", true, "'for i in 0..4 { ... }' is unrolled, and 'scan' runs over an axis" },
+        { "elif", true, "it is written 'else if (...) { ... }'" },
+        { "forward", true, "what a net computes stands between its braces: leave it out" },
+        { "with", true, "what is held fixed is stop_gradient(x), or named by 'freeze'" },
+        { "print", true, "'output NAME = ...;' makes a value one of the net's results" },
+        { "assert", true, "shapes are checked as the net is compiled: leave it out" },
+        { "del", true, "memory is planned as the net is compiled: leave it out" },
+        { "scheduler", true, SCHEDULE_HINT },
+        { "lr_scheduler", true, SCHEDULE_HINT },
+        { "schedule", true, SCHEDULE_HINT },
     };
+    const char *end = text_at(p->text, *at);
     size_t length = strspn(end, WORD_LETTERS "0123456789"), before;
     const char *word = word_before(p, end, &before);
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        size_t n = strlen(rows[i].word);
-        if (n == (rows[i].before ? before : length) && !strncmp(rows[i].before ? word : end, rows[i].word, n))
-            return rows[i].hint;
+    if (*end == '{') { /* while (...) { */
+        word = statement_start(p->text, end);
+        before = strspn(word, WORD_LETTERS "0123456789");
+    }
+    if (memchr(word, '\n', (size_t)(end - word)))
+        return NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && !first_of_line(p, *at); i++) {
+        if (rows[i].before ? !is_word(word, before, rows[i].word) : !is_word(end, length, rows[i].word))
+            continue;
+        *hint = rows[i].hint;
+        at->column -= rows[i].before ? (int)(end - word) : 0;
+        at->length = (int)strlen(rows[i].word);
+        return rows[i].word;
     }
     return NULL;
 }
@@ -121,7 +147,6 @@ const char *semicolon_hint(struct parse *p, struct place at)
                *rest = start + length + strspn(start + length, " \t\r\n");
     const char *hint = length && rest == end ? word_hint(p, word) : NULL;
 
-    hint = hint ? hint : foreign_word_hint(p, end);
     if (hint)
         return hint;
     if (!strcmp(word, "freeze") && *end == '[')
@@ -129,7 +154,7 @@ const char *semicolon_hint(struct parse *p, struct place at)
     if (!strcmp(word, "output"))
         return "it is 'output NAME;' or 'output NAME = ...;'";
     if (*end == ',')
-        return "several values stand in parentheses: (x, y)";
+        return strcmp(word, "optimizer") ? "several values stand in parentheses: (x, y)" : OPTIMIZER_FORM;
     if (*end == ':')
         return end[1] == '=' ? "a name is bound by NAME = ..."
                              : "types stand at inputs, targets, parameters and states alone";
@@ -138,8 +163,8 @@ const char *semicolon_hint(struct parse *p, struct place at)
     return "is a ';' missing before this?";
 }
 
-/* How the statement is written that cannot go on like this. */
-const char *statement_hint(struct parse *p, struct place at)
+/* How a statement goes on behind its keyword. */
+static const char *statement_form(const char *word, size_t length)
 {
     static const struct {
         const char *word, *hint;
@@ -156,13 +181,38 @@ const char *statement_hint(struct parse *p, struct place at)
         { "metric", "it is 'metric NAME = ...;'" },
         { "output", "it is 'output NAME;' or 'output NAME = ...;'" },
     };
-    const char *end = text_at(p->text, at), *start = statement_start(p->text, end);
-    size_t length = start < end ? strspn(start, WORD_LETTERS "0123456789") : 0;
-
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (length == strlen(rows[i].word) && !strncmp(start, rows[i].word, length))
+        if (is_word(word, length, rows[i].word))
             return rows[i].hint;
     return NULL;
+}
+
+const char *keyword_form(const char *word, size_t length)
+{
+    return is_word(word, length, "loss")        ? "it is 'loss EXPRESSION;'"
+           : is_word(word, length, "optimizer") ? OPTIMIZER_FORM
+                                                : statement_form(word, length);
+}
+
+/* How the statement is written that cannot go on like this. */
+const char *statement_hint(struct parse *p, struct place at)
+{
+    const char *end = text_at(p->text, at), *start = statement_start(p->text, end);
+    return statement_form(start, start < end ? strspn(start, WORD_LETTERS "0123456789") : 0);
+}
+
+/* A word of the language where a value stands: a statement that is called, or a name that is taken. */
+const char *keyword_hint(struct parse *p, struct place at)
+{
+    const char *word = text_at(p->text, at);
+    size_t length = strspn(word, WORD_LETTERS "0123456789");
+    const char *rest = word + length + strspn(word + length, " \t"), *form = keyword_form(word, length);
+    bool calls = *rest == '(', goes_on = *rest && strchr(WORD_LETTERS "0123456789\"", *rest);
+
+    if (is_word(word, length, "optimizer"))
+        return SCHEDULE_HINT;
+    form = calls ? form : statement_hint(p, at);
+    return form || goes_on || calls ? form : "what is named needs another word";
 }
 
 /* `scan` where another name was meant, or its parentheses hold something else. */
