@@ -252,8 +252,10 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */
 /* What is said of a name that is called, or that stands behind a '.'; call: with what, or NULL. */
 const char *foreign_hint(struct elab *e, const char *word, const struct ast *call);
-const char *foreign_schedule(const char *word); /* how it is written: "cosine(0.1, steps = 1000)" */
-bool spelt_alike(const char *a, const char *b); /* but for capitals and underscores */
+const char *foreign_operation(struct elab *e, const char *word, const struct ast *call); /* the same, of an operation */
+const char *foreign_init(struct elab *e, const char *word); /* a sentence of an initialiser */
+const char *foreign_schedule(const char *word);             /* how it is written: "cosine(0.1, steps = 1000)" */
+bool spelt_alike(const char *a, const char *b);             /* but for capitals and underscores */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 bool is_foreign_module(const char *word);

@@ -440,7 +440,7 @@ static bool is_operation(struct elab *e, const char *word)
 /* What is neither a tensor's nor a layer's: operations are no methods. */
 static const char *method_hint(struct elab *e, const char *word, const struct ast *call)
 {
-    const char *foreign = foreign_hint(e, word, call);
+    const char *foreign = look_up(e, word, true) ? NULL : foreign_hint(e, word, call);
     if (foreign)
         return foreign;
     return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
@@ -452,14 +452,17 @@ static bool behind_module(struct elab *e, const struct ast *x, const struct ast 
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
-    const char *hint = foreign_hint(e, x->text, call);
+    const char *hint = look_up(e, x->text, true) ? NULL : foreign_hint(e, x->text, call);
     if (root->kind != A_NAME || look_up(e, root->text, false))
         return false;
     if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
         return false; /* a name that is misspelt, and no other library's */
     const char *near = nearest_name(e, x->text, true);
-    bool known = look_up(e, x->text, false) || builtin_find(x->text) || !near;
-    hint = hint ? hint : arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near);
+    bool known = look_up(e, x->text, false) || builtin_find(x->text);
+    if (!hint)
+        hint = known || near
+                   ? arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near)
+                   : arena_printf(e->arena, "a name stands alone, and nothing is called '%s' either", x->text);
     error_hint(e, root->at, NULL, NULL, hint, "nothing is called '%s' here", root->text);
     return true;
 }
@@ -492,7 +495,9 @@ static struct method last_known(struct elab *e, struct method m)
     if (is_method_call(object))
         below = last_known(e, (struct method){ object->a, object });
     bool known = !is_method_call(object) || below.member == object->a;
-    return known && is_operation(e, m.member->text) ? m : below;
+    const char *word = m.member->text;
+    bool same = look_up(e, word, true) || (builtin_find(word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
+    return known && same ? m : below;
 }
 
 /* The chain that methods of v are written as; NULL where the first of them is no operation. */
@@ -639,7 +644,7 @@ static struct val eval_word(struct elab *e, const struct ast *x, bool divides)
     }
     const char *hint = near                   ? diag_meant(e->arena, near)
                        : divides              ? COMMENT_HINT
-                       : strcmp(x->text, "N") ? NULL
+                       : strcmp(x->text, "N") ? foreign_operation(e, x->text, NULL)
                        : e->batch_name ? arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name)
                                        : "the batch dimension is declared first: batch N = 32;";
     error_hint(e, x->at, NULL, NULL, hint, "nothing is called '%s' here", x->text);
@@ -797,11 +802,14 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
             *d = dtypes[i];
             return true;
         }
-    static const char *const others[][2] = { { "float", "f32" },   { "float32", "f32" }, { "real", "f32" },
-                                             { "double", "f32" },  { "f64", "f32" },     { "int", "i32" },
-                                             { "i64", "i32" },     { "long", "i32" },    { "int32", "i32" },
-                                             { "int64", "i32" },   { "uint8", "u8" },    { "byte", "u8" },
-                                             { "boolean", "bool" } };
+    static const char *const others[][2] = {
+        { "float", "f32" },  { "float32", "f32" }, { "real", "f32" },     { "double", "f32" },  { "f64", "f32" },
+        { "int", "i32" },    { "i64", "i32" },     { "long", "i32" },     { "int32", "i32" },   { "int64", "i32" },
+        { "uint8", "u8" },   { "byte", "u8" },     { "boolean", "bool" }, { "float16", "f32" }, { "f16", "f32" },
+        { "half", "f32" },   { "bf16", "f32" },    { "bfloat16", "f32" }, { "float64", "f32" }, { "tensor", "f32" },
+        { "Tensor", "f32" }, { "i8", "i32" },      { "i16", "i32" },      { "u32", "i32" },     { "int8", "i32" },
+        { "int16", "i32" },  { "char", "u8" }
+    };
     const char *near = diag_nearest(x->text, words, 4);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         near = strcmp(x->text, others[i][0]) ? near : others[i][1];

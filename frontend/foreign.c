@@ -74,6 +74,18 @@ static const char *operation_form(const char *word)
         { "leaky_relu", "where(x > 0, x, $negative_slope|alpha=0.01$ * x)" },
         { "elu", "where(x > 0, x, $alpha=1$ * (exp(min(x, 0)) - 1))" },
         { "swish", "silu(x)" },
+        { "selu", "1.0507 * where(x > 0, x, 1.67326 * (exp(min(x, 0)) - 1))" },
+        { "celu", "where(x > 0, x, $alpha=1$ * (exp(min(x, 0) / $alpha=1$) - 1))" },
+        { "glu", "a * sigmoid(b)" },
+        { "quick_gelu", "x * sigmoid(1.702 * x)" },
+        { "softsign", "x / (1 + abs(x))" },
+        { "tanhshrink", "x - tanh(x)" },
+        { "hardshrink", "where(abs(x) > $lambd=0.5$, x, 0)" },
+        { "threshold", "where(x > $threshold=lo$, x, $value=0$)" },
+        { "activation", "x |> relu" },
+        { "pi", "3.141592653589793" },
+        { "inf", "1e30" },
+        { "newaxis", "expand_dims(x, axis)" },
         { "PReLU", "where(x > 0, x, slope * x)" },
         { "hardtanh", "clip(x, $min_val=-1$, $max_val=1$)" },
         { "hardsigmoid", "clip(x + 3, 0, 6) / 6" },
@@ -91,10 +103,38 @@ static const char *operation_form(const char *word)
         { "sub", "a - b" },
         { "mul", "a * b" },
         { "div", "a / b" },
+        { "eq", "a == b" },
+        { "equal", "a == b" },
+        { "ne", "a != b" },
+        { "not_equal", "a != b" },
+        { "lt", "a < b" },
+        { "less", "a < b" },
+        { "le", "a <= b" },
+        { "less_equal", "a <= b" },
+        { "LessOrEqual", "a <= b" },
+        { "gt", "a > b" },
+        { "greater", "a > b" },
+        { "ge", "a >= b" },
+        { "greater_equal", "a >= b" },
+        { "GreaterOrEqual", "a >= b" },
+        { "logical_and", "where(x > lo, x < hi, false)" },
+        { "logical_or", "where(x < lo, true, x > hi)" },
+        { "logical_not", "i32(x > lo) == 0" },
         { "clamp_min", "max(x, $min=lo$)" },
         { "clamp_max", "min(x, $max=hi$)" },
         { "masked_fill", "where(x > 0, $value=lo$, x)" },
         { "cosine_similarity", "sum(a * b, $dim=1$) / sqrt(sum(a * a, $dim=1$) * sum(b * b, $dim=1$))" },
+        { "ReduceMean", "mean(x, $axes=axes$)" },
+        { "ReduceSum", "sum(x, $axes=axes$)" },
+        { "ReduceMax", "max(x, axes = $axes=1$)" },
+        { "ReduceMin", "min(x, axes = $axes=1$)" },
+        { "mean_squared_error", "mse(a, b)" },
+        { "mean_absolute_error", "l1(a, b)" },
+        { "mae", "l1(a, b)" },
+        { "SparseCategoricalCrossentropy", "cross_entropy(logits, label)" },
+        { "CategoricalCrossentropy", "-mean(sum(q * log_softmax(logits), 1))" },
+        { "BinaryCrossentropy", "bce(logits, y), of logits" },
+        { "softmax_cross_entropy_with_logits", "-mean(sum(q * log_softmax(logits), 1))" },
         { "repeat", "concat(x, x, axis = 1)" },
         { "tile", "concat(x, x, axis = 1)" },
         { "float", "f32(x)" },
@@ -103,6 +143,16 @@ static const char *operation_form(const char *word)
         { "long", "i32(x)" },
         { "i64", "i32(x)" },
         { "int", "i32(x)" },
+        { "numel", "count(x)" },
+        { "narrow", "slice(x, axis, lo, hi)" },
+        { "select", "squeeze(slice(x, axis, lo, hi), axis)" },
+        { "movedim", "transpose(x, perm)" },
+        { "unflatten", "reshape(x, shape)" },
+        { "roll", "concat(slice(x, axis, -1, n), slice(x, axis, 0, -1), axis)" },
+        { "tril", "a * f32(expand_dims(range(n), 1) >= expand_dims(range(n), 0))" },
+        { "triu", "a * f32(expand_dims(range(n), 1) <= expand_dims(range(n), 0))" },
+        { "eye", "one_hot(range($n=n$), $n=n$)" },
+        { "linspace", "lo + (hi - lo) * f32(range(n)) / (n - 1)" },
         { "arange", "range($end=n$)" },
         { "rand", "uniform($size...=shape$, 0, 1)" },
         { "randn", "normal($size...=shape$, 0, 1)" },
@@ -115,6 +165,15 @@ static const char *operation_form(const char *word)
         { "dense", "x |> linear($units=10$)" },
         { "dropout2d",
           "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > $p=0.2$) / (1 - $p=0.2$) : image" },
+        { "gemm", "x |> linear(10)" },
+        { "DepthwiseConv2D", "image |> conv2d(image.shape[1], 3, groups = image.shape[1])" },
+        { "LayerNormalization", "x |> layernorm" },
+        { "BatchNormalization", "x |> batchnorm" },
+        { "InstanceNormalization", "image |> instancenorm" },
+        { "InstanceNorm2d", "image |> instancenorm" },
+        { "GroupNormalization", "image |> groupnorm($num_groups=3$)" },
+        { "AveragePool", "image |> avgpool2d(2)" },
+        { "AveragePooling2D", "image |> avgpool2d($pool_size=2$)" },
         { "maxpool", "image |> maxpool2d($kernel_size|pool_size=2$)" },
         { "avgpool", "image |> avgpool2d($kernel_size|pool_size=2$)" },
         { "global_maxpool", "max(image, axes = [2, 3])" },
@@ -243,6 +302,9 @@ static const char *sentence_of(const char *word)
 #define SORTS "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
 #define SCHEDULES                                                                                                      \
     "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
+#define MADE      "numbers stand as they are, and 'zeros(shape)', 'full(shape, 1)', 'f32(range(n))' make tensors"
+#define STEPS     "a layer runs over all steps, as in 'steps |> lstm(8)'; a step of one's own stands in a scan"
+#define BUILT     "it is made of multi_head_attention, layernorm and linear, in a block of the file"
 #define DECLARED  "it is declared: 'param weight : f32[3, 4] = kaiming_uniform;'"
 #define ELSEWHERE "a net runs where its C does: leave it out"
 #define RESULT    "'output shown = x;' makes a value one of the net's results"
@@ -250,7 +312,6 @@ static const char *sentence_of(const char *word)
         { "T", "x' swaps the last two axes" },
         { "mT", "x' swaps the last two axes" },
         { "size", "x.shape[1] is the size of axis 1" },
-        { "len", "x.shape[1] is the size of axis 1" },
         { "dim", "x.rank is the number of axes" },
         { "ndim", "x.rank is the number of axes" },
         { "dtype", "f32(x) and i32(x) convert" },
@@ -258,6 +319,19 @@ static const char *sentence_of(const char *word)
         { "astype", "f32(x) and i32(x) convert" },
         { "cast", "f32(x) and i32(x) convert" },
         { "normalize", "over an axis it is 'x / sqrt(sum(square(x), 1, keepdims = true))'" },
+        { "max", "over axes it is 'max(x, axes = 1)', of two tensors 'max(a, b)'" },
+        { "min", "over axes it is 'min(x, axes = 1)', of two tensors 'min(a, b)'" },
+        { "tensor", MADE },
+        { "array", MADE },
+        { "from_numpy", MADE },
+        { "constant", MADE },
+        { "LSTMCell", STEPS },
+        { "GRUCell", STEPS },
+        { "RNNCell", STEPS },
+        { "Transformer", BUILT },
+        { "TransformerEncoder", BUILT },
+        { "TransformerEncoderLayer", BUILT },
+        { "TransformerDecoderLayer", BUILT },
         { "einsum", "products are 'a @ b', batched over leading axes: transpose brings axes there" },
         { "topk", SORTS },
         { "sort", SORTS },
@@ -310,6 +384,28 @@ static const char *sentence_of(const char *word)
     return find_alike(rows, sizeof rows / sizeof *rows, word);
 }
 
+const char *foreign_init(struct elab *e, const char *word)
+{
+    static const struct row rows[] = {
+        { "he_normal", "kaiming_normal" },
+        { "he_uniform", "kaiming_uniform" },
+        { "glorot_normal", "xavier_normal" },
+        { "glorot_uniform", "xavier_uniform" },
+        { "lecun_normal", "kaiming_normal(nonlinearity = \"linear\")" },
+        { "lecun_uniform", "kaiming_uniform(nonlinearity = \"linear\")" },
+        { "random_normal", "normal(0, 0.05)" },
+        { "truncated_normal", "normal(0, 0.02)" },
+        { "trunc_normal", "normal(0, 0.02)" },
+        { "random_uniform", "uniform(-0.05, 0.05)" },
+        { "randn", "normal(0, 1)" },
+        { "rand", "uniform(0, 1)" },
+        { "full", "constant(0.5)" },
+        { "empty", "zeros" },
+    };
+    const char *form = find_alike(rows, sizeof rows / sizeof *rows, word);
+    return form ? arena_printf(e->arena, "it is written %s", form) : NULL;
+}
+
 const char *foreign_schedule(const char *word)
 {
     static const struct row rows[] = {
@@ -332,13 +428,19 @@ const char *foreign_schedule(const char *word)
     return form ? form : is_schedule(word) ? word : NULL;
 }
 
+const char *foreign_operation(struct elab *e, const char *word, const struct ast *call)
+{
+    const char *form = operation_form(word);
+    return form ? arena_printf(e->arena, "it is written %s", filled(e, form, call)) : NULL;
+}
+
 const char *foreign_hint(struct elab *e, const char *word, const struct ast *call)
 {
-    const char *sentence = sentence_of(word), *form = operation_form(word);
+    const char *sentence = sentence_of(word), *operation = foreign_operation(e, word, call);
 
-    if (sentence || form)
-        return sentence ? sentence : arena_printf(e->arena, "it is written %s", filled(e, form, call));
-    form = foreign_schedule(word);
+    if (sentence || operation)
+        return sentence ? sentence : operation;
+    const char *form = foreign_schedule(word);
     if (form)
         return arena_printf(e->arena, "a schedule stands as lr = %s%s", form,
                             strchr(form, '(') ? " and counts steps, not epochs" : "(...)");

@@ -189,6 +189,20 @@ static struct val blank_row(struct elab *e, const struct ast *x)
     return (struct val){ .kind = V_INIT, .init = s };
 }
 
+/* What was meant by a word that is no initialiser; or all there are. */
+static const char *rule_hint(struct elab *e, const char *word)
+{
+    const char *foreign = foreign_init(e, word);
+    return foreign ? foreign : names_hint(e, word, rules, sizeof rules / sizeof *rules, "there are ");
+}
+
+/* Of a number in the place of an initialiser. */
+static const char *number_hint(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    return say(&t, x) ? arena_printf(e->arena, "one value everywhere is constant(%s)", text_string(&t)) : NULL;
+}
+
 /* In the place of an initialiser names mean initialisers, but for formals that hold one. */
 struct val eval_init(struct elab *e, const struct ast *x)
 {
@@ -208,12 +222,15 @@ struct val eval_init(struct elab *e, const struct ast *x)
             return blank_row(e, x);
         if (is_rule(f->text) || is_library_rule(e, f->text))
             return make_init(e, x, f->text);
-        const char *near = diag_nearest(f->text, rules, sizeof rules / sizeof *rules);
-        error_hint(e, place_of(e, f), NULL, f->text, diag_meant(e->arena, near), "no initialiser is called '%s'",
-                   f->text);
+        error_hint(e, place_of(e, f), NULL, f->text, rule_hint(e, f->text), "no initialiser is called '%s'", f->text);
         return v_poison();
     }
-    error_at(e, place_of(e, x), "expected an initialiser, such as zeros or uniform(-0.1, 0.1)");
+    const char *hint = f->kind == A_MEMBER && is_rule(f->text)
+                           ? arena_printf(e->arena, "a name stands alone: %s", f->text)
+                       : f->kind == A_MEMBER                   ? rule_hint(e, f->text)
+                       : x->kind == A_INT || x->kind == A_REAL ? number_hint(e, x)
+                                                               : NULL;
+    error_hint(e, place_of(e, x), NULL, NULL, hint, "expected an initialiser, such as zeros or uniform(-0.1, 0.1)");
     return v_poison();
 }
 

@@ -84,13 +84,22 @@ static const char *word_hint(struct parse *p, const char *word)
     static const char *const keywords[] = { "param",  "frozen", "state",     "update", "for",    "return",
                                             "yield",  "batch",  "input",     "target", "output", "loss",
                                             "metric", "freeze", "optimizer", "if" };
-    static const char *const binds[] = { "let", "var", "val", "const", "auto", "float", "int", "tensor", "Tensor" };
+    static const char *const binds[] = { "let", "var", "val",    "const",  "auto", "float",
+                                         "int", "f32", "tensor", "Tensor", "i32" };
 
     for (size_t i = 0; i < sizeof binds / sizeof *binds; i++)
         if (!strcmp(word, binds[i]))
             return "a name is bound without a word before it: name = ...";
     const char *near = diag_nearest(word, keywords, sizeof keywords / sizeof *keywords);
     return diag_meant(p->arena, near);
+}
+
+static int characters(const char *from, const char *to)
+{
+    int count = 0;
+    for (; from < to; from++)
+        count += (*from & 0xc0) != 0x80;
+    return count;
 }
 
 const char *foreign_word(const struct parse *p, struct place *at, const char **hint)
@@ -104,6 +113,7 @@ const char *foreign_word(const struct parse *p, struct place *at, const char **h
         { "or", false, "it is written '||'" },
         { "is", false, "it is written '=='" },
         { "if", false, "a choice is written condition ? a : b" },
+        { "for", false, "a list is written out, [1, 2], or a range, 0..4: 'for i in 0..4 { ... }' is a statement" },
         { "not", true, "it is written '!'" },
         { "lambda", true, "a function is a block of the file: block name(x) { return ...; }" },
         { "def", true, "a function is a block of the file: block name(x) { return ...; }" },
@@ -132,7 +142,7 @@ const char *foreign_word(const struct parse *p, struct place *at, const char **h
         if (rows[i].before ? !is_word(word, before, rows[i].word) : !is_word(end, length, rows[i].word))
             continue;
         *hint = rows[i].hint;
-        at->column -= rows[i].before ? (int)(end - word) : 0;
+        at->column -= rows[i].before ? characters(word, end) : 0;
         at->length = (int)strlen(rows[i].word);
         return rows[i].word;
     }
@@ -249,7 +259,7 @@ const char *slice_hint(struct parse *p, struct place at, const char *found, bool
     while (end > p->text && strchr(" \t\r\n", end[-1]))
         end--;
     within |= end > p->text && end[-1] == '[';
-    return within && (!strcmp(found, "':'") || !strcmp(found, "','"))
+    return within && (!strcmp(found, "':'") || !strcmp(found, "','") || !strcmp(found, "'..'"))
                ? "slice(x, axis, begin, end) takes part of a tensor"
                : NULL;
 }
@@ -260,11 +270,14 @@ const char *value_hint(struct parse *p, struct place at, const char *found)
     const char *here = text_at(p->text, at);
 
     const char *hint = here > p->text && here[-1] == '(' ? argument_hint(p, at, found) : NULL;
+    size_t length;
+    const char *word = word_before(p, here, &length);
 
     return hint                                                ? hint
            : *here == '\''                                     ? "a string stands between double quotes"
            : *here == '>' && here > p->text && here[-1] == '-' ? "a chain is written x |> f"
            : *here == '*' && here > p->text && here[-1] == '/' ? COMMENT_HINT
+           : length && word == statement_start(p->text, here)  ? keyword_form(word, length)
                                                                : slice_hint(p, at, found, false);
 }
 
