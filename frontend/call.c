@@ -261,6 +261,8 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
                                : hint;
     if (missing && is_number(v) && !hint)
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
+    if (!hint && is_callable(v))
+        hint = "what is applied next stands behind: x |> f |> g";
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
                describe(e, v));
     g->ok = false;

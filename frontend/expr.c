@@ -194,11 +194,12 @@ static bool compare(const char *op, double a, double b)
 
 static struct val cannot(struct elab *e, const char *op, const struct val *a, const struct val *b, struct place at)
 {
+    const char *hint = is_callable(a) ? "'|>' binds loosest: what goes on with its result takes (x |> f)"
+                       : *op == '>' && is_callable(b) ? "a chain is written x |> f"
+                                                      : tensor_hint(e, b);
     if (a->kind != V_POISON && b->kind != V_POISON)
-        error_hint(e, at, NULL, NULL,
-                   is_callable(a) || is_callable(b) ? "'|>' binds loosest: what goes on with its result takes (x |> f)"
-                                                    : NULL,
-                   "'%s' cannot be used between %s and %s", op, describe(e, a), describe(e, b));
+        error_hint(e, at, NULL, NULL, hint, "'%s' cannot be used between %s and %s", op, describe(e, a),
+                   describe(e, b));
     return v_poison();
 }
 
@@ -313,6 +314,8 @@ struct val binary(struct elab *e, const char *op, struct val a, struct val b, st
     if (b.kind == V_TUPLE && b.items)
         b = b.item[0];
     bool words = a.kind == V_NONE || b.kind == V_NONE || a.kind == V_STRING || b.kind == V_STRING;
+    if ((a.kind == V_TENSOR && is_callable(&b)) || (b.kind == V_TENSOR && is_callable(&a)))
+        return cannot(e, op, &a, &b, at);
     if ((a.kind == V_TENSOR || b.kind == V_TENSOR) && !words)
         return tensor_binary(e, op, &a, &b, at);
     return constants(e, op, &a, &b, at);

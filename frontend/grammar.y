@@ -602,7 +602,7 @@ static bool belongs_elsewhere(struct misfit *m)
     struct text t = text_make(m->p->arena);
 
     hint = hint ? hint : scan;
-    if (!hint && !strcmp(m->is, "'-'") && is_among_letters(m))
+    if (!strcmp(m->is, "'-'") && is_among_letters(m))
         hint = "a name has letters, digits and '_' alone";
     for (int i = 0; i < m->count && m->count <= FEW; i++)
         text_add(&t, "%s%s", !i ? "" : i == m->count - 1 ? " or " : ", ", yysymbol_name(m->expected[i]));

@@ -164,7 +164,9 @@ const char *semicolon_hint(struct parse *p, struct place at)
     if (!strcmp(word, "output"))
         return "it is 'output NAME;' or 'output NAME = ...;'";
     if (*end == ',')
-        return strcmp(word, "optimizer") ? "several values stand in parentheses: (x, y)" : OPTIMIZER_FORM;
+        return keyword_form(word, length) ? keyword_form(word, length) : "several values stand in parentheses: (x, y)";
+    if (!strcmp(word, "block"))
+        return keyword_form(word, length);
     if (*end == ':')
         return end[1] == '=' ? "a name is bound by NAME = ..."
                              : "types stand at inputs, targets, parameters and states alone";
@@ -190,6 +192,9 @@ static const char *statement_form(const char *word, size_t length)
         { "update", "it is 'update NAME = ...;'" },
         { "metric", "it is 'metric NAME = ...;'" },
         { "output", "it is 'output NAME;' or 'output NAME = ...;'" },
+        { "net", "it is 'net NAME { ... }'" },
+        { "block", "it is 'block NAME(x; k : int = 3) { ... return ...; }'" },
+        { "const", "it is 'const NAME = ...;'" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (is_word(word, length, rows[i].word))
@@ -273,12 +278,12 @@ const char *value_hint(struct parse *p, struct place at, const char *found)
     size_t length;
     const char *word = word_before(p, here, &length);
 
-    return hint                                                ? hint
-           : *here == '\''                                     ? "a string stands between double quotes"
-           : *here == '>' && here > p->text && here[-1] == '-' ? "a chain is written x |> f"
-           : *here == '*' && here > p->text && here[-1] == '/' ? COMMENT_HINT
-           : length && word == statement_start(p->text, here)  ? keyword_form(word, length)
-                                                               : slice_hint(p, at, found, false);
+    return hint                                                        ? hint
+           : *here == '\''                                             ? "a string stands between double quotes"
+           : *here == '>' && here > p->text && strchr("->=", here[-1]) ? "a chain is written x |> f"
+           : *here == '*' && here > p->text && here[-1] == '/'         ? COMMENT_HINT
+           : length && word == statement_start(p->text, here)          ? keyword_form(word, length)
+                                                                       : slice_hint(p, at, found, false);
 }
 
 /* What a word was meant to be that stands where an item of the file does. */
@@ -299,6 +304,8 @@ const char *item_hint(struct parse *p, struct place at, bool keyword, bool backw
     const char *word = arena_stringn(p->arena, start, length),
                *rest = start + length + strspn(start + length, " \t\r\n");
 
+    if (*start == '/')
+        return COMMENT_HINT;
     if (length && keyword)
         return "statements stand in a net or a block: net NAME { ... }";
     if (*rest == '=')
