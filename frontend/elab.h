@@ -119,6 +119,7 @@ struct binding {
     const char *name;
     struct val v;
     bool read;
+    struct place at; /* where a statement bound it; line 0: none did */
     struct binding *next;
 };
 
@@ -167,7 +168,7 @@ struct elab {
     int depth;
     int64_t operations, iterations;
     int effects;                   /* updates so far, which a call may be there for */
-    const struct binding **unread; /* layers that nothing has read in any evaluation */
+    const struct binding **unread; /* what nothing has read in any evaluation */
     int unreads;
     bool too_large;
     bool returned;
@@ -253,6 +254,7 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
 /* What is said of a name that is called, or that stands behind a '.'; call: with what, or NULL. */
 const char *foreign_hint(struct elab *e, const char *word, const struct ast *call);
 const char *foreign_operation(struct elab *e, const char *word, const struct ast *call); /* the same, of an operation */
+const char *foreign_setting(const char *word);              /* where what is bound to such a name stands: a sentence */
 const char *foreign_init(struct elab *e, const char *word); /* a sentence of an initialiser */
 const char *foreign_schedule(const char *word);             /* how it is written: "cosine(0.1, steps = 1000)" */
 bool spelt_alike(const char *a, const char *b);             /* but for capitals and underscores */
@@ -308,6 +310,7 @@ void nothing_matches(struct elab *e, const struct pattern *p, const char *format
 const char *optimizer_named(const char *word); /* the one that is spelt like this; NULL: there is none */
 bool is_schedule(const char *name);
 void add_optimizer(struct elab *e, const struct ast *x);
+const char *optimizer_setting(struct elab *e, const char *name); /* a hint, where an optimizer has such an argument */
 void check_optimizers(struct elab *e);
 bool glob_match(const char *glob, const char *path);
 

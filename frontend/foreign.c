@@ -384,6 +384,18 @@ static const char *sentence_of(const char *word)
     return find_alike(rows, sizeof rows / sizeof *rows, word);
 }
 
+const char *foreign_setting(const char *word)
+{
+    static const struct row rows[] = {
+        { "batch_size", "the batch dimension is declared: batch N = 32;" },
+        { "learning_rate", "it stands in the optimizer's call: optimizer adam(lr = 1e-3);" },
+        { "epochs", "the generated program is told: train --epochs 10" },
+        { "num_epochs", "the generated program is told: train --epochs 10" },
+        { "seed", "the generated program is told: train --seed 1" },
+    };
+    return find_alike(rows, sizeof rows / sizeof *rows, word);
+}
+
 const char *foreign_init(struct elab *e, const char *word)
 {
     static const struct row rows[] = {

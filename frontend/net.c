@@ -324,17 +324,31 @@ static const struct binding *find_binding(const struct binding *first, const cha
     return first;
 }
 
-/* Layers of the net that the first evaluation did not read leave the list when another one does. */
+/* Where a setting of the training stands that a net binds to a name; NULL: the name is none of such a setting. */
+static const char *setting_hint(struct elab *e, const char *name)
+{
+    const char *hint = foreign_setting(name);
+    return hint ? hint : optimizer_setting(e, name);
+}
+
+/* A layer, or a number or a text that looks like a setting of the training: others may wait for a branch that is not taken. */
+static bool is_unread(struct elab *e, const struct binding *b)
+{
+    bool plain = b->v.kind == V_INT || b->v.kind == V_REAL || b->v.kind == V_STRING;
+    return !b->read && (b->v.kind == V_LAYER || (plain && b->at.line && setting_hint(e, b->name)));
+}
+
+/* What the first evaluation did not read leaves the list when another one does. */
 static void note_unread(struct elab *e, const struct binding *first)
 {
     int kept = 0;
     if (e->mode == MODE_TRAIN) {
         e->unreads = 0;
         for (const struct binding *b = first; b; b = b->next)
-            e->unreads += b->v.kind == V_LAYER && !b->read;
+            e->unreads += is_unread(e, b);
         e->unread = NEW_ARRAY(e->arena, e->unreads, const struct binding *);
         for (const struct binding *b = first; b; b = b->next)
-            if (b->v.kind == V_LAYER && !b->read)
+            if (is_unread(e, b))
                 e->unread[kept++] = b;
         return;
     }
@@ -348,9 +362,15 @@ static void note_unread(struct elab *e, const struct binding *first)
 
 static void warn_of_unread(struct elab *e)
 {
-    for (int i = e->unreads - 1; i >= 0; i--)
-        if (!strchr(e->unread[i]->name, '.'))
-            diag_warning(e->diag, e->unread[i]->v.layer->at, "nothing applies the layer '%s'", e->unread[i]->name);
+    for (int i = e->unreads - 1; i >= 0; i--) {
+        const struct binding *b = e->unread[i];
+        if (strchr(b->name, '.'))
+            continue;
+        if (b->v.kind == V_LAYER)
+            diag_warning(e->diag, b->v.layer->at, "nothing applies the layer '%s'", b->name);
+        else
+            diag_warning_hint(e->diag, b->at, setting_hint(e, b->name), "nothing reads '%s'", b->name);
+    }
 }
 
 static void run_net(struct elab *e, const struct ast *net, enum mode mode, struct instance *root)

@@ -303,6 +303,15 @@ const char *optimizer_named(const char *word)
     return NULL;
 }
 
+const char *optimizer_setting(struct elab *e, const char *name)
+{
+    for (int i = 0; i < RULES; i++)
+        if (!strcmp(name, "lr") || find_arg(&rules[i], name) >= 0)
+            return arena_printf(e->arena, "it stands in the optimizer's call: optimizer %s(%s = ...);", rules[i].name,
+                                name);
+    return NULL;
+}
+
 bool is_schedule(const char *name)
 {
     for (int i = 0; i < SCHEDULES; i++)

@@ -49,6 +49,7 @@ static void bind_target(struct elab *e, const struct ast *t, struct val v)
         return;
     name_value(&v, to);
     bind(e, to, v);
+    e->env->first->at = t->at;
 }
 
 static void bind_poison(struct elab *e, const struct ast *s)

@@ -247,9 +247,10 @@ void bind(struct elab *e, const char *to, struct val v)
     struct binding *b = NEW(e->arena, struct binding), **old = &e->env->first;
     while (*old && ((*old)->name != to || is_callable(&(*old)->v) != is_callable(&v)))
         old = &(*old)->next;
+    bool again = *old && (*old)->read && !is_callable(&v); /* as where a loop counts: its last value nobody reads */
     if (*old)
         *old = (*old)->next;
-    *b = (struct binding){ .name = to, .v = v, .next = e->env->first };
+    *b = (struct binding){ .name = to, .v = v, .read = again, .next = e->env->first };
     e->env->first = b;
 }
 

@@ -96,8 +96,7 @@ T
 said habit '\(warning\|hint\|note\):' <<'T'
 habit.net:9:21: warning: conv2d(3, 6, 3, pad = [1, 1], bias = false) is channels = 3, kernel = 6, stride = 3: sizes of what comes in are known, and left out
 habit.net:9:21: hint: did you mean 'conv2d(6, 3, pad = [1, 1], bias = false)'?
-habit.net:8:12: warning: conv2d(3, 64, 4, 2, 1) is channels = 3, kernel = 64, stride = 4, pad = 2: sizes of what comes in are known, and left out
-habit.net:8:12: hint: did you mean 'conv2d(64, 4, 2, 1)'?
+habit.net:10:21: hint: sizes of what comes in are known, and left out: conv2d(64, 4, 2, 1)
 habit.net:11:21: warning: conv2d(c, 2 * c, 5) is channels = 3, kernel = 6, stride = 5: sizes of what comes in are known, and left out
 habit.net:11:21: hint: did you mean 'conv2d(2 * c, 5)'?
 habit.net:1:32: warning: conv2d(c, 6, 5) is channels = 3, kernel = 6, stride = 5: sizes of what comes in are known, and left out
@@ -185,6 +184,35 @@ unread.net:11:26: warning: nothing reads this value: is a name missing before it
 unread.net:14:10: warning: nothing applies the layer 'fc'
 T
 result $? "a value that nothing reads, and a layer that nothing applies, are warnings"
+
+cat >"$out/settings.net" <<'T'
+net settings {
+    batch N = 4;
+    input x : f32[N, 3];
+    target t : f32[N, 2];
+    lr_decay = 0.1;
+    lr = 1e-3;
+    momentum = 0.8;
+    momentum = momentum + 0.1;
+    epochs = 10;
+    batch_size = 4;
+    width = 2;
+    unused = 3;
+    y = x |> linear(width);
+    loss mse(y, t);
+    output y;
+    optimizer rmsprop(lr = lr, momentum = momentum);
+}
+T
+said settings '\(warning\|hint\):' <<'T'
+settings.net:5:5: warning: nothing reads 'lr_decay'
+settings.net:5:5: hint: it stands in the optimizer's call: optimizer adagrad(lr_decay = ...);
+settings.net:9:5: warning: nothing reads 'epochs'
+settings.net:9:5: hint: the generated program is told: train --epochs 10
+settings.net:10:5: warning: nothing reads 'batch_size'
+settings.net:10:5: hint: the batch dimension is declared: batch N = 32;
+T
+result $? "a setting of the training that a name is given, and nobody reads, is a warning"
 
 cat >"$out/params.net" <<'T'
 block scaled(x) {
