@@ -79,6 +79,8 @@ T
 "$NETC" --explain=differentiate,optimize_step m.net >got 2>log && [ -z "$(ls m.h 2>/dev/null)" ] &&
     grep -q '^    m.net:5  [0-9]* -> [0-9]* operations$' got && grep -q '^  new variables: 2 grad$' got && grep -q '^  apply$' got
 result $? "explain: a model, and no file is written"
+"$NETC" --explain=differentiate -o with m.net >got 2>log && [ -s with/m.h ]
+result $? "explain: a model, and where they go the files are written"
 sed 's/x |> linear/x * 1 |> linear/' m.net >one.net
 "$NETC" --explain=simplify one.net >got 2>log && grep -q '^      read by nothing now: .*constant' got
 result $? "explain: what is left for dce"
