@@ -714,7 +714,7 @@ static struct val unknown(struct elab *e, const struct ast *x, const struct ast 
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
     const char *hint = foreign_hint(e, x->text, call);
-    hint = hint ? hint : diag_meant(e->arena, near);
+    hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
     else if (!other)

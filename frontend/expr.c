@@ -596,7 +596,7 @@ static struct val eval_index(struct elab *e, const struct ast *x)
         return v_poison();
     if (v.kind != V_LIST && v.kind != V_TUPLE) {
         error_at(e, place_of(e, x), "%s has no elements to index%s", describe(e, &v),
-                 v.kind == V_TENSOR ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
+                 v.kind == V_TENSOR || is_callable(&v) ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
         return v_poison();
     }
     if (i.kind != V_INT) {

@@ -131,6 +131,9 @@ static const char *operation_form(const char *word)
         { "mean_squared_error", "mse(a, b)" },
         { "mean_absolute_error", "l1(a, b)" },
         { "mae", "l1(a, b)" },
+        { "rmse", "sqrt(mse(a, b))" },
+        { "l2", "sum(square(x))" },
+        { "hinge", "mean(max(1 - a * b, 0))" },
         { "SparseCategoricalCrossentropy", "cross_entropy(logits, label)" },
         { "CategoricalCrossentropy", "-mean(sum(q * log_softmax(logits), 1))" },
         { "BinaryCrossentropy", "bce(logits, y), of logits" },
@@ -302,6 +305,7 @@ static const char *sentence_of(const char *word)
 #define SORTS "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
 #define SCHEDULES                                                                                                      \
     "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
+#define METRICS   "a metric is any scalar, and 'accuracy(logits, label)' the one that is there"
 #define MADE      "numbers stand as they are, and 'zeros(shape)', 'full(shape, 1)', 'f32(range(n))' make tensors"
 #define STEPS     "a layer runs over all steps, as in 'steps |> lstm(8)'; a step of one's own stands in a scan"
 #define BUILT     "it is made of multi_head_attention, layernorm and linear, in a block of the file"
@@ -321,6 +325,20 @@ static const char *sentence_of(const char *word)
         { "normalize", "over an axis it is 'x / sqrt(sum(square(x), 1, keepdims = true))'" },
         { "max", "over axes it is 'max(x, axes = 1)', of two tensors 'max(a, b)'" },
         { "min", "over axes it is 'min(x, axes = 1)', of two tensors 'min(a, b)'" },
+        { "where", "it is 'where(x > 0, x, lo)'" },
+        { "split",
+          "it is 'split(x, 2, axis)', with how many parts there are, or 'split(x, [1, 3], axis)', with their sizes" },
+        { "gather",
+          "each sample's own places are 'take_along_axis(x, index, axis)', the same of all 'gather(x, index, axis)'" },
+        { "pad", "it is 'pad(x, [[0, 0], [1, 1]])', one [before, after] for every axis" },
+        { "map", "a block or a layer is applied by its name: f(x), or x |> f" },
+        { "f1", METRICS },
+        { "f1_score", METRICS },
+        { "precision", METRICS },
+        { "recall", METRICS },
+        { "auc", METRICS },
+        { "topk_accuracy", METRICS },
+        { "top_k_categorical_accuracy", METRICS },
         { "tensor", MADE },
         { "array", MADE },
         { "from_numpy", MADE },
@@ -391,6 +409,8 @@ const char *foreign_setting(const char *word)
         { "learning_rate", "it stands in the optimizer's call: optimizer adam(lr = 1e-3);" },
         { "epochs", "the generated program is told: train --epochs 10" },
         { "num_epochs", "the generated program is told: train --epochs 10" },
+        { "metrics", "a metric is a statement: metric accuracy = accuracy(logits, label);" },
+        { "device", "a net runs where its C does: leave it out" },
         { "seed", "the generated program is told: train --seed 1" },
     };
     return find_alike(rows, sizeof rows / sizeof *rows, word);

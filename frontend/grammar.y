@@ -296,7 +296,7 @@ static const char *target_hint(struct parse *p, const struct ast *bind, const st
     struct text t = text_make(p->arena);
 
     if (target->kind == A_MEMBER)
-        return arena_printf(p->arena, "a name stands alone: %s", target->text);
+        return bound_member_hint(p, target->text);
     for (int i = 0; i < bind->items; i++)
         if (!add_names(&t, bind->item[i]))
             return NULL;

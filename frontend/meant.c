@@ -114,6 +114,7 @@ const char *foreign_word(const struct parse *p, struct place *at, const char **h
         { "is", false, "it is written '=='" },
         { "if", false, "a choice is written condition ? a : b" },
         { "for", false, "a list is written out, [1, 2], or a range, 0..4: 'for i in 0..4 { ... }' is a statement" },
+        { "as", false, "f32(x) and i32(x) convert" },
         { "not", true, "it is written '!'" },
         { "lambda", true, "a function is a block of the file: block name(x) { return ...; }" },
         { "def", true, "a function is a block of the file: block name(x) { return ...; }" },
@@ -192,6 +193,7 @@ static const char *statement_form(const char *word, size_t length)
         { "update", "it is 'update NAME = ...;'" },
         { "metric", "it is 'metric NAME = ...;'" },
         { "output", "it is 'output NAME;' or 'output NAME = ...;'" },
+        { "freeze", "it is 'freeze fc, \"stage.*.bias\";', with patterns in quotes" },
         { "net", "it is 'net NAME { ... }'" },
         { "block", "it is 'block NAME(x; k : int = 3) { ... return ...; }'" },
         { "const", "it is 'const NAME = ...;'" },
@@ -200,6 +202,14 @@ static const char *statement_form(const char *word, size_t length)
         if (is_word(word, length, rows[i].word))
             return rows[i].hint;
     return NULL;
+}
+
+const char *bound_member_hint(struct parse *p, const char *member)
+{
+    return !strcmp(member, "requires_grad") ? "what is not trained is named by 'freeze'"
+           : !strcmp(member, "weight") || !strcmp(member, "bias") || !strcmp(member, "data")
+               ? "what a parameter begins as is said where its layer is made: weight_init, bias_init"
+               : arena_printf(p->arena, "a name stands alone: %s", member);
 }
 
 const char *keyword_form(const char *word, size_t length)
@@ -269,21 +279,41 @@ const char *slice_hint(struct parse *p, struct place at, const char *found, bool
                : NULL;
 }
 
+/* An operator of another language, whose second character stands where a value is expected. */
+static const char *operator_hint(const char *text, const char *here)
+{
+    static const struct {
+        const char *is, *hint;
+    } rows[] = {
+        { "->", "a chain is written x |> f" },
+        { ">>", "a chain is written x |> f" },
+        { "=>", "a chain is written x |> f" },
+        { "<>", "it is written '!='" },
+        { "==", "it is written '=='" },
+        { "++", "a name is bound anew, as in `y = y + 1`" },
+        { "/*", COMMENT_HINT },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && here > text; i++)
+        if (!strncmp(here - 1, rows[i].is, 2))
+            return rows[i].hint;
+    return NULL;
+}
+
 /* What stands in the place of a value is written otherwise in another language. */
 const char *value_hint(struct parse *p, struct place at, const char *found)
 {
-    const char *here = text_at(p->text, at);
-
+    const char *here = text_at(p->text, at), *operator= operator_hint(p->text, here);
     const char *hint = here > p->text && here[-1] == '(' ? argument_hint(p, at, found) : NULL;
     size_t length;
     const char *word = word_before(p, here, &length);
 
-    return hint                                                        ? hint
-           : *here == '\''                                             ? "a string stands between double quotes"
-           : *here == '>' && here > p->text && strchr("->=", here[-1]) ? "a chain is written x |> f"
-           : *here == '*' && here > p->text && here[-1] == '/'         ? COMMENT_HINT
-           : length && word == statement_start(p->text, here)          ? keyword_form(word, length)
-                                                                       : slice_hint(p, at, found, false);
+    return hint            ? hint
+           : *here == '\'' ? "a string stands between double quotes"
+                           :
+                           operator
+               ?
+               operator: length && word == statement_start(p->text, here) ? keyword_form(word, length)
+                                                                          : slice_hint(p, at, found, false);
 }
 
 /* What a word was meant to be that stands where an item of the file does. */

@@ -15,6 +15,7 @@ bool first_of_line(const struct parse *p, struct place at);
 
 /* found: the token, in words; within: it is known to stand in the parentheses, or brackets. */
 const char *keyword_form(const char *word, size_t length); /* how the statement is written that a keyword begins */
+const char *bound_member_hint(struct parse *p, const char *member); /* of x.member = ... */
 const char *keyword_hint(struct parse *p, struct place at);
 /* The word of another language before what is found at this place, or the word that stands there: it, its place and its hint. */
 const char *foreign_word(const struct parse *p, struct place *at, const char **hint);

@@ -331,10 +331,11 @@ static const char *setting_hint(struct elab *e, const char *name)
     return hint ? hint : optimizer_setting(e, name);
 }
 
-/* A layer, or a number or a text that looks like a setting of the training: others may wait for a branch that is not taken. */
+/* A layer, or a number, text or list that looks like a setting of the training: others may wait for a branch that is not taken. */
 static bool is_unread(struct elab *e, const struct binding *b)
 {
-    bool plain = b->v.kind == V_INT || b->v.kind == V_REAL || b->v.kind == V_STRING;
+    enum val_kind k = b->v.kind;
+    bool plain = k == V_INT || k == V_REAL || k == V_STRING || k == V_LIST;
     return !b->read && (b->v.kind == V_LAYER || (plain && b->at.line && setting_hint(e, b->name)));
 }
 
