@@ -440,10 +440,17 @@ static bool is_operation(struct elab *e, const char *word)
     return look_up(e, word, true) || builtin_find(word);
 }
 
+/* Whether the model has a block or a layer of that name. */
+static bool is_own(struct elab *e, const char *word)
+{
+    const struct val *v = look_up(e, word, true);
+    return v && !(v->kind == V_BLOCK && v->block->library);
+}
+
 /* What is neither a tensor's nor a layer's: operations are no methods. */
 static const char *method_hint(struct elab *e, const char *word, const struct ast *call)
 {
-    const char *foreign = look_up(e, word, true) ? NULL : foreign_hint(e, word, call);
+    const char *foreign = is_own(e, word) ? NULL : foreign_hint(e, word, call);
     if (foreign)
         return foreign;
     return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
@@ -455,9 +462,9 @@ static bool behind_module(struct elab *e, const struct ast *x, const struct ast 
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
-    const char *hint = look_up(e, x->text, true) ? NULL : foreign_hint(e, x->text, call);
     if (root->kind != A_NAME || look_up(e, root->text, false))
         return false;
+    const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, call);
     if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
         return false; /* a name that is misspelt, and no other library's */
     const char *near = nearest_name(e, x->text, true);
@@ -499,7 +506,7 @@ static struct method last_known(struct elab *e, struct method m)
         below = last_known(e, (struct method){ object->a, object });
     bool known = !is_method_call(object) || below.member == object->a;
     const char *word = m.member->text;
-    bool same = look_up(e, word, true) || (builtin_find(word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
+    bool same = is_own(e, word) || (is_operation(e, word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
     return known && same ? m : below;
 }
 
