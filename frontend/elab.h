@@ -216,8 +216,6 @@ struct env *env_new(struct elab *e, struct env *parent);
 /* expr.c */
 extern const char library_file[]; /* the file of places in the library */
 struct val eval(struct elab *e, const struct ast *x);
-/* A member that is called (call: NULL where a chain passes what it takes): nothing has methods. */
-struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call);
 struct val eval_named(struct elab *e, const struct ast *x, const char *name); /* a layer it makes carries this name */
 struct value *localize(struct elab *e, struct value *v);                      /* as seen in the body at work */
 struct value *tensor_of(struct elab *e, const struct val *v, struct place at, const char *what, enum dtype like);
@@ -230,6 +228,12 @@ void error_at(struct elab *e, struct place at, const char *format, ...) __attrib
 void error_hint(struct elab *e, struct place at, const char *expected, const char *found, const char *hint,
                 const char *format, ...) __attribute__((format(printf, 6, 7)));
 struct place place_of(const struct elab *e, const struct ast *x); /* of x, or of the library layer's user */
+
+/* member.c */
+struct val eval_member(struct elab *e, const struct ast *x);
+struct val eval_index(struct elab *e, const struct ast *x);
+/* A member that is called (call: NULL where a chain passes what it takes): nothing has methods. */
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call);
 
 /* call.c */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,

@@ -1,4 +1,4 @@
-/* frontend/foreign.c: words of PyTorch, NumPy and Python, and what stands for them here. */
+/* frontend/foreign.c: words of PyTorch, Keras, ONNX, NumPy and Python, and what stands for them here. */
 #include <ctype.h>
 #include <string.h>
 

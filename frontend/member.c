@@ -1,0 +1,228 @@
+/* frontend/member.c: what stands behind a value: members, indices, and the methods that nothing has. */
+#include <string.h>
+
+#include "frontend/elab.h"
+
+static struct val shape_of_value(struct elab *e, const struct value *t)
+{
+    struct val v = v_list(e, t->type.rank);
+    for (int i = 0; i < t->type.rank; i++)
+        v.item[i] = v_dim(t->type.dim[i]);
+    return v;
+}
+
+/* stage[i] may be a name of its own, bound by `stage[i] = ...`: "stage.0". */
+static const char *indexed_name(struct elab *e, const struct ast *x)
+{
+    if (x->kind == A_NAME)
+        return x->text;
+    if (x->kind != A_INDEX)
+        return NULL;
+    const char *base = indexed_name(e, x->a);
+    if (!base)
+        return NULL;
+    struct val i = eval(e, x->b);
+    return i.kind == V_INT ? name_printf(e->names, "%s.%lld", base, (long long)i.i) : NULL;
+}
+
+/* `a.attn.q.weight`, `a.stage[0].bias`: a layer that has a name, and a path below it; NULL for the path of the layer. */
+static bool below_layer(struct elab *e, const struct ast *x, struct layer **l, const char **path)
+{
+    if (x->kind == A_MEMBER && below_layer(e, x->a, l, path)) {
+        *path = *path ? name_printf(e->names, "%s.%s", *path, x->text) : x->text;
+        return true;
+    }
+    const char *own = x->kind == A_NAME || x->kind == A_INDEX ? indexed_name(e, x) : NULL;
+    const struct val *bound = own ? look_up(e, own, false) : NULL;
+    if (bound && bound->kind == V_LAYER && !bound->layer->builtin) {
+        *l = bound->layer;
+        *path = NULL;
+        return true;
+    }
+    if (x->kind != A_INDEX || !below_layer(e, x->a, l, path) || !*path)
+        return false;
+    struct val i = eval(e, x->b);
+    *path = i.kind == V_INT ? name_printf(e->names, "%s.%lld", *path, (long long)i.i) : NULL;
+    return *path;
+}
+
+static bool is_operation(struct elab *e, const char *word)
+{
+    return look_up(e, word, true) || builtin_find(word);
+}
+
+/* Whether the model has a block or a layer of that name. */
+static bool is_own(struct elab *e, const char *word)
+{
+    const struct val *v = look_up(e, word, true);
+    return v && !(v->kind == V_BLOCK && v->block->library);
+}
+
+/* What is neither a tensor's nor a layer's: operations are no methods. */
+static const char *method_hint(struct elab *e, const char *word, const struct ast *call)
+{
+    const char *foreign = is_own(e, word) ? NULL : foreign_hint(e, word, call);
+    if (foreign)
+        return foreign;
+    return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
+}
+
+/* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
+static bool behind_module(struct elab *e, const struct ast *x, const struct ast *call)
+{
+    const struct ast *root = x;
+    while (root->kind == A_MEMBER)
+        root = root->a;
+    if (root->kind != A_NAME || look_up(e, root->text, false))
+        return false;
+    const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, call);
+    if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
+        return false; /* a name that is misspelt, and no other library's */
+    const char *near = nearest_name(e, x->text, true);
+    bool known = look_up(e, x->text, false) || builtin_find(x->text);
+    if (!hint)
+        hint = known || near
+                   ? arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near)
+                   : arena_printf(e->arena, "a name stands alone, and nothing is called '%s' either", x->text);
+    error_hint(e, root->at, NULL, NULL, hint, "nothing is called '%s' here", root->text);
+    return true;
+}
+
+/* Of a tensor. */
+static bool is_own_member(const char *word)
+{
+    return !strcmp(word, "shape") || !strcmp(word, "rank");
+}
+
+static struct val no_member(struct elab *e, const struct ast *x, const struct val *v, const char *hint)
+{
+    error_hint(e, place_of(e, x), NULL, NULL, hint, "%s '.%s'",
+               v->kind == V_TENSOR ? "a tensor has .shape and .rank, not"
+                                   : arena_printf(e->arena, "%s has no", describe(e, v)),
+               x->text);
+    return v_poison();
+}
+
+struct method {
+    const struct ast *member, *call; /* call: NULL where it is none */
+};
+
+/* The last method up to which all are operations, from the object on; without a member where the first is none. */
+static struct method last_known(struct elab *e, struct method m)
+{
+    const struct ast *object = m.member->a;
+    struct method below = { NULL, NULL };
+
+    if (is_method_call(object))
+        below = last_known(e, (struct method){ object->a, object });
+    bool known = !is_method_call(object) || below.member == object->a;
+    const char *word = m.member->text;
+    bool same = is_own(e, word) || (is_operation(e, word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
+    return known && same ? m : below;
+}
+
+/* The chain that methods of v are written as; NULL where the first of them is no operation. */
+static const char *methods_hint(struct elab *e, struct method m, const struct val *v)
+{
+    struct method known = last_known(e, m);
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, is_callable(v) ? "operations are no methods: x |> " : "operations are no methods: ");
+    return known.member && say_methods(&t, known.member, known.call) ? text_string(&t) : NULL;
+}
+
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
+{
+    const struct ast *first = member, *given = call;
+    while (is_method_call(first->a)) {
+        given = first->a;
+        first = given->a;
+    }
+    struct val v = behind_module(e, first, given) ? v_poison() : eval(e, first->a);
+    if (v.kind == V_POISON)
+        return v;
+    const char *hint = methods_hint(e, (struct method){ member, call }, &v);
+    if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
+        hint = method_hint(e, first->text, given);
+    if (!hint || (v.kind != V_TENSOR && !is_callable(&v)))
+        return eval_member(e, first);
+    return no_member(e, first, &v, hint);
+}
+
+struct val eval_member(struct elab *e, const struct ast *x)
+{
+    struct layer *l;
+    const char *path, *above;
+    if (behind_module(e, x, NULL))
+        return v_poison();
+    bool deep = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x, &l, &path);
+    if (deep && !(below_layer(e, x->a, &l, &above) && above && is_parameter(e, l, above)))
+        return layer_member(e, l, path, place_of(e, x));
+    struct val v = eval(e, x->a);
+    if (v.kind == V_POISON)
+        return v;
+    if (v.kind == V_TENSOR && !strcmp(x->text, "shape"))
+        return shape_of_value(e, v.tensor);
+    if (v.kind == V_TENSOR && !strcmp(x->text, "rank"))
+        return v_int(v.tensor->type.rank);
+    bool operation = v.kind == V_LAYER && is_operation(e, x->text);
+    if (v.kind == V_LAYER && (v.layer->builtin || !operation || is_parameter(e, v.layer, x->text)))
+        return layer_member(e, v.layer, x->text, place_of(e, x));
+    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x->text, NULL) : NULL);
+}
+
+/* Names bound with an index, as stage[0] and stage[1], where another index was asked for; false where there are none. */
+static bool other_index(struct elab *e, const struct ast *x, const char *own)
+{
+    const char *base = indexed_name(e, x->a);
+    if (!own || !base || look_up(e, base, false))
+        return false;
+    enum { MOST = 4 };
+    const char *index[MOST]; /* the first that were bound, the last of them first */
+    size_t length = strlen(base), count = 0;
+    for (const struct env *env = e->env; env; env = env->parent)
+        for (const struct binding *b = env->first; b; b = b->next) {
+            if (strncmp(b->name, base, length) || b->name[length] != '.')
+                continue;
+            const char *number = b->name + length + 1;
+            if (!number[strspn(number, "0123456789")])
+                index[count++ % MOST] = number;
+        }
+    if (!count)
+        return false;
+    struct text t = text_make(e->arena);
+    for (size_t i = 1; i <= MOST && i <= count; i++)
+        text_add(&t, "%s%s[%s]", i > 1 ? ", " : "there are ", base, index[(count - i) % MOST]);
+    error_hint(e, place_of(e, x), NULL, NULL,
+               arena_printf(e->arena, "%s%s", text_string(&t), count > MOST ? ", ..." : ""),
+               "nothing is called '%s[%s]' here", base, own + length + 1);
+    return true;
+}
+
+struct val eval_index(struct elab *e, const struct ast *x)
+{
+    const char *own = indexed_name(e, x);
+    const struct val *bound = own ? look_up(e, own, false) : NULL;
+    if (bound)
+        return *bound;
+    if (other_index(e, x, own))
+        return v_poison();
+    struct val v = eval(e, x->a), i = eval(e, x->b);
+    if (v.kind == V_POISON || i.kind == V_POISON)
+        return v_poison();
+    if (v.kind != V_LIST && v.kind != V_TUPLE) {
+        error_at(e, place_of(e, x), "%s has no elements to index%s", describe(e, &v),
+                 v.kind == V_TENSOR || is_callable(&v) ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
+        return v_poison();
+    }
+    if (i.kind != V_INT) {
+        error_at(e, place_of(e, x->b), "an index is an integer, not %s", describe(e, &i));
+        return v_poison();
+    }
+    int64_t at = i.i < 0 ? i.i + v.items : i.i;
+    if (at < 0 || at >= v.items) {
+        error_at(e, place_of(e, x->b), "index %lld is outside a list of %d", (long long)i.i, v.items);
+        return v_poison();
+    }
+    return v.item[at];
+}
