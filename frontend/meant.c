@@ -302,18 +302,17 @@ static const char *operator_hint(const char *text, const char *here)
 /* What stands in the place of a value is written otherwise in another language. */
 const char *value_hint(struct parse *p, struct place at, const char *found)
 {
-    const char *here = text_at(p->text, at), *operator= operator_hint(p->text, here);
+    const char *here = text_at(p->text, at), *sign = operator_hint(p->text, here);
     const char *hint = here > p->text && here[-1] == '(' ? argument_hint(p, at, found) : NULL;
     size_t length;
     const char *word = word_before(p, here, &length);
 
-    return hint            ? hint
-           : *here == '\'' ? "a string stands between double quotes"
-                           :
-                           operator
-               ?
-               operator: length && word == statement_start(p->text, here) ? keyword_form(word, length)
-                                                                          : slice_hint(p, at, found, false);
+    if (!hint)
+        hint = *here == '\'' ? "a string stands between double quotes" : sign;
+    if (hint)
+        return hint;
+    return length && word == statement_start(p->text, here) ? keyword_form(word, length)
+                                                            : slice_hint(p, at, found, false);
 }
 
 /* What a word was meant to be that stands where an item of the file does. */
