@@ -24,9 +24,16 @@ struct kernel_row {
     struct kernel_row *next;
 };
 
+/* A kernel's function in C. Layers of one shape have one in common: the others are names for the first. */
+struct kernel_text {
+    const char *name, *text;
+    struct kernel_text *next;
+};
+
 struct graph_c {
     struct text kernels, calls; /* the static functions; the statements of the graph's function */
     struct kernel_row *rows, **last;
+    struct kernel_text *texts; /* the last first */
     int count;
     double macs;
 };

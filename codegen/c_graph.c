@@ -3,9 +3,12 @@
  *     k3_matmul_add_max(n, NN_AT(float, 0), (float *)(m->param + at_fc1_weight), NN_AT(float, 4096));   (lenet.net:10)
  *     NN_TIMED(3);
  *
+ * Kernels whose functions would be the same, as those of layers of one shape, share one: what is compiled is less.
+ *
  * A scan is a loop over its steps: the body's kernels, and the carried values moved from where the step left them to where
  * the next one reads them. Kernels read a step of a sequence where it lies, and store one of a stacked result where it goes
  * (ir/view.h); what they cannot is copied before and behind them. */
+#include <ctype.h>
 #include <string.h>
 
 #include "codegen/c_emit.h"
@@ -75,6 +78,46 @@ void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind)
     loops_run(k, e->o->level, disable);
 }
 
+/* Whether two kernels' texts are the same but for their names, and for where a line is broken. */
+static bool is_same_text(const struct kernel_text *x, const struct kernel_text *y)
+{
+    const char *a = x->text, *b = y->text;
+    size_t a_name = strlen(x->name), b_name = strlen(y->name);
+
+    while (*a && *b) {
+        if (!strncmp(a, x->name, a_name) && !strncmp(b, y->name, b_name)) {
+            a += a_name;
+            b += b_name;
+        } else if (isspace((unsigned char)*a) && isspace((unsigned char)*b)) {
+            a += strspn(a, " \n");
+            b += strspn(b, " \n");
+        } else if (*a++ != *b++) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+/* The function, or a name for one that is the same. */
+static void write_kernel(struct graph_out *o, struct lkernel *k)
+{
+    struct kernel_text *own = NEW(o->e->arena, struct kernel_text), *same = o->c->texts;
+    struct text t = text_make(o->e->arena);
+
+    c_kernel(&t, k);
+    *own = (struct kernel_text){ k->name, text_string(&t), o->c->texts };
+    while (same && !is_same_text(own, same))
+        same = same->next;
+    text_putc(&o->c->kernels, '\n');
+    c_origin(&o->c->kernels, k->origin);
+    if (same) {
+        text_add(&o->c->kernels, "#define %s %s\n", k->name, same->name);
+        return;
+    }
+    text_puts(&o->c->kernels, own->text);
+    o->c->texts = own;
+}
+
 /* Runs the loop passes and writes the kernel's function. */
 static bool finish_kernel(struct graph_out *o, struct lkernel *k)
 {
@@ -88,8 +131,7 @@ static bool finish_kernel(struct graph_out *o, struct lkernel *k)
         print_kernel(e->o->dump_to, k);
     if (!verify_kernel(k, e->m->diag))
         return false;
-    text_putc(&o->c->kernels, '\n');
-    c_kernel(&o->c->kernels, k);
+    write_kernel(o, k);
     return true;
 }
 

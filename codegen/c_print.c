@@ -456,7 +456,7 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
 
 /* --- functions ---------------------------------------------------------------------------------------------------- */
 
-static void print_comment(struct text *t, const char *origin)
+void c_origin(struct text *t, const char *origin)
 {
     if (!*origin)
         return;
@@ -596,7 +596,6 @@ void c_kernel(struct text *t, struct lkernel *k)
     c.t = &unused;
     print_unused(&c);
     c_bound(&unused, &c, &k->body);
-    print_comment(t, k->origin);
     text_puts(t, text_string(&before));
     print_head(t, k);
     text_add(t, "{\n%s%s}\n", text_string(&unused), text_string(&body));

@@ -30,7 +30,8 @@ bool loops_wanted(const char *list);  /* whether a list of pass names holds one 
 bool loops_text(const char *text);    /* whether a dump is loop IR: its first word is `kernel` */
 
 /* c_print.c: the only writer of statements. */
-void c_kernel(struct text *t, struct lkernel *k); /* the function, with its comment of origin */
+void c_origin(struct text *t, const char *origin); /* a comment, or nothing where that is empty */
+void c_kernel(struct text *t, struct lkernel *k);  /* the function, behind those of its loops in threads */
 void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
                    void *context, const char *const *param); /* name(n, pointers..., params...); */
 

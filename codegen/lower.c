@@ -16,6 +16,9 @@ static const char *value_name(const struct value *v, const char *otherwise)
                               : otherwise,
                *dot = strrchr(s, '.'), *slash = strrchr(s, '/');
     const char *last = dot && (!slash || dot > slash) ? dot : slash;
+
+    if (v->var && v->var->role == ROLE_PREPARED)
+        return "prepared"; /* not by its number: layers of one shape have one function */
     return last && last[1] ? last + 1 : s;
 }
 

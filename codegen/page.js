@@ -47,7 +47,7 @@ const belonging = (ops, i) => ({"data-i": i, "data-l": ops[i].place || undefined
 
 // What belongs to an element: lines, operations (after all passes), kernels.
 function belongs(x) {
-    const lines = new Set(), ops = new Set(), kernels = new Set(), d = x.dataset;
+    const lines = new Set(), ops = new Set(), kernels = new Set(), d = x.dataset, own = d.k && d.k.split(" ");
     const take = (first, end) => {
         for (let i = first; i <= end; i++) {
             ops.add(i);
@@ -62,8 +62,8 @@ function belongs(x) {
         last.ops.forEach((o, i) => o.place === d.l && ops.add(i));
     }
     for (const [name, first, end] of last.kernels) {
-        if (d.k === name) take(first, end);
-        if (d.k ? d.k !== name : ![...ops].some(i => first <= i && i <= end)) continue;
+        if (own && own.includes(name)) take(first, end);
+        if (own ? !own.includes(name) : ![...ops].some(i => first <= i && i <= end)) continue;
         kernels.add(name);
         if (exact) ops.add(first);
     }
@@ -75,7 +75,7 @@ function mark(x) {
     const b = belongs(x), own = x.dataset.i;
     for (const o of document.querySelectorAll("[data-l], [data-i], [data-k], [data-from]")) {
         const d = o.dataset;
-        const on = d.k !== undefined      ? b.kernels.has(d.k)
+        const on = d.k !== undefined      ? d.k.split(" ").some(k => b.kernels.has(k))
                    : d.from !== undefined ? final() && (b.ops.has(+d.from) || b.ops.has(+d.to))
                    : d.i === undefined    ? b.lines.has(d.l)
                    : d.last || final()    ? b.ops.has(+d.i)
@@ -231,25 +231,39 @@ function drawBoxes(drawing, ops) {
     middle.body.scrollLeft = Math.max(0, first[1] + first[3] / 2 - middle.body.clientWidth / 2);
 }
 
-// C, with comments and words set off; a kernel's function, and each call of it, belong to the kernel.
+// C, with comments and words set off; a kernel's functions, and each call of it, belong to the kernel. Kernels may share
+// functions: the first has them, the others are names for it.
 const WORDS =
     /(\/\*.*?\*\/|\/\*.*|^ \*.*|\b(?:static|const|void|float|double|int|for|if|else|return|struct|size_t|int32_t|uint8_t)\b)/;
 function paint(parent, line) {
     line.split(WORDS).forEach((part, i) =>
                                   i % 2 ? make(parent, /^\w/.test(part) ? "b" : "i", {}, part) : parent.append(part));
 }
-const FUNCTION = /^static (?:\w+ )*void (k\d+_\w+)\(/;
+const FUNCTION = /^static (?:\w+ )*void (k\d+_\w+)\(/, ALIAS = /^#define (k\d+_\w+) (k\d+_\w+)$/;
+const numberOf = name => /^k\d+/.exec(name)[0];
+function owners(lines) {
+    const named = {}, shared = {};
+    for (const line of lines) {
+        const f = /NN_KERNEL/.test(line) && FUNCTION.exec(line), a = ALIAS.exec(line);
+        if (f) named[numberOf(f[1])] = f[1];
+        if (a) (shared[a[2]] = shared[a[2]] || []).push(a[1]);
+    }
+    return name => {
+        const own = named[numberOf(name)] || name;
+        return [own, ...(shared[own] || [])].join(" ");
+    };
+}
 function drawC() {
     right.body.textContent = "";
     right.body.current = null;
     choose.value = file;
     let open = null, block = null;
-    const lines = data.files.length ? data.files[file].text.split("\n") : [];
+    const lines = data.files.length ? data.files[file].text.split("\n") : [], of = owners(lines);
     for (let i = 0; i < lines.length; i++) {
-        const start = FUNCTION.exec(lines[i]) || (/^\/\*/.test(lines[i]) && FUNCTION.exec(lines[i + 1] || "")),
-              call = /^\s+(k\d+_\w+)\(/.exec(lines[i]);
-        if (!open && start) open = start[1];
-        const k = open || (call && call[1]) || "";
+        const at = exp => exp.exec(lines[i]) || (/^\/\*/.test(lines[i]) && exp.exec(lines[i + 1] || "")),
+              start = at(FUNCTION), alias = at(ALIAS), call = /^\s+(k\d+_\w+)\(/.exec(lines[i]);
+        if (!open && start) open = of(start[1]);
+        const k = open || (alias && alias[1]) || (call && call[1]) || "";
         if (!block || block.k !== k || (call && !open)) {
             block = make(right.body, "div", k ? {"data-k": k} : {});
             block.k = k;

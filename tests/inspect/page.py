@@ -173,6 +173,17 @@ def drive(b, path):
     for where in (graph, c, source):
         check(marked(b, where) > 0, "a kernel marks nothing in", where)
     check("static" in b.value("document.querySelector('%s .on').textContent" % c), "a kernel's function is not marked")
+    # functions belong to what is called: those of loops in threads too, and one to all kernels that share it
+    owners = b.value("[...document.querySelectorAll('%s [data-k]')].map(x => [/^ /.test(x.textContent), x.dataset.k.split(' ')])" % c)
+    called = {k for call, names in owners if call for k in names}
+    functions = [names for call, names in owners if not call]
+    check(functions and all(called.issuperset(names) for names in functions), "a function of nothing that is called", functions)
+    shared = max(functions, key=len)
+    if len(shared) > 1:
+        b.value("[...document.querySelectorAll('%s [data-k]')].find(x => x.dataset.k === %s).id = 'shared'"
+                % (c, json.dumps(" ".join(shared))))
+        b.point("#shared")
+        check(marked(b, graph) >= len(shared), "a function of", shared, "marks", marked(b, graph))
     b.point(graph + " .row")
     check(marked(b, graph) > 0 and marked(b, source) > 0 and marked(b, c) > 0, "an operation marks too little")
     if b.value("document.querySelectorAll('.buffer').length"):

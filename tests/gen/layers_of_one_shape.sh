@@ -1,0 +1,47 @@
+#!/bin/bash
+# Layers of one shape share their kernels' functions: eight blocks are hardly more C than four, and what runs is timed apart.
+set -u
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+result() { if [ "$1" = 0 ]; then echo "ok layers_of_one_shape: $2"; else head -n 12 "$out/log"; echo "FAILED layers_of_one_shape: $2"; fi; }
+for blocks in 4 8; do
+    cat >"$out/deep$blocks.net" <<T
+net deep$blocks {
+    batch N = 8;
+    input x : f32[N, 32];
+    target y : f32[N, 32];
+    h = x;
+    for i in 0..$blocks {
+        h = h + (h |> layernorm |> linear(64) |> relu |> linear(32));
+    }
+    output h;
+    loss mse(h, y);
+    optimizer adam(lr = 1e-3);
+}
+T
+    "$NETC" --emit=c,app,json -o "$out/$blocks" "$out/deep$blocks.net" >"$out/log" 2>&1 &&
+        gcc -std=c11 -O2 -DNN_PROFILE -Wall -Wextra -Wpedantic -Werror -Iruntime -I"$out/$blocks" -o "$out/app$blocks" "$out/$blocks"/*.c \
+            "$B/libnetrt.a" -lz -lm >>"$out/log" 2>&1
+    result $? "$blocks blocks compile without a word"
+done
+lines() { grep -c '' "$out/$1/deep$1_train.c"; }
+functions() { grep -c '^static NN_KERNEL' "$out/$1/deep$1_train.c"; }
+echo "$(functions 4) and $(functions 8) functions, $(lines 4) and $(lines 8) lines" >"$out/log"
+[ "$(functions 8)" -le "$(($(functions 4) + 4))" ] && [ "$(lines 8)" -lt "$(($(lines 4) * 5 / 4))" ]
+result $? "functions and lines"
+# A name stands for a function that is there, and each kernel has one or the other.
+python3 - "$out/8" >"$out/log" 2>&1 <<'P'
+import json, re, sys
+text = open(sys.argv[1] + "/deep8_train.c").read()
+functions = set(re.findall(r"^static NN_KERNEL [^\n]*?(k\d+_\w+)\(", text, re.M))
+names = dict(re.findall(r"^#define (k\d+_\w+) (k\d+_\w+)$", text, re.M))
+train, = [g for g in json.load(open(sys.argv[1] + "/deep8.json"))["graphs"] if g["name"] == "train"]
+assert names and set(names.values()) <= functions and not functions & set(names), names
+assert {k["name"] for k in train["kernels"]} <= functions | set(names), train["kernels"]
+P
+result $? "each kernel has a function or a name"
+"$out/app8" bench --train --kernels >"$out/log" 2>&1
+rows=$(grep -c '  k[0-9]*_' "$out/log")
+calls=$(python3 -c "import json, sys; print(sum(len(g['kernels']) for g in json.load(open(sys.argv[1]))['graphs'] if g['name'] in ('train', 'apply')))" "$out/8/deep8.json")
+[ "$rows" = "$calls" ]
+result $? "$calls kernels are timed"
