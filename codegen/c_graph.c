@@ -19,6 +19,7 @@ struct graph_out {
     struct emit *e;
     struct graph_c *c;
     struct graph *top;
+    struct arena *lowering; /* of one kernel, until it is written */
     int indent;
 };
 
@@ -48,8 +49,9 @@ static void add_row(struct graph_out *o, const struct lkernel *k, const struct n
 {
     struct kernel_row *row = NEW(o->e->arena, struct kernel_row);
     double calls = times * (double)graph_parts(o->top);
-    *row =
-        (struct kernel_row){ k->name, k->origin ? k->origin : "", of, calls, k->macs * times, k->bytes * times, NULL };
+    *row = (struct kernel_row){
+        k->name, arena_string(o->e->arena, k->origin), of, calls, k->macs * times, k->bytes * times, NULL
+    };
     *o->c->last = row;
     o->c->last = &row->next;
     o->c->macs += row->macs;
@@ -101,12 +103,12 @@ static bool is_same_text(const struct kernel_text *x, const struct kernel_text *
 /* The function, or a name for one that is the same. */
 static void write_kernel(struct graph_out *o, struct lkernel *k)
 {
-    struct kernel_text *own = NEW(o->e->arena, struct kernel_text), *same = o->c->texts;
-    struct text t = text_make(o->e->arena);
+    struct text t = text_make(o->lowering);
+    struct kernel_text *same = o->c->texts;
 
     c_kernel(&t, k);
-    *own = (struct kernel_text){ k->name, text_string(&t), o->c->texts };
-    while (same && !is_same_text(own, same))
+    struct kernel_text own = { k->name, text_string(&t), o->c->texts };
+    while (same && !is_same_text(&own, same))
         same = same->next;
     text_putc(&o->c->kernels, '\n');
     c_origin(&o->c->kernels, k->origin);
@@ -114,8 +116,9 @@ static void write_kernel(struct graph_out *o, struct lkernel *k)
         text_add(&o->c->kernels, "#define %s %s\n", k->name, same->name);
         return;
     }
-    text_puts(&o->c->kernels, own->text);
-    o->c->texts = own;
+    text_puts(&o->c->kernels, own.text);
+    own.text = arena_string(o->e->arena, own.text);
+    o->c->texts = arena_copy(o->e->arena, &own, sizeof own);
 }
 
 /* Runs the loop passes and writes the kernel's function. */
@@ -200,13 +203,14 @@ static void unless_product(struct graph_out *o, const struct node *n)
 
 static bool emit_group(struct graph_out *o, struct node *n)
 {
-    struct lkernel *k = lower_group(n, kernel_name(o->e, n), o->e->o->level);
+    struct lkernel *k = lower_group(o->lowering, n, kernel_name(o->e, n), o->e->o->level);
     if (!k || !leaves_constants(o, k, n) || !finish_kernel(o, k))
         return false;
     unless_product(o, n);
     call(o, k, n, NULL);
     add_row(o, k, n, step_count(o, n));
     check(o, n);
+    arena_reset(o->lowering);
     return true;
 }
 
@@ -226,11 +230,12 @@ static bool scan_copy(struct graph_out *o, struct node *scan, enum step_copy how
     static const char *const words[] = { [STEP_TAKEN] = "take", [STEP_PUT] = "put", [STEP_CARRIED] = "carry" };
     const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, words[how]);
     const char *step = step_name(o->e, scan);
-    struct lkernel *k = lower_scan_copy(scan, how, which, name);
+    struct lkernel *k = lower_scan_copy(o->lowering, scan, how, which, name);
     if (!k || !finish_kernel(o, k))
         return false;
     call(o, k, NULL, &step);
     add_row(o, k, scan, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
+    arena_reset(o->lowering);
     return true;
 }
 
@@ -335,6 +340,8 @@ bool emit_graph(struct emit *e, struct graph *g)
     c->kernels = text_make(e->arena);
     c->calls = text_make(e->arena);
     c->last = &c->rows;
-    struct graph_out o = { .e = e, .c = c, .top = g, .indent = 1 };
-    return emit_nodes(&o, g);
+    struct graph_out o = { .e = e, .c = c, .top = g, .lowering = arena_new(), .indent = 1 };
+    bool ok = emit_nodes(&o, g);
+    arena_free(o.lowering);
+    return ok;
 }

@@ -57,7 +57,7 @@ static bool gather(struct emit *e, const struct lkernel *k, double **argument)
 
 static bool compute(struct emit *e, struct node *n)
 {
-    struct lkernel *k = n->op == OP_fused ? lower_group(n, "ahead", e->o->level) : NULL;
+    struct lkernel *k = n->op == OP_fused ? lower_group(e->arena, n, "ahead", e->o->level) : NULL;
     if (!k)
         return false;
     run_loop_passes(e, k, GRAPH_PREPARE);

@@ -9,16 +9,16 @@
 
 /* lower.c: the kernel of one `fused` operation. Its arguments stand for the operands and results of the group
  * (lbuf.value); a group may hold effects: `assign` and `accumulate` of a parameter that is bound to a variable write that
- * argument. level 0: the plainest loops. */
+ * argument. level 0: the plainest loops. The kernel's memory comes from a. */
 /* The operations of a group's body, each once and few of them: its anchor first, a write last. "" where it only copies. */
 const char *group_words(struct arena *a, const struct graph *body, const char *between, int most);
-struct lkernel *lower_group(struct node *fused, const char *name, int level);
+struct lkernel *lower_group(struct arena *a, struct node *fused, const char *name, int level);
 
 /* Copies between whole sequences and one step of them, for what is no view; the kernel's i32 parameter is the step. Taken:
  * from a scan's operand number `which` into that parameter of the body; put: from that yield of the body into the result;
  * carried: from the result that the body's carry number `which` is a step of into the parameter where the next reads it. */
 enum step_copy { STEP_TAKEN, STEP_PUT, STEP_CARRIED };
-struct lkernel *lower_scan_copy(struct node *scan, enum step_copy how, int which, const char *name);
+struct lkernel *lower_scan_copy(struct arena *a, struct node *scan, enum step_copy how, int which, const char *name);
 
 /* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
 void loops_run(struct lkernel *k, int level, const char *disable);

@@ -460,8 +460,8 @@ const char *group_words(struct arena *a, const struct graph *body, const char *b
 static const char *origin(struct lower *l)
 {
     struct node *g = l->group;
-    struct text t = text_make(g->graph->module->arena);
-    const char *words = group_words(g->graph->module->arena, l->body, " -> ", 8);
+    struct text t = text_make(l->k->arena);
+    const char *words = group_words(l->k->arena, l->body, " -> ", 8);
 
     if (g->at.line > 0 && g->at.file)
         text_add(&t, "%s:%d  ", g->at.file, g->at.line);
@@ -504,22 +504,21 @@ static void find_nest(struct lower *l)
         l->anchor = NULL;
 }
 
-static struct lkernel *new_kernel(const struct node *of, const char *name, const char *origin)
+static struct lkernel *new_kernel(struct arena *a, const struct node *of, const char *name, const char *origin)
 {
     struct module *m = of->graph->module;
-    struct lkernel *k = lkernel_new(m->arena, m->names, name, origin, m->batch, m->f64);
+    struct lkernel *k = lkernel_new(a, m->names, name, origin, m->batch, m->f64);
 
     k->net = m->name;
     k->at = of->at;
     return k;
 }
 
-struct lkernel *lower_group(struct node *fused, const char *name, int level)
+struct lkernel *lower_group(struct arena *a, struct node *fused, const char *name, int level)
 {
-    struct arena *a = fused->graph->module->arena;
     struct lower l = { .group = fused, .body = fused->body[0], .level = level };
 
-    l.k = new_kernel(fused, name, "");
+    l.k = new_kernel(a, fused, name, "");
     l.k->parts = graph_top(fused->graph)->part != 0;
     l.k->origin = origin(&l);
     l.param = NEW_ARRAY(a, l.body->params + 1, struct lbuf *);
@@ -560,12 +559,12 @@ static struct step step_of(struct node *scan, enum step_copy how, int which)
     return (struct step){ view.whole, body->param[attr_int(scan, "sequences") + which] };
 }
 
-struct lkernel *lower_scan_copy(struct node *scan, enum step_copy how, int which, const char *name)
+struct lkernel *lower_scan_copy(struct arena *a, struct node *scan, enum step_copy how, int which, const char *name)
 {
     static const char *const origins[] = { [STEP_TAKEN] = "one step of a sequence",
                                            [STEP_PUT] = "one step of a result",
                                            [STEP_CARRIED] = "one step of a result, carried on" };
-    struct lkernel *k = new_kernel(scan, name, origins[how]);
+    struct lkernel *k = new_kernel(a, scan, name, origins[how]);
     struct lower l = { .k = k };
     struct step s = step_of(scan, how, which);
     bool in = how != STEP_PUT;

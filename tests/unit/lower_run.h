@@ -91,15 +91,15 @@ static inline void run_scan(struct machine *p, struct node *scan)
         p->step = here;
         for (int i = 0; i < sequences; i++)
             if (!view_of(body->param[i], &view))
-                run_kernel(p, lower_scan_copy(scan, STEP_TAKEN, i, "take"));
+                run_kernel(p, lower_scan_copy(scan->graph->module->arena, scan, STEP_TAKEN, i, "take"));
         run_nodes(p, body);
         p->step = here;
         for (int i = 0; i < stacked; i++)
             if (!view_of(body->yield[i], &view))
-                run_kernel(p, lower_scan_copy(scan, STEP_PUT, i, "put"));
+                run_kernel(p, lower_scan_copy(scan->graph->module->arena, scan, STEP_PUT, i, "put"));
         for (int i = 0; i < carries; i++)
             if (view_of(body->yield[stacked + i], &view))
-                run_kernel(p, lower_scan_copy(scan, STEP_CARRIED, i, "carry"));
+                run_kernel(p, lower_scan_copy(scan->graph->module->arena, scan, STEP_CARRIED, i, "carry"));
             else
                 copy_value(p, body->param[sequences + i], body->yield[stacked + i]);
     }
@@ -114,7 +114,7 @@ static inline void run_group(struct machine *p, struct node *n)
         for (int k = 0; k < n->operands; k++)
             if (n->result[i]->offset >= 0 && n->result[i]->offset == operand(n, k)->offset && !operand(n, k)->var)
                 n->result[i]->data = place_of(p, operand(n, k));
-    run_kernel(p, lower_group(n, "k", p->level));
+    run_kernel(p, lower_group(n->graph->module->arena, n, "k", p->level));
 }
 
 static inline void run_nodes(struct machine *p, struct graph *g)
