@@ -128,6 +128,7 @@ struct sum {
     int axes;
     struct lx *extent[MAX_RANK + 1];
     int64_t last;    /* the last extent where it is constant, -1: it depends on the batch */
+    int64_t most;    /* that extent at most, where it may be long: it is summed up in pieces then; else 0 */
     bool contiguous; /* the last axis is: it runs in 16 logical lanes */
     struct lx *(*term)(struct lower *l, struct lx *const *at, void *context);
     void *context;

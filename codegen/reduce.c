@@ -1,5 +1,6 @@
 /* codegen/reduce.c: sums and their like. The order of every sum depends on shapes alone: along a contiguous axis 16 or 32
- * logical lanes and one fixed tree, in all other directions one after the other. */
+ * logical lanes and one fixed tree, in all other directions one after the other, where they are many some at a time: a long
+ * sum of small numbers loses digits. */
 #include <math.h>
 
 #include "codegen/lower.h"
@@ -44,13 +45,38 @@ static struct lx *combined(struct lower *l, const struct sum *s, struct lx *acc,
                                               : element(l, s->op, s->dtype, term, acc);
 }
 
+static void add_to(struct lower *l, struct lblock *b, const struct sum *s, struct lbuf *acc, struct lx *x)
+{
+    ls_store(l->k, b, acc, NULL, combined(l, s, lx_load(l->k, acc, NULL), x));
+}
+
+enum { PIECE = 256 };
+
+/* for some in extent, PIECE at a time: acc = acc + (the sum of these) */
+static void add_pieces(struct lower *l, struct lblock *b, const struct sum *s, struct lx **at, struct lbuf *acc)
+{
+    struct lx *end = s->extent[s->axes - 1];
+    struct ls *some = ls_loop(l->k, b, "some", lx_int(l->k, 0), end, PIECE, LICENCE_RED);
+    struct lx *from = lx_var(l->k, some->var), *next = index_op(l, LX_IADD, from, lx_int(l->k, PIECE));
+    struct lbuf *piece = lbuf_scalar(l->k, &some->body, "piece", s->dtype, identity(l, s->op, s->dtype));
+    struct ls *loop = ls_loop(l->k, &some->body, "a", from, index_op(l, LX_IMIN, next, end), 1, LICENCE_RED);
+
+    at[s->axes - 1] = lx_var(l->k, loop->var);
+    add_to(l, &loop->body, s, piece, term_at(l, &loop->body, s, at));
+    add_to(l, &some->body, s, acc, lx_load(l->k, piece, NULL));
+}
+
 static struct lx *sum_in_order(struct lower *l, struct lblock *b, const struct sum *s)
 {
+    bool pieces = l->level && s->op == OP_add && s->dtype == DT_REAL && s->most >= 2 * PIECE;
     struct lx *at[MAX_RANK + 1];
     struct lbuf *acc = lbuf_scalar(l->k, b, "acc", s->dtype, identity(l, s->op, s->dtype));
-    struct lblock *in = open_sum(l, b, s, s->axes, at);
-    struct lx *term = term_at(l, in, s, at);
-    ls_store(l->k, in, acc, NULL, combined(l, s, lx_load(l->k, acc, NULL), term));
+    struct lblock *in = open_sum(l, b, s, s->axes - pieces, at);
+
+    if (pieces)
+        add_pieces(l, in, s, at, acc);
+    else
+        add_to(l, in, s, acc, term_at(l, in, s, at));
     return ls_let(l->k, b, "total", lx_load(l->k, acc, NULL));
 }
 
@@ -273,6 +299,7 @@ static struct sum make_sum(struct lower *l, struct reduction *r, enum op op)
     if (r->axes) {
         struct dim last = t.dim[r->axis[r->axes - 1]];
         s.last = last.n ? -1 : last.k;
+        s.most = dim_size(last, l->k->batch);
         s.contiguous = r->axis[r->axes - 1] == t.rank - 1;
     }
     return s;
