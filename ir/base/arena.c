@@ -143,12 +143,15 @@ char *arena_printf(struct arena *a, const char *format, ...)
 {
     va_list args, again;
 
+    char few[128]; /* characters that most do not exceed */
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(few, sizeof few, format, args);
     char *s = arena_alloc(a, n < 0 ? 1 : (size_t)n + 1);
-    if (n > 0)
+    if (n >= (int)sizeof few)
         vsnprintf(s, (size_t)n + 1, format, again);
+    else if (n > 0)
+        memcpy(s, few, (size_t)n);
     va_end(again);
     va_end(args);
     return s;

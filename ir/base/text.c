@@ -41,17 +41,19 @@ void text_putc(struct text *t, char c)
     text_putn(t, &c, 1);
 }
 
+enum { FEW = 64 }; /* characters that most pieces do not exceed: those are written at once */
+
 void text_vadd(struct text *t, const char *format, va_list args)
 {
     va_list again;
+    char *to = room(t, FEW);
 
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, again);
+    int n = vsnprintf(to, FEW + 1, format, args);
+    if (n > FEW)
+        vsnprintf(room(t, (size_t)n), (size_t)n + 1, format, again);
     va_end(again);
-    if (n < 0)
-        return;
-    vsnprintf(room(t, (size_t)n), (size_t)n + 1, format, args);
-    t->length += (size_t)n;
+    t->s[t->length += n > 0 ? (size_t)n : 0] = '\0';
 }
 
 void text_add(struct text *t, const char *format, ...)
