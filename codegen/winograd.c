@@ -716,6 +716,19 @@ static void transform_gradient(struct lower *l, struct lblock *b, const struct t
     transform_image(l, b, (const struct winograd_matrix *[]){ &down, &across }, s, to);
 }
 
+/* Where no parts run in threads the points do, all of them in one loop: a few rows would be shared out unevenly. */
+static struct lblock *open_shared_points(struct lower *l, struct lblock *b, struct backward *g)
+{
+    struct lx *point, *across = lx_int(l->k, g->t.w[1].points);
+
+    if (l->parts > 1)
+        return open_points(l, open_points(l, b, "i", g->t.w[0].points, &g->i), "k", g->t.w[1].points, &g->k);
+    b = open_points(l, b, "point", g->t.points, &point);
+    g->i = ls_let(l->k, b, "i", index_op(l, LX_IDIV, point, across));
+    g->k = ls_let(l->k, b, "k", index_op(l, LX_IMOD, point, across));
+    return b;
+}
+
 void lower_winograd_dw(struct lower *l)
 {
     struct node *n = l->anchor;
@@ -740,7 +753,7 @@ void lower_winograd_dw(struct lower *l)
     g.d.which = g.v.which;
     transform_windows(l, in, &g.t, x, g.v);
     transform_gradient(l, in, &g.t, dy, g.d);
-    in = open_points(l, open_points(l, b, "i", g.t.w[0].points, &g.i), "k", g.t.w[1].points, &g.k);
+    in = open_shared_points(l, b, &g);
     in_tiles(l, in, inputs, outputs % WIDE ? ROWS : WIDE_ROWS, gradient_tile, &g);
     count_macs(l, type_make(DT_REAL, 1, &g.t.all), (double)(g.t.points * inputs * outputs));
 }

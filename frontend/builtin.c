@@ -346,9 +346,11 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct la
 
 static bool mistyped(struct elab *e, struct builtin_args *g, int i, const char *want)
 {
+    const char *hint = list_hint(e, &g->arg[i]);
+
     if (g->arg[i].kind != V_POISON)
-        error_at(e, g->given[i] ? g->where[i] : g->at, "'%s' of '%s' is %s, not %s", g->name[i], g->f->name, want,
-                 describe(e, &g->arg[i]));
+        error_hint(e, g->given[i] ? g->where[i] : g->at, want, describe(e, &g->arg[i]), hint,
+                   "'%s' of '%s' is %s, not %s", g->name[i], g->f->name, want, describe(e, &g->arg[i]));
     return false;
 }
 

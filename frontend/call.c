@@ -231,7 +231,7 @@ bool kind_suits(const struct block *b, int i, const struct val *v)
 }
 
 /* Of integers in parentheses, where a list was meant; NULL of anything else. */
-static const char *list_hint(struct elab *e, const struct val *v)
+const char *list_hint(struct elab *e, const struct val *v)
 {
     struct text t = text_make(e->arena);
 

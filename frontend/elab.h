@@ -252,6 +252,7 @@ bool kind_suits(const struct block *b, int formal, const struct val *v);
 const char *names_hint(struct elab *e, const char *word, const char *const *names, int count, const char *there);
 /* Integers in parentheses, where a list was meant: says so; false of anything else. */
 bool no_list(struct elab *e, const struct val *v, const char *callee, struct place at);
+const char *list_hint(struct elab *e, const struct val *v); /* of several integers in parentheses; NULL of all else */
 const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count);
 
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */

@@ -236,6 +236,8 @@ const char *keyword_hint(struct parse *p, struct place at)
 
     if (is_word(word, length, "optimizer"))
         return SCHEDULE_HINT;
+    if (is_word(word, length, "net") && *rest == '.')
+        return "all parameters are trained but those that 'freeze' names: leave it out";
     form = calls ? form : statement_hint(p, at);
     return form || goes_on || calls ? form : "what is named needs another word";
 }

@@ -131,6 +131,15 @@ static const char *methods_hint(struct elab *e, struct method m, const struct va
     return known.member && say_methods(&t, known.member, known.call) ? text_string(&t) : NULL;
 }
 
+/* Of layer.forward(x). */
+static const char *applied_hint(struct elab *e, const struct ast *layer)
+{
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, "a layer is applied by its name: x |> ");
+    return say(&t, layer) ? text_string(&t) : NULL;
+}
+
 struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
 {
     const struct ast *first = member, *given = call;
@@ -142,6 +151,8 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
     if (v.kind == V_POISON)
         return v;
     const char *hint = methods_hint(e, (struct method){ member, call }, &v);
+    if (!hint && is_callable(&v) && !strcmp(first->text, "forward"))
+        hint = applied_hint(e, first->a);
     if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
         hint = method_hint(e, first->text, given);
     if (!hint || (v.kind != V_TENSOR && !is_callable(&v)))

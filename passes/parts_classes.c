@@ -98,7 +98,7 @@ static bool can_be_total(const struct parting *s, struct value *v)
     return top && known_beforehand(top);
 }
 
-static const char across[] = "what it computes of all samples, each of them is made of";
+static const char across[] = "what it gives for one sample depends on all samples, as a mean over the batch does";
 
 /* `reader` needs v for all samples. */
 static void want_total(struct parting *s, struct value *v, const struct node *reader)

@@ -245,6 +245,25 @@ params.net:3:11: warning: nothing reads the param 'scaled_1.shift'
 T
 result $? "a parameter that nothing reads is a warning"
 
+# A residual that lost its parentheses.
+cat >"$out/twice.net" <<'T'
+net twice {
+    batch N = 4;
+    input x : f32[N, 3];
+    h = x + x |> linear(3);
+    k = x + h |> relu;
+    m = k - k |> layernorm |> linear(3);
+    output y = m + (m |> linear(3)) |> relu;
+}
+T
+said twice 'warning\|hint' <<'T'
+twice.net:4:11: warning: 'x + x' goes through the chain: '|>' binds loosest
+twice.net:4:11: hint: did you mean 'x + (x |> ...)'?
+twice.net:6:11: warning: 'k - k' goes through the chain: '|>' binds loosest
+twice.net:6:11: hint: did you mean 'k - (k |> ...)'?
+T
+result $? "a tensor added to itself before a chain is a warning"
+
 # A constant rate does not ask for the step.
 cat >"$out/two.net" <<'T'
 net two {
