@@ -473,9 +473,9 @@ static bool is_comment(struct misfit *m)
 
 static bool is_foreign_word(struct misfit *m)
 {
-    const char *hint, *word = foreign_word(m->p, &m->at, &hint);
+    const char *hint, *word;
 
-    if (!word)
+    if ((is_keyword(m->found) && expects(m, YYSYMBOL_NAME)) || !(word = foreign_word(m->p, &m->at, &hint)))
         return false;
     diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "the language has no '%s' here", word);
     return true;
