@@ -71,6 +71,7 @@ struct ast {
     int64_t i;
     double real;
     bool flag;
+    bool held; /* it stands in parentheses */
     struct ast *a, *b, *c;
     struct ast **item;
     int items;

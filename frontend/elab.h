@@ -255,6 +255,8 @@ bool no_list(struct elab *e, const struct val *v, const char *callee, struct pla
 const char *list_hint(struct elab *e, const struct val *v); /* of several integers in parentheses; NULL of all else */
 const char *arguments_hint(struct elab *e, const char *word, const char *const *names, int count);
 
+bool is_literal(const struct ast *x); /* net.c: numbers, words and lists of these, and their arithmetic */
+
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */
 /* What is said of a name that is called, or that stands behind a '.'; call: with what, or NULL. */
 const char *foreign_hint(struct elab *e, const char *word, const struct ast *call);

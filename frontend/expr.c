@@ -441,17 +441,18 @@ static struct val eval_name(struct elab *e, const struct ast *x)
 }
 
 /* The tensors piped into a layer. */
-/* x + x |> f is the sum through the chain: of a tensor and itself that is hardly ever meant. */
+/* x + x |> f is the sum through the chain: of a tensor and itself, without parentheses, that is hardly ever meant. */
 static void warn_of_sum(struct elab *e, const struct ast *x, const struct val *v)
 {
     const struct ast *sum = x->a;
-    if (v->kind != V_TENSOR || sum->kind != A_BINARY || (strcmp(sum->text, "+") && strcmp(sum->text, "-")) ||
-        sum->a->kind != A_NAME || sum->b->kind != A_NAME || strcmp(sum->a->text, sum->b->text))
+    if (v->kind != V_TENSOR || sum->kind != A_BINARY || sum->held ||
+        (strcmp(sum->text, "+") && strcmp(sum->text, "-")) || sum->a->kind != A_NAME || sum->b->kind != A_NAME ||
+        strcmp(sum->a->text, sum->b->text))
         return;
-    const char *name = sum->a->text;
+    const char *term = sum->a->text;
     diag_warning_hint(e->diag, place_of(e, sum),
-                      arena_printf(e->arena, "did you mean '%s %s (%s |> ...)'?", name, sum->text, name),
-                      "'%s %s %s' goes through the chain: '|>' binds loosest", name, sum->text, name);
+                      arena_printf(e->arena, "did you mean '%s %s (%s |> ...)'?", term, sum->text, term),
+                      "'%s %s %s' goes through the chain: '|>' binds loosest", term, sum->text, term);
 }
 
 static struct val eval_chain(struct elab *e, const struct ast *x, const char *to)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/elab.h"
+#include "frontend/meant.h"
 
 struct row {
     const char *word, *hint;
@@ -204,12 +205,6 @@ static bool is_constant(const struct elab *e, const struct ast *x)
     const struct val *v = x->kind == A_NAME ? look_up(e, x->text, false) : NULL;
 
     switch (x->kind) {
-    case A_INT:
-    case A_REAL:
-    case A_STRING:
-    case A_TRUE:
-    case A_FALSE:
-    case A_NONE: return true;
     case A_NAME: return v && v->kind != V_TENSOR && v->kind != V_POISON && !is_callable(v);
     case A_UNARY: return is_constant(e, x->a);
     case A_BINARY:
@@ -221,7 +216,7 @@ static bool is_constant(const struct elab *e, const struct ast *x)
             if (!is_constant(e, x->item[i]))
                 return false;
         return true;
-    default: return false;
+    default: return is_literal(x);
     }
 }
 
@@ -302,9 +297,7 @@ static const char *filled(struct elab *e, const char *form, const struct ast *ca
 /* What has no operation in its place. Statements and operations within quotes are as they are written. */
 static const char *sentence_of(const char *word)
 {
-#define SORTS "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
-#define SCHEDULES                                                                                                      \
-    "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
+#define SORTS     "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
 #define METRICS   "a metric is any scalar, and 'accuracy(logits, label)' the one that is there"
 #define MADE      "numbers stand as they are, and 'zeros(shape)', 'full(shape, 1)', 'f32(range(n))' make tensors"
 #define STEPS     "a layer runs over all steps, as in 'steps |> lstm(8)'; a step of one's own stands in a scan"
@@ -361,12 +354,12 @@ static const char *sentence_of(const char *word)
         { "requires_grad", "all parameters are trained but those that 'freeze' names: leave it out" },
         { "parameters", "all parameters are trained but those that 'freeze' names: leave it out" },
         { "clip_grad_norm", "it is an argument of the optimizer: 'optimizer adam(clip_norm = 1);'" },
-        { "lr_scheduler", SCHEDULES },
-        { "scheduler", SCHEDULES },
-        { "MultiStepLR", SCHEDULES },
-        { "PiecewiseConstantDecay", SCHEDULES },
-        { "LambdaLR", SCHEDULES },
-        { "ReduceLROnPlateau", SCHEDULES },
+        { "lr_scheduler", SCHEDULE_HINT },
+        { "scheduler", SCHEDULE_HINT },
+        { "MultiStepLR", SCHEDULE_HINT },
+        { "PiecewiseConstantDecay", SCHEDULE_HINT },
+        { "LambdaLR", SCHEDULE_HINT },
+        { "ReduceLROnPlateau", SCHEDULE_HINT },
         { "Parameter", DECLARED },
         { "add_weight", DECLARED },
         { "Variable", DECLARED },

@@ -234,7 +234,7 @@ primary: NUMBER                         { $$ = $1; }
     | NONE                              { $$ = ast_new(p, A_NONE, @1); }
     | TRAINING                          { $$ = ast_new(p, A_TRAINING, @1); }
     | NAME                              { $$ = ast_text(p, A_NAME, @1, $1); }
-    | '(' expression ')'                { $$ = $2; }
+    | '(' expression ')'                { $$ = $2; $$->held = true; }
     | '(' expression ',' items ')'      { $$ = ast_new(p, A_TUPLE, @1); ast_add(p, $$, $2);
                                           for (int i = 0; i < $4->items; i++) ast_add(p, $$, $4->item[i]); }
     | '[' items ']'                     { $$ = $2; $$->kind = A_LIST; $$->at = @1; }

@@ -75,8 +75,6 @@ static bool is_word(const char *text, size_t length, const char *word)
 /* ---- hints ---- */
 
 #define OPTIMIZER_FORM "it is 'optimizer adam(lr = 1e-3);'"
-#define SCHEDULE_HINT                                                                                                  \
-    "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
 
 /* A word that stands where a keyword does, with something behind it that nothing joins it with. */
 static const char *word_hint(struct parse *p, const char *word)

@@ -6,6 +6,8 @@
 
 #define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 #define COMMENT_HINT "a comment starts with '#'"
+#define SCHEDULE_HINT                                                                                                  \
+    "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
 
 const char *text_at(const char *text, struct place at);
 const char *statement_start(const char *text, const char *end); /* of the one that `end` lies in */

@@ -51,7 +51,7 @@ static const char *option_value(struct loader *l, const char *constant)
     return value;
 }
 
-static bool is_literal(const struct ast *x)
+bool is_literal(const struct ast *x)
 {
     switch (x->kind) {
     case A_INT:

@@ -31,12 +31,12 @@ static bool say_swap(struct text *t, const struct ast *x)
 }
 
 /* A chain is one, too: its operator binds loosest, and to the left. */
-static bool say_binary(struct text *t, const struct ast *x, const char *operator, bool whole)
+static bool say_binary(struct text *t, const struct ast *x, const char *sign, bool whole)
 {
     text_puts(t, whole ? "" : "(");
     if (!say_part(t, x->a, x->kind == A_CHAIN))
         return false;
-    text_add(t, " %s ", operator);
+    text_add(t, " %s ", sign);
     if (!say_part(t, x->b, false))
         return false;
     text_puts(t, whole ? "" : ")");

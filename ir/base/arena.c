@@ -142,8 +142,8 @@ char *arena_stringn(struct arena *a, const char *s, size_t n)
 char *arena_printf(struct arena *a, const char *format, ...)
 {
     va_list args, again;
-
     char few[128]; /* characters that most do not exceed */
+
     va_start(args, format);
     va_copy(again, args);
     int n = vsnprintf(few, sizeof few, format, args);

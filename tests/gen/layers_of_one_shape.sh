@@ -21,7 +21,7 @@ net deep$blocks {
 T
     "$NETC" --emit=c,app,json -o "$out/$blocks" "$out/deep$blocks.net" >"$out/log" 2>&1 &&
         gcc -std=c11 -O2 -DNN_PROFILE -Wall -Wextra -Wpedantic -Werror -Iruntime -I"$out/$blocks" -o "$out/app$blocks" "$out/$blocks"/*.c \
-            "$B/libnetrt.a" -lz -lm >>"$out/log" 2>&1
+            "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1
     result $? "$blocks blocks compile without a word"
 done
 lines() { grep -c '' "$out/$1/deep$1_train.c"; }

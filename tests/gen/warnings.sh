@@ -253,7 +253,8 @@ net twice {
     h = x + x |> linear(3);
     k = x + h |> relu;
     m = k - k |> layernorm |> linear(3);
-    output y = m + (m |> linear(3)) |> relu;
+    twice = (m + m) |> relu;
+    output y = twice + (m |> linear(3)) |> relu;
 }
 T
 said twice 'warning\|hint' <<'T'

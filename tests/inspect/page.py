@@ -179,6 +179,7 @@ def drive(b, path):
     functions = [names for call, names in owners if not call]
     check(functions and all(called.issuperset(names) for names in functions), "a function of nothing that is called", functions)
     shared = max(functions, key=len)
+    check((len(shared) > 1) == b.value("/^#define k/m.test(document.querySelector('%s').textContent)" % c), "a shared function of", shared)
     if len(shared) > 1:
         b.value("[...document.querySelectorAll('%s [data-k]')].find(x => x.dataset.k === %s).id = 'shared'"
                 % (c, json.dumps(" ".join(shared))))
