@@ -638,14 +638,40 @@ static struct least least_of(struct run *r, struct module *m, const struct budge
     return least;
 }
 
-/* Its transformed weights and the sums of their gradients are larger than what the plain form needs, more often than not. */
-static const char *less_without_winograd(struct run *r, struct module *m, long long all)
+/* What is found in a run of its own where `bytes` are asked for; where there cannot be one, what was found. */
+static struct least least_of_a_run(struct run *r, struct module *m, const char *pass, long long bytes,
+                                   struct least found)
 {
-    struct budget b = { .bytes = r->o.max_bytes, .measure = measure, .context = r };
-    struct module *plain = r->o.passes.budget->winograd ? pipeline_without(m, &r->o.passes, &b, "winograd") : NULL;
-    long long least = plain ? least_of(r, plain, &b).all : all;
-    return least < all ? arena_printf(r->arena, "without Winograd's method (--disable=winograd) it takes %lld", least)
-                       : NULL;
+    struct budget b = { .bytes = bytes, .measure = measure, .context = r };
+    struct module *copy = pipeline_without(m, &r->o.passes, &b, pass);
+
+    return copy ? least_of(r, copy, &b) : found;
+}
+
+/* What evaluation and inference do to fit is done for nothing where training takes more: so less is asked for until that is
+ * all that can be had. */
+static struct least least_in_parts(struct run *r, struct module *m, const char *pass, struct least least)
+{
+    struct least next = least;
+
+    do {
+        least = next;
+        next = least.parts ? least_of_a_run(r, m, pass, least.all - 1, least) : least;
+    } while (next.all < least.all);
+    return least;
+}
+
+/* Its transformed weights and the sums of their gradients are larger than what the plain form needs, more often than not. */
+static const char *less_without_winograd(struct run *r, struct module *m, struct least with)
+{
+    const char *pass = "winograd";
+
+    if (!r->o.passes.budget->winograd)
+        return NULL;
+    long long least = least_in_parts(r, m, pass, least_of_a_run(r, m, pass, 1, with)).all;
+    return least < with.all
+               ? arena_printf(r->arena, "without Winograd's method (--disable=winograd) the smallest takes %lld", least)
+               : NULL;
 }
 
 /* --max-bytes: whether the module keeps to it, if it is planned. */
@@ -655,8 +681,8 @@ static bool fits(struct run *r, struct module *m)
     long long most = r->o.max_bytes;
     if (!most || (g && g->arena_bytes < 0) || measure(r, m) <= most)
         return true;
-    struct least least = least_of(r, m, r->o.passes.budget);
-    const char *parts = no_parts(r), *plain = less_without_winograd(r, m, least.all);
+    struct least least = least_in_parts(r, m, NULL, least_of(r, m, r->o.passes.budget));
+    const char *parts = no_parts(r), *plain = less_without_winograd(r, m, least);
     const char *hint = parts && plain ? arena_printf(r->arena, "%s; %s", plain, parts) : parts ? parts : plain;
     const char *words =
         "--max-bytes %lld: the smallest plan found for an instance that trains%s takes %lld bytes, %lld too many "

@@ -57,8 +57,8 @@ struct pipeline_options {
 
 /* Runs the passes; false after an error. */
 bool pipeline_run(struct module *m, const struct pipeline_options *o);
-/* What would have become of the module of the run that o describes without one of the passes from `parts` on, with a budget
- * of its own; NULL where that cannot be tried: there was no such run with a budget. */
+/* What would have become of the module of the run that o describes without one of the passes from `parts` on (NULL: with
+ * all), with a budget of its own; NULL where that cannot be tried: there was no such run with a budget. */
 struct module *pipeline_without(struct module *m, const struct pipeline_options *o, struct budget *b, const char *pass);
 void pipeline_print(struct text *t); /* --print-passes */
 /* The first name of a list that is neither a pass nor among `others` (ended by NULL), or NULL; for checking options.

@@ -279,8 +279,8 @@ bool pipeline_behind(struct module *m, const struct pass_context *c, const char 
 struct module *pipeline_without(struct module *m, const struct pipeline_options *o, struct budget *b, const char *pass)
 {
     const char *disable = o->disable && *o->disable ? arena_printf(m->arena, "%s,%s", o->disable, pass) : pass;
-    const struct pipeline_options less = { .level = o->level, .disable = disable };
-    struct pass_context c = { .level = o->level, .infer_only = o->infer_only, .disable = disable, .budget = b };
+    const struct pipeline_options less = { .level = o->level, .disable = pass ? disable : o->disable };
+    struct pass_context c = { .level = o->level, .infer_only = o->infer_only, .disable = less.disable, .budget = b };
 
     if (!o->budget || !o->budget->before || o->only)
         return NULL;

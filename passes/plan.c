@@ -14,7 +14,7 @@
 #include "ir/view.h"
 #include "passes/shared.h"
 
-enum { ALIGNMENT = 64, ROUNDS = 40 };
+enum { ALIGNMENT = 64 };
 
 struct planner {
     struct module *m;
@@ -406,13 +406,13 @@ int64_t plan_places(struct buffer *buffer, int count, int steps, int rounds, str
     return end + ALIGNMENT; /* lanes may read a little behind a buffer */
 }
 
-void plan_graph(struct graph *g, struct arena *scratch)
+void plan_graph(struct graph *g, int rounds, struct arena *scratch)
 {
     int count, steps;
     struct buffer *buffer = plan_lives(g, scratch, &count, &steps);
 
     g->lower_bound = plan_bound(buffer, count, steps, scratch);
-    g->arena_bytes = plan_places(buffer, count, steps, ROUNDS, scratch);
+    g->arena_bytes = plan_places(buffer, count, steps, rounds, scratch);
     for (int i = 0; i < count; i++) {
         buffer[i].value->offset = buffer[i].offset;
         buffer[i].value->born = buffer[i].born;
@@ -450,6 +450,6 @@ bool pass_plan(struct module *m, struct pass_context *c)
     lay_out_variables(m);
     for (int k = 0; k < GRAPH_KINDS; k++)
         if (m->graph[k])
-            plan_graph(m->graph[k], c->scratch);
+            plan_graph(m->graph[k], PLAN_ROUNDS, c->scratch);
     return true;
 }

@@ -230,7 +230,7 @@ struct search {
     struct way way;
     int64_t room;                 /* the arena's */
     struct order *best;           /* of what fits that with the least work; NULL: nothing fits */
-    const struct order *smallest; /* of the graph's own and the ends of all ways */
+    const struct order *smallest; /* of all that were measured */
     int64_t smallest_bytes;
     bool something_fits; /* in more parts, at least: the smallest is not asked for */
 };
@@ -274,26 +274,36 @@ static bool arrived(struct search *s)
     return true;
 }
 
-static void note_end(struct search *s)
+static void note_smallest(struct search *s, const struct order *o)
 {
-    int64_t bytes;
+    int64_t bytes = order_planned_bytes(o, s->way.tries);
 
-    if (s->something_fits || peak_bytes(&s->way) >= s->smallest_bytes ||
-        (bytes = planned_bytes(&s->way)) >= s->smallest_bytes)
+    arena_reset(s->way.tries);
+    if (bytes >= s->smallest_bytes)
         return;
-    s->smallest = order_whole_copy(s->way.o, s->scratch);
+    s->smallest = order_whole_copy(o, s->scratch);
     s->smallest_bytes = bytes;
+}
+
+/* Where nothing fits, orders are planned from the way's end up: one whose peak is above the smallest plan cannot be it. */
+static void go_down(struct search *s)
+{
+    if (arrived(s))
+        return;
+    int64_t peak = peak_bytes(&s->way);
+    struct arena *a = arena_new();
+    const struct order *here = s->something_fits || peak >= s->smallest_bytes ? NULL : order_whole_copy(s->way.o, a);
+    if (lower(&s->way))
+        go_down(s);
+    if (here && peak < s->smallest_bytes)
+        note_smallest(s, here);
+    arena_free(a);
 }
 
 static void follow(struct search *s, const struct order *from)
 {
-    bool here;
-
     go_on_with(&s->way, from);
-    while (!(here = arrived(s)) && lower(&s->way))
-        ;
-    if (!here)
-        note_end(s);
+    go_down(s);
 }
 
 static void find_order(struct search *s)
@@ -346,7 +356,7 @@ static bool fits_in_parts(struct search *s, int64_t samples)
 {
     s->g->part = samples;
     s->best = NULL;
-    plan_graph(s->g, s->scratch);
+    plan_graph(s->g, PLAN_ROUNDS, s->scratch);
     if (s->g->arena_bytes <= s->room || s->g->kind != GRAPH_TRAIN)
         return s->g->arena_bytes <= s->room;
     find_order(s);
@@ -421,7 +431,7 @@ bool pass_recompute(struct module *m, struct pass_context *c)
         find_order(&s);
     if (s.g->arena_bytes > s.room) {
         order_to_graph(s.best ? s.best : s.smallest, s.g, s.scratch);
-        plan_graph(s.g, c->scratch);
+        plan_graph(s.g, PLAN_ROUNDS_OF_MANY, c->scratch);
     }
     return true;
 }

@@ -6,8 +6,6 @@
 #include "ir/nest.h"
 #include "passes/recompute.h"
 
-enum { ROUNDS = 4 }; /* of a plan that is only looked at */
-
 /* ---- from the graph ---- */
 
 static double elements(const struct value *v)
@@ -476,7 +474,7 @@ int order_peak(const struct order *o, const int64_t *live)
     return peak;
 }
 
-/* As the graph would be planned, the same buffers in the same order, with fewer rounds: the plan takes no more than this. */
+/* As the graph is planned that the order is made: the same buffers in the same order. */
 int64_t order_planned_bytes(const struct order *o, struct arena *scratch)
 {
     int count = o->items, at = 0;
@@ -499,7 +497,7 @@ int64_t order_planned_bytes(const struct order *o, struct arena *scratch)
         for (int k = 0; k < s->inners; k++)
             buffer[at++] = (struct buffer){ .bytes = s->inner[k], .born = i, .dies = i, .in = -1 };
     }
-    return plan_places(buffer, at, o->steps, ROUNDS, scratch);
+    return plan_places(buffer, at, o->steps, PLAN_ROUNDS_OF_MANY, scratch);
 }
 
 /* ---- back to the graph ---- */

@@ -80,8 +80,9 @@ struct buffer *plan_lives(struct graph *g, struct arena *scratch, int *count, in
 void plan_in_place(const bool *pairs, int results, int operands, const bool *read, const bool *dies, int *in);
 /* The most that live at once. */
 int64_t plan_bound(const struct buffer *buffer, int count, int steps, struct arena *scratch);
-/* Gives offsets; the arena's size. More rounds never give a larger one. */
+/* Gives offsets; the arena's size. More rounds never give a larger one; where many orders are compared, fewer will do. */
+enum { PLAN_ROUNDS = 40, PLAN_ROUNDS_OF_MANY = 4 };
 int64_t plan_places(struct buffer *buffer, int count, int steps, int rounds, struct arena *scratch);
-void plan_graph(struct graph *g, struct arena *scratch);
+void plan_graph(struct graph *g, int rounds, struct arena *scratch);
 
 #endif

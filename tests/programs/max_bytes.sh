@@ -90,6 +90,27 @@ result $? "-O0: a thousand operations are looked through"
 "$NETC" -o "$out/as_it_is" "$out/deep.net" && "$NETC" --max-bytes 1G -o "$out/large" "$out/deep.net" && diff -r "$out/as_it_is" "$out/large" >"$out/log"
 result $? "enough is no limit"
 
+# What a limit gave is given where just that is the limit, and 'the smallest' is: nothing below it is ever found.
+# bytes MODEL LIMIT: what an instance that trains takes, or "least" and what it would take
+bytes() {
+    "$NETC" -v --max-bytes "$2" --emit=json -o "$out" "$1" 2>&1 >/dev/null |
+        sed -n -e 's/.*, \([0-9]*\) bytes an instance that trains$/\1/p' -e 's/.* smallest plan found .* takes \([0-9]*\) bytes, .*/least \1/p'
+}
+for model in tests/errors/max_bytes_winograd.net examples/digits/digits.net "$out/deep.net"; do
+    least=$(bytes $model 1)
+    least=${least#least }
+    all=$(bytes $model 1G)
+    [ "$least" -lt "$all" ] && [ "$(bytes $model $least)" = "$least" ] && [ "$(bytes $model $((least - 1)))" = "least $least" ]
+    result $? "$model: the smallest plan found is the smallest there is"
+    for part in 1 3 6; do
+        given=$(bytes $model $((least + (all - least) * part / 8)))
+        again=$(bytes $model "$given")
+        echo "$given, and again $again" >"$out/log"
+        [ "$again" -le "$given" ]
+        result $? "$model: what was given is given again ($part)"
+    done
+done
+
 refused() { # refused WORDS OPTIONS...
     local words=$1
     shift

@@ -157,7 +157,7 @@ echo "one sample $one, sample by sample $all, without Winograd's method $plain" 
 [ "$all" -le $((one + 1024)) ] && [ "$plain" -lt "$all" ]
 result $? "windows: sample by sample takes no more than one sample"
 least >/dev/null
-grep -q "hint: without Winograd's method (--disable=winograd) it takes $plain$" "$out/log" && ! { least --disable=winograd >/dev/null; grep -q hint "$out/log"; }
+grep -q "hint: without Winograd's method (--disable=winograd) the smallest takes $plain$" "$out/log" && ! { least --disable=winograd >/dev/null; grep -q hint "$out/log"; }
 result $? "windows: what takes less is said where it does"
 sed 's/N = 16/N = 64/' "$out/windows.net" >"$out/large.net"
 sums() { "$NETC" --max-bytes "$1" --emit=ir -o "$out/sums" "$out/large.net" 2>"$out/log" && echo $(sed -n 's/^graph train .*\(part = [0-9]*\).*/\1/p; s/.* winograd_dw .*\(parts = [0-9]*\) .*/\1/p' "$out/sums/windows.ir"); }
