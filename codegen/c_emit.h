@@ -62,6 +62,8 @@ struct emit {
     bool *read;        /* by var->index: an array that the emitted C reads */
     bool prepares;     /* something of graph prepare is left for run time */
     int kernel_number;
+    bool *apart; /* within the function of a scan whose samples go apart: which arguments it takes, by var->index, then
+                  * outputs, and `first` is the first of its samples; else NULL */
     uint64_t runtime_there; /* files of the runtime whose text NET.h holds, a bit each (--standalone) */
     struct file_out *files;
     size_t file_count, file_capacity;
@@ -110,6 +112,13 @@ void runtime_library(struct emit *e, struct text *t);                          /
 void runtime_app(struct emit *e, struct text *t);                              /* and behind NET_app.c */
 void runtime_zlib(struct emit *e, struct text *t);                             /* NET_app.c: with .gz or without */
 
+/* c_apart.c: scans whose samples go through the steps each for itself. scan_samples_in_threads: from how many samples on
+ * threads are worth it; 0: they are not. The function has the steps' statements, of a graph of that kind. */
+bool scan_is_apart(const struct node *scan);
+int64_t scan_samples_in_threads(const struct node *scan);
+void apart_function(struct emit *e, struct text *t, const char *name, enum graph_kind kind, const char *steps);
+const char *apart_call(struct emit *e, const char *name, int64_t least);
+
 /* c_product.c: the condition under which OpenBLAS has done a group's work, or NULL. */
 const char *product_call(struct emit *e, const struct node *group);
 
@@ -125,6 +134,7 @@ void emit_weights(struct emit *e, struct text *t);
 void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind);
 
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
+void argument_text(struct emit *e, struct text *t, const char *name, enum dtype d, bool given, bool typed); /* one */
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */
 void argument_names(struct emit *e, struct text *t, bool targets, bool outputs);
 bool has_evolve(const struct emit *e); /* c_sparse.c: parts of NET.c, nothing where the net has no sparse matrix */

@@ -285,7 +285,7 @@ static bool carry_on(struct graph_out *o, struct node *scan, int i, int stacked)
     return true;
 }
 
-static bool emit_scan(struct graph_out *o, struct node *scan)
+static bool emit_steps(struct graph_out *o, struct node *scan)
 {
     struct graph *body = scan->body[0];
     int sequences = (int)attr_int(scan, "sequences"), carries = (int)attr_int(scan, "carries");
@@ -302,6 +302,33 @@ static bool emit_scan(struct graph_out *o, struct node *scan)
         if (value_used(scan->result[stacked + i]))
             copy(o, scan->result[stacked + i], body->param[sequences + i]);
     return ok;
+}
+
+/* Where threads are worth it for all steps together, and samples go apart: a function of some samples. */
+static bool emit_scan_apart(struct graph_out *o, struct node *scan, int64_t least)
+{
+    struct emit *e = o->e;
+    struct text calls = o->c->calls;
+    const char *name = arena_printf(e->arena, "scan_k%d", e->kernel_number);
+
+    e->apart = NEW_ARRAY(e->arena, e->m->vars + e->outputs + 1, bool);
+    o->c->calls = text_make(e->arena);
+    bool ok = emit_steps(o, scan);
+    apart_function(e, &o->c->kernels, name, o->top->kind, text_string(&o->c->calls));
+    o->c->calls = calls;
+    line(o, apart_call(e, name, least), scan);
+    line(o, "NN_TIMED_WITHIN;", NULL);
+    e->apart = NULL;
+    return ok;
+}
+
+static bool emit_scan(struct graph_out *o, struct node *scan)
+{
+    const struct emit_options *options = o->e->o;
+    bool threads = scan->graph == o->top && loops_has("threads", options->level, options->disable);
+    int64_t least = threads && scan_is_apart(scan) ? scan_samples_in_threads(scan) : 0;
+
+    return least ? emit_scan_apart(o, scan, least) : emit_steps(o, scan);
 }
 
 /* In parts: what they give adds up. */

@@ -4,6 +4,14 @@
 
 #include "codegen/c_emit.h"
 
+void argument_text(struct emit *e, struct text *t, const char *name, enum dtype d, bool given, bool typed)
+{
+    if (typed)
+        text_add(t, ", %s%s *%s", given ? "const " : "", c_type(e, d), name);
+    else
+        text_add(t, ", %s", name);
+}
+
 /* Inputs, then targets, then outputs: as parameters of a function behind others where `typed`, else as arguments of a
  * call. */
 static void ports(struct emit *e, struct text *t, bool targets, bool outputs, bool typed)
@@ -12,12 +20,10 @@ static void ports(struct emit *e, struct text *t, bool targets, bool outputs, bo
         for (int i = 0; i < e->m->vars; i++) {
             const struct var *v = e->m->var[i];
             if (v->role == (pass ? ROLE_TARGET : ROLE_INPUT))
-                text_add(t, ", %s%s%s%s", typed ? "const " : "", typed ? c_type(e, v->type.dtype) : "",
-                         typed ? " *" : "", e->var_id[v->index]);
+                argument_text(e, t, e->var_id[v->index], v->type.dtype, true, typed);
         }
     for (int i = 0; i < e->outputs && outputs; i++)
-        text_add(t, ", %s%s%s", typed ? c_type(e, operand(e->output[i], 0)->type.dtype) : "", typed ? " *" : "",
-                 e->output_id[i]);
+        argument_text(e, t, e->output_id[i], operand(e->output[i], 0)->type.dtype, false, typed);
 }
 
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs)

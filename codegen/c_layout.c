@@ -205,10 +205,18 @@ struct train_bytes train_bytes_of(struct module *m, const struct emit_options *o
     return (struct train_bytes){ e->train_bytes, e->train_arena, e->segment[SEGMENT_TOTAL] };
 }
 
+/* An argument of the graph's function. Another function is given what it takes. */
+static const char *argument(struct emit *e, const char *name, int index)
+{
+    if (e->apart)
+        e->apart[index] = true;
+    return name;
+}
+
 const char *var_pointer(struct emit *e, const struct var *v)
 {
     if (v->role == ROLE_INPUT || v->role == ROLE_TARGET)
-        return e->var_id[v->index];
+        return argument(e, e->var_id[v->index], v->index);
     if (v->role == ROLE_STEP || v->role == ROLE_FIRST)
         return v->role == ROLE_STEP ? "&m->step" : "&m->first";
     const char *array = weight_name(e, v);
@@ -249,25 +257,39 @@ static const char *view_pointer(struct emit *e, const struct value *v, const str
     return text_string(&t);
 }
 
-const char *value_pointer(struct emit *e, const struct value *v)
+/* A pointer to the first sample at hand. */
+static const char *from_first(struct emit *e, const struct value *v, const char *pointer)
 {
-    struct view view;
-    if (v->var)
-        return var_pointer(e, v->var);
-    if (view_of(v, &view))
-        return view_pointer(e, v, &view);
-    if (v->offset >= 0)
-        return arena_printf(e->arena, "NN_AT(%s, %lld)", c_type(e, v->type.dtype), (long long)v->offset);
-    struct node *owner = v->def ? NULL : v->graph->owner;
-    if (owner) /* a body's parameter that stands for what the body captures */
-        return value_pointer(e, operand(owner, v->index));
+    if (!e->apart || !shape_batches(v->type))
+        return pointer;
+    return arena_printf(e->arena, "%s + (size_t)first * %lld", pointer, (long long)type_count(v->type, 1));
+}
+
+static const char *output_pointer(struct emit *e, const struct value *v)
+{
     struct node *out = output_of(v);
     if (!out)
         bug("a value of '%s' has no place", v->def ? op_info(v->def->op)->name : "?");
     for (int i = 0; i < e->outputs; i++)
         if (!strcmp(attr_word(e->output[i], "name"), attr_word(out, "name")))
-            return e->output_id[i];
+            return argument(e, e->output_id[i], e->m->vars + i);
     bug("output '%s' is not declared", attr_word(out, "name"));
+}
+
+const char *value_pointer(struct emit *e, const struct value *v)
+{
+    struct view view;
+    if (v->var)
+        return from_first(e, v, var_pointer(e, v->var));
+    if (view_of(v, &view))
+        return view_pointer(e, v, &view);
+    if (v->offset >= 0)
+        return from_first(e, v,
+                          arena_printf(e->arena, "NN_AT(%s, %lld)", c_type(e, v->type.dtype), (long long)v->offset));
+    struct node *owner = v->def ? NULL : v->graph->owner;
+    if (owner) /* a body's parameter that stands for what the body captures */
+        return value_pointer(e, operand(owner, v->index));
+    return from_first(e, v, output_pointer(e, v));
 }
 
 static void see_planned(const struct value *v, void (*see)(void *context, const struct value *v), void *context)

@@ -22,6 +22,7 @@ struct lkernel *lower_scan_copy(struct arena *a, struct node *scan, enum step_co
 
 /* Loop passes, mechanical: each a function of one kernel. loops.def has their names and order. */
 void loops_run(struct lkernel *k, int level, const char *disable);
+bool loops_has(const char *name, int level, const char *disable); /* whether that runs this one */
 typedef void loop_pass_fn(struct lkernel *k);
 void loops_only(struct lkernel *k, const char *passes); /* these, in the order given; NULL: none */
 void loops_print(struct text *t);                       /* --print-passes: `lower`, then each loop pass, a line each */

@@ -40,10 +40,20 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
+static bool runs(const struct loop_pass *p, int level, const char *disable)
+{
+    return level >= p->level && !listed(disable, p->name);
+}
+
+bool loops_has(const char *name, int level, const char *disable)
+{
+    return runs(find(name, strlen(name)), level, disable);
+}
+
 void loops_run(struct lkernel *k, int level, const char *disable)
 {
     for (int i = 0; i < PASSES; i++) {
-        if (level >= passes[i].level && !listed(disable, passes[i].name))
+        if (runs(&passes[i], level, disable))
             passes[i].run(k);
     }
 }

@@ -1,4 +1,6 @@
 /* ir/nest.c: see nest.h. Places are found operation by operation, from the first to the last. */
+#include <math.h>
+
 #include "ir/nest.h"
 #include "ir/layout.h"
 
@@ -53,6 +55,32 @@ static bool is_lookup(const struct node *n)
 bool node_is_anchor(const struct node *n)
 {
     return !is_elementwise(n) && !op_is_index(n->op) && !is_lookup(n) && !op_is(n->op, EFFECT);
+}
+
+/* ---- what it takes ---- */
+
+static double elements(const struct value *v)
+{
+    return (double)type_count(v->type, v->graph->module->batch);
+}
+
+/* Multiply-adds of a product of a and b to y are sqrt(|a| |b| |y|), and run in lanes. */
+double node_work(const struct node *n)
+{
+    double work = 0;
+
+    for (int i = 0; i < n->bodies; i++)
+        for (const struct node *b = n->body[i]->first; b; b = b->next)
+            work += node_work(b);
+    if (n->op == OP_scan)
+        return work * (double)operand(n, 0)->type.dim[attr_int(n, "axis")].k;
+    if (n->op == OP_fused)
+        return work;
+    for (int i = 0; i < n->results; i++)
+        work += elements(n->result[i]);
+    if (n->results && n->operands > 1 && node_is_anchor(n))
+        work += sqrt(elements(operand(n, 0)) * elements(operand(n, 1)) * elements(n->result[0])) / 8;
+    return work;
 }
 
 /* ---- shapes ---- */

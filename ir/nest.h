@@ -63,6 +63,8 @@ bool use_is_staged(const struct use *u);
 bool node_is_anchor(const struct node *n);
 bool node_is_contraction(const struct node *n);
 bool node_is_reduction(const struct node *n); /* sum, reduce_max, reduce_min, prod, moments */
+/* What an operation costs beside others, roughly, in elements that it makes of a full batch; one with bodies: all in them. */
+double node_work(const struct node *n);
 
 /* Shapes of one row of the domain, and of all its rows. */
 struct type nest_rows(const struct nest *n);

@@ -1,5 +1,4 @@
 /* passes/recompute_order.c: a graph as an order of steps, and back. */
-#include <math.h>
 #include <string.h>
 
 #include "ir/in_place.h"
@@ -7,31 +6,6 @@
 #include "passes/recompute.h"
 
 /* ---- from the graph ---- */
-
-static double elements(const struct value *v)
-{
-    return (double)type_count(v->type, v->graph->module->batch);
-}
-
-/* What an operation costs beside others, roughly: elements it gives; multiply-adds of a product of a and b to y are
- * sqrt(|a| |b| |y|), and run in lanes. */
-static double work_of(const struct node *n)
-{
-    double work = 0;
-
-    for (int i = 0; i < n->bodies; i++)
-        for (const struct node *b = n->body[i]->first; b; b = b->next)
-            work += work_of(b);
-    if (n->op == OP_scan)
-        return work * (double)operand(n, 0)->type.dim[attr_int(n, "axis")].k;
-    if (n->op == OP_fused)
-        return work;
-    for (int i = 0; i < n->results; i++)
-        work += elements(n->result[i]);
-    if (n->results && n->operands > 1 && node_is_anchor(n))
-        work += sqrt(elements(operand(n, 0)) * elements(operand(n, 1)) * elements(n->result[0])) / 8;
-    return work;
-}
 
 static bool is_written(const struct value *v)
 {
@@ -130,7 +104,7 @@ static void add_step(struct order *o, struct node *n, const struct buffer *buffe
     int64_t *inner = NEW_ARRAY(o->arena, count - *at + 1, int64_t);
     int *read = NEW_ARRAY(o->arena, n->operands + 1, int), *give = NEW_ARRAY(o->arena, n->results + 1, int);
 
-    *s = (struct step){ .of = n, .work = 1 + work_of(n), .inner = inner, .read = read, .give = give };
+    *s = (struct step){ .of = n, .work = 1 + node_work(n), .inner = inner, .read = read, .give = give };
     s->checks = group_has(n, OP_bound);
     for (int i = 0; i < n->operands; i++)
         s->writes |= group_writes(n, i);

@@ -151,7 +151,8 @@ NN_INLINE int nn_product(const nn_real *x, int xs, const nn_real *y, int ys, nn_
 #endif
 
 /* Time per kernel: NN_TIMING opens a graph's function (NN_UNTIMED one that is not timed), NN_TIMED(i) stands behind
- * the call of its kernel i. Nothing unless built with -DNN_PROFILE. */
+ * the call of its kernel i, NN_TIMED_WITHIN behind a function that has timed its own. Nothing unless built with
+ * -DNN_PROFILE. */
 #ifdef NN_PROFILE
 #include <time.h>
 NN_INLINE uint64_t nn_now(void)
@@ -176,10 +177,12 @@ NN_INLINE uint64_t nn_now(void)
         nn_times[i].nanoseconds += nn_this - nn_last;                                                                  \
         nn_last = nn_this;                                                                                             \
     } while (0)
+#define NN_TIMED_WITHIN nn_last = nn_now()
 #else
 #define NN_TIMING(table) (void)0
 #define NN_UNTIMED       (void)0
 #define NN_TIMED(i)      (void)0
+#define NN_TIMED_WITHIN  (void)0
 #endif
 
 #endif

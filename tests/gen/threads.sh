@@ -1,6 +1,6 @@
 #!/bin/bash
 # Where OpenMP is entered: for a full batch, with several threads; not for a sample alone, nor with one thread, nor within a
-# region of the caller's. The bits are the same.
+# region of the caller's. The bits are the same. Samples that go through a scan each for itself do so in one region.
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -85,3 +85,54 @@ for net in rows steps; do
         result $? "$net: regions of $n samples, and their bits"
     done
 done
+read -r many bits < <("$out/steps.x" 32 2 0)
+echo "$many regions" >"$out/log"
+[ "$many" -lt 16 ]
+result $? "steps: fewer regions than steps"
+
+# Scans of samples that go apart: over arguments and over what lies in memory, from the end, with several yields and carries,
+# and their backward parts. Where a step reads all samples they do not.
+cat >"$out/apart.net" <<'T'
+net apart {
+    batch N = 40;
+    input x : f32[N, 20, 64];
+    input m : f32[N, 20];
+    target y : f32[N, 20, 128];
+    param w : f32[64, 64] = xavier_uniform();
+    param u : f32[64, 64] = xavier_uniform();
+    zs, gs, last = scan (a in x, b in m; h = zeros([N, 64]), g = ones([N, 64]); reverse = true) {
+        g = sigmoid(a @ w + h @ u) * g + expand_dims(b, 1);
+        yield g;
+        h = tanh(h @ w + g @ u);
+        yield h * a;
+    };
+    out = concat(zs, gs, axis = 2) |> lstm(64, bidirectional = true);
+    output out;
+    output last;
+    loss mse(out, y) + mean(last * last);
+    optimizer sgd(lr = 0.1);
+}
+T
+build() { # build NAME MODEL FLAGS OPTIONS...
+    local name=$1 model=$2 flags=$3
+    shift 3
+    "$NETC" --verify --emit=c "$@" -o "$out/$name.c" "$out/$model.net" >"$out/log" 2>&1 &&
+        "$CC" -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -march=native $flags -DMODEL="${model}_model" ${SANITIZE:+-fsanitize=address,undefined} \
+            -Iruntime -I"$out/$name.c" -o "$out/$name" tests/bench/call.c "$out/$name.c"/*.c "$B/libnetrt.a" -lz -lm >"$out/log" 2>&1
+}
+build together apart "" --disable=threads && ! grep -n NN_IN_THREADS "$out/together.c"/*.c >"$out/log"
+result $? "apart: without threads"
+build shared apart -fopenmp && grep -q "NN_IN_THREADS(.*scan_k[0-9]*, m, x, " "$out/shared.c/apart_infer.c" && [ "$(grep -c "NN_IN_THREADS(.*scan_k[0-9]*, " "$out/shared.c/apart_train.c")" = 9 ]
+result $? "apart: its scans are shared out, an argument of the net's among what they read"
+for call in infer dense; do
+    for n in 40 33 17 5; do
+        "$out/together" write $call $n 11 "$out/values"
+        for threads in 1 2 3 4 7; do
+            OMP_NUM_THREADS=$threads "$out/shared" write $call $n 11 "$out/other" && cmp "$out/values" "$out/other" >"$out/log" 2>&1
+            result $? "apart: $call of $n samples in $threads threads, the same bits"
+        done
+    done
+done
+sed 's/^net apart/net mixed/; s/h = tanh(h @ w + g @ u)/h = tanh((h - mean(h, 0, keepdims = true)) @ w + g @ u)/' "$out/apart.net" >"$out/mixed.net"
+build mixed mixed -fopenmp && ! grep -n "scan_k[0-9]*, m, x" "$out/mixed.c"/*.c >"$out/log" && grep -q "scan_k[0-9]*, m)" "$out/mixed.c/mixed_train.c"
+result $? "mixed: steps that read all samples are done for all of them"
