@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "frontend/elab.h"
+#include "frontend/meant.h"
 
 /* ---- identity of layers ---- */
 
@@ -759,8 +760,10 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         return call_block(e, v.block, arguments, piped, at, own);
     if (v.kind == V_LAYER)
         return call_layer(e, v.layer, arguments, piped, at);
-    error_hint(e, at, NULL, NULL, v.kind == V_LIST ? element_hint(e, callee, arguments) : NULL, "%s cannot be called",
-               describe(e, &v));
+    const char *hint = v.kind == V_LIST           ? element_hint(e, callee, arguments)
+                       : callee->kind == A_STRING ? numbered_hint(e->arena, callee->text)
+                                                  : NULL;
+    error_hint(e, at, NULL, NULL, hint, "%s cannot be called", describe(e, &v));
     return v_poison();
 }
 

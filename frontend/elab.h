@@ -267,7 +267,6 @@ const char *foreign_schedule(const char *word);             /* how it is written
 bool spelt_alike(const char *a, const char *b);             /* but for capitals and underscores */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
-bool is_foreign_module(const char *word);
 
 /* say.c: adds an expression as it stands in a file; false of what is more than names, numbers, lists, calls and what
  * operators make of them */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "frontend/elab.h"
+#include "frontend/meant.h"
 
 static struct val shape_of_value(struct elab *e, const struct value *t)
 {
