@@ -475,49 +475,12 @@ const char *foreign_hint(struct elab *e, const char *word, const struct ast *cal
 
 bool is_foreign_module(const char *word)
 {
-    static const char *const words[] = { "nn",
-                                         "F",
-                                         "torch",
-                                         "np",
-                                         "numpy",
-                                         "self",
-                                         "tf",
-                                         "jnp",
-                                         "jax",
-                                         "init",
-                                         "optim",
-                                         "functional",
-                                         "math",
-                                         "keras",
-                                         "layers",
-                                         "lr_scheduler",
-                                         "tfa",
-                                         "onnx",
-                                         "activations",
-                                         "losses",
-                                         "optimizers",
-                                         "nnx",
-                                         "optax",
-                                         "model",
-                                         "torchvision",
-                                         "models",
-                                         "tensorflow",
-                                         "flax",
-                                         "einops",
-                                         "os",
-                                         "sys",
-                                         "time",
-                                         "random",
-                                         "lightning",
-                                         "pytorch_lightning",
-                                         "matplotlib",
-                                         "transformers",
-                                         "tqdm" };
+    static const char words[] =
+        "nn|F|torch|np|numpy|self|tf|jnp|jax|init|optim|functional|math|keras|layers|lr_scheduler|tfa|"
+        "onnx|activations|losses|optimizers|nnx|optax|model|torchvision|models|tensorflow|flax|einops|"
+        "os|sys|time|random|lightning|pytorch_lightning|matplotlib|transformers|tqdm";
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strcmp(words[i], word))
-            return true;
-    return false;
+    return has_word(words, strlen(words), word);
 }
 
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
