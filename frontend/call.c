@@ -401,11 +401,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
 {
     int i = find_formal(b, arg->text);
     if (i < 0) {
-        const char **names = NEW_ARRAY(e->arena, b->tree->items + 1, const char *);
-        for (int k = 0; k < b->tree->items; k++)
-            names[k] = formal(b, k)->text;
-        error_hint(e, arg->at, NULL, arg->text, arguments_hint(e, arg->text, names, b->tree->items),
-                   "'%s' has no argument '%s'", b->tree->text, arg->text);
+        error_hint(e, arg->at, NULL, arg->text, named_hint(e, b->tree->text, g->call, arg), "'%s' has no argument '%s'",
+                   b->tree->text, arg->text);
         g->ok = false;
         return;
     }
@@ -729,10 +726,10 @@ static const char *element_hint(struct elab *e, const struct ast *list, const st
     struct text t = text_make(e->arena);
 
     text_puts(&t, "an element's number stands in brackets: ");
-    if (!arguments || arguments->items != 1 || !say(&t, list))
+    if (!arguments || arguments->items != 1 || !say(e, &t, list))
         return NULL;
     text_puts(&t, "[");
-    bool said = say(&t, arguments->item[0]);
+    bool said = say(e, &t, arguments->item[0]);
     text_puts(&t, "]");
     return said ? text_string(&t) : NULL;
 }

@@ -494,6 +494,19 @@ static struct val eval_string(struct elab *e, const struct ast *x)
     return v_string(name(e->names, text_string(&t)));
 }
 
+/* There is no such operator; what else is wrong is said of a tensor, too. */
+static struct val no_power(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    struct val a = eval(e, x->a), b = eval(e, x->b);
+
+    text_puts(&t, "it is written ");
+    error_hint(e, place_of(e, x), NULL, NULL,
+               say(e, &t, x) ? text_string(&t) : "pow(x, y) is a power, square(x) the second",
+               "there is no operator '%s'", x->at.length == 1 ? "^" : "**");
+    return a.kind == V_TENSOR && is_number(&b) ? a : v_poison();
+}
+
 static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
 {
     switch (x->kind) {
@@ -510,6 +523,8 @@ static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
     case A_RANGE: return eval_range(e, x);
     case A_UNARY: return eval_unary(e, x);
     case A_BINARY: {
+        if (!strcmp(x->text, "**"))
+            return no_power(e, x);
         struct val a = eval(e, x->a), b;
         bool decided = a.kind == V_BOOL && ((*x->text == '&' && !a.i) || (*x->text == '|' && a.i));
         if (decided)

@@ -200,6 +200,15 @@ static const char *operation_form(const char *word)
     return find_alike(rows, sizeof rows / sizeof *rows, word);
 }
 
+const char *foreign_name(const char *word)
+{
+    static const struct row rows[] = {
+        { "float", "f32" }, { "double", "f32" },           { "long", "i32" },
+        { "int", "i32" },   { "detach", "stop_gradient" }, { "swish", "silu" },
+    };
+    return find_alike(rows, sizeof rows / sizeof *rows, word);
+}
+
 static bool is_constant(const struct elab *e, const struct ast *x)
 {
     const struct val *v = x->kind == A_NAME ? look_up(e, x->text, false) : NULL;
@@ -247,14 +256,14 @@ static const struct ast *given(const struct elab *e, const struct ast *call, con
 }
 
 /* Adds the list of the numbers that a call gives one by one, perhaps behind a tensor's name; or says nothing. */
-static bool say_numbers(const struct elab *e, struct text *t, const struct ast *call)
+static bool say_numbers(struct elab *e, struct text *t, const struct ast *call)
 {
     int first = call->items && call->item[0]->kind == A_NAME && !is_constant(e, call->item[0]);
     struct ast list = { .kind = A_LIST, .item = call->item + first, .items = call->items - first };
 
     if (list.items == 1 && (list.item[0]->kind == A_LIST || list.item[0]->kind == A_TUPLE))
         list = (struct ast){ .kind = A_LIST, .item = list.item[0]->item, .items = list.item[0]->items };
-    return list.items && is_constant(e, &list) && say(t, &list);
+    return list.items && is_constant(e, &list) && say(e, t, &list);
 }
 
 /* A place in a form: NAMES=FALLBACK, or NAME...=FALLBACK for a list. */
@@ -284,7 +293,7 @@ static const char *filled(struct elab *e, const char *form, const struct ast *ca
         text_putn(&t, form, (size_t)(open - form));
         if (call && !b.list && (b.length != before.length || strncmp(b.names, before.names, b.length)))
             x = given(e, call, b.names, b.length, &place);
-        if (call && (b.list ? say_numbers(e, &said, call) : x && say(&said, x)))
+        if (call && (b.list ? say_numbers(e, &said, call) : x && say(e, &said, x)))
             text_puts(&t, text_string(&said));
         else
             text_putn(&t, b.fallback, (size_t)(b.end - b.fallback));
@@ -483,7 +492,8 @@ bool is_foreign_module(const char *word)
     return has_word(words, strlen(words), word);
 }
 
-const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
+/* The one of these names that stands for an argument of another library; NULL: none does. */
+static const char *named_here(const char *word, const char *const *names, size_t count)
 {
     static const struct row ours[] = {
         { "dim", "axis" },
@@ -519,6 +529,15 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "clipnorm", "clip_norm" },
         { "global_clipnorm", "clip_norm" },
     };
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
+            if (!strcmp(ours[i].hint, names[k]))
+                return names[k];
+    return NULL;
+}
+
+const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
+{
 #define FALLS "a rate that falls is a schedule: lr = step(0.1, every = 1000, gamma = 0.5)"
     static const struct row none[] = {
         { "in_features", "sizes of what comes in are known: leave it out" },
@@ -556,11 +575,19 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "total_steps", FALLS },
         { "params", "all parameters are trained but those that 'freeze' names: leave it out" },
     };
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
-            if (!strcmp(ours[i].hint, names[k]))
-                return diag_meant(e->arena, names[k]);
-    return FIND(none, word);
+    const char *here = named_here(word, names, count);
+    return here ? diag_meant(e->arena, here) : FIND(none, word);
+}
+
+const char *argument_here(struct elab *e, const char *callee, const char *word)
+{
+    int count;
+    const char **names = formal_names(e, callee, &count), *here = named_here(word, names, (size_t)count);
+
+    for (int i = 0; i < count && !here; i++)
+        here = strcmp(names[i], word) ? NULL : word;
+    here = here ? here : diag_nearest(word, names, (size_t)count);
+    return here ? here : word;
 }
 
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items)

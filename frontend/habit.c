@@ -5,6 +5,43 @@
 
 #include "frontend/elab.h"
 
+/* ---- arguments by names ---- */
+
+static bool has_argument(struct elab *e, const char *callee, const char *word)
+{
+    int count;
+    const char **names = formal_names(e, callee, &count), *here = argument_here(e, callee, word);
+
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], here))
+            return true;
+    return false;
+}
+
+/* A layer of the library that has such an argument, and this one's name in its own, as multi_head_attention has attention's. */
+static const char *layer_with(struct elab *e, const char *callee, const char *word)
+{
+    for (const struct binding *b = e->library->first; b; b = b->next)
+        if (strcmp(b->name, callee) && strstr(b->name, callee) && has_argument(e, b->name, word))
+            return b->name;
+    return NULL;
+}
+
+const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument)
+{
+    struct text t = text_make(e->arena);
+    int count;
+    const char **names = formal_names(e, callee, &count);
+
+    if (has_argument(e, callee, argument->text))
+        return argument->a->kind == A_TUPLE && say_argument(e, &t, callee, argument)
+                   ? diag_meant(e->arena, text_string(&t))
+                   : arguments_hint(e, argument->text, names, count);
+    const char *other = layer_with(e, callee, argument->text);
+    return other && call && say_call_of(e, &t, other, call) ? diag_meant(e->arena, text_string(&t))
+                                                            : arguments_hint(e, argument->text, names, count);
+}
+
 /* ---- a constant left out ---- */
 
 /* The call, with all its arguments but one; NULL where that is not to be said in short. */
@@ -18,7 +55,7 @@ static const char *call_text(struct elab *e, const struct block *b, const struct
         if (call->item[i] == but)
             continue;
         text_puts(&t, said++ ? ", " : "");
-        if (!say(&t, call->item[i]))
+        if (!say(e, &t, call->item[i]))
             return NULL;
     }
     text_puts(&t, left ? ")" : "");

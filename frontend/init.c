@@ -200,7 +200,7 @@ static const char *rule_hint(struct elab *e, const char *word)
 static const char *number_hint(struct elab *e, const struct ast *x)
 {
     struct text t = text_make(e->arena);
-    return say(&t, x) ? arena_printf(e->arena, "one value everywhere is constant(%s)", text_string(&t)) : NULL;
+    return say(e, &t, x) ? arena_printf(e->arena, "one value everywhere is constant(%s)", text_string(&t)) : NULL;
 }
 
 /* In the place of an initialiser names mean initialisers, but for formals that hold one. */

@@ -118,18 +118,41 @@ static struct method last_known(struct elab *e, struct method m)
         below = last_known(e, (struct method){ object->a, object });
     bool known = !is_method_call(object) || below.member == object->a;
     const char *word = m.member->text;
-    bool same = is_own(e, word) || (is_operation(e, word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
+    bool renamed = foreign_name(word) && !(m.call && m.call->items);
+    bool same =
+        is_own(e, word) || renamed || (is_operation(e, word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
     return known && same ? m : below;
 }
 
-/* The chain that methods of v are written as; NULL where the first of them is no operation. */
+/* What the object is converted by that true and false are added up of. */
+static const char *converted_by(struct method m, const struct val *v)
+{
+    static const char *const adds[] = { "sum", "mean", "prod", "moments" };
+    const struct ast *first = m.member;
+
+    while (is_method_call(first->a))
+        first = first->a->a;
+    for (size_t i = 0; i < sizeof adds / sizeof *adds; i++)
+        if (v->kind == V_TENSOR && v->tensor->type.dtype == DT_BOOL && !strcmp(first->text, adds[i]))
+            return "f32";
+    return NULL;
+}
+
+/* How methods of v are written, one as a call and several as a chain; NULL where the first of them is no operation. */
 static const char *methods_hint(struct elab *e, struct method m, const struct val *v)
 {
     struct method known = last_known(e, m);
     struct text t = text_make(e->arena);
 
+    if (!known.member)
+        return NULL;
+    bool one =
+        !is_method_call(known.member->a) && known.call && v->kind == V_TENSOR && !look_up(e, known.member->text, true);
+    const char *as = converted_by(known, v);
     text_puts(&t, is_callable(v) ? "operations are no methods: x |> " : "operations are no methods: ");
-    return known.member && say_methods(&t, known.member, known.call) ? text_string(&t) : NULL;
+    bool said =
+        one ? say_applied(e, &t, known.member, known.call, as) : say_methods(e, &t, known.member, known.call, as);
+    return said ? text_string(&t) : NULL;
 }
 
 /* Of layer.forward(x). */
@@ -138,7 +161,7 @@ static const char *applied_hint(struct elab *e, const struct ast *layer)
     struct text t = text_make(e->arena);
 
     text_puts(&t, "a layer is applied by its name: x |> ");
-    return say(&t, layer) ? text_string(&t) : NULL;
+    return say(e, &t, layer) ? text_string(&t) : NULL;
 }
 
 struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)

@@ -101,9 +101,22 @@ done
 for chain in 'x |> linear(4).relu()' 'linear(4)(x).relu().dropout(p = 0.2)' 'relu(x).sum(1).mean()' '(x |> linear(4)).relu()'; do
     instead "h = $chain;" "$chain" 'operations are no methods:'
 done
+for chain in '(m ** 2).sum(dim=(0, 1))' 'image.mean(dim=(2, 3), keepdim=True)' '(argmax(x) == label).mean()' '(x > 0).float().mean(dim=1).sqrt()' \
+    'argmax(x).float()' 'steps.argmax(dim = 1)'; do
+    instead "h = $chain;" "$chain" 'operations are no methods:'
+done
+for power in 'x ** 2' 'x ^ 3' '(x + 1) ** 0.5' '2 ** x' 'mean(argmax(x) == label)' 'sum(x > 0, 1)'; do
+    instead "h = $power;" "$power" 'it is written'
+done
+instead 'h = sum(image, dim = (2, 3));' 'dim = (2, 3)' 'did you mean'
+instead 'h = steps |> attention(num_heads = 2);' 'attention(num_heads = 2)' 'did you mean'
 instead 'h = x.shape(1);' 'x.shape(1)' "an element's number stands in brackets:"
 instead 'h, (hn, cn) = lstm(steps, 8);' 'h, (hn, cn)' 'names stand without parentheses:'
 instead 'self.fc = linear(4); h = x |> fc;' 'self.fc' 'a name stands alone:'
+for name in 'fc_{i}' 'fc{i}' 'f"fc_{i}"' '"fc_{i}"'; do
+    instead "for i in 0..2 { $name = linear(4); x = x |> fc[i]; } h = x;" "$name" 'the number of one of several stands in brackets:'
+    instead "for i in 0..2 { fc[i] = linear(4); x = x |> $name; } h = x;" "$name" 'the number of one of several stands in brackets:'
+done
 for number in 255.0f 1e-3f .5f 2L 1_000f; do
     instead "h = x * $number;" "$number" 'no letter stands behind a number:'
 done
