@@ -170,11 +170,13 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
         error_at(e, at, "'%s' takes its tensors one by one, not in a list: %s(a, b)", g->f->name, g->f->name);
         return false;
     }
-    if (v.kind != V_TENSOR && constant < g->count) {
+    if (v.kind != V_TENSOR && constant < g->count && !is_callable(&v)) {
         give(g, constant, v, at);
         return true;
     }
-    error_at(e, at, "'%s' does not take %s here: %s", g->f->name, describe(e, &v), signature_hint(e, g->f));
+    bool chained = is_callable(&v) && g->call && g->item;
+    error_hint(e, at, NULL, NULL, chained ? chained_hint(e, g->f->name, g->call, g->item) : signature_hint(e, g->f),
+               "'%s' does not take %s here", g->f->name, describe(e, &v));
     return false;
 }
 
@@ -230,6 +232,7 @@ static bool give_all(struct elab *e, struct builtin_args *g, const struct val *p
         return false;
     for (int i = 0; i < x->count; i++) {
         const struct ast *a = x->item[i];
+        g->item = a;
         g->constants_only = constants_only || i < x->held;
         ok = (a->kind == A_ARG ? give_named(e, g, a, x->value[i])
                                : give_positional(e, g, x->value[i], place_of(e, a))) &&

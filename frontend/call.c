@@ -134,8 +134,9 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
 {
     int i = next_formal(b, g->next_input, false);
     if (i >= b->tree->items) {
-        error_at(e, at, "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs,
-                 g->inputs == 1 ? "" : "s", describe(e, &v));
+        error_hint(e, at, NULL, NULL, g->inputs || b->library ? NULL : formals_hint(e, b, 0),
+                   "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs,
+                   g->inputs == 1 ? "" : "s", describe(e, &v));
         g->ok = false;
         return;
     }
@@ -262,12 +263,20 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
                                : hint;
     if (missing && is_number(v) && !hint)
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
-    if (!hint && is_callable(v))
-        hint = "what is applied next stands behind: x |> f |> g";
+    if (!hint && is_callable(v) && g->call)
+        hint = chained_hint(e, b->tree->text, g->call, g->item);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
                describe(e, v));
     g->ok = false;
     return false;
+}
+
+/* Of a compile-time value behind all constants. */
+static const char *surplus_hint(struct elab *e, const struct bound *g, const struct block *b, const struct val *v)
+{
+    if (is_callable(v) && g->call)
+        return chained_hint(e, b->tree->text, g->call, g->item);
+    return !b->library && g->inputs == b->tree->items ? formals_hint(e, b, g->tensors) : NULL;
 }
 
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
@@ -277,13 +286,8 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         return;
     g->lost = true;
     if (i >= b->tree->items) {
-        int input = next_formal(b, g->next_input, false);
-        error_hint(e, at, NULL, NULL,
-                   !b->library && input < b->tree->items
-                       ? arena_printf(e->arena, "'%s' is a tensor: constants stand behind ';' in block %s",
-                                      formal(b, input)->text, b->tree->text)
-                       : NULL,
-                   "'%s' does not take %s here", b->tree->text, describe(e, &v));
+        error_hint(e, at, NULL, NULL, surplus_hint(e, g, b, &v), "'%s' does not take %s here", b->tree->text,
+                   describe(e, &v));
         g->ok = false;
         return;
     }
@@ -475,7 +479,8 @@ static bool check_constants(struct elab *e, const struct bound *g, const struct 
 {
     for (int i = 0; i < b->tree->items; i++)
         if (formal(b, i)->flag && !g->given[i] && !formal(b, i)->a) {
-            error_at(e, at, "'%s' needs its argument '%s'", b->tree->text, formal(b, i)->text);
+            error_hint(e, at, NULL, NULL, e->in_library ? NULL : example_hint(e, b, g->call, g->given),
+                       "'%s' needs its argument '%s'", b->tree->text, formal(b, i)->text);
             return false;
         }
     return true;

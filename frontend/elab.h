@@ -290,6 +290,13 @@ bool say_applied(struct elab *e, struct text *t, const struct ast *member, const
  * there are. */
 const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument);
 
+/* Of a layer that is given to what is applied behind it: relu(conv2d(8, 3)). */
+const char *chained_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *layer);
+/* How the head of a block is written that is given so many tensors, and constants. */
+const char *formals_hint(struct elab *e, const struct block *b, int tensors);
+/* The call with an example of each constant that is missing; given: by formal. */
+const char *example_hint(struct elab *e, const struct block *b, const struct ast *call, const bool *given);
+
 /* the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
@@ -323,6 +330,7 @@ struct val eval_scan(struct elab *e, const struct ast *x);
 /* init.c */
 struct val eval_init(struct elab *e, const struct ast *x);
 bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, struct place at, struct init *out);
+bool is_initialiser(const char *word);
 bool is_init_name(const char *formal); /* formals that take initialisers: ..._init */
 
 /* net.c */

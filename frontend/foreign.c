@@ -320,6 +320,7 @@ static const char *sentence_of(const char *word)
         { "size", "x.shape[1] is the size of axis 1" },
         { "dim", "x.rank is the number of axes" },
         { "ndim", "x.rank is the number of axes" },
+        { "data", "a parameter, as any tensor, is its own data: leave it out" },
         { "dtype", "f32(x) and i32(x) convert" },
         { "type", "f32(x) and i32(x) convert" },
         { "astype", "f32(x) and i32(x) convert" },
@@ -468,8 +469,21 @@ const char *foreign_operation(struct elab *e, const char *word, const struct ast
     return form ? arena_printf(e->arena, "it is written %s", filled(e, form, call)) : NULL;
 }
 
+/* normal_, zeros_, fill_ and others that set a parameter in place. */
+static bool sets_in_place(struct elab *e, const char *word)
+{
+    static const char others[] = "fill|copy|zero";
+    size_t length = strlen(word);
+    const char *stem = length ? arena_stringn(e->arena, word, length - 1) : "";
+
+    return length && word[length - 1] == '_' &&
+           (is_initialiser(stem) || foreign_init(e, stem) || has_word(others, strlen(others), stem));
+}
+
 const char *foreign_hint(struct elab *e, const char *word, const struct ast *call)
 {
+    if (sets_in_place(e, word))
+        return BEGINS_HINT;
     const char *sentence = sentence_of(word), *operation = foreign_operation(e, word, call);
 
     if (sentence || operation)

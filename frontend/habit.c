@@ -42,6 +42,91 @@ const char *named_hint(struct elab *e, const char *callee, const struct ast *cal
                                                             : arguments_hint(e, argument->text, names, count);
 }
 
+/* ---- what stands in other places ---- */
+
+const char *chained_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *layer)
+{
+    struct ast rest = { .kind = A_CALL, .item = NEW_ARRAY(e->arena, call->items, struct ast *) };
+    struct text t = text_make(e->arena);
+
+    for (int i = 0; i < call->items; i++)
+        if (call->item[i] != layer)
+            rest.item[rest.items++] = call->item[i];
+    text_puts(&t, "what is applied next stands behind: x |> ");
+    bool said = say(e, &t, layer);
+    text_puts(&t, " |> ");
+    if (rest.items)
+        said = said && say_call_of(e, &t, callee, &rest);
+    else
+        text_puts(&t, callee);
+    return said ? text_string(&t) : "what is applied next stands behind: x |> f |> g";
+}
+
+static bool say_formal(struct elab *e, struct text *t, const struct ast *f)
+{
+    text_puts(t, f->text);
+    if (f->b)
+        text_add(t, " : %s", f->b->text);
+    text_puts(t, f->a ? " = " : "");
+    return !f->a || say(e, t, f->a);
+}
+
+const char *formals_hint(struct elab *e, const struct block *b, int tensors)
+{
+    const struct ast *tree = b->tree;
+    struct text t = text_make(e->arena);
+    bool more = !tensors || tensors >= tree->items; /* a tensor than has a name */
+
+    text_add(&t, "tensors stand before ';', constants behind it: block %s(%s", tree->text, more ? "x; " : "");
+    for (int i = 0; i < tree->items; i++) {
+        text_puts(&t, !i ? "" : i == tensors && !more ? "; " : ", ");
+        if ((more && !strcmp(tree->item[i]->text, "x")) || !say_formal(e, &t, tree->item[i]))
+            return NULL;
+    }
+    text_puts(&t, ")");
+    return text_string(&t);
+}
+
+/* ---- what is missing ---- */
+
+/* What such a constant may be. */
+static const char *example_of(struct elab *e, const struct ast *formal)
+{
+    static const char *const rows[][2] = {
+        { "kernel", "3" },    { "out", "10" },        { "channels", "16" },
+        { "hidden", "64" },   { "heads", "2" },       { "entries", "1000" },
+        { "dim", "64" },      { "groups", "1" },      { "size", "1" },
+        { "lo", "-1" },       { "hi", "1" },          { "f", "relu" },
+        { ": int", "8" },     { ": ints", "[2, 2]" }, { ": real", "0.5" },
+        { ": bool", "true" }, { ": pads", "1" },      { ": string", "\"...\"" },
+    };
+    const char *kind = formal->b ? arena_printf(e->arena, ": %s", formal->b->text) : "";
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i][0], formal->text) || !strcmp(rows[i][0], kind))
+            return rows[i][1];
+    return "...";
+}
+
+const char *example_hint(struct elab *e, const struct block *b, const struct ast *call, const bool *given)
+{
+    const struct ast *tree = b->tree;
+    struct text t = text_make(e->arena);
+    int said = call ? call->items : 0;
+
+    text_add(&t, "as in %s(", tree->text);
+    for (int i = 0; i < said; i++) {
+        text_puts(&t, i ? ", " : "");
+        if (!say_argument(e, &t, tree->text, call->item[i]))
+            return NULL;
+    }
+    for (int i = 0; i < tree->items; i++)
+        if (tree->item[i]->flag && !given[i] && !tree->item[i]->a)
+            text_add(&t, "%s%s = %s", said++ ? ", " : "", tree->item[i]->text, example_of(e, tree->item[i]));
+    text_puts(&t, ")");
+    return text_string(&t);
+}
+
 /* ---- a constant left out ---- */
 
 /* The call, with all its arguments but one; NULL where that is not to be said in short. */

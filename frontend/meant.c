@@ -280,7 +280,7 @@ const char *bound_member_hint(struct parse *p, const char *member)
 {
     return !strcmp(member, "requires_grad") ? "what is not trained is named by 'freeze'"
            : !strcmp(member, "weight") || !strcmp(member, "bias") || !strcmp(member, "data")
-               ? "what a parameter begins as is said where its layer is made: weight_init, bias_init"
+               ? BEGINS_HINT
                : arena_printf(p->arena, "a name stands alone: %s", member);
 }
 

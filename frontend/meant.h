@@ -6,6 +6,7 @@
 
 #define WORD_LETTERS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 #define NUMBERED_HINT "the number of one of several stands in brackets: %s"
+#define BEGINS_HINT   "what a parameter begins as is said where its layer is made: weight_init, bias_init"
 #define COMMENT_HINT  "a comment starts with '#'"
 #define SCHEDULE_HINT                                                                                                  \
     "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"

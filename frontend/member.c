@@ -47,6 +47,30 @@ static bool below_layer(struct elab *e, const struct ast *x, struct layer **l, c
     return *path;
 }
 
+/* Whether a parameter of the layer has this path, or one that goes on behind it. */
+static bool leads_to_parameter(struct elab *e, const struct layer *l, const char *path)
+{
+    const char *whole = arena_printf(e->arena, "%s.%s", l->instance->path, path);
+    size_t length = strlen(whole);
+
+    for (int i = 0; i < e->m->vars; i++) {
+        const char *own = e->m->var[i]->name;
+        if (!strncmp(own, whole, length) && (!own[length] || own[length] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* Of a path below a layer, of which x is the last: the first member with which it leads nowhere. */
+static const struct ast *first_missing(struct elab *e, const struct ast *x)
+{
+    struct layer *l;
+    const char *path;
+    bool below = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x->a, &l, &path) && path;
+
+    return below && !leads_to_parameter(e, l, path) ? first_missing(e, x->a) : x;
+}
+
 static bool is_operation(struct elab *e, const char *word)
 {
     return look_up(e, word, true) || builtin_find(word);
@@ -184,6 +208,12 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
     return no_member(e, first, &v, hint);
 }
 
+/* What a tensor has, here or elsewhere. */
+static bool is_tensors_member(struct elab *e, const char *word)
+{
+    return is_own_member(word) || foreign_hint(e, word, NULL);
+}
+
 struct val eval_member(struct elab *e, const struct ast *x)
 {
     struct layer *l;
@@ -191,8 +221,11 @@ struct val eval_member(struct elab *e, const struct ast *x)
     if (behind_module(e, x, NULL))
         return v_poison();
     bool deep = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x, &l, &path);
-    if (deep && !(below_layer(e, x->a, &l, &above) && above && is_parameter(e, l, above)))
-        return layer_member(e, l, path, place_of(e, x));
+    bool tensor = deep && below_layer(e, x->a, &l, &above) && above;
+    if (tensor && !leads_to_parameter(e, l, path) && is_tensors_member(e, x->text) && !is_parameter(e, l, above))
+        path = above; /* fc.weigth.data */
+    if (deep && !(tensor && is_parameter(e, l, above)))
+        return layer_member(e, l, path, place_of(e, first_missing(e, x)));
     struct val v = eval(e, x->a);
     if (v.kind == V_POISON)
         return v;

@@ -449,7 +449,7 @@ static const char *first_at(struct elab *e, struct place at)
 static const char *led_by_batch(struct elab *e, const struct ast *s, const struct type *t, int from)
 {
     struct text text = text_make(e->arena);
-    text_add(&text, "%s[%s", s->b->text, e->batch_name);
+    text_add(&text, "%s[%s", s->b->text, e->batch_name ? e->batch_name : "N");
     for (int i = from; i < t->rank; i++)
         if (!t->dim[i].n)
             text_add(&text, ", %lld", (long long)t->dim[i].k);
@@ -457,20 +457,29 @@ static const char *led_by_batch(struct elab *e, const struct ast *s, const struc
     return text_string(&text);
 }
 
+/* The type of an input or a target that N does not lead, with it. */
+static const char *port_type(struct elab *e, const struct ast *s, const struct type *t)
+{
+    bool counted = t->rank && e->batch_name && t->dim[0].k == e->m->batch;
+    bool labels = t->rank == 1 && s->kind == A_TARGET && t->dtype == DT_I32;
+    const char *whole = led_by_batch(e, s, t, 0);
+    if (shape_batches(*t) || !t->rank || (t->rank == 1 && !counted && !labels))
+        return whole;
+    const char *fewer = led_by_batch(e, s, t, 1);
+    if (counted)
+        return fewer;
+    return labels ? arena_printf(e->arena, "%s where each sample has one, else %s", fewer, whole)
+                  : arena_printf(e->arena, "%s where %lld counts the samples, else %s", fewer, (long long)t->dim[0].k,
+                                 whole);
+}
+
 /* How an input or a target is declared that N does not lead. */
 static const char *port_hint(struct elab *e, const struct ast *s, const struct type *t)
 {
-    if (!e->batch_name)
-        return "the batch dimension is declared first: batch N = 32;";
-    bool counted = t->rank && t->dim[0].k == e->m->batch;
-    const char *whole = led_by_batch(e, s, t, 0);
-    if (shape_batches(*t) || !t->rank || (t->rank == 1 && !counted))
-        return arena_printf(e->arena, "it is %s", whole);
-    const char *fewer = led_by_batch(e, s, t, 1);
-    if (counted)
-        return arena_printf(e->arena, "it is %s", fewer);
-    return arena_printf(e->arena, "it is %s where %lld counts the samples, else %s", fewer, (long long)t->dim[0].k,
-                        whole);
+    const char *type = port_type(e, s, t);
+    return e->batch_name
+               ? arena_printf(e->arena, "it is %s", type)
+               : arena_printf(e->arena, "the batch dimension is declared first, batch N = 32; and then it is %s", type);
 }
 
 /* `none`, -1 or a name of another language in the place of N: says so. */

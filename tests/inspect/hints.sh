@@ -129,6 +129,19 @@ for of in cross_entropy:logits nll:logp accuracy:logits; do
         'where axis 1 is that of the classes:'
 done
 
+for call in 'relu(linear(4))' 'batchnorm(linear(4))' 'dropout(linear(4), 0.1)' 'sum(linear(4), axes = (0, 1))' 'clip(linear(4, bias = false), 0, 1)'; do
+    instead "h = $call;" "$call" 'what is applied next stands behind:'
+done
+for call in 'conv2d(8)' 'maxpool2d' 'conv2d(kernel = [3, 3])' 'groupnorm' 'adaptive_avgpool2d' 'clip' 'residual'; do
+    instead "h = image |> $call;" "$call" 'as in'
+done
+for call in 'linear' 'lstm' 'gru(bias = false)' 'multi_head_attention' 'conv1d(4)' 'rnn()'; do
+    instead "h = steps |> $call;" "$call" 'as in'
+done
+for type in 'f32[784]' 'i32[4]'; do
+    instead "target port : $type; h = 1 * f32(port);" "$type" 'it is'
+done
+
 for call in 'layernorm(6)' 'batchnorm(7)'; do
     instead "h = steps |> $call;" "$call" "$size"
 done
