@@ -528,6 +528,7 @@ static bool bind_formals(struct elab *e, const struct block *b, const struct lay
 struct saved {
     struct env *env;
     struct instance *instance;
+    const struct ast *within;
     struct place at;
     bool in_library, in_net, returned;
     const char *speaker;
@@ -536,7 +537,8 @@ struct saved {
 
 static struct saved enter(struct elab *e, const struct block *b, struct instance *instance, struct place at)
 {
-    struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->m->speaker, e->result };
+    struct saved s = { e->env,    e->instance, e->within,     e->at,    e->in_library,
+                       e->in_net, e->returned, e->m->speaker, e->result };
     if (!b->library)
         diag_enter(e->diag, at, arena_printf(e->arena, "in the call of '%s' here", b->tree->text));
     if (!e->in_library)
@@ -545,6 +547,7 @@ static struct saved enter(struct elab *e, const struct block *b, struct instance
         e->m->speaker = b->library ? b->tree->text : "";
     e->env = env_new(e, b->env);
     e->instance = instance;
+    e->within = b->tree->b;
     e->in_library = b->library;
     e->in_net = false;
     e->returned = false;
@@ -562,6 +565,7 @@ static void leave(struct elab *e, const struct block *b, struct saved s)
         diag_leave(e->diag);
     e->env = s.env;
     e->instance = s.instance;
+    e->within = s.within;
     e->at = s.at;
     e->in_library = s.in_library;
     e->in_net = s.in_net;
@@ -716,7 +720,7 @@ static struct val unknown(struct elab *e, const struct ast *x, const struct ast 
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
-    const char *hint = foreign_hint(e, x->text, call);
+    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, call);
     hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));

@@ -163,7 +163,8 @@ struct elab {
     struct body *body;   /* the innermost body, or NULL */
     struct env *env, *library;
     struct instance *instance;
-    struct place at; /* of the operations being made */
+    const struct ast *within; /* the statements of the innermost block or net */
+    struct place at;          /* of the operations being made */
     bool in_library, in_net, in_backward;
     int depth;
     int64_t operations, iterations;
@@ -297,6 +298,9 @@ const char *formals_hint(struct elab *e, const struct block *b, int tensors);
 /* The call with an example of each constant that is missing; given: by formal. */
 const char *example_hint(struct elab *e, const struct block *b, const struct ast *call, const bool *given);
 
+/* How the operands of an operator would be of one shape, of which one was the other's input; NULL: there is no saying. */
+const char *residual_hint(struct elab *e, const struct value *a, const struct value *b);
+
 /* the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
@@ -320,6 +324,8 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct la
                         const struct val *piped, struct place at); /* held: a layer of it with arguments, or NULL */
 
 /* stmt.c */
+/* Of a name that is bound only further down than x, which is that name: where; NULL of others. */
+const char *bound_later(struct elab *e, const struct ast *x);
 bool add_pattern(struct elab *e, const struct ast *x, const struct optimizer *of); /* false after an error */
 void run_statements(struct elab *e, const struct ast *block);
 void run_body(struct elab *e, const struct ast *block); /* in a scope of its own is the caller's business */

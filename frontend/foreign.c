@@ -44,6 +44,12 @@ static const char *find_alike(const struct row *rows, size_t count, const char *
  * '...' behind it a list of all numbers from there on), '=', and what stands there where it does not. */
 static const char *operation_form(const char *word)
 {
+#define LAYERS "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }"
+#define TIMES  "$scale_factor|size=2$"
+#define LARGER                                                                                                         \
+    "reshape(broadcast_to(reshape(image, [image.shape[0], image.shape[1], image.shape[2], 1, image.shape[3], 1]), "    \
+    "[image.shape[0], image.shape[1], image.shape[2], " TIMES ", image.shape[3], " TIMES "]), "                        \
+    "[image.shape[0], image.shape[1], image.shape[2] * " TIMES ", image.shape[3] * " TIMES "])"
     static const struct row rows[] = {
         { "cat", "concat(a, b, axis = $dim|axis=1$)" },
         { "concatenate", "concat(a, b, axis = $axis|dim=1$)" },
@@ -185,7 +191,19 @@ static const char *operation_form(const char *word)
         { "AdaptiveMaxPool2d", "max(image, axes = [2, 3])" },
         { "GlobalAveragePooling2D", "image |> global_avgpool" },
         { "sequential", "x |> linear(64) |> relu |> linear(10)" },
-        { "ModuleList", "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }" },
+        { "ModuleList", LAYERS },
+        { "ModuleDict", LAYERS },
+        { "append", LAYERS },
+        { "extend", LAYERS },
+        { "add_module", LAYERS },
+        { "register_module", LAYERS },
+        { "setattr", LAYERS },
+        { "getattr", LAYERS },
+        { "upsample", LARGER },
+        { "interpolate", LARGER },
+        { "resize", LARGER },
+        { "UpSampling2D", LARGER },
+        { "UpsamplingNearest2d", LARGER },
         { "CrossEntropyLoss", "cross_entropy(logits, label)" },
         { "NLLLoss", "nll(logp, label)" },
         { "MSELoss", "mse(a, b)" },

@@ -87,6 +87,85 @@ const char *formals_hint(struct elab *e, const struct block *b, int tensors)
     return text_string(&t);
 }
 
+/* ---- residuals ---- */
+
+/* Axes of an image. */
+struct layout {
+    int channels, height, width;
+    const char *argument;
+};
+
+/* The stride by which a size becomes another; 0: none does. */
+static int64_t stride_of(struct dim from, struct dim to)
+{
+    int64_t stride = from.n || to.n || !to.k ? 0 : (from.k + to.k / 2) / to.k;
+    return stride >= 1 && stride <= 4 && (from.k + stride - 1) / stride == to.k ? stride : 0;
+}
+
+/* Whether `a` was there before b. */
+static bool is_older(struct elab *e, const struct value *a, const struct value *b)
+{
+    for (const struct node *n = e->graph->first; a->def && b->def && n; n = n->next)
+        if (n == a->def || n == b->def)
+            return n == a->def;
+    return !a->def;
+}
+
+/* What the model calls this tensor, here. */
+static const char *own_name(const struct elab *e, const struct value *x)
+{
+    for (const struct binding *b = e->in_library ? NULL : e->env->first; b; b = b->next)
+        if (b->v.kind == V_TENSOR && b->v.tensor == x && !strchr(b->name, '.'))
+            return b->name;
+    return "x";
+}
+
+/* The convolution that makes the shape of `to` of x; NULL: none of kernel 1 does. */
+static const char *projection(struct elab *e, const struct value *x, const struct value *to, const struct layout *l)
+{
+    const struct dim *from = x->type.dim, *into = to->type.dim;
+    int64_t stride = stride_of(from[l->height], into[l->height]), across = stride_of(from[l->width], into[l->width]);
+    const char *strided = "";
+
+    if (!stride || across != stride || from[l->channels].n || into[l->channels].n)
+        return NULL;
+    if (stride > 1)
+        strided = arena_printf(e->arena, ", stride = %lld", (long long)stride);
+    return arena_printf(e->arena, "a convolution brings it to that shape: (%s |> conv2d(%lld, kernel = 1%s%s))",
+                        own_name(e, x), (long long)into[l->channels].k, strided, l->argument);
+}
+
+/* Where a convolution without pad made less of x, along both axes of the image; else NULL. */
+static const char *padding(struct elab *e, const struct value *x, const struct value *less, const struct layout *l)
+{
+    const struct dim *from = x->type.dim, *into = less->type.dim;
+    int64_t lost = from[l->height].k - into[l->height].k, across = from[l->width].k - into[l->width].k;
+
+    if (lost != across || lost < 2 || lost > 10 || lost % 2 || from[l->height].n || into[l->height].n)
+        return NULL;
+    return arena_printf(e->arena, "a convolution keeps the size with pad = %lld where its kernel is %lld",
+                        (long long)lost / 2, (long long)lost + 1);
+}
+
+const char *residual_hint(struct elab *e, const struct value *a, const struct value *b)
+{
+    static const struct layout layouts[] = { { 1, 2, 3, "" }, { 3, 1, 2, ", layout = \"nhwc\"" } };
+    bool apart = a->type.rank == 4 && b->type.rank == 4 && dim_equal(a->type.dim[0], b->type.dim[0]), differs = false;
+
+    for (int i = 1; apart && i < 4; i++)
+        differs |= !dim_equal(a->type.dim[i], b->type.dim[i]);
+    if (!differs)
+        return NULL;
+    const struct value *x = is_older(e, a, b) ? a : b, *y = x == a ? b : a;
+    bool last = dim_equal(a->type.dim[1], b->type.dim[1]) && dim_equal(a->type.dim[2], b->type.dim[2]);
+    for (int i = last; i < 2; i++) {
+        const char *hint = projection(e, x, y, &layouts[i]), *pad = padding(e, x, y, &layouts[i]);
+        if (hint || pad)
+            return hint ? hint : pad;
+    }
+    return NULL;
+}
+
 /* ---- what is missing ---- */
 
 /* What such a constant may be. */

@@ -179,6 +179,18 @@ static const char *methods_hint(struct elab *e, struct method m, const struct va
     return said ? text_string(&t) : NULL;
 }
 
+/* Of layers.append(linear(8)): nothing is added to a list. */
+static const char *added_hint(struct elab *e, const struct ast *member, const struct ast *call)
+{
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, "a list stays as it is; one of several is bound by its number: ");
+    if (strcmp(member->text, "append") || !call || call->items != 1 || !say(e, &t, member->a))
+        return NULL;
+    text_puts(&t, "[i] = ");
+    return say(e, &t, call->item[0]) ? text_string(&t) : NULL;
+}
+
 /* Of layer.forward(x). */
 static const char *applied_hint(struct elab *e, const struct ast *layer)
 {
@@ -203,7 +215,9 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
         hint = applied_hint(e, first->a);
     if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
         hint = method_hint(e, first->text, given);
-    if (!hint || (v.kind != V_TENSOR && !is_callable(&v)))
+    if (v.kind == V_LIST)
+        hint = added_hint(e, first, given);
+    if (!hint || (v.kind != V_TENSOR && v.kind != V_LIST && !is_callable(&v)))
         return eval_member(e, first);
     return no_member(e, first, &v, hint);
 }

@@ -66,7 +66,7 @@ done
 
 for call in 'leaky_relu(x, 0.1)' 'elu(x, alpha = 0.5)' 'clamp(x, max = 1, min = -1)' 'clamp(x, -n, 2 * n)' 'hardtanh(x, -2, 2)' 'unsqueeze(x, dim = 1)' \
     'torch.cat([x, x], 1)' 'stack(x, x, dim = 1)' 'x.view(-1, 2, 2)' 'x.permute([1, 0])' 'chunk(x, 2, 1)' 'masked_fill(x, x > 0, value = -1e9)' 'torch.rand(3, n)' \
-    'F.dropout2d(x, p = 0.5)' 'arange(3)' 'Dense(units = 7)' 'x.clamp(lo, hi)'; do
+    'F.interpolate(image, scale_factor = 3)' 'F.dropout2d(x, p = 0.5)' 'arange(3)' 'Dense(units = 7)' 'x.clamp(lo, hi)'; do
     compiles "h = $call;"
     right "$call"
 done
@@ -141,6 +141,18 @@ done
 for type in 'f32[784]' 'i32[4]'; do
     instead "target port : $type; h = 1 * f32(port);" "$type" 'it is'
 done
+
+for of in 'image + (image |> conv2d(16, kernel = 3, pad = 1))' 'image + (image |> conv2d(16, kernel = 3, pad = 1, stride = 2))' \
+    'image - (image |> conv2d(3, kernel = 2, stride = 2))' 'image + (image |> conv2d(12, 3, pad = 1, stride = 2, layout = "nhwc"))'; do
+    instead "h = $of;" image 'a convolution brings it to that shape:'
+done
+compiles 'h = image + (image |> conv2d(3, kernel = 5));'
+grep -q 'hint: a convolution keeps the size with pad = 2 where its kernel is 5$' "$out/log" && compiles 'h = image + (image |> conv2d(3, kernel = 5, pad = 2));'
+result $? 'a pad that keeps the size'
+for names in 'h, w = steps |> multi_head_attention(2)' 'h, w, b, a, n = lstm(steps, 8)' 'h, w = x + 1'; do
+    instead "$names;" "$names" 'it gives \(one value\|[0-9]* values\):'
+done
+instead 'h = []; for i in 0..2 { h.append(linear(4)); x = x |> h[i]; } h = x;' 'h.append(linear(4))' 'a list stays as it is; one of several is bound by its number:'
 
 for call in 'layernorm(6)' 'batchnorm(7)'; do
     instead "h = steps |> $call;" "$call" "$size"
