@@ -1,6 +1,8 @@
-/* frontend/habit.c: PyTorch's layers are told the size of what comes in, before all else: nn.Conv2d(3, 6, 5). Here it is
- * known, and conv2d(3, 6, 5) has 3 channels, a kernel of 6 and a stride of 5. Where such a call is wrong the hint says how it
- * is written; where it compiles, and no net would have it so, a warning does. */
+/* frontend/habit.c: calls as other libraries have them: hints of how they are written here.
+ *
+ * PyTorch's layers are told the size of what comes in, before all else: nn.Conv2d(3, 6, 5). Here it is known, and
+ * conv2d(3, 6, 5) has 3 channels, a kernel of 6 and a stride of 5. Where such a call is wrong the hint says how it is
+ * written; where it compiles, and no net would have it so, a warning does. */
 #include <string.h>
 
 #include "frontend/elab.h"

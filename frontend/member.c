@@ -1,7 +1,7 @@
 /* frontend/member.c: what stands behind a value: members, indices, and the methods that nothing has. */
 #include <string.h>
 
-#include "frontend/elab.h"
+#include "frontend/builtin.h"
 #include "frontend/meant.h"
 
 static struct val shape_of_value(struct elab *e, const struct value *t)
@@ -162,6 +162,16 @@ static const char *converted_by(struct method m, const struct val *v)
     return NULL;
 }
 
+/* Of x.transpose(1, 2), which is x; NULL of others. */
+static const char *swapped_hint(struct elab *e, struct method m, const struct val *x)
+{
+    if (strcmp(m.member->text, "transpose") || m.call->items != 2 || !is_literal(m.call->item[0]) ||
+        !is_literal(m.call->item[1]))
+        return NULL;
+    struct val a = eval(e, m.call->item[0]), b = eval(e, m.call->item[1]);
+    return a.kind == V_INT && b.kind == V_INT ? swap_hint(e, x->tensor->type.rank, a.i, b.i) : NULL;
+}
+
 /* How methods of v are written, one as a call and several as a chain; NULL where the first of them is no operation. */
 static const char *methods_hint(struct elab *e, struct method m, const struct val *v)
 {
@@ -172,7 +182,9 @@ static const char *methods_hint(struct elab *e, struct method m, const struct va
         return NULL;
     bool one =
         !is_method_call(known.member->a) && known.call && v->kind == V_TENSOR && !look_up(e, known.member->text, true);
-    const char *as = converted_by(known, v);
+    const char *as = converted_by(known, v), *swapped = one ? swapped_hint(e, known, v) : NULL;
+    if (swapped)
+        return arena_printf(e->arena, "operations are no methods, and %s", swapped);
     text_puts(&t, is_callable(v) ? "operations are no methods: x |> " : "operations are no methods: ");
     bool said =
         one ? say_applied(e, &t, known.member, known.call, as) : say_methods(e, &t, known.member, known.call, as);

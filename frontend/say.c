@@ -172,6 +172,34 @@ static const char *method_name(const struct ast *member)
     return renamed ? renamed : member->text;
 }
 
+/* Of what is given to a method, the numbers that are a list here, as the first constant; NULL: none. Two axes alone are those
+ * that elsewhere are swapped. */
+static const struct ast *listed(struct elab *e, const char *callee, const struct ast *call)
+{
+    int count;
+    const char *const *names = formal_names(e, callee, &count);
+    bool shape = count > 1 && !strcmp(names[1], "shape"), perm = count > 1 && !strcmp(names[1], "perm");
+
+    for (int i = 0; i < call->items; i++)
+        if (call->item[i]->kind == A_ARG)
+            return NULL;
+    if ((shape || perm) && call->items == 1 && call->item[0]->kind == A_TUPLE)
+        return call->item[0];
+    return call->items > (shape ? 1 : 2) && (shape || perm) ? call : NULL;
+}
+
+/* To the closing parenthesis. */
+static bool say_given(struct elab *e, struct text *t, const char *callee, const struct ast *call)
+{
+    const struct ast *list = listed(e, callee, call);
+
+    if (!list)
+        return say_arguments(e, t, callee, call);
+    bool said = say_items(e, t, list, "[]");
+    text_puts(t, ")");
+    return said;
+}
+
 bool say_methods(struct elab *e, struct text *t, const struct ast *member, const struct ast *call, const char *as)
 {
     const struct ast *object = member->a;
@@ -181,7 +209,7 @@ bool say_methods(struct elab *e, struct text *t, const struct ast *member, const
         return false;
     text_add(t, " |> %s", word);
     text_puts(t, call && call->items ? "(" : "");
-    return !call || !call->items || say_arguments(e, t, word, call);
+    return !call || !call->items || say_given(e, t, word, call);
 }
 
 bool say_applied(struct elab *e, struct text *t, const struct ast *member, const struct ast *call, const char *as)
@@ -191,5 +219,5 @@ bool say_applied(struct elab *e, struct text *t, const struct ast *member, const
     text_add(t, "%s(", word);
     bool said = as ? say_object(e, t, member->a, as) : say_part(e, t, member->a, member->a->kind != A_CHAIN);
     text_puts(t, call->items ? ", " : "");
-    return said && say_arguments(e, t, word, call);
+    return said && say_given(e, t, word, call);
 }

@@ -102,7 +102,7 @@ for chain in 'x |> linear(4).relu()' 'linear(4)(x).relu().dropout(p = 0.2)' 'rel
     instead "h = $chain;" "$chain" 'operations are no methods:'
 done
 for chain in '(m ** 2).sum(dim=(0, 1))' 'image.mean(dim=(2, 3), keepdim=True)' '(argmax(x) == label).mean()' '(x > 0).float().mean(dim=1).sqrt()' \
-    'argmax(x).float()' 'steps.argmax(dim = 1)'; do
+    'argmax(x).float()' 'image.reshape(-1, 3, n * 256)' 'steps.transpose(2, 0, 1).relu()' 'steps.argmax(dim = 1)'; do
     instead "h = $chain;" "$chain" 'operations are no methods:'
 done
 for power in 'x ** 2' 'x ^ 3' '(x + 1) ** 0.5' '2 ** x' 'mean(argmax(x) == label)' 'sum(x > 0, 1)'; do
