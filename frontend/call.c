@@ -276,7 +276,7 @@ static const char *surplus_hint(struct elab *e, const struct bound *g, const str
 {
     if (is_callable(v) && g->call)
         return chained_hint(e, b->tree->text, g->call, g->item);
-    return !b->library && g->inputs == b->tree->items ? formals_hint(e, b, g->tensors) : NULL;
+    return !b->library && g->inputs && g->inputs == b->tree->items ? formals_hint(e, b, g->tensors) : NULL;
 }
 
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)

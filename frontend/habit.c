@@ -79,7 +79,10 @@ const char *formals_hint(struct elab *e, const struct block *b, int tensors)
     struct text t = text_make(e->arena);
     bool more = !tensors || tensors >= tree->items; /* a tensor than has a name */
 
-    text_add(&t, "tensors stand before ';', constants behind it: block %s(%s", tree->text, more ? "x; " : "");
+    text_add(&t, "tensors stand before ';', constants behind it: block %s(%s", tree->text,
+             !more         ? ""
+             : tree->items ? "x; "
+                           : "x");
     for (int i = 0; i < tree->items; i++) {
         text_puts(&t, !i ? "" : i == tensors && !more ? "; " : ", ");
         if ((more && !strcmp(tree->item[i]->text, "x")) || !say_formal(e, &t, tree->item[i]))
