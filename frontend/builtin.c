@@ -74,6 +74,20 @@ static void read_signature(struct elab *e, struct builtin_args *g)
     }
 }
 
+const char **formal_names(struct elab *e, const char *callee, int *count)
+{
+    const struct val *v = look_up(e, callee, true);
+    const struct ast *tree = v && v->kind == V_BLOCK ? v->block->tree : NULL;
+    struct builtin_args g = { .f = v ? NULL : builtin_find(callee) };
+    if (g.f)
+        read_signature(e, &g);
+    *count = tree ? tree->items : g.count;
+    const char **all = NEW_ARRAY(e->arena, *count + 1, const char *);
+    for (int i = 0; i < *count; i++)
+        all[i] = tree ? tree->item[i]->text : g.name[i];
+    return all;
+}
+
 /* ---- binding ---- */
 
 static void give(struct builtin_args *g, int i, struct val v, struct place at)
@@ -156,11 +170,13 @@ static bool give_positional(struct elab *e, struct builtin_args *g, struct val v
         error_at(e, at, "'%s' takes its tensors one by one, not in a list: %s(a, b)", g->f->name, g->f->name);
         return false;
     }
-    if (v.kind != V_TENSOR && constant < g->count) {
+    if (v.kind != V_TENSOR && constant < g->count && !is_callable(&v)) {
         give(g, constant, v, at);
         return true;
     }
-    error_at(e, at, "'%s' does not take %s here: %s", g->f->name, describe(e, &v), signature_hint(e, g->f));
+    bool chained = is_callable(&v) && g->call && g->item;
+    error_hint(e, at, NULL, NULL, chained ? chained_hint(e, g->f->name, g->call, g->item) : signature_hint(e, g->f),
+               "'%s' does not take %s here", g->f->name, describe(e, &v));
     return false;
 }
 
@@ -178,8 +194,8 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
         give(g, i, v, place_of(e, a));
         return true;
     }
-    error_hint(e, place_of(e, a), NULL, a->text, arguments_hint(e, a->text, g->name, g->count),
-               "'%s' has no argument '%s'", g->f->name, a->text);
+    error_hint(e, place_of(e, a), NULL, a->text, named_hint(e, g->f->name, g->call, a), "'%s' has no argument '%s'",
+               g->f->name, a->text);
     return false;
 }
 
@@ -216,6 +232,7 @@ static bool give_all(struct elab *e, struct builtin_args *g, const struct val *p
         return false;
     for (int i = 0; i < x->count; i++) {
         const struct ast *a = x->item[i];
+        g->item = a;
         g->constants_only = constants_only || i < x->held;
         ok = (a->kind == A_ARG ? give_named(e, g, a, x->value[i])
                                : give_positional(e, g, x->value[i], place_of(e, a))) &&
@@ -234,7 +251,7 @@ static const char *brackets_hint(struct elab *e, const struct builtin_args *g, c
     for (int i = 0; i < count; i++) {
         dims[i] = x->value[number[i]];
         text_add(&t, "%s", i ? ", " : "");
-        said = said && say(&t, x->item[number[i]]);
+        said = said && say(e, &t, x->item[number[i]]);
     }
     const char *hint = NULL;
     if (tensor && g->f->run == builtin_transpose && count == 2)
@@ -315,7 +332,7 @@ static struct arguments all_arguments(struct elab *e, const struct layer *held, 
 struct val call_builtin(struct elab *e, const struct builtin *f, const struct layer *held, const struct ast *call,
                         const struct val *piped, struct place at)
 {
-    struct builtin_args g = { .f = f, .at = at };
+    struct builtin_args g = { .f = f, .at = at, .call = call, .piped = piped };
     struct arguments x = all_arguments(e, held, call);
     read_signature(e, &g);
     bool ok = !lists_no_numbers(e, &g, piped, &x) && give_all(e, &g, piped, &x), any_tensor = piped != NULL;

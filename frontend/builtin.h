@@ -9,6 +9,8 @@ enum { MAX_BUILTIN_ARGS = 10, MAX_VARIADIC = 4096 };
 struct builtin_args {
     const struct builtin *f;
     struct place at;
+    const struct ast *call, *item;    /* as it is written, or NULL; at work: one of its arguments */
+    bool piped;                       /* its tensor does not stand in it */
     struct val arg[MAX_BUILTIN_ARGS]; /* in the order of the signature; constants' defaults filled in */
     const char *name[MAX_BUILTIN_ARGS];
     struct place where[MAX_BUILTIN_ARGS];

@@ -112,13 +112,35 @@ struct val builtin_where(struct elab *e, struct builtin_args *g)
 
 /* ---- reductions ---- */
 
+/* Of true and false nothing is added up. */
+static bool adds(struct elab *e, const struct builtin_args *g, const struct value *x)
+{
+    struct text t = text_make(e->arena);
+    const struct ast *first = !g->piped && g->call && g->call->items ? g->call->item[0] : NULL;
+
+    if (!x || x->type.dtype != DT_BOOL)
+        return x;
+    text_add(&t, "it is written %s(f32(", g->f->name);
+    bool said = first && first->kind != A_ARG && say(e, &t, first);
+    text_puts(&t, ")");
+    for (int i = 1; said && i < g->call->items; i++) {
+        text_puts(&t, ", ");
+        said = say_argument(e, &t, g->f->name, g->call->item[i]);
+    }
+    text_puts(&t, ")");
+    error_hint(e, g->at, NULL, NULL,
+               said ? text_string(&t) : arena_printf(e->arena, "f32 converts: ... |> f32 |> %s", g->f->name),
+               "'%s' takes numbers, not %s", g->f->name, type_text(e->arena, x->type, e->m->f64));
+    return false;
+}
+
 static struct val reduce(struct elab *e, struct builtin_args *g, enum op op, int axes_at)
 {
     int64_t axes[MAX_RANK];
     int count;
     bool keep;
     struct value *x = arg_tensor(e, g, 0, DT_REAL);
-    if (!x || !arg_axes(e, g, axes_at, x->type.rank, axes, &count) || !arg_bool(e, g, axes_at + 1, &keep))
+    if (!adds(e, g, x) || !arg_axes(e, g, axes_at, x->type.rank, axes, &count) || !arg_bool(e, g, axes_at + 1, &keep))
         return v_poison();
     struct build b = builder(e);
     return v_tensor(build_reduce(&b, op, x, axes, count, keep));
@@ -206,7 +228,7 @@ struct val builtin_moments(struct elab *e, struct builtin_args *g)
     int count;
     bool keep;
     struct value *x = arg_tensor(e, g, 0, DT_REAL);
-    if (!x || !arg_axes(e, g, 1, x->type.rank, axes, &count) || !arg_bool(e, g, 2, &keep))
+    if (!adds(e, g, x) || !arg_axes(e, g, 1, x->type.rank, axes, &count) || !arg_bool(e, g, 2, &keep))
         return v_poison();
     struct build b = builder(e);
     struct attr attrs[] = { at_ints("axes", axes, count), at_bool("keepdims", keep) };

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "frontend/elab.h"
+#include "frontend/meant.h"
 
 /* ---- identity of layers ---- */
 
@@ -133,8 +134,9 @@ static void bind_tensor(struct elab *e, struct bound *g, const struct block *b, 
 {
     int i = next_formal(b, g->next_input, false);
     if (i >= b->tree->items) {
-        error_at(e, at, "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs,
-                 g->inputs == 1 ? "" : "s", describe(e, &v));
+        error_hint(e, at, NULL, NULL, g->inputs || b->library ? NULL : formals_hint(e, b, 0),
+                   "'%s' takes %d tensor%s, and this is one more (%s)", b->tree->text, g->inputs,
+                   g->inputs == 1 ? "" : "s", describe(e, &v));
         g->ok = false;
         return;
     }
@@ -261,12 +263,20 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
                                : hint;
     if (missing && is_number(v) && !hint)
         hint = arena_printf(e->arena, "'%s' still needs its tensor '%s'", b->tree->text, missing);
-    if (!hint && is_callable(v))
-        hint = "what is applied next stands behind: x |> f |> g";
+    if (!hint && is_callable(v) && g->call)
+        hint = chained_hint(e, b->tree->text, g->call, g->item);
     error_hint(e, at, k->wants, describe(e, v), hint, "%s: '%s' is %s, not %s", b->tree->text, f->text, k->wants,
                describe(e, v));
     g->ok = false;
     return false;
+}
+
+/* Of a compile-time value behind all constants. */
+static const char *surplus_hint(struct elab *e, const struct bound *g, const struct block *b, const struct val *v)
+{
+    if (is_callable(v) && g->call)
+        return chained_hint(e, b->tree->text, g->call, g->item);
+    return !b->library && g->inputs && g->inputs == b->tree->items ? formals_hint(e, b, g->tensors) : NULL;
 }
 
 static void bind_constant(struct elab *e, struct bound *g, const struct block *b, struct val v, struct place at)
@@ -276,13 +286,8 @@ static void bind_constant(struct elab *e, struct bound *g, const struct block *b
         return;
     g->lost = true;
     if (i >= b->tree->items) {
-        int input = next_formal(b, g->next_input, false);
-        error_hint(e, at, NULL, NULL,
-                   !b->library && input < b->tree->items
-                       ? arena_printf(e->arena, "'%s' is a tensor: constants stand behind ';' in block %s",
-                                      formal(b, input)->text, b->tree->text)
-                       : NULL,
-                   "'%s' does not take %s here", b->tree->text, describe(e, &v));
+        error_hint(e, at, NULL, NULL, surplus_hint(e, g, b, &v), "'%s' does not take %s here", b->tree->text,
+                   describe(e, &v));
         g->ok = false;
         return;
     }
@@ -400,11 +405,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
 {
     int i = find_formal(b, arg->text);
     if (i < 0) {
-        const char **names = NEW_ARRAY(e->arena, b->tree->items + 1, const char *);
-        for (int k = 0; k < b->tree->items; k++)
-            names[k] = formal(b, k)->text;
-        error_hint(e, arg->at, NULL, arg->text, arguments_hint(e, arg->text, names, b->tree->items),
-                   "'%s' has no argument '%s'", b->tree->text, arg->text);
+        error_hint(e, arg->at, NULL, arg->text, named_hint(e, b->tree->text, g->call, arg), "'%s' has no argument '%s'",
+                   b->tree->text, arg->text);
         g->ok = false;
         return;
     }
@@ -477,7 +479,8 @@ static bool check_constants(struct elab *e, const struct bound *g, const struct 
 {
     for (int i = 0; i < b->tree->items; i++)
         if (formal(b, i)->flag && !g->given[i] && !formal(b, i)->a) {
-            error_at(e, at, "'%s' needs its argument '%s'", b->tree->text, formal(b, i)->text);
+            error_hint(e, at, NULL, NULL, e->in_library ? NULL : example_hint(e, b, g->call, g->given),
+                       "'%s' needs its argument '%s'", b->tree->text, formal(b, i)->text);
             return false;
         }
     return true;
@@ -525,6 +528,7 @@ static bool bind_formals(struct elab *e, const struct block *b, const struct lay
 struct saved {
     struct env *env;
     struct instance *instance;
+    const struct ast *within;
     struct place at;
     bool in_library, in_net, returned;
     const char *speaker;
@@ -533,7 +537,8 @@ struct saved {
 
 static struct saved enter(struct elab *e, const struct block *b, struct instance *instance, struct place at)
 {
-    struct saved s = { e->env, e->instance, e->at, e->in_library, e->in_net, e->returned, e->m->speaker, e->result };
+    struct saved s = { e->env,    e->instance, e->within,     e->at,    e->in_library,
+                       e->in_net, e->returned, e->m->speaker, e->result };
     if (!b->library)
         diag_enter(e->diag, at, arena_printf(e->arena, "in the call of '%s' here", b->tree->text));
     if (!e->in_library)
@@ -542,6 +547,7 @@ static struct saved enter(struct elab *e, const struct block *b, struct instance
         e->m->speaker = b->library ? b->tree->text : "";
     e->env = env_new(e, b->env);
     e->instance = instance;
+    e->within = b->tree->b;
     e->in_library = b->library;
     e->in_net = false;
     e->returned = false;
@@ -559,6 +565,7 @@ static void leave(struct elab *e, const struct block *b, struct saved s)
         diag_leave(e->diag);
     e->env = s.env;
     e->instance = s.instance;
+    e->within = s.within;
     e->at = s.at;
     e->in_library = s.in_library;
     e->in_net = s.in_net;
@@ -713,7 +720,7 @@ static struct val unknown(struct elab *e, const struct ast *x, const struct ast 
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
-    const char *hint = foreign_hint(e, x->text, call);
+    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, call);
     hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
@@ -728,10 +735,10 @@ static const char *element_hint(struct elab *e, const struct ast *list, const st
     struct text t = text_make(e->arena);
 
     text_puts(&t, "an element's number stands in brackets: ");
-    if (!arguments || arguments->items != 1 || !say(&t, list))
+    if (!arguments || arguments->items != 1 || !say(e, &t, list))
         return NULL;
     text_puts(&t, "[");
-    bool said = say(&t, arguments->item[0]);
+    bool said = say(e, &t, arguments->item[0]);
     text_puts(&t, "]");
     return said ? text_string(&t) : NULL;
 }
@@ -759,8 +766,10 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         return call_block(e, v.block, arguments, piped, at, own);
     if (v.kind == V_LAYER)
         return call_layer(e, v.layer, arguments, piped, at);
-    error_hint(e, at, NULL, NULL, v.kind == V_LIST ? element_hint(e, callee, arguments) : NULL, "%s cannot be called",
-               describe(e, &v));
+    const char *hint = v.kind == V_LIST           ? element_hint(e, callee, arguments)
+                       : callee->kind == A_STRING ? numbered_hint(e->arena, callee->text)
+                                                  : NULL;
+    error_hint(e, at, NULL, NULL, hint, "%s cannot be called", describe(e, &v));
     return v_poison();
 }
 

@@ -163,7 +163,8 @@ struct elab {
     struct body *body;   /* the innermost body, or NULL */
     struct env *env, *library;
     struct instance *instance;
-    struct place at; /* of the operations being made */
+    const struct ast *within; /* the statements of the innermost block or net */
+    struct place at;          /* of the operations being made */
     bool in_library, in_net, in_backward;
     int depth;
     int64_t operations, iterations;
@@ -266,17 +267,41 @@ const char *foreign_init(struct elab *e, const char *word); /* a sentence of an 
 const char *foreign_schedule(const char *word);             /* how it is written: "cosine(0.1, steps = 1000)" */
 bool spelt_alike(const char *a, const char *b);             /* but for capitals and underscores */
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
+/* What such an argument of that operation or layer is called here; the word itself where nothing is like it. */
+const char *argument_here(struct elab *e, const char *callee, const char *word);
+const char *foreign_name(const char *word); /* of an operation that has another name here, and is the same else: that */
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
-bool is_foreign_module(const char *word);
 
 /* say.c: adds an expression as it stands in a file; false of what is more than names, numbers, lists, calls and what
  * operators make of them */
-bool say(struct text *t, const struct ast *x);
+bool say(struct elab *e, struct text *t, const struct ast *x);
 bool is_method_call(const struct ast *x); /* x.f(...) */
-/* x.f().g(2), of which `member` is the last and `call` its call (NULL: none), as a chain: x |> f |> g(2) */
-bool say_methods(struct text *t, const struct ast *member, const struct ast *call);
+/* An argument of that call (NULL: not known of what), by its name here, and a list in brackets. */
+bool say_argument(struct elab *e, struct text *t, const char *callee, const struct ast *x);
+/* The call with all its arguments, as one of this callee. */
+bool say_call_of(struct elab *e, struct text *t, const char *callee, const struct ast *call);
+/* x.f().g(2), of which `member` is the last and `call` its call (NULL: none), as a chain: x |> f |> g(2). as: what x is
+ * converted by, or NULL. */
+bool say_methods(struct elab *e, struct text *t, const struct ast *member, const struct ast *call, const char *as);
+/* x.g(2), as g(x, 2). */
+bool say_applied(struct elab *e, struct text *t, const struct ast *member, const struct ast *call, const char *as);
 
-/* habit.c: the size of what comes in where a layer's first constant stands */
+/* habit.c: calls as another library has them */
+/* Of an argument by a name that this operation or layer has not: the one that is meant, or the layer that has it; else all
+ * there are. */
+const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument);
+
+/* Of a layer that is given to what is applied behind it: relu(conv2d(8, 3)). */
+const char *chained_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *layer);
+/* How the head of a block is written that is given so many tensors, and constants. */
+const char *formals_hint(struct elab *e, const struct block *b, int tensors);
+/* The call with an example of each constant that is missing; given: by formal. */
+const char *example_hint(struct elab *e, const struct block *b, const struct ast *call, const bool *given);
+
+/* How the operands of an operator would be of one shape, of which one was the other's input; NULL: there is no saying. */
+const char *residual_hint(struct elab *e, const struct value *a, const struct value *b);
+
+/* the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
                         int i); /* the hint; out: the constant that is left out (NULL: not known), formal i */
@@ -294,10 +319,13 @@ struct builtin {
 
 const struct builtin *builtin_find(const char *name);
 const char *const *builtin_names(size_t *count);
+const char **formal_names(struct elab *e, const char *callee, int *count); /* of an operation or a layer */
 struct val call_builtin(struct elab *e, const struct builtin *f, const struct layer *held, const struct ast *call,
                         const struct val *piped, struct place at); /* held: a layer of it with arguments, or NULL */
 
 /* stmt.c */
+/* Of a name that is bound only further down than x, which is that name: where; NULL of others. */
+const char *bound_later(struct elab *e, const struct ast *x);
 bool add_pattern(struct elab *e, const struct ast *x, const struct optimizer *of); /* false after an error */
 void run_statements(struct elab *e, const struct ast *block);
 void run_body(struct elab *e, const struct ast *block); /* in a scope of its own is the caller's business */
@@ -308,6 +336,7 @@ struct val eval_scan(struct elab *e, const struct ast *x);
 /* init.c */
 struct val eval_init(struct elab *e, const struct ast *x);
 bool resolve_init(struct elab *e, const struct init_spec *s, struct type t, struct place at, struct init *out);
+bool is_initialiser(const char *word);
 bool is_init_name(const char *formal); /* formals that take initialisers: ..._init */
 
 /* net.c */

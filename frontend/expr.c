@@ -289,11 +289,14 @@ static struct val tensor_binary(struct elab *e, const char *op, const struct val
     if (!x || !y)
         return v_poison();
     struct place before = e->at;
+    const char *hint = e->m->hint;
     if (!e->in_library)
         e->at = at;
     struct build build = builder(e);
     struct value *r = NULL;
     int code = operator_op(op);
+    if (!hint && (code == OP_add || code == OP_sub))
+        e->m->hint = residual_hint(e, x, y);
     if (!strcmp(op, "@"))
         r = matrix_product(e, x, y);
     else if (code >= 0)
@@ -302,6 +305,7 @@ static struct val tensor_binary(struct elab *e, const char *op, const struct val
         error_hint(e, at, NULL, NULL, elementwise_hint(op), "'%s' works on compile-time values, not on %s", op,
                    describe(e, a->kind == V_TENSOR ? a : b));
     e->at = before;
+    e->m->hint = hint;
     return v_tensor(r);
 }
 
@@ -420,13 +424,14 @@ static struct val eval_word(struct elab *e, const struct ast *x, bool divides)
         *l = (struct layer){ .builtin = builtin_find(x->text), .at = x->at };
         return (struct val){ .kind = V_LAYER, .layer = l };
     }
-    const char *near = nearest_name(e, x->text, false);
+    const char *near = nearest_name(e, x->text, false), *later = bound_later(e, x);
     if (x->text == e->batch_name) {
         error_hint(e, x->at, NULL, NULL, "x.shape[0] of a tensor x that the block is given is the batch dimension",
                    "nothing is called '%s' here: a block does not see its net's names", x->text);
         return v_poison();
     }
-    const char *hint = near                   ? diag_meant(e->arena, near)
+    const char *hint = later                  ? later
+                       : near                 ? diag_meant(e->arena, near)
                        : divides              ? COMMENT_HINT
                        : strcmp(x->text, "N") ? foreign_operation(e, x->text, NULL)
                        : e->batch_name ? arena_printf(e->arena, "the batch dimension is called '%s'", e->batch_name)
@@ -494,6 +499,19 @@ static struct val eval_string(struct elab *e, const struct ast *x)
     return v_string(name(e->names, text_string(&t)));
 }
 
+/* There is no such operator; what else is wrong is said of a tensor, too. */
+static struct val no_power(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    struct val a = eval(e, x->a), b = eval(e, x->b);
+
+    text_puts(&t, "it is written ");
+    error_hint(e, place_of(e, x), NULL, NULL,
+               say(e, &t, x) ? text_string(&t) : "pow(x, y) is a power, square(x) the second",
+               "there is no operator '%s'", x->at.length == 1 ? "^" : "**");
+    return a.kind == V_TENSOR && is_number(&b) ? a : v_poison();
+}
+
 static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
 {
     switch (x->kind) {
@@ -510,6 +528,8 @@ static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
     case A_RANGE: return eval_range(e, x);
     case A_UNARY: return eval_unary(e, x);
     case A_BINARY: {
+        if (!strcmp(x->text, "**"))
+            return no_power(e, x);
         struct val a = eval(e, x->a), b;
         bool decided = a.kind == V_BOOL && ((*x->text == '&' && !a.i) || (*x->text == '|' && a.i));
         if (decided)

@@ -44,6 +44,12 @@ static const char *find_alike(const struct row *rows, size_t count, const char *
  * '...' behind it a list of all numbers from there on), '=', and what stands there where it does not. */
 static const char *operation_form(const char *word)
 {
+#define LAYERS "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }"
+#define TIMES  "$scale_factor|size=2$"
+#define LARGER                                                                                                         \
+    "reshape(broadcast_to(reshape(image, [image.shape[0], image.shape[1], image.shape[2], 1, image.shape[3], 1]), "    \
+    "[image.shape[0], image.shape[1], image.shape[2], " TIMES ", image.shape[3], " TIMES "]), "                        \
+    "[image.shape[0], image.shape[1], image.shape[2] * " TIMES ", image.shape[3] * " TIMES "])"
     static const struct row rows[] = {
         { "cat", "concat(a, b, axis = $dim|axis=1$)" },
         { "concatenate", "concat(a, b, axis = $axis|dim=1$)" },
@@ -185,7 +191,19 @@ static const char *operation_form(const char *word)
         { "AdaptiveMaxPool2d", "max(image, axes = [2, 3])" },
         { "GlobalAveragePooling2D", "image |> global_avgpool" },
         { "sequential", "x |> linear(64) |> relu |> linear(10)" },
-        { "ModuleList", "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }" },
+        { "ModuleList", LAYERS },
+        { "ModuleDict", LAYERS },
+        { "append", LAYERS },
+        { "extend", LAYERS },
+        { "add_module", LAYERS },
+        { "register_module", LAYERS },
+        { "setattr", LAYERS },
+        { "getattr", LAYERS },
+        { "upsample", LARGER },
+        { "interpolate", LARGER },
+        { "resize", LARGER },
+        { "UpSampling2D", LARGER },
+        { "UpsamplingNearest2d", LARGER },
         { "CrossEntropyLoss", "cross_entropy(logits, label)" },
         { "NLLLoss", "nll(logp, label)" },
         { "MSELoss", "mse(a, b)" },
@@ -196,6 +214,15 @@ static const char *operation_form(const char *word)
         { "BCEWithLogitsLoss", "bce(logits, y)" },
         { "binary_cross_entropy", "bce(logits, y), of logits" },
         { "binary_cross_entropy_with_logits", "bce(logits, y)" },
+    };
+    return find_alike(rows, sizeof rows / sizeof *rows, word);
+}
+
+const char *foreign_name(const char *word)
+{
+    static const struct row rows[] = {
+        { "float", "f32" }, { "double", "f32" },           { "long", "i32" },
+        { "int", "i32" },   { "detach", "stop_gradient" }, { "swish", "silu" },
     };
     return find_alike(rows, sizeof rows / sizeof *rows, word);
 }
@@ -247,14 +274,14 @@ static const struct ast *given(const struct elab *e, const struct ast *call, con
 }
 
 /* Adds the list of the numbers that a call gives one by one, perhaps behind a tensor's name; or says nothing. */
-static bool say_numbers(const struct elab *e, struct text *t, const struct ast *call)
+static bool say_numbers(struct elab *e, struct text *t, const struct ast *call)
 {
     int first = call->items && call->item[0]->kind == A_NAME && !is_constant(e, call->item[0]);
     struct ast list = { .kind = A_LIST, .item = call->item + first, .items = call->items - first };
 
     if (list.items == 1 && (list.item[0]->kind == A_LIST || list.item[0]->kind == A_TUPLE))
         list = (struct ast){ .kind = A_LIST, .item = list.item[0]->item, .items = list.item[0]->items };
-    return list.items && is_constant(e, &list) && say(t, &list);
+    return list.items && is_constant(e, &list) && say(e, t, &list);
 }
 
 /* A place in a form: NAMES=FALLBACK, or NAME...=FALLBACK for a list. */
@@ -284,7 +311,7 @@ static const char *filled(struct elab *e, const char *form, const struct ast *ca
         text_putn(&t, form, (size_t)(open - form));
         if (call && !b.list && (b.length != before.length || strncmp(b.names, before.names, b.length)))
             x = given(e, call, b.names, b.length, &place);
-        if (call && (b.list ? say_numbers(e, &said, call) : x && say(&said, x)))
+        if (call && (b.list ? say_numbers(e, &said, call) : x && say(e, &said, x)))
             text_puts(&t, text_string(&said));
         else
             text_putn(&t, b.fallback, (size_t)(b.end - b.fallback));
@@ -311,6 +338,7 @@ static const char *sentence_of(const char *word)
         { "size", "x.shape[1] is the size of axis 1" },
         { "dim", "x.rank is the number of axes" },
         { "ndim", "x.rank is the number of axes" },
+        { "data", "a parameter, as any tensor, is its own data: leave it out" },
         { "dtype", "f32(x) and i32(x) convert" },
         { "type", "f32(x) and i32(x) convert" },
         { "astype", "f32(x) and i32(x) convert" },
@@ -459,8 +487,21 @@ const char *foreign_operation(struct elab *e, const char *word, const struct ast
     return form ? arena_printf(e->arena, "it is written %s", filled(e, form, call)) : NULL;
 }
 
+/* normal_, zeros_, fill_ and others that set a parameter in place. */
+static bool sets_in_place(struct elab *e, const char *word)
+{
+    static const char others[] = "fill|copy|zero";
+    size_t length = strlen(word);
+    const char *stem = length ? arena_stringn(e->arena, word, length - 1) : "";
+
+    return length && word[length - 1] == '_' &&
+           (is_initialiser(stem) || foreign_init(e, stem) || has_word(others, strlen(others), stem));
+}
+
 const char *foreign_hint(struct elab *e, const char *word, const struct ast *call)
 {
+    if (sets_in_place(e, word))
+        return BEGINS_HINT;
     const char *sentence = sentence_of(word), *operation = foreign_operation(e, word, call);
 
     if (sentence || operation)
@@ -475,18 +516,16 @@ const char *foreign_hint(struct elab *e, const char *word, const struct ast *cal
 
 bool is_foreign_module(const char *word)
 {
-    static const struct row rows[] = {
-        { "nn", "" },           { "F", "" },          { "torch", "" }, { "np", "" },          { "numpy", "" },
-        { "self", "" },         { "tf", "" },         { "jnp", "" },   { "jax", "" },         { "init", "" },
-        { "optim", "" },        { "functional", "" }, { "math", "" },  { "keras", "" },       { "layers", "" },
-        { "lr_scheduler", "" }, { "tfa", "" },        { "onnx", "" },  { "activations", "" }, { "losses", "" },
-        { "optimizers", "" },   { "nnx", "" },        { "optax", "" }, { "model", "" },       { "torchvision", "" },
-        { "models", "" }
-    };
-    return FIND(rows, word) != NULL;
+    static const char words[] =
+        "nn|F|torch|np|numpy|self|tf|jnp|jax|init|optim|functional|math|keras|layers|lr_scheduler|tfa|"
+        "onnx|activations|losses|optimizers|nnx|optax|model|torchvision|models|tensorflow|flax|einops|"
+        "os|sys|time|random|lightning|pytorch_lightning|matplotlib|transformers|tqdm";
+
+    return has_word(words, strlen(words), word);
 }
 
-const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
+/* The one of these names that stands for an argument of another library; NULL: none does. */
+static const char *named_here(const char *word, const char *const *names, size_t count)
 {
     static const struct row ours[] = {
         { "dim", "axis" },
@@ -522,6 +561,15 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "clipnorm", "clip_norm" },
         { "global_clipnorm", "clip_norm" },
     };
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
+            if (!strcmp(ours[i].hint, names[k]))
+                return names[k];
+    return NULL;
+}
+
+const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
+{
 #define FALLS "a rate that falls is a schedule: lr = step(0.1, every = 1000, gamma = 0.5)"
     static const struct row none[] = {
         { "in_features", "sizes of what comes in are known: leave it out" },
@@ -559,11 +607,19 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "total_steps", FALLS },
         { "params", "all parameters are trained but those that 'freeze' names: leave it out" },
     };
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        for (size_t k = 0; k < count && !strcmp(ours[i].word, word); k++)
-            if (!strcmp(ours[i].hint, names[k]))
-                return diag_meant(e->arena, names[k]);
-    return FIND(none, word);
+    const char *here = named_here(word, names, count);
+    return here ? diag_meant(e->arena, here) : FIND(none, word);
+}
+
+const char *argument_here(struct elab *e, const char *callee, const char *word)
+{
+    int count;
+    const char **names = formal_names(e, callee, &count), *here = named_here(word, names, (size_t)count);
+
+    for (int i = 0; i < count && !here; i++)
+        here = strcmp(names[i], word) ? NULL : word;
+    here = here ? here : diag_nearest(word, names, (size_t)count);
+    return here ? here : word;
 }
 
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items)

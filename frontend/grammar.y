@@ -42,7 +42,7 @@ static void slip_hint(struct parse *p, struct place at, const char *hint, const 
 %token YIELD "'yield'" FROZEN "'frozen'" TRUE "'true'" FALSE "'false'" NONE "'none'" TRAINING "'training'"
 %token <text> NAME "a name" STRING "a string"
 %token <number> NUMBER "a number"
-%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'"
+%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'" POWER "'**'"
 %token END 0 "the end of the file"
 
 %type <ast> file top imports formals with_constants formal_list constants formal constant kind body statements statement binding targets target
@@ -216,6 +216,7 @@ product: unary                          { $$ = $1; }
     | product '@' unary                 { $$ = binary(p, @2, "@", $1, $3); }
 
 unary: postfix                          { $$ = $1; }
+    | postfix POWER unary               { $$ = binary(p, @2, "**", $1, $3); }
     | '-' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "-"); }
     | '!' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "!"); }
 
@@ -297,6 +298,8 @@ static const char *target_hint(struct parse *p, const struct ast *bind, const st
 
     if (target->kind == A_MEMBER)
         return bound_member_hint(p, target->text);
+    if (target->kind == A_STRING)
+        return numbered_hint(p->arena, target->text);
     for (int i = 0; i < bind->items; i++)
         if (!add_names(&t, bind->item[i]))
             return NULL;
@@ -481,6 +484,46 @@ static bool is_foreign_word(struct misfit *m)
     return true;
 }
 
+/* f"conv_{i}" with its letter before the quote. */
+static bool is_marked_string(struct misfit *m)
+{
+    const char *quote = text_at(m->p->text, m->at), *end;
+    size_t length;
+    const char *mark = word_before(m->p, quote, &length), *before = mark;
+
+    if (m->found != YYSYMBOL_STRING || !length || length > 2 || mark + length != quote || strspn(mark, "fFrRbBuU") < length)
+        return false;
+    while (before > m->p->text && strchr(" \t", before[-1]))
+        before--;
+    bool value = before > m->p->text && strchr("=(,[:", before[-1]); /* and no name is wanted */
+    const char *written = value ? NULL : numbered_name(m->p->arena, quote + 1, &end);
+    m->at.column -= (int)length;
+    m->at.length = (int)length;
+    diag_error_hint(m->p->diag, m->at, NULL, NULL,
+                    written && *end == '"' ? arena_printf(m->p->arena, NUMBERED_HINT, written)
+                                           : "in any string {name} stands for the value of that name",
+                    "no letter stands before a string");
+    return true;
+}
+
+/* conv_{i} for a name. */
+static bool is_formed_name(struct misfit *m)
+{
+    const char *brace = text_at(m->p->text, m->at), *end;
+    size_t length;
+    const char *word = word_before(m->p, brace, &length);
+    const char *written = *brace == '{' && length && word + length == brace ? numbered_name(m->p->arena, word, &end) : NULL;
+
+    if (!written)
+        return false;
+    m->at.column -= (int)length;
+    m->at.length = (int)(end - word);
+    m->p->answered = end + strspn(end, " \t");
+    diag_error_hint(m->p->diag, m->at, NULL, NULL, arena_printf(m->p->arena, NUMBERED_HINT, written),
+                    "a name has letters, digits and '_' alone");
+    return true;
+}
+
 static bool is_bound_keyword(struct misfit *m)
 {
     return keyword_bound(m->p, m->at, m->is);
@@ -514,6 +557,8 @@ static bool starts_no_item(struct misfit *m)
     if (!expects(m, YYSYMBOL_IMPORT))
         return false;
     bool backward = expects(m, YYSYMBOL_BACKWARD);
+    if (m->found == YYSYMBOL_NAME)
+        m->is = arena_printf(m->p->arena, "'%.*s'", m->at.length, text_at(m->p->text, m->at));
     diag_error_hint(m->p->diag, m->at, NULL, m->is, item_hint(m->p, m->at, m->found != YYSYMBOL_NAME, backward),
                     "expected 'import', 'const', 'block'%s or 'net', found %s", backward ? ", 'backward'" : "", m->is);
     return true;
@@ -560,7 +605,8 @@ static bool misses_semicolon(struct misfit *m)
 {
     if (!expects_word(m, "';'"))
         return false;
-    diag_error_hint(m->p->diag, m->at, "';'", m->is, semicolon_hint(m->p, m->at), "expected ';' before %s", m->is);
+    const char *hint = semicolon_hint(m->p, &m->at);
+    diag_error_hint(m->p->diag, m->at, "';'", m->is, hint, "expected ';' before %s", m->is);
     return true;
 }
 
@@ -577,6 +623,7 @@ static bool misses_closer(struct misfit *m)
     const char *hint = m->count <= 2 ? statement_hint(m->p, m->at)
                        : k           ? slice_hint(m->p, m->at, m->is, k == 1 && !comma)
                                      : argument_hint(m->p, m->at, m->is);
+    missing_before(m->p, &m->at);
     diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "expected %s%s before %s", comma ? "',' or " : "", closers[k], m->is);
     return true;
 }
@@ -617,8 +664,9 @@ static bool belongs_elsewhere(struct misfit *m)
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *p)
 {
     static bool (*const said[])(struct misfit *m) = { /* by the first that applies */
-        ends_too_early,      is_said,          is_comment,       is_foreign_word, is_bound_keyword, starts_no_statement, starts_no_item,    is_keyword_for_name,
-        gives_tensor_a_kind, misses_semicolon, misses_closer,    is_no_value,         belongs_elsewhere,
+        ends_too_early,   is_said,             is_comment,     is_foreign_word,     is_marked_string,
+        is_formed_name,   is_bound_keyword,    starts_no_statement, starts_no_item, is_keyword_for_name,
+        gives_tensor_a_kind, misses_semicolon, misses_closer,  is_no_value,         belongs_elsewhere,
     };
     struct misfit m = { .p = p, .at = *yypcontext_location(context), .found = yypcontext_token(context) };
 

@@ -1,9 +1,215 @@
-/* frontend/habit.c: PyTorch's layers are told the size of what comes in, before all else: nn.Conv2d(3, 6, 5). Here it is
- * known, and conv2d(3, 6, 5) has 3 channels, a kernel of 6 and a stride of 5. Where such a call is wrong the hint says how it
- * is written; where it compiles, and no net would have it so, a warning does. */
+/* frontend/habit.c: calls as other libraries have them: hints of how they are written here.
+ *
+ * PyTorch's layers are told the size of what comes in, before all else: nn.Conv2d(3, 6, 5). Here it is known, and
+ * conv2d(3, 6, 5) has 3 channels, a kernel of 6 and a stride of 5. Where such a call is wrong the hint says how it is
+ * written; where it compiles, and no net would have it so, a warning does. */
 #include <string.h>
 
 #include "frontend/elab.h"
+
+/* ---- arguments by names ---- */
+
+static bool has_argument(struct elab *e, const char *callee, const char *word)
+{
+    int count;
+    const char **names = formal_names(e, callee, &count), *here = argument_here(e, callee, word);
+
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], here))
+            return true;
+    return false;
+}
+
+/* A layer of the library that has such an argument, and this one's name in its own, as multi_head_attention has attention's. */
+static const char *layer_with(struct elab *e, const char *callee, const char *word)
+{
+    for (const struct binding *b = e->library->first; b; b = b->next)
+        if (strcmp(b->name, callee) && strstr(b->name, callee) && has_argument(e, b->name, word))
+            return b->name;
+    return NULL;
+}
+
+const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument)
+{
+    struct text t = text_make(e->arena);
+    int count;
+    const char **names = formal_names(e, callee, &count);
+
+    if (has_argument(e, callee, argument->text))
+        return argument->a->kind == A_TUPLE && say_argument(e, &t, callee, argument)
+                   ? diag_meant(e->arena, text_string(&t))
+                   : arguments_hint(e, argument->text, names, count);
+    const char *other = layer_with(e, callee, argument->text);
+    return other && call && say_call_of(e, &t, other, call) ? diag_meant(e->arena, text_string(&t))
+                                                            : arguments_hint(e, argument->text, names, count);
+}
+
+/* ---- what stands in other places ---- */
+
+const char *chained_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *layer)
+{
+    struct ast rest = { .kind = A_CALL, .item = NEW_ARRAY(e->arena, call->items, struct ast *) };
+    struct text t = text_make(e->arena);
+
+    for (int i = 0; i < call->items; i++)
+        if (call->item[i] != layer)
+            rest.item[rest.items++] = call->item[i];
+    text_puts(&t, "what is applied next stands behind: x |> ");
+    bool said = say(e, &t, layer);
+    text_puts(&t, " |> ");
+    if (rest.items)
+        said = said && say_call_of(e, &t, callee, &rest);
+    else
+        text_puts(&t, callee);
+    return said ? text_string(&t) : "what is applied next stands behind: x |> f |> g";
+}
+
+static bool say_formal(struct elab *e, struct text *t, const struct ast *f)
+{
+    text_puts(t, f->text);
+    if (f->b)
+        text_add(t, " : %s", f->b->text);
+    text_puts(t, f->a ? " = " : "");
+    return !f->a || say(e, t, f->a);
+}
+
+const char *formals_hint(struct elab *e, const struct block *b, int tensors)
+{
+    const struct ast *tree = b->tree;
+    struct text t = text_make(e->arena);
+    bool more = !tensors || tensors >= tree->items; /* a tensor than has a name */
+
+    text_add(&t, "tensors stand before ';', constants behind it: block %s(%s", tree->text,
+             !more         ? ""
+             : tree->items ? "x; "
+                           : "x");
+    for (int i = 0; i < tree->items; i++) {
+        text_puts(&t, !i ? "" : i == tensors && !more ? "; " : ", ");
+        if ((more && !strcmp(tree->item[i]->text, "x")) || !say_formal(e, &t, tree->item[i]))
+            return NULL;
+    }
+    text_puts(&t, ")");
+    return text_string(&t);
+}
+
+/* ---- residuals ---- */
+
+/* Axes of an image. */
+struct layout {
+    int channels, height, width;
+    const char *argument;
+};
+
+/* The stride by which a size becomes another; 0: none does. */
+static int64_t stride_of(struct dim from, struct dim to)
+{
+    int64_t stride = from.n || to.n || !to.k ? 0 : (from.k + to.k / 2) / to.k;
+    return stride >= 1 && stride <= 4 && (from.k + stride - 1) / stride == to.k ? stride : 0;
+}
+
+/* Whether `a` was there before b. */
+static bool is_older(struct elab *e, const struct value *a, const struct value *b)
+{
+    for (const struct node *n = e->graph->first; a->def && b->def && n; n = n->next)
+        if (n == a->def || n == b->def)
+            return n == a->def;
+    return !a->def;
+}
+
+/* What the model calls this tensor, here. */
+static const char *own_name(const struct elab *e, const struct value *x)
+{
+    for (const struct binding *b = e->in_library ? NULL : e->env->first; b; b = b->next)
+        if (b->v.kind == V_TENSOR && b->v.tensor == x && !strchr(b->name, '.'))
+            return b->name;
+    return "x";
+}
+
+/* The convolution that makes the shape of `to` of x; NULL: none of kernel 1 does. */
+static const char *projection(struct elab *e, const struct value *x, const struct value *to, const struct layout *l)
+{
+    const struct dim *from = x->type.dim, *into = to->type.dim;
+    int64_t stride = stride_of(from[l->height], into[l->height]), across = stride_of(from[l->width], into[l->width]);
+    const char *strided = "";
+
+    if (!stride || across != stride || from[l->channels].n || into[l->channels].n)
+        return NULL;
+    if (stride > 1)
+        strided = arena_printf(e->arena, ", stride = %lld", (long long)stride);
+    return arena_printf(e->arena, "a convolution brings it to that shape: (%s |> conv2d(%lld, kernel = 1%s%s))",
+                        own_name(e, x), (long long)into[l->channels].k, strided, l->argument);
+}
+
+/* Where a convolution without pad made less of x, along both axes of the image; else NULL. */
+static const char *padding(struct elab *e, const struct value *x, const struct value *less, const struct layout *l)
+{
+    const struct dim *from = x->type.dim, *into = less->type.dim;
+    int64_t lost = from[l->height].k - into[l->height].k, across = from[l->width].k - into[l->width].k;
+
+    if (lost != across || lost < 2 || lost > 10 || lost % 2 || from[l->height].n || into[l->height].n)
+        return NULL;
+    return arena_printf(e->arena, "a convolution keeps the size with pad = %lld where its kernel is %lld",
+                        (long long)lost / 2, (long long)lost + 1);
+}
+
+const char *residual_hint(struct elab *e, const struct value *a, const struct value *b)
+{
+    static const struct layout layouts[] = { { 1, 2, 3, "" }, { 3, 1, 2, ", layout = \"nhwc\"" } };
+    bool apart = a->type.rank == 4 && b->type.rank == 4 && dim_equal(a->type.dim[0], b->type.dim[0]), differs = false;
+
+    for (int i = 1; apart && i < 4; i++)
+        differs |= !dim_equal(a->type.dim[i], b->type.dim[i]);
+    if (!differs)
+        return NULL;
+    const struct value *x = is_older(e, a, b) ? a : b, *y = x == a ? b : a;
+    bool last = dim_equal(a->type.dim[1], b->type.dim[1]) && dim_equal(a->type.dim[2], b->type.dim[2]);
+    for (int i = last; i < 2; i++) {
+        const char *hint = projection(e, x, y, &layouts[i]), *pad = padding(e, x, y, &layouts[i]);
+        if (hint || pad)
+            return hint ? hint : pad;
+    }
+    return NULL;
+}
+
+/* ---- what is missing ---- */
+
+/* What such a constant may be. */
+static const char *example_of(struct elab *e, const struct ast *formal)
+{
+    static const char *const rows[][2] = {
+        { "kernel", "3" },    { "out", "10" },        { "channels", "16" },
+        { "hidden", "64" },   { "heads", "2" },       { "entries", "1000" },
+        { "dim", "64" },      { "groups", "1" },      { "size", "1" },
+        { "lo", "-1" },       { "hi", "1" },          { "f", "relu" },
+        { ": int", "8" },     { ": ints", "[2, 2]" }, { ": real", "0.5" },
+        { ": bool", "true" }, { ": pads", "1" },      { ": string", "\"...\"" },
+    };
+    const char *kind = formal->b ? arena_printf(e->arena, ": %s", formal->b->text) : "";
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i][0], formal->text) || !strcmp(rows[i][0], kind))
+            return rows[i][1];
+    return "...";
+}
+
+const char *example_hint(struct elab *e, const struct block *b, const struct ast *call, const bool *given)
+{
+    const struct ast *tree = b->tree;
+    struct text t = text_make(e->arena);
+    int said = call ? call->items : 0;
+
+    text_add(&t, "as in %s(", tree->text);
+    for (int i = 0; i < said; i++) {
+        text_puts(&t, i ? ", " : "");
+        if (!say_argument(e, &t, tree->text, call->item[i]))
+            return NULL;
+    }
+    for (int i = 0; i < tree->items; i++)
+        if (tree->item[i]->flag && !given[i] && !tree->item[i]->a)
+            text_add(&t, "%s%s = %s", said++ ? ", " : "", tree->item[i]->text, example_of(e, tree->item[i]));
+    text_puts(&t, ")");
+    return text_string(&t);
+}
 
 /* ---- a constant left out ---- */
 
@@ -18,7 +224,7 @@ static const char *call_text(struct elab *e, const struct block *b, const struct
         if (call->item[i] == but)
             continue;
         text_puts(&t, said++ ? ", " : "");
-        if (!say(&t, call->item[i]))
+        if (!say(e, &t, call->item[i]))
             return NULL;
     }
     text_puts(&t, left ? ")" : "");

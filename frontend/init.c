@@ -37,7 +37,7 @@ static bool is_library_rule(const struct elab *e, const char *word)
     return e->in_library && !strcmp(word, "places");
 }
 
-static bool is_rule(const char *word)
+bool is_initialiser(const char *word)
 {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!strcmp(rules[i], word))
@@ -200,7 +200,7 @@ static const char *rule_hint(struct elab *e, const char *word)
 static const char *number_hint(struct elab *e, const struct ast *x)
 {
     struct text t = text_make(e->arena);
-    return say(&t, x) ? arena_printf(e->arena, "one value everywhere is constant(%s)", text_string(&t)) : NULL;
+    return say(e, &t, x) ? arena_printf(e->arena, "one value everywhere is constant(%s)", text_string(&t)) : NULL;
 }
 
 /* In the place of an initialiser names mean initialisers, but for formals that hold one. */
@@ -216,16 +216,16 @@ struct val eval_init(struct elab *e, const struct ast *x)
         return v_none();
     if (f->kind == A_NAME) {
         const struct val *v = x->kind == A_NAME ? look_up(e, f->text, false) : NULL;
-        if (v && (v->kind == V_INIT || v->kind == V_NONE || (v->kind == V_POISON && !is_rule(f->text))))
+        if (v && (v->kind == V_INIT || v->kind == V_NONE || (v->kind == V_POISON && !is_initialiser(f->text))))
             return *v;
         if (e->in_library && x->kind == A_CALL && !strcmp(f->text, "blank"))
             return blank_row(e, x);
-        if (is_rule(f->text) || is_library_rule(e, f->text))
+        if (is_initialiser(f->text) || is_library_rule(e, f->text))
             return make_init(e, x, f->text);
         error_hint(e, place_of(e, f), NULL, f->text, rule_hint(e, f->text), "no initialiser is called '%s'", f->text);
         return v_poison();
     }
-    const char *hint = f->kind == A_MEMBER && is_rule(f->text)
+    const char *hint = f->kind == A_MEMBER && is_initialiser(f->text)
                            ? arena_printf(e->arena, "a name stands alone: %s", f->text)
                        : f->kind == A_MEMBER                   ? rule_hint(e, f->text)
                        : x->kind == A_INT || x->kind == A_REAL ? number_hint(e, x)

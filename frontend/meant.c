@@ -72,6 +72,49 @@ static bool is_word(const char *text, size_t length, const char *word)
     return length == strlen(word) && !strncmp(text, word, length);
 }
 
+static int characters(const char *from, const char *to)
+{
+    int count = 0;
+    for (; from < to; from++)
+        count += (*from & 0xc0) != 0x80;
+    return count;
+}
+
+/* How many bytes of a line stand before its comment, and the blanks before that. */
+static size_t said_length(const char *line)
+{
+    size_t length = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; line[i] && line[i] != '\n' && (quoted || line[i] != '#'); i++) {
+        if (line[i] == '"' && !(i && line[i - 1] == '\\'))
+            quoted = !quoted;
+        if (!strchr(" \t\r", line[i]))
+            length = i + 1;
+    }
+    return length;
+}
+
+bool missing_before(const struct parse *p, struct place *at)
+{
+    const char *line = text_at(p->text, *at);
+
+    if (!first_of_line(p, *at) || !strchr(WORD_LETTERS "0123456789\"}", *line)) /* the end of the text is found, too */
+        return false;
+    while (line > p->text && line[-1] != '\n')
+        line--;
+    for (int number = at->line - 1; number; number--) {
+        for (line--; line > p->text && line[-1] != '\n';)
+            line--;
+        size_t length = said_length(line);
+        if (!length)
+            continue;
+        *at = (struct place){ at->file, number, 1 + characters(line, line + length), 1 };
+        return true;
+    }
+    return false;
+}
+
 /* ---- hints ---- */
 
 #define OPTIMIZER_FORM "it is 'optimizer adam(lr = 1e-3);'"
@@ -92,15 +135,43 @@ static const char *word_hint(struct parse *p, const char *word)
     return diag_meant(p->arena, near);
 }
 
-static int characters(const char *from, const char *to)
+#define COMPUTES_HINT "what a net computes stands between its braces: leave it out"
+
+/* Of a class or a function of another language, whose keyword this is: what it is here, by its own name. */
+static const char *definition_hint(struct parse *p, const char *keyword)
 {
-    int count = 0;
-    for (; from < to; from++)
-        count += (*from & 0xc0) != 0x80;
-    return count;
+    static const char *const bodies[] = { "forward", "call", "__init__", "__call__", "__new__", "setup" };
+    size_t length = strspn(keyword, WORD_LETTERS "0123456789");
+    const char *own = keyword + length + strspn(keyword + length, " \t");
+    size_t letters = strspn(own, WORD_LETTERS "0123456789");
+
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        if (is_word(own, letters, bodies[i]))
+            return COMPUTES_HINT;
+    own = letters ? arena_stringn(p->arena, own, letters) : "NAME";
+    return is_word(keyword, length, "class") || is_word(keyword, length, "module")
+               ? arena_printf(p->arena, "a model is 'net %s { ... }', a module in it 'block %s(x) { return ...; }'",
+                              own, own)
+               : arena_printf(p->arena, "a function is a block of the file: block %s(x) { return ...; }", own);
 }
 
-const char *foreign_word(const struct parse *p, struct place *at, const char **hint)
+/* Python's `import torch`, `import a.b`, `import a as b` and `from a import b`, of which this is the first word; NULL else. */
+static const char *module_hint(struct parse *p, const char *word, size_t length)
+{
+    const char *module = word + length + strspn(word + length, " \t");
+    size_t letters = strspn(module, WORD_LETTERS "0123456789");
+    const char *rest = module + letters + strspn(module + letters, " \t");
+    bool from = is_word(word, length, "from"),
+         renamed = is_word(rest, strspn(rest, WORD_LETTERS), from ? "import" : "as");
+
+    if (!letters || !(from || is_word(word, length, "import")))
+        return NULL;
+    if (!renamed && !is_foreign_module(arena_stringn(p->arena, module, letters)))
+        return NULL;
+    return "no module is needed, layers and operations are there: leave it out";
+}
+
+const char *foreign_word(struct parse *p, struct place *at, const char **hint)
 {
     static const struct {
         const char *word;
@@ -111,15 +182,16 @@ const char *foreign_word(const struct parse *p, struct place *at, const char **h
         { "or", false, "it is written '||'" },
         { "is", false, "it is written '=='" },
         { "if", false, "a choice is written condition ? a : b" },
-        { "for", false, "a list is written out, [1, 2], or a range, 0..4: 'for i in 0..4 { ... }' is a statement" },
+        { "for", false,
+          "a list is written out, [1, 2], or a range, 0..4: 'for i in 0..4 { ... }' is a statement, in which fc[i] = linear(64); makes layers" },
         { "as", false, "f32(x) and i32(x) convert" },
         { "not", true, "it is written '!'" },
-        { "lambda", true, "a function is a block of the file: block name(x) { return ...; }" },
-        { "def", true, "a function is a block of the file: block name(x) { return ...; }" },
-        { "class", true, "a module is a block of the file: block name(x) { return ...; }" },
+        { "lambda", true, "a function is a block of the file: block NAME(x) { return ...; }" },
+        { "def", true, NULL },
+        { "class", true, NULL },
         { "while", true, "'for i in 0..4 { ... }' is unrolled, and 'scan' runs over an axis" },
         { "elif", true, "it is written 'else if (...) { ... }'" },
-        { "forward", true, "what a net computes stands between its braces: leave it out" },
+        { "forward", true, COMPUTES_HINT },
         { "with", true, "what is held fixed is stop_gradient(x), or named by 'freeze'" },
         { "print", true, "'output NAME = ...;' makes a value one of the net's results" },
         { "assert", true, "shapes are checked as the net is compiled: leave it out" },
@@ -140,7 +212,7 @@ const char *foreign_word(const struct parse *p, struct place *at, const char **h
     for (size_t i = 0; i < sizeof rows / sizeof *rows && !first_of_line(p, *at); i++) {
         if (rows[i].before ? !is_word(word, before, rows[i].word) : !is_word(end, length, rows[i].word))
             continue;
-        *hint = rows[i].hint;
+        *hint = rows[i].hint ? rows[i].hint : definition_hint(p, word);
         at->column -= rows[i].before ? characters(word, end) : 0;
         at->length = (int)strlen(rows[i].word);
         return rows[i].word;
@@ -148,16 +220,19 @@ const char *foreign_word(const struct parse *p, struct place *at, const char **h
     return NULL;
 }
 
-const char *semicolon_hint(struct parse *p, struct place at)
+const char *semicolon_hint(struct parse *p, struct place *at)
 {
-    const char *end = text_at(p->text, at), *start = statement_start(p->text, end);
+    const char *end = text_at(p->text, *at), *start = statement_start(p->text, end);
     size_t length = strspn(start, WORD_LETTERS "0123456789");
     const char *word = arena_stringn(p->arena, start, length),
                *rest = start + length + strspn(start + length, " \t\r\n");
     const char *hint = length && rest == end ? word_hint(p, word) : NULL;
+    bool before = missing_before(p, at);
 
     if (hint)
         return hint;
+    if (before)
+        return "is a ';' missing here?";
     if (!strcmp(word, "freeze") && *end == '[')
         return "an element's path is written with a dot, as in 'freeze stage.0;'";
     if (!strcmp(word, "output"))
@@ -206,7 +281,7 @@ const char *bound_member_hint(struct parse *p, const char *member)
 {
     return !strcmp(member, "requires_grad") ? "what is not trained is named by 'freeze'"
            : !strcmp(member, "weight") || !strcmp(member, "bias") || !strcmp(member, "data")
-               ? "what a parameter begins as is said where its layer is made: weight_init, bias_init"
+               ? BEGINS_HINT
                : arena_printf(p->arena, "a name stands alone: %s", member);
 }
 
@@ -220,8 +295,39 @@ const char *keyword_form(const char *word, size_t length)
 /* How the statement is written that cannot go on like this. */
 const char *statement_hint(struct parse *p, struct place at)
 {
-    const char *end = text_at(p->text, at), *start = statement_start(p->text, end);
-    return statement_form(start, start < end ? strspn(start, WORD_LETTERS "0123456789") : 0);
+    const char *end = text_at(p->text, at), *start = statement_start(p->text, end), *rest = end + 1;
+    size_t length = start < end ? strspn(start, WORD_LETTERS "0123456789") : 0;
+    const char *module = module_hint(p, start, length);
+
+    if (*end == ':' && rest[strspn(rest, " \t\r\n")] == '{')
+        return "a body stands in braces alone: leave ':' out";
+    return module ? module : statement_form(start, length);
+}
+
+const char *numbered_name(struct arena *a, const char *text, const char **end)
+{
+    struct text t = text_make(a);
+    size_t length = strspn(text, WORD_LETTERS "0123456789");
+    bool numbered = false;
+
+    for (*end = text + length; length && text[length - 1] == '_';)
+        length--;
+    text_putn(&t, text, length);
+    for (const char *open = *end; length && *open == '{'; open = *end + strspn(*end, "_")) {
+        size_t inner = strspn(open + 1, WORD_LETTERS "0123456789 +-*");
+        if (!inner || open[inner + 1] != '}')
+            return NULL;
+        text_add(&t, "[%.*s]", (int)inner, open + 1);
+        *end = open + inner + 2;
+        numbered = true;
+    }
+    return numbered ? text_string(&t) : NULL;
+}
+
+const char *numbered_hint(struct arena *a, const char *text)
+{
+    const char *end, *written = numbered_name(a, text, &end);
+    return written && !*end ? arena_printf(a, NUMBERED_HINT, written) : NULL;
 }
 
 /* A word of the language where a value stands: a statement that is called, or a name that is taken. */
@@ -320,18 +426,18 @@ const char *item_hint(struct parse *p, struct place at, bool keyword, bool backw
 {
     static const char *const keywords[] = { "import", "const", "block", "net", "backward" };
     static const struct {
-        const char *word, *keyword;
+        const char *word, *keyword; /* NULL: a definition of its own */
     } others[] = {
-        { "include", "import" }, { "use", "import" },  { "from", "import" },    { "require", "import" },
-        { "let", "const" },      { "var", "const" },   { "val", "const" },      { "def", "block" },
-        { "fn", "block" },       { "fun", "block" },   { "func", "block" },     { "layer", "block" },
-        { "module", "block" },   { "class", "block" }, { "function", "block" }, { "model", "net" },
+        { "include", "import" }, { "use", "import" }, { "from", "import" }, { "require", "import" },
+        { "let", "const" },      { "var", "const" },  { "val", "const" },   { "def", NULL },
+        { "fn", NULL },          { "fun", NULL },     { "func", NULL },     { "layer", "block" },
+        { "module", NULL },      { "class", NULL },   { "function", NULL }, { "model", "net" },
         { "network", "net" },    { "graph", "net" },
     };
     const char *start = text_at(p->text, at);
     size_t letters = strspn(start, WORD_LETTERS), length = letters ? strspn(start, WORD_LETTERS "0123456789") : 0;
     const char *word = arena_stringn(p->arena, start, length),
-               *rest = start + length + strspn(start + length, " \t\r\n");
+               *rest = start + length + strspn(start + length, " \t\r\n"), *module = module_hint(p, start, length);
 
     if (*start == '/')
         return COMMENT_HINT;
@@ -339,8 +445,10 @@ const char *item_hint(struct parse *p, struct place at, bool keyword, bool backw
         return "statements stand in a net or a block: net NAME { ... }";
     if (*rest == '=')
         return arena_printf(p->arena, "a constant of the file is 'const %s = ...;'", word);
-    const char *meant = length ? diag_nearest(word, keywords, backward ? 5 : 4) : NULL;
+    if (module)
+        return module;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        meant = strcmp(word, others[i].word) ? meant : others[i].keyword;
-    return diag_meant(p->arena, meant);
+        if (!strcmp(word, others[i].word))
+            return others[i].keyword ? diag_meant(p->arena, others[i].keyword) : definition_hint(p, start);
+    return length ? diag_meant(p->arena, diag_nearest(word, keywords, backward ? 5 : 4)) : NULL;
 }

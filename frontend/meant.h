@@ -4,8 +4,10 @@
 
 #include "frontend/ast.h"
 
-#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
-#define COMMENT_HINT "a comment starts with '#'"
+#define WORD_LETTERS  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+#define NUMBERED_HINT "the number of one of several stands in brackets: %s"
+#define BEGINS_HINT   "what a parameter begins as is said where its layer is made: weight_init, bias_init"
+#define COMMENT_HINT  "a comment starts with '#'"
 #define SCHEDULE_HINT                                                                                                  \
     "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
 
@@ -14,14 +16,20 @@ const char *statement_start(const char *text, const char *end); /* of the one th
 const char *word_before(const struct parse *p, const char *end, size_t *length);
 bool goes_on_as_name(const struct parse *p, struct place at); /* what follows a word */
 bool first_of_line(const struct parse *p, struct place at);
+/* Moves the place of what begins or closes something, and is the first of its line, behind the end of what stands before. */
+bool missing_before(const struct parse *p, struct place *at);
+bool is_foreign_module(const char *word); /* foreign.c */
+/* conv_{i}, as names of several are formed elsewhere: "conv[i]"; NULL of other texts. *end: behind it. */
+const char *numbered_name(struct arena *a, const char *text, const char **end);
+const char *numbered_hint(struct arena *a, const char *text); /* where the whole text is one */
 
 /* found: the token, in words; within: it is known to stand in the parentheses, or brackets. */
 const char *keyword_form(const char *word, size_t length); /* how the statement is written that a keyword begins */
 const char *bound_member_hint(struct parse *p, const char *member); /* of x.member = ... */
 const char *keyword_hint(struct parse *p, struct place at);
 /* The word of another language before what is found at this place, or the word that stands there: it, its place and its hint. */
-const char *foreign_word(const struct parse *p, struct place *at, const char **hint);
-const char *semicolon_hint(struct parse *p, struct place at);
+const char *foreign_word(struct parse *p, struct place *at, const char **hint);
+const char *semicolon_hint(struct parse *p, struct place *at); /* at: moved to where it is missing */
 const char *statement_hint(struct parse *p, struct place at);
 const char *scan_hint(struct parse *p, struct place at, bool within);
 const char *argument_hint(struct parse *p, struct place at, const char *found);

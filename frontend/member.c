@@ -1,7 +1,8 @@
 /* frontend/member.c: what stands behind a value: members, indices, and the methods that nothing has. */
 #include <string.h>
 
-#include "frontend/elab.h"
+#include "frontend/builtin.h"
+#include "frontend/meant.h"
 
 static struct val shape_of_value(struct elab *e, const struct value *t)
 {
@@ -44,6 +45,30 @@ static bool below_layer(struct elab *e, const struct ast *x, struct layer **l, c
     struct val i = eval(e, x->b);
     *path = i.kind == V_INT ? name_printf(e->names, "%s.%lld", *path, (long long)i.i) : NULL;
     return *path;
+}
+
+/* Whether a parameter of the layer has this path, or one that goes on behind it. */
+static bool leads_to_parameter(struct elab *e, const struct layer *l, const char *path)
+{
+    const char *whole = arena_printf(e->arena, "%s.%s", l->instance->path, path);
+    size_t length = strlen(whole);
+
+    for (int i = 0; i < e->m->vars; i++) {
+        const char *own = e->m->var[i]->name;
+        if (!strncmp(own, whole, length) && (!own[length] || own[length] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* Of a path below a layer, of which x is the last: the first member with which it leads nowhere. */
+static const struct ast *first_missing(struct elab *e, const struct ast *x)
+{
+    struct layer *l;
+    const char *path;
+    bool below = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x->a, &l, &path) && path;
+
+    return below && !leads_to_parameter(e, l, path) ? first_missing(e, x->a) : x;
 }
 
 static bool is_operation(struct elab *e, const char *word)
@@ -117,18 +142,65 @@ static struct method last_known(struct elab *e, struct method m)
         below = last_known(e, (struct method){ object->a, object });
     bool known = !is_method_call(object) || below.member == object->a;
     const char *word = m.member->text;
-    bool same = is_own(e, word) || (is_operation(e, word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
+    bool renamed = foreign_name(word) && !(m.call && m.call->items);
+    bool same =
+        is_own(e, word) || renamed || (is_operation(e, word) && !foreign_hint(e, word, NULL)); /* not max(x, 1) */
     return known && same ? m : below;
 }
 
-/* The chain that methods of v are written as; NULL where the first of them is no operation. */
+/* What the object is converted by that true and false are added up of. */
+static const char *converted_by(struct method m, const struct val *v)
+{
+    static const char *const adds[] = { "sum", "mean", "prod", "moments" };
+    const struct ast *first = m.member;
+
+    while (is_method_call(first->a))
+        first = first->a->a;
+    for (size_t i = 0; i < sizeof adds / sizeof *adds; i++)
+        if (v->kind == V_TENSOR && v->tensor->type.dtype == DT_BOOL && !strcmp(first->text, adds[i]))
+            return "f32";
+    return NULL;
+}
+
+/* Of x.transpose(1, 2), which is x; NULL of others. */
+static const char *swapped_hint(struct elab *e, struct method m, const struct val *x)
+{
+    if (strcmp(m.member->text, "transpose") || m.call->items != 2 || !is_literal(m.call->item[0]) ||
+        !is_literal(m.call->item[1]))
+        return NULL;
+    struct val a = eval(e, m.call->item[0]), b = eval(e, m.call->item[1]);
+    return a.kind == V_INT && b.kind == V_INT ? swap_hint(e, x->tensor->type.rank, a.i, b.i) : NULL;
+}
+
+/* How methods of v are written, one as a call and several as a chain; NULL where the first of them is no operation. */
 static const char *methods_hint(struct elab *e, struct method m, const struct val *v)
 {
     struct method known = last_known(e, m);
     struct text t = text_make(e->arena);
 
+    if (!known.member)
+        return NULL;
+    bool one =
+        !is_method_call(known.member->a) && known.call && v->kind == V_TENSOR && !look_up(e, known.member->text, true);
+    const char *as = converted_by(known, v), *swapped = one ? swapped_hint(e, known, v) : NULL;
+    if (swapped)
+        return arena_printf(e->arena, "operations are no methods, and %s", swapped);
     text_puts(&t, is_callable(v) ? "operations are no methods: x |> " : "operations are no methods: ");
-    return known.member && say_methods(&t, known.member, known.call) ? text_string(&t) : NULL;
+    bool said =
+        one ? say_applied(e, &t, known.member, known.call, as) : say_methods(e, &t, known.member, known.call, as);
+    return said ? text_string(&t) : NULL;
+}
+
+/* Of layers.append(linear(8)): nothing is added to a list. */
+static const char *added_hint(struct elab *e, const struct ast *member, const struct ast *call)
+{
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, "a list stays as it is; one of several is bound by its number: ");
+    if (strcmp(member->text, "append") || !call || call->items != 1 || !say(e, &t, member->a))
+        return NULL;
+    text_puts(&t, "[i] = ");
+    return say(e, &t, call->item[0]) ? text_string(&t) : NULL;
 }
 
 /* Of layer.forward(x). */
@@ -137,7 +209,7 @@ static const char *applied_hint(struct elab *e, const struct ast *layer)
     struct text t = text_make(e->arena);
 
     text_puts(&t, "a layer is applied by its name: x |> ");
-    return say(&t, layer) ? text_string(&t) : NULL;
+    return say(e, &t, layer) ? text_string(&t) : NULL;
 }
 
 struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
@@ -155,9 +227,17 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
         hint = applied_hint(e, first->a);
     if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
         hint = method_hint(e, first->text, given);
-    if (!hint || (v.kind != V_TENSOR && !is_callable(&v)))
+    if (v.kind == V_LIST)
+        hint = added_hint(e, first, given);
+    if (!hint || (v.kind != V_TENSOR && v.kind != V_LIST && !is_callable(&v)))
         return eval_member(e, first);
     return no_member(e, first, &v, hint);
+}
+
+/* What a tensor has, here or elsewhere. */
+static bool is_tensors_member(struct elab *e, const char *word)
+{
+    return is_own_member(word) || foreign_hint(e, word, NULL);
 }
 
 struct val eval_member(struct elab *e, const struct ast *x)
@@ -167,8 +247,11 @@ struct val eval_member(struct elab *e, const struct ast *x)
     if (behind_module(e, x, NULL))
         return v_poison();
     bool deep = (x->a->kind == A_MEMBER || x->a->kind == A_INDEX) && below_layer(e, x, &l, &path);
-    if (deep && !(below_layer(e, x->a, &l, &above) && above && is_parameter(e, l, above)))
-        return layer_member(e, l, path, place_of(e, x));
+    bool tensor = deep && below_layer(e, x->a, &l, &above) && above;
+    if (tensor && !leads_to_parameter(e, l, path) && is_tensors_member(e, x->text) && !is_parameter(e, l, above))
+        path = above; /* fc.weigth.data */
+    if (deep && !(tensor && is_parameter(e, l, above)))
+        return layer_member(e, l, path, place_of(e, first_missing(e, x)));
     struct val v = eval(e, x->a);
     if (v.kind == V_POISON)
         return v;

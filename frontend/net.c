@@ -391,7 +391,9 @@ static void run_net(struct elab *e, const struct ast *net, enum mode mode, struc
     e->batch_name = NULL;
     e->loss_count = 0;
     e->operations = e->iterations = 0;
+    e->within = net->b;
     run_statements(e, net->b);
+    e->within = NULL;
     if (e->loss_count) {
         e->at = net->at;
         struct value *sum = e->losses[0];

@@ -83,12 +83,28 @@ static const char *callee_name(const struct ast *x)
     return x->kind == A_NAME ? x->text : "";
 }
 
+/* The statement with as many names as there are values. */
+static const char *fewer_names(struct elab *e, const struct ast *s, int values)
+{
+    struct text t = text_make(e->arena);
+    bool said = values > 0;
+
+    text_puts(&t, values == 1 ? "it gives one value: " : arena_printf(e->arena, "it gives %d values: ", values));
+    for (int i = 0; i < values && said; i++) {
+        text_puts(&t, i ? ", " : "");
+        said = say(e, &t, s->item[i]);
+    }
+    text_puts(&t, " = ");
+    return said && say(e, &t, s->a) ? text_string(&t) : NULL;
+}
+
 static void too_many_names(struct elab *e, const struct ast *s, const struct val *v)
 {
     const char *callee = callee_name(s->a);
-    const char *hint = !strcmp(callee, "max")   ? "max(x, axes = 1) gives the largest, argmax(x, 1) their places"
-                       : !strcmp(callee, "min") ? "min(x, axes = 1) gives the smallest, argmax(-x, 1) their places"
-                                                : NULL;
+    const char *hint = !strcmp(callee, "max") ? "max(x, axes = 1) gives the largest, argmax(x, 1) their places"
+                       : !strcmp(callee, "min")
+                           ? "min(x, axes = 1) gives the smallest, argmax(-x, 1) their places"
+                           : fewer_names(e, s, v->kind == V_TUPLE || v->kind == V_LIST ? v->items : 1);
     error_hint(e, place_of(e, s->item[0]), NULL, NULL, hint, "%d names for %s", s->items, describe(e, v));
 }
 
@@ -344,6 +360,36 @@ static void bind_poison_within(struct elab *e, const struct ast *block)
     }
 }
 
+static bool binds(const struct ast *s, const char *wanted)
+{
+    for (int i = 0; s->kind == A_BIND && i < s->items; i++)
+        if (base_name(s->item[i]) == wanted)
+            return true;
+    bool declares = s->kind == A_PARAM || s->kind == A_FROZEN || s->kind == A_STATE || s->kind == A_INPUT ||
+                    s->kind == A_TARGET || (s->kind == A_OUTPUT && s->a);
+    return declares && s->text == wanted;
+}
+
+/* The first line below this one in which statements bind the name; 0: in none. */
+static int line_of_binding(const struct ast *block, const char *wanted, int above)
+{
+    int line = 0;
+    for (int i = 0; block && i < block->items && !line; i++) {
+        const struct ast *s = block->item[i];
+        bool branches = s->kind == A_IF || s->kind == A_FOR;
+        line = s->at.line > above && binds(s, wanted) ? s->at.line : 0;
+        if (branches && !(line = line_of_binding(s->b, wanted, above)))
+            line = line_of_binding(s->c, wanted, above);
+    }
+    return line;
+}
+
+const char *bound_later(struct elab *e, const struct ast *x)
+{
+    int line = e->in_library ? 0 : line_of_binding(e->within, x->text, x->at.line);
+    return line ? arena_printf(e->arena, "'%s' is bound only in line %d", x->text, line) : NULL;
+}
+
 static void run_if(struct elab *e, const struct ast *s)
 {
     bool holds;
@@ -449,7 +495,7 @@ static const char *first_at(struct elab *e, struct place at)
 static const char *led_by_batch(struct elab *e, const struct ast *s, const struct type *t, int from)
 {
     struct text text = text_make(e->arena);
-    text_add(&text, "%s[%s", s->b->text, e->batch_name);
+    text_add(&text, "%s[%s", s->b->text, e->batch_name ? e->batch_name : "N");
     for (int i = from; i < t->rank; i++)
         if (!t->dim[i].n)
             text_add(&text, ", %lld", (long long)t->dim[i].k);
@@ -457,20 +503,29 @@ static const char *led_by_batch(struct elab *e, const struct ast *s, const struc
     return text_string(&text);
 }
 
+/* The type of an input or a target that N does not lead, with it. */
+static const char *port_type(struct elab *e, const struct ast *s, const struct type *t)
+{
+    bool counted = t->rank && e->batch_name && t->dim[0].k == e->m->batch;
+    bool labels = t->rank == 1 && s->kind == A_TARGET && t->dtype == DT_I32;
+    const char *whole = led_by_batch(e, s, t, 0);
+    if (shape_batches(*t) || !t->rank || (t->rank == 1 && !counted && !labels))
+        return whole;
+    const char *fewer = led_by_batch(e, s, t, 1);
+    if (counted)
+        return fewer;
+    return labels ? arena_printf(e->arena, "%s where each sample has one, else %s", fewer, whole)
+                  : arena_printf(e->arena, "%s where %lld counts the samples, else %s", fewer, (long long)t->dim[0].k,
+                                 whole);
+}
+
 /* How an input or a target is declared that N does not lead. */
 static const char *port_hint(struct elab *e, const struct ast *s, const struct type *t)
 {
-    if (!e->batch_name)
-        return "the batch dimension is declared first: batch N = 32;";
-    bool counted = t->rank && t->dim[0].k == e->m->batch;
-    const char *whole = led_by_batch(e, s, t, 0);
-    if (shape_batches(*t) || !t->rank || (t->rank == 1 && !counted))
-        return arena_printf(e->arena, "it is %s", whole);
-    const char *fewer = led_by_batch(e, s, t, 1);
-    if (counted)
-        return arena_printf(e->arena, "it is %s", fewer);
-    return arena_printf(e->arena, "it is %s where %lld counts the samples, else %s", fewer, (long long)t->dim[0].k,
-                        whole);
+    const char *type = port_type(e, s, t);
+    return e->batch_name
+               ? arena_printf(e->arena, "it is %s", type)
+               : arena_printf(e->arena, "the batch dimension is declared first, batch N = 32; and then it is %s", type);
 }
 
 /* `none`, -1 or a name of another language in the place of N: says so. */

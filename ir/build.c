@@ -189,7 +189,8 @@ struct value *build_unary(struct build *b, enum op op, struct value *x)
 /* The one shape of all operands, which are then broadcast to it; false (reported) where they have none. */
 static bool broadcast_operands(struct build *b, enum op op, struct value **x, int count)
 {
-    struct arena *a = b->graph->module->arena;
+    const struct module *m = b->graph->module;
+    struct arena *a = m->arena;
     struct type to = x[0]->type;
 
     for (int i = 1; i < count; i++)
@@ -197,8 +198,8 @@ static bool broadcast_operands(struct build *b, enum op op, struct value **x, in
             struct text shapes = text_make(a);
             for (int j = 0; j < count; j++)
                 text_add(&shapes, "%s%s", j == 0 ? "" : j == count - 1 ? " and " : ", ", shape_text(a, x[j]->type));
-            diag_error(b->graph->module->diag, b->at, "%s needs shapes that broadcast: %s",
-                       op_said(b->graph->module, op), text_string(&shapes));
+            diag_error_hint(m->diag, b->at, NULL, NULL, m->hint, "%s needs shapes that broadcast: %s", op_said(m, op),
+                            text_string(&shapes));
             return false;
         }
     for (int i = 0; i < count; i++)

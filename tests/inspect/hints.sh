@@ -66,7 +66,7 @@ done
 
 for call in 'leaky_relu(x, 0.1)' 'elu(x, alpha = 0.5)' 'clamp(x, max = 1, min = -1)' 'clamp(x, -n, 2 * n)' 'hardtanh(x, -2, 2)' 'unsqueeze(x, dim = 1)' \
     'torch.cat([x, x], 1)' 'stack(x, x, dim = 1)' 'x.view(-1, 2, 2)' 'x.permute([1, 0])' 'chunk(x, 2, 1)' 'masked_fill(x, x > 0, value = -1e9)' 'torch.rand(3, n)' \
-    'F.dropout2d(x, p = 0.5)' 'arange(3)' 'Dense(units = 7)' 'x.clamp(lo, hi)'; do
+    'F.interpolate(image, scale_factor = 3)' 'F.dropout2d(x, p = 0.5)' 'arange(3)' 'Dense(units = 7)' 'x.clamp(lo, hi)'; do
     compiles "h = $call;"
     right "$call"
 done
@@ -101,9 +101,22 @@ done
 for chain in 'x |> linear(4).relu()' 'linear(4)(x).relu().dropout(p = 0.2)' 'relu(x).sum(1).mean()' '(x |> linear(4)).relu()'; do
     instead "h = $chain;" "$chain" 'operations are no methods:'
 done
+for chain in '(m ** 2).sum(dim=(0, 1))' 'image.mean(dim=(2, 3), keepdim=True)' '(argmax(x) == label).mean()' '(x > 0).float().mean(dim=1).sqrt()' \
+    'argmax(x).float()' 'image.reshape(-1, 3, n * 256)' 'steps.transpose(2, 0, 1).relu()' 'steps.argmax(dim = 1)'; do
+    instead "h = $chain;" "$chain" 'operations are no methods:'
+done
+for power in 'x ** 2' 'x ^ 3' '(x + 1) ** 0.5' '2 ** x' 'mean(argmax(x) == label)' 'sum(x > 0, 1)'; do
+    instead "h = $power;" "$power" 'it is written'
+done
+instead 'h = sum(image, dim = (2, 3));' 'dim = (2, 3)' 'did you mean'
+instead 'h = steps |> attention(num_heads = 2);' 'attention(num_heads = 2)' 'did you mean'
 instead 'h = x.shape(1);' 'x.shape(1)' "an element's number stands in brackets:"
 instead 'h, (hn, cn) = lstm(steps, 8);' 'h, (hn, cn)' 'names stand without parentheses:'
 instead 'self.fc = linear(4); h = x |> fc;' 'self.fc' 'a name stands alone:'
+for name in 'fc_{i}' 'fc{i}' 'f"fc_{i}"' '"fc_{i}"'; do
+    instead "for i in 0..2 { $name = linear(4); x = x |> fc[i]; } h = x;" "$name" 'the number of one of several stands in brackets:'
+    instead "for i in 0..2 { fc[i] = linear(4); x = x |> $name; } h = x;" "$name" 'the number of one of several stands in brackets:'
+done
 for number in 255.0f 1e-3f .5f 2L 1_000f; do
     instead "h = x * $number;" "$number" 'no letter stands behind a number:'
 done
@@ -115,6 +128,31 @@ for of in cross_entropy:logits nll:logp accuracy:logits; do
     instead "logits = image; logp = image; label = i32(slice(image, 1, 0, 1)) |> squeeze(1); h = $function($first, label);" "$function($first, label)" \
         'where axis 1 is that of the classes:'
 done
+
+for call in 'relu(linear(4))' 'batchnorm(linear(4))' 'dropout(linear(4), 0.1)' 'sum(linear(4), axes = (0, 1))' 'clip(linear(4, bias = false), 0, 1)'; do
+    instead "h = $call;" "$call" 'what is applied next stands behind:'
+done
+for call in 'conv2d(8)' 'maxpool2d' 'conv2d(kernel = [3, 3])' 'groupnorm' 'adaptive_avgpool2d' 'clip' 'residual'; do
+    instead "h = image |> $call;" "$call" 'as in'
+done
+for call in 'linear' 'lstm' 'gru(bias = false)' 'multi_head_attention' 'conv1d(4)' 'rnn()'; do
+    instead "h = steps |> $call;" "$call" 'as in'
+done
+for type in 'f32[784]' 'i32[4]'; do
+    instead "target port : $type; h = 1 * f32(port);" "$type" 'it is'
+done
+
+for of in 'image + (image |> conv2d(16, kernel = 3, pad = 1))' 'image + (image |> conv2d(16, kernel = 3, pad = 1, stride = 2))' \
+    'image - (image |> conv2d(3, kernel = 2, stride = 2))' 'image + (image |> conv2d(12, 3, pad = 1, stride = 2, layout = "nhwc"))'; do
+    instead "h = $of;" image 'a convolution brings it to that shape:'
+done
+compiles 'h = image + (image |> conv2d(3, kernel = 5));'
+grep -q 'hint: a convolution keeps the size with pad = 2 where its kernel is 5$' "$out/log" && compiles 'h = image + (image |> conv2d(3, kernel = 5, pad = 2));'
+result $? 'a pad that keeps the size'
+for names in 'h, w = steps |> multi_head_attention(2)' 'h, w, b, a, n = lstm(steps, 8)' 'h, w = x + 1'; do
+    instead "$names;" "$names" 'it gives \(one value\|[0-9]* values\):'
+done
+instead 'h = []; for i in 0..2 { h.append(linear(4)); x = x |> h[i]; } h = x;' 'h.append(linear(4))' 'a list stays as it is; one of several is bound by its number:'
 
 for call in 'layernorm(6)' 'batchnorm(7)'; do
     instead "h = steps |> $call;" "$call" "$size"
