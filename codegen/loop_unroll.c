@@ -9,6 +9,9 @@
  * So are sums over a small window inside a loop in lanes, where borders have to be asked for, and short loops that find
  * places by division: coordinates are constants then, and each element is a few instructions. And sums of few terms in lanes,
  * as over a row of a window that sees few channels: counting to five takes as long as some of its terms.
+ *
+ * But an array lies in memory, and its loops stay loops, where one of them asks for borders in more iterations than a small
+ * window has: the branches take longer than memory does, and unrolled they were a third of what a C compiler had to do.
  */
 #include "codegen/loop_pass.h"
 
@@ -83,6 +86,33 @@ static bool block_asks(const struct lblock *b, const struct lvar *v)
     return false;
 }
 
+static void leave_in_memory(struct lx *const *index, struct lbuf *b, const struct lvar *v)
+{
+    if (indexes_tile(b, index, v) && b->space == SPACE_ARRAY)
+        b->data = NULL;
+}
+
+/* What a loop asks borders for lies in memory. */
+static void leave_arrays_in_memory(const struct lblock *b, const struct lvar *v)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if (s->kind == LS_STORE)
+            leave_in_memory(s->index, s->buf, v);
+        leave_arrays_in_memory(&s->body, v);
+        leave_arrays_in_memory(&s->other, v);
+    }
+}
+
+static void find_arrays_in_memory(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if (s->kind == LS_LOOP && loop_trips(s) > MAX_WINDOW && block_asks(&s->body, s->var))
+            leave_arrays_in_memory(&s->body, s->var);
+        find_arrays_in_memory(&s->body);
+        find_arrays_in_memory(&s->other);
+    }
+}
+
 static bool is_window(const struct ls *s)
 {
     return s->licence == LICENCE_RED && loop_trips(s) <= MAX_WINDOW && block_asks(&s->body, s->var);
@@ -149,5 +179,6 @@ static void unroll(struct lblock *b, bool lanes)
 void loop_unroll(struct lkernel *k)
 {
     mark_arrays(&k->body, false);
+    find_arrays_in_memory(&k->body);
     unroll(&k->body, false);
 }
