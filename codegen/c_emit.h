@@ -24,9 +24,11 @@ struct kernel_row {
     struct kernel_row *next;
 };
 
-/* A kernel's function in C. Layers of one shape have one in common: the others are names for the first. */
+/* A kernel's function in C. Layers of one shape have one in common: the others are names for the first. Its key is that of
+ * the loops it was printed from, before their passes (ir/loop.h); empty: there is none. */
 struct kernel_text {
-    const char *name, *text;
+    const char *name, *text, *key;
+    size_t key_bytes;
     struct kernel_text *next;
 };
 

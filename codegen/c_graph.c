@@ -100,41 +100,69 @@ static bool is_same_text(const struct kernel_text *x, const struct kernel_text *
     return *a == *b;
 }
 
-/* The function, or a name for one that is the same. */
-static void write_kernel(struct graph_out *o, struct lkernel *k)
+static bool is_same_key(const struct kernel_text *x, const struct kernel_text *y)
 {
-    struct text t = text_make(o->lowering);
-    struct kernel_text *same = o->c->texts;
-
-    c_kernel(&t, k);
-    struct kernel_text own = { k->name, text_string(&t), o->c->texts };
-    while (same && !is_same_text(&own, same))
-        same = same->next;
-    text_putc(&o->c->kernels, '\n');
-    c_origin(&o->c->kernels, k->origin);
-    if (same) {
-        text_add(&o->c->kernels, "#define %s %s\n", k->name, same->name);
-        return;
-    }
-    text_puts(&o->c->kernels, own.text);
-    own.text = arena_string(o->e->arena, own.text);
-    o->c->texts = arena_copy(o->e->arena, &own, sizeof own);
+    return x->key_bytes && x->key_bytes == y->key_bytes && !memcmp(x->key, y->key, x->key_bytes);
 }
 
-/* Runs the loop passes and writes the kernel's function. */
-static bool finish_kernel(struct graph_out *o, struct lkernel *k)
+/* The function that `own` has in common with one before, by what `same` compares; NULL: none. */
+static const struct kernel_text *find_text(const struct graph_out *o, const struct kernel_text *own,
+                                           bool (*same)(const struct kernel_text *x, const struct kernel_text *y))
+{
+    const struct kernel_text *t = o->c->texts;
+
+    while (t && !same(own, t))
+        t = t->next;
+    return t;
+}
+
+static bool run_passes(struct graph_out *o, struct lkernel *k)
 {
     struct emit *e = o->e;
-    if (dump_wanted(e, "lower"))
-        print_kernel(e->o->dump_to, k);
+
     if (!verify_kernel(k, e->m->diag))
         return false;
     run_loop_passes(e, k, o->top->kind);
     if (dump_wanted(e, "loops"))
         print_kernel(e->o->dump_to, k);
-    if (!verify_kernel(k, e->m->diag))
+    return verify_kernel(k, e->m->diag);
+}
+
+/* What is not seen before its passes to be the same as a kernel before may be so behind them. NULL after an error. */
+static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *k, struct kernel_text *own)
+{
+    struct text t = text_make(o->lowering);
+
+    if (!run_passes(o, k))
+        return NULL;
+    c_kernel(&t, k);
+    own->text = text_string(&t);
+    const struct kernel_text *same = find_text(o, own, is_same_text);
+    if (same)
+        return same;
+    own->text = arena_string(o->e->arena, own->text);
+    own->key = arena_copy(o->e->arena, own->key, own->key_bytes);
+    return o->c->texts = arena_copy(o->e->arena, own, sizeof *own);
+}
+
+/* Writes the kernel's function, or a name for one that is the same. */
+static bool finish_kernel(struct graph_out *o, struct lkernel *k)
+{
+    struct text *to = &o->c->kernels, key = text_make(o->lowering);
+    bool keyed = kernel_key(&key, k) && !dump_wanted(o->e, "loops");
+    struct kernel_text own = { k->name, NULL, text_string(&key), keyed ? key.length : 0, o->c->texts };
+    const struct kernel_text *text = find_text(o, &own, is_same_key);
+
+    if (dump_wanted(o->e, "lower"))
+        print_kernel(o->e->o->dump_to, k);
+    if (!text && !(text = make_text(o, k, &own)))
         return false;
-    write_kernel(o, k);
+    text_putc(to, '\n');
+    c_origin(to, k->origin);
+    if (text->name == k->name)
+        text_puts(to, text->text);
+    else
+        text_add(to, "#define %s %s\n", k->name, text->name);
     return true;
 }
 

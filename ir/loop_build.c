@@ -153,6 +153,8 @@ struct lbuf *lbuf_argument(struct lkernel *k, const char *wanted, struct type t,
     struct lbuf *b = buffer_new(k, wanted, SPACE_ARGUMENT, t.dtype, t.rank, t.dim);
 
     b->value = stands_for;
+    for (const struct use *u = stands_for ? stands_for->uses : NULL; u; u = u->next)
+        b->wanted |= u->user->op != OP_output;
     buffer_link(k, b);
     return b;
 }
