@@ -36,6 +36,7 @@ struct cluster {
     bool images;          /* which its anchor stages */
     int64_t largest;      /* operand of its members, in bytes */
     int visit;            /* of the last search that came by */
+    int tried;            /* by the last group that looked for neighbours */
     int waits;            /* of the order that is being made: on so many others */
     int *walks;           /* so far, of all groups: what a walk has seen has its number in node->id */
 };
@@ -312,7 +313,7 @@ struct merging {
     struct graph *g;
     struct arena *scratch;
     struct cluster **stack; /* as many as there are operations */
-    int visits;
+    int visits, tries;
     enum sweep sweep;
     int loss; /* where the forward part ends; -1: nowhere */
 };
@@ -585,17 +586,27 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
     return false;
 }
 
+/* Once for each look at b: it may meet a many times. */
+static bool try_merge(struct merging *m, struct cluster *a, struct cluster *b)
+{
+    if (a->tried == m->tries)
+        return false;
+    a->tried = m->tries;
+    return merge(m, a, b);
+}
+
 /* With what gives what b reads, else with another reader of that. */
 static bool merge_neighbour(struct merging *m, struct cluster *b)
 {
+    m->tries++;
     for (int i = 0; i < b->members; i++)
         for (int k = 0; k < b->member[i]->operands; k++) {
             const struct value *v = operand(b->member[i], k);
-            if (v->def && merge(m, v->def->data, b))
+            if (v->def && try_merge(m, v->def->data, b))
                 return true;
             for (const struct use *u = v->uses; u; u = u->next)
                 if (u->user->data && ((struct cluster *)u->user->data)->position[0] < b->position[0] &&
-                    merge(m, u->user->data, b))
+                    try_merge(m, u->user->data, b))
                     return true;
         }
     return false;
