@@ -4,6 +4,7 @@
 #include "ir/base/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,12 +90,17 @@ static struct block *block_with_room(struct arena *a, size_t bytes)
     return b;
 }
 
-/* Whatever was there before. */
-static void *take(struct arena *a, size_t bytes)
+static size_t aligned(size_t bytes)
 {
     if (bytes > SIZE_MAX - ALIGNMENT)
         out_of_memory();
-    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Whatever was there before. */
+static void *take(struct arena *a, size_t bytes)
+{
+    bytes = aligned(bytes);
 
     struct block *b = block_with_room(a, bytes);
     void *p = b->bytes + b->used;
@@ -162,6 +168,29 @@ size_t arena_bytes(const struct arena *a)
     return a->given;
 }
 
+/* What was given last grows where it is, if its block has room. */
+static bool grows_in_place(struct arena *a, const unsigned char *p, size_t from, size_t to)
+{
+    struct block *b = a->current;
+    size_t more = aligned(to) - aligned(from);
+
+    if (!p || p + aligned(from) != b->bytes + b->used || b->size - b->used < more)
+        return false;
+    b->used += more;
+    a->given += more;
+    return true;
+}
+
+void *arena_resize(struct arena *a, void *p, size_t from, size_t to)
+{
+    if (grows_in_place(a, p, from, to))
+        return p;
+    void *grown = take(a, to);
+    if (from)
+        memcpy(grown, p, from);
+    return grown;
+}
+
 void arena_grow(struct arena *a, void **items, size_t *capacity, size_t need, size_t size)
 {
     if (need <= *capacity)
@@ -172,9 +201,9 @@ void arena_grow(struct arena *a, void **items, size_t *capacity, size_t need, si
         grown = need;
     if (grown < 8)
         grown = 8;
-    void *p = arena_array(a, grown, size);
-    if (*capacity)
-        memcpy(p, *items, *capacity * size);
-    *items = p;
+    if (size && grown > SIZE_MAX / size)
+        out_of_memory();
+    *items = arena_resize(a, *items, *capacity * size, grown * size);
+    memset((unsigned char *)*items + *capacity * size, 0, (grown - *capacity) * size);
     *capacity = grown;
 }

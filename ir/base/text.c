@@ -14,10 +14,13 @@ struct text text_make(struct arena *a)
 /* Room for n more characters and the '\0' behind them. */
 static char *room(struct text *t, size_t n)
 {
-    void *items = t->s;
+    size_t need = t->length + n + 1;
 
-    arena_grow(t->arena, &items, &t->capacity, t->length + n + 1, 1);
-    t->s = items;
+    if (need > t->capacity) {
+        size_t capacity = need > 2 * t->capacity ? need : 2 * t->capacity;
+        t->s = arena_resize(t->arena, t->s, t->capacity, capacity);
+        t->capacity = capacity;
+    }
     return t->s + t->length;
 }
 
