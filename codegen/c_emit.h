@@ -24,10 +24,12 @@ struct kernel_row {
     struct kernel_row *next;
 };
 
-/* A kernel's function in C. Layers of one shape have one in common: the others are names for the first. Its key is that of
- * the loops it was printed from, before their passes (ir/loop.h); empty: there is none. */
+/* A kernel's function in C, among the graph's. Layers of one shape have one in common: the others are names for the first.
+ * Its key is that of the loops it was printed from, before their passes (ir/loop.h); empty: there is none. */
 struct kernel_text {
-    const char *name, *text, *key;
+    const char *name;
+    size_t at, length;
+    const char *key;
     size_t key_bytes;
     struct kernel_text *next;
 };

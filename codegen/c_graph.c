@@ -80,14 +80,28 @@ void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind)
     loops_run(k, e->o->level, disable);
 }
 
-/* Whether two kernels' texts are the same but for their names, and for where a line is broken. */
-static bool is_same_text(const struct kernel_text *x, const struct kernel_text *y)
+typedef bool same_fn(const struct graph_out *o, const struct kernel_text *x, const struct kernel_text *y);
+
+static bool is_same_key(const struct graph_out *o, const struct kernel_text *x, const struct kernel_text *y)
 {
-    const char *a = x->text, *b = y->text;
+    (void)o;
+    return x->key_bytes && x->key_bytes == y->key_bytes && !memcmp(x->key, y->key, x->key_bytes);
+}
+
+static bool starts_with(const char *s, const char *word, size_t length)
+{
+    return *s == *word && !strncmp(s, word, length);
+}
+
+/* Whether two kernels' texts are the same but for their names, and for where a line is broken. */
+static bool is_same_text(const struct graph_out *o, const struct kernel_text *x, const struct kernel_text *y)
+{
+    const char *all = text_string(&o->c->kernels), *a = all + x->at, *b = all + y->at;
+    const char *a_end = a + x->length, *b_end = b + y->length;
     size_t a_name = strlen(x->name), b_name = strlen(y->name);
 
-    while (*a && *b) {
-        if (!strncmp(a, x->name, a_name) && !strncmp(b, y->name, b_name)) {
+    while (a < a_end && b < b_end) {
+        if (starts_with(a, x->name, a_name) && starts_with(b, y->name, b_name)) {
             a += a_name;
             b += b_name;
         } else if (isspace((unsigned char)*a) && isspace((unsigned char)*b)) {
@@ -97,21 +111,15 @@ static bool is_same_text(const struct kernel_text *x, const struct kernel_text *
             return false;
         }
     }
-    return *a == *b;
+    return a >= a_end && b >= b_end; /* blanks may go on behind an end */
 }
 
-static bool is_same_key(const struct kernel_text *x, const struct kernel_text *y)
-{
-    return x->key_bytes && x->key_bytes == y->key_bytes && !memcmp(x->key, y->key, x->key_bytes);
-}
-
-/* The function that `own` has in common with one before, by what `same` compares; NULL: none. */
-static const struct kernel_text *find_text(const struct graph_out *o, const struct kernel_text *own,
-                                           bool (*same)(const struct kernel_text *x, const struct kernel_text *y))
+/* The function that is the same as `own`; NULL: there is none. */
+static const struct kernel_text *find_text(const struct graph_out *o, const struct kernel_text *own, same_fn *same)
 {
     const struct kernel_text *t = o->c->texts;
 
-    while (t && !same(own, t))
+    while (t && !same(o, own, t))
         t = t->next;
     return t;
 }
@@ -128,19 +136,22 @@ static bool run_passes(struct graph_out *o, struct lkernel *k)
     return verify_kernel(k, e->m->diag);
 }
 
-/* What is not seen before its passes to be the same as a kernel before may be so behind them. NULL after an error. */
+/* The function, which goes again where it is one that is there: what is not seen to be the same before its passes may be so
+ * behind them. NULL after an error. */
 static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *k, struct kernel_text *own)
 {
-    struct text t = text_make(o->lowering);
+    struct text *to = &o->c->kernels;
 
     if (!run_passes(o, k))
         return NULL;
-    c_kernel(&t, k);
-    own->text = text_string(&t);
+    own->at = to->length;
+    c_kernel(to, k);
+    own->length = to->length - own->at;
     const struct kernel_text *same = find_text(o, own, is_same_text);
-    if (same)
+    if (same) {
+        text_cut(to, own->at);
         return same;
-    own->text = arena_string(o->e->arena, own->text);
+    }
     own->key = arena_copy(o->e->arena, own->key, own->key_bytes);
     return o->c->texts = arena_copy(o->e->arena, own, sizeof *own);
 }
@@ -150,18 +161,16 @@ static bool finish_kernel(struct graph_out *o, struct lkernel *k)
 {
     struct text *to = &o->c->kernels, key = text_make(o->lowering);
     bool keyed = kernel_key(&key, k) && !dump_wanted(o->e, "loops");
-    struct kernel_text own = { k->name, NULL, text_string(&key), keyed ? key.length : 0, o->c->texts };
+    struct kernel_text own = { k->name, 0, 0, text_string(&key), keyed ? key.length : 0, o->c->texts };
     const struct kernel_text *text = find_text(o, &own, is_same_key);
 
     if (dump_wanted(o->e, "lower"))
         print_kernel(o->e->o->dump_to, k);
-    if (!text && !(text = make_text(o, k, &own)))
-        return false;
     text_putc(to, '\n');
     c_origin(to, k->origin);
-    if (text->name == k->name)
-        text_puts(to, text->text);
-    else
+    if (!text && !(text = make_text(o, k, &own)))
+        return false;
+    if (text->name != k->name)
         text_add(to, "#define %s %s\n", k->name, text->name);
     return true;
 }

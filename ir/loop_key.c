@@ -25,13 +25,14 @@ static void put_buffer(struct text *t, const struct lbuf *b)
     }
 }
 
+/* How many operands there are its kind says, its operation or its buffer. */
 static void put_expression(struct text *t, const struct lx *x)
 {
-    int is[4 + MAX_RANK] = { (int)x->kind, (int)x->dtype, (int)x->op, x->args };
+    unsigned is[1 + MAX_RANK] = { (unsigned)x->kind | (unsigned)x->dtype << 8 | (unsigned)x->op << 16 };
 
     for (int i = 0; i < x->args; i++)
-        is[4 + i] = x->arg[i]->id;
-    put(t, is, (4 + (size_t)x->args) * sizeof *is);
+        is[1 + i] = (unsigned)x->arg[i]->id;
+    put(t, is, (1 + (size_t)x->args) * sizeof *is);
     switch (x->kind) {
     case LX_INT:
     case LX_FLAG: put(t, &x->i, sizeof x->i); break;

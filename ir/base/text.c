@@ -44,6 +44,12 @@ void text_putc(struct text *t, char c)
     text_putn(t, &c, 1);
 }
 
+void text_cut(struct text *t, size_t length)
+{
+    if (length < t->length)
+        t->s[t->length = length] = '\0';
+}
+
 static void put_int(struct text *t, long long i)
 {
     char digits[24], *at = digits + sizeof digits;
