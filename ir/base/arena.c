@@ -1,6 +1,7 @@
 /* ir/base/arena.c: memory that is freed all at once: a list of blocks, filled one after the other.
  *
  * `current` is the block being filled; the blocks behind it are empty, left over from before a reset. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "ir/base/arena.h"
 
 #include <stdarg.h>
@@ -9,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 16, FIRST_BLOCK = 1 << 14, LAST_BLOCK = 1 << 20 };
+enum { ALIGNMENT = 16, PAGE = 1 << 12, FIRST_BLOCK = 1 << 14, LAST_BLOCK = 1 << 18 };
 
 struct block {
     struct block *next;
@@ -58,17 +60,31 @@ void arena_reset(struct arena *a)
     a->given = 0;
 }
 
+/* All pages of a block at once, where the system has a call for it: each by itself costs more than what is done in it. */
+static void have_pages(struct block *b, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    madvise(b, bytes, MADV_POPULATE_WRITE);
+#else
+    (void)b, (void)bytes;
+#endif
+}
+
 /* A block with room for `bytes`, put behind the current one. */
 static struct block *block_new(struct arena *a, size_t bytes)
 {
-    size_t size = bytes > a->next_size ? bytes : a->next_size;
-    struct block *b = size > SIZE_MAX - sizeof *b ? NULL : malloc(sizeof *b + size);
+    if (bytes > SIZE_MAX - sizeof(struct block) - PAGE)
+        out_of_memory();
+    size_t least = (sizeof(struct block) + bytes + PAGE - 1) / PAGE * PAGE;
+    size_t all = least > a->next_size ? least : a->next_size;
+    struct block *b = aligned_alloc(PAGE, all);
 
     if (!b)
         out_of_memory();
     if (a->next_size < LAST_BLOCK)
         a->next_size *= 2;
-    b->size = size;
+    have_pages(b, all);
+    b->size = all - sizeof *b;
     b->used = 0;
     b->next = a->current ? a->current->next : a->first;
     *(a->current ? &a->current->next : &a->first) = b;
