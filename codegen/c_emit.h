@@ -46,6 +46,7 @@ struct emit {
     struct module *m;
     const struct emit_options *o;
     struct arena *arena;
+    struct arena *lowering;          /* of one kernel, until it is written */
     const char *name, *upper, *real; /* lenet, LENET, float */
     int real_bytes;
     int64_t segment[SEGMENTS];

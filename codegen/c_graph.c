@@ -19,7 +19,6 @@ struct graph_out {
     struct emit *e;
     struct graph_c *c;
     struct graph *top;
-    struct arena *lowering; /* of one kernel, until it is written */
     int indent;
 };
 
@@ -159,7 +158,7 @@ static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *
 /* Writes the kernel's function, or a name for one that is the same. */
 static bool finish_kernel(struct graph_out *o, struct lkernel *k)
 {
-    struct text *to = &o->c->kernels, key = text_make(o->lowering);
+    struct text *to = &o->c->kernels, key = text_make(o->e->lowering);
     bool keyed = kernel_key(&key, k) && !dump_wanted(o->e, "loops");
     struct kernel_text own = { k->name, 0, 0, text_string(&key), keyed ? key.length : 0, o->c->texts };
     const struct kernel_text *text = find_text(o, &own, is_same_key);
@@ -240,14 +239,14 @@ static void unless_product(struct graph_out *o, const struct node *n)
 
 static bool emit_group(struct graph_out *o, struct node *n)
 {
-    struct lkernel *k = lower_group(o->lowering, n, kernel_name(o->e, n), o->e->o->level);
+    struct lkernel *k = lower_group(o->e->lowering, n, kernel_name(o->e, n), o->e->o->level);
     if (!k || !leaves_constants(o, k, n) || !finish_kernel(o, k))
         return false;
     unless_product(o, n);
     call(o, k, n, NULL);
     add_row(o, k, n, step_count(o, n));
     check(o, n);
-    arena_reset(o->lowering);
+    arena_reset(o->e->lowering);
     return true;
 }
 
@@ -267,12 +266,12 @@ static bool scan_copy(struct graph_out *o, struct node *scan, enum step_copy how
     static const char *const words[] = { [STEP_TAKEN] = "take", [STEP_PUT] = "put", [STEP_CARRIED] = "carry" };
     const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, words[how]);
     const char *step = step_name(o->e, scan);
-    struct lkernel *k = lower_scan_copy(o->lowering, scan, how, which, name);
+    struct lkernel *k = lower_scan_copy(o->e->lowering, scan, how, which, name);
     if (!k || !finish_kernel(o, k))
         return false;
     call(o, k, NULL, &step);
     add_row(o, k, scan, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
-    arena_reset(o->lowering);
+    arena_reset(o->e->lowering);
     return true;
 }
 
@@ -377,8 +376,6 @@ bool emit_graph(struct emit *e, struct graph *g)
     c->kernels = text_make(e->arena);
     c->calls = text_make(e->arena);
     c->last = &c->rows;
-    struct graph_out o = { .e = e, .c = c, .top = g, .lowering = arena_new(), .indent = 1 };
-    bool ok = emit_nodes(&o, g);
-    arena_free(o.lowering);
-    return ok;
+    struct graph_out o = { .e = e, .c = c, .top = g, .indent = 1 };
+    return emit_nodes(&o, g);
 }
