@@ -82,7 +82,9 @@ static void put_formatted(struct text *t, const char *format, va_list args)
 void text_vadd(struct text *t, const char *format, va_list args)
 {
     for (;;) {
-        size_t plain = strcspn(format, "%");
+        size_t plain = 0;
+        while (format[plain] && format[plain] != '%')
+            plain++;
         text_putn(t, format, plain);
         format += plain;
         if (!*format)
