@@ -560,10 +560,12 @@ static int read_weights(struct run *r, const struct module *m)
 /* The net that the file there names in its first line, where that is one of netc's own; NULL. */
 static const char *net_of_file(struct run *r, const char *path)
 {
-    size_t length;
-    const char *why, *text = file_read(r->arena, path, &length, &why);
-    const char *line = text && !strncmp(text, "/* ", 3) ? arena_stringn(r->arena, text, strcspn(text, "\n")) : "";
-    const char *named = strstr(line, "the model `");
+    char line[1024] = "";
+    FILE *f = fopen(path, "r");
+    bool any = f && fgets(line, sizeof line, f);
+    if (f)
+        fclose(f);
+    const char *named = any && !strncmp(line, "/* ", 3) ? strstr(line, "the model `") : NULL;
     if (!named)
         return NULL;
     named += strlen("the model `");

@@ -24,9 +24,13 @@ struct kernel_row {
     struct kernel_row *next;
 };
 
-/* A kernel's function in C. Layers of one shape have one in common: the others are names for the first. */
+/* A kernel's function in C, among the graph's. Layers of one shape have one in common: the others are names for the first.
+ * Its key is that of the loops it was printed from, before their passes (ir/loop.h); empty: there is none. */
 struct kernel_text {
-    const char *name, *text;
+    const char *name;
+    size_t at, length;
+    const char *key;
+    size_t key_bytes;
     struct kernel_text *next;
 };
 
@@ -42,6 +46,7 @@ struct emit {
     struct module *m;
     const struct emit_options *o;
     struct arena *arena;
+    struct arena *lowering;          /* of one kernel, until it is written */
     const char *name, *upper, *real; /* lenet, LENET, float */
     int real_bytes;
     int64_t segment[SEGMENTS];

@@ -49,10 +49,13 @@ static void find_graphs(struct emit *e)
 
 static bool emit_graphs(struct emit *e)
 {
-    for (int i = 0; i < e->graphs; i++)
-        if (!emit_graph(e, e->emitted[i]))
-            return false;
-    return true;
+    bool ok = true;
+
+    e->lowering = arena_new();
+    for (int i = 0; i < e->graphs && ok; i++)
+        ok = emit_graph(e, e->emitted[i]);
+    arena_free(e->lowering);
+    return ok;
 }
 
 /* Options that say something this model or this compiler cannot do. */

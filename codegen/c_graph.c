@@ -19,7 +19,6 @@ struct graph_out {
     struct emit *e;
     struct graph_c *c;
     struct graph *top;
-    struct arena *lowering; /* of one kernel, until it is written */
     int indent;
 };
 
@@ -80,14 +79,28 @@ void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind)
     loops_run(k, e->o->level, disable);
 }
 
-/* Whether two kernels' texts are the same but for their names, and for where a line is broken. */
-static bool is_same_text(const struct kernel_text *x, const struct kernel_text *y)
+typedef bool same_fn(const struct graph_out *o, const struct kernel_text *x, const struct kernel_text *y);
+
+static bool is_same_key(const struct graph_out *o, const struct kernel_text *x, const struct kernel_text *y)
 {
-    const char *a = x->text, *b = y->text;
+    (void)o;
+    return x->key_bytes && x->key_bytes == y->key_bytes && !memcmp(x->key, y->key, x->key_bytes);
+}
+
+static bool starts_with(const char *s, const char *word, size_t length)
+{
+    return *s == *word && !strncmp(s, word, length);
+}
+
+/* Whether two kernels' texts are the same but for their names, and for where a line is broken. */
+static bool is_same_text(const struct graph_out *o, const struct kernel_text *x, const struct kernel_text *y)
+{
+    const char *all = text_string(&o->c->kernels), *a = all + x->at, *b = all + y->at;
+    const char *a_end = a + x->length, *b_end = b + y->length;
     size_t a_name = strlen(x->name), b_name = strlen(y->name);
 
-    while (*a && *b) {
-        if (!strncmp(a, x->name, a_name) && !strncmp(b, y->name, b_name)) {
+    while (a < a_end && b < b_end) {
+        if (starts_with(a, x->name, a_name) && starts_with(b, y->name, b_name)) {
             a += a_name;
             b += b_name;
         } else if (isspace((unsigned char)*a) && isspace((unsigned char)*b)) {
@@ -97,44 +110,67 @@ static bool is_same_text(const struct kernel_text *x, const struct kernel_text *
             return false;
         }
     }
-    return *a == *b;
+    return a >= a_end && b >= b_end; /* blanks may go on behind an end */
 }
 
-/* The function, or a name for one that is the same. */
-static void write_kernel(struct graph_out *o, struct lkernel *k)
+/* The function that is the same as `own`; NULL: there is none. */
+static const struct kernel_text *find_text(const struct graph_out *o, const struct kernel_text *own, same_fn *same)
 {
-    struct text t = text_make(o->lowering);
-    struct kernel_text *same = o->c->texts;
+    const struct kernel_text *t = o->c->texts;
 
-    c_kernel(&t, k);
-    struct kernel_text own = { k->name, text_string(&t), o->c->texts };
-    while (same && !is_same_text(&own, same))
-        same = same->next;
-    text_putc(&o->c->kernels, '\n');
-    c_origin(&o->c->kernels, k->origin);
-    if (same) {
-        text_add(&o->c->kernels, "#define %s %s\n", k->name, same->name);
-        return;
-    }
-    text_puts(&o->c->kernels, own.text);
-    own.text = arena_string(o->e->arena, own.text);
-    o->c->texts = arena_copy(o->e->arena, &own, sizeof own);
+    while (t && !same(o, own, t))
+        t = t->next;
+    return t;
 }
 
-/* Runs the loop passes and writes the kernel's function. */
-static bool finish_kernel(struct graph_out *o, struct lkernel *k)
+static bool run_passes(struct graph_out *o, struct lkernel *k)
 {
     struct emit *e = o->e;
-    if (dump_wanted(e, "lower"))
-        print_kernel(e->o->dump_to, k);
+
     if (!verify_kernel(k, e->m->diag))
         return false;
     run_loop_passes(e, k, o->top->kind);
     if (dump_wanted(e, "loops"))
         print_kernel(e->o->dump_to, k);
-    if (!verify_kernel(k, e->m->diag))
+    return verify_kernel(k, e->m->diag);
+}
+
+/* The function, which goes again where it is one that is there: what is not seen to be the same before its passes may be so
+ * behind them. NULL after an error. */
+static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *k, struct kernel_text *own)
+{
+    struct text *to = &o->c->kernels;
+
+    if (!run_passes(o, k))
+        return NULL;
+    own->at = to->length;
+    c_kernel(to, k);
+    own->length = to->length - own->at;
+    const struct kernel_text *same = find_text(o, own, is_same_text);
+    if (same) {
+        text_cut(to, own->at);
+        return same;
+    }
+    own->key = arena_copy(o->e->arena, own->key, own->key_bytes);
+    return o->c->texts = arena_copy(o->e->arena, own, sizeof *own);
+}
+
+/* Writes the kernel's function, or a name for one that is the same. */
+static bool finish_kernel(struct graph_out *o, struct lkernel *k)
+{
+    struct text *to = &o->c->kernels, key = text_make(o->e->lowering);
+    bool keyed = kernel_key(&key, k) && !dump_wanted(o->e, "loops");
+    struct kernel_text own = { k->name, 0, 0, text_string(&key), keyed ? key.length : 0, o->c->texts };
+    const struct kernel_text *text = find_text(o, &own, is_same_key);
+
+    if (dump_wanted(o->e, "lower"))
+        print_kernel(o->e->o->dump_to, k);
+    text_putc(to, '\n');
+    c_origin(to, k->origin);
+    if (!text && !(text = make_text(o, k, &own)))
         return false;
-    write_kernel(o, k);
+    if (text->name != k->name)
+        text_add(to, "#define %s %s\n", k->name, text->name);
     return true;
 }
 
@@ -203,14 +239,14 @@ static void unless_product(struct graph_out *o, const struct node *n)
 
 static bool emit_group(struct graph_out *o, struct node *n)
 {
-    struct lkernel *k = lower_group(o->lowering, n, kernel_name(o->e, n), o->e->o->level);
+    struct lkernel *k = lower_group(o->e->lowering, n, kernel_name(o->e, n), o->e->o->level);
     if (!k || !leaves_constants(o, k, n) || !finish_kernel(o, k))
         return false;
     unless_product(o, n);
     call(o, k, n, NULL);
     add_row(o, k, n, step_count(o, n));
     check(o, n);
-    arena_reset(o->lowering);
+    arena_reset(o->e->lowering);
     return true;
 }
 
@@ -230,12 +266,12 @@ static bool scan_copy(struct graph_out *o, struct node *scan, enum step_copy how
     static const char *const words[] = { [STEP_TAKEN] = "take", [STEP_PUT] = "put", [STEP_CARRIED] = "carry" };
     const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, words[how]);
     const char *step = step_name(o->e, scan);
-    struct lkernel *k = lower_scan_copy(o->lowering, scan, how, which, name);
+    struct lkernel *k = lower_scan_copy(o->e->lowering, scan, how, which, name);
     if (!k || !finish_kernel(o, k))
         return false;
     call(o, k, NULL, &step);
     add_row(o, k, scan, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
-    arena_reset(o->lowering);
+    arena_reset(o->e->lowering);
     return true;
 }
 
@@ -367,8 +403,6 @@ bool emit_graph(struct emit *e, struct graph *g)
     c->kernels = text_make(e->arena);
     c->calls = text_make(e->arena);
     c->last = &c->rows;
-    struct graph_out o = { .e = e, .c = c, .top = g, .lowering = arena_new(), .indent = 1 };
-    bool ok = emit_nodes(&o, g);
-    arena_free(o.lowering);
-    return ok;
+    struct graph_out o = { .e = e, .c = c, .top = g, .indent = 1 };
+    return emit_nodes(&o, g);
 }

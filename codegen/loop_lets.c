@@ -12,7 +12,7 @@
  * needs it. Only values that are computed there in any case move: what stands behind a condition or in a loop that may
  * not run gives no name. A value that reads what a loop or a condition from there on writes stays where it is; what is read
  * before a store of the block itself is another expression than what is read behind it. */
-#include <stdlib.h>
+#include <limits.h>
 
 #include "codegen/loop_pass.h"
 
@@ -32,9 +32,9 @@ struct lets {
     struct lkernel *k;
     struct usage *use;     /* by expression */
     struct motion *motion; /* by expression */
-    struct lx **seen;      /* the expressions of the block at work */
+    struct lx **seen;      /* by expression: itself, where the block at work holds it */
     size_t capacity;       /* of all three */
-    size_t count;          /* seen */
+    int first, last;       /* that was seen */
     int block;             /* which is at work, from 1 */
 };
 
@@ -119,7 +119,9 @@ static void see(struct lets *l, struct lx *x)
         return;
     l->use[x->id] = (struct usage){ .block = l->block };
     l->motion[x->id].asked = false;
-    l->seen[l->count++] = x;
+    l->seen[x->id] = x;
+    l->first = x->id < l->first ? x->id : l->first;
+    l->last = x->id > l->last ? x->id : l->last;
     for (int i = 0; i < x->args; i++)
         see(l, x->arg[i]);
 }
@@ -175,11 +177,10 @@ static void use_args(struct lets *l, const struct lx *x)
                               (u->certain || u->named) && !(x->kind == LX_GUARD && i > 0) });
 }
 
-static int by_id(const void *a, const void *b)
+/* The expression of this number, if the block at work holds it. */
+static struct lx *seen(const struct lets *l, int id)
 {
-    const struct lx *x = *(struct lx *const *)a, *y = *(struct lx *const *)b;
-
-    return (x->id > y->id) - (x->id < y->id);
+    return l->use[id].block == l->block ? l->seen[id] : NULL;
 }
 
 static bool wants_name(struct lets *l, const struct lx *x)
@@ -240,16 +241,17 @@ static void name_values(struct lets *l, struct lblock *b)
         use_statement(l, s, (struct context){ statements++, false, true });
     }
     /* Operands have lower ids than what they are operands of. */
-    qsort(l->seen, l->count, sizeof *l->seen, by_id);
-    for (size_t i = l->count; i-- > 0;) {
-        struct lx *x = l->seen[i];
-        any |= l->use[x->id].named = wants_name(l, x);
+    for (int i = l->last; i >= l->first; i--) {
+        struct lx *x = seen(l, i);
+        if (!x)
+            continue;
+        any |= l->use[i].named = wants_name(l, x);
         use_args(l, x);
     }
-    for (size_t i = 0; any && i < l->count; i++) {
-        struct lx *x = l->seen[i];
-        if (l->use[x->id].named)
-            rewrite_set(&r, x, insert(l, b, statement, l->use[x->id].first, with_names(&r, x)));
+    for (int i = l->first; any && i <= l->last; i++) {
+        struct lx *x = seen(l, i);
+        if (x && l->use[i].named)
+            rewrite_set(&r, x, insert(l, b, statement, l->use[i].first, with_names(&r, x)));
     }
     for (int i = 0; any && i < statements; i++) {
         struct lblock one = { statement[i], statement[i] };
@@ -296,7 +298,8 @@ static void clear_scratch(struct lets *l)
         l->motion = NEW_ARRAY(l->k->arena, l->capacity, struct motion);
         l->seen = NEW_ARRAY(l->k->arena, l->capacity, struct lx *);
     }
-    l->count = 0;
+    l->first = INT_MAX;
+    l->last = -1;
     l->block++;
 }
 

@@ -50,15 +50,6 @@ static bool stores_lines(struct lkernel *k, const struct lblock *block, const st
     return true;
 }
 
-/* Nobody in the graph reads it. */
-static bool is_output(const struct value *v)
-{
-    for (const struct use *u = v ? v->uses : NULL; u; u = u->next)
-        if (u->user->op != OP_output)
-            return false;
-    return true;
-}
-
 static bool large(const struct lkernel *k, const struct lbuf *b)
 {
     struct type t = type_make(b->dtype, b->rank, b->shape);
@@ -69,6 +60,6 @@ static bool large(const struct lkernel *k, const struct lbuf *b)
 void loop_stream(struct lkernel *k)
 {
     for (struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next)
-        b->streamed = b->written && !b->read && b->dtype == DT_REAL && is_output(b->value) && large(k, b) &&
+        b->streamed = b->written && !b->read && b->dtype == DT_REAL && !b->wanted && large(k, b) &&
                       stores_lines(k, &k->body, b, NULL);
 }

@@ -58,6 +58,7 @@ struct lbuf {
     int axis;                   /* of the whole, along which the steps are: 1..rank - 1; 0: no view */
     bool read, written;         /* of arguments; kept by lx_load and ls_store */
     bool streamed;              /* an argument, written only: lanes go past the caches */
+    bool wanted;                /* an argument: operations read what it stands for */
     int epoch;                  /* stores so far: a load behind a store is another expression */
     struct value *value;        /* of arguments: the operand or result of the group it stands for (NULL: none) */
     struct lkernel *kernel;
@@ -216,6 +217,9 @@ void print_kernel(struct text *t, const struct lkernel *k);
 struct lkernel *parse_kernels(struct arena *a, struct names *names, struct diag *d, const char *file, const char *text,
                               struct lkernel **all[], int *count); /* the first, or NULL after errors */
 bool verify_kernel(struct lkernel *k, struct diag *d);
+/* loop_key.c: all that a kernel is made of but its name, its origin and what its arguments stand for, as bytes behind t:
+ * passes make the same of kernels whose keys are the same. False: of this one none is made. */
+bool kernel_key(struct text *t, const struct lkernel *k);
 struct loop_run {
     int64_t n;
     uint64_t seed, step;

@@ -10,6 +10,14 @@
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
+static bool is_one_of(const char *s, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (*words[i] == *s && !strcmp(words[i], s))
+            return true;
+    return false;
+}
+
 bool is_c_word(const char *s)
 {
     static const char *const words[] = {
@@ -21,10 +29,7 @@ bool is_c_word(const char *s)
         "linux",    "alignas", "alignof", "nullptr",  "static_assert", "constexpr", "thread_local"
     };
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strcmp(words[i], s))
-            return true;
-    return false;
+    return is_one_of(s, words, sizeof words / sizeof *words);
 }
 
 /* What the printer means by these words, or a loop text. */
@@ -33,10 +38,7 @@ static bool word_taken(const struct lkernel *k, const char *s)
     static const char *const words[] = { "n",       "run",     "vec",      "inf",    "nan",      "NULL",
                                          "uint8_t", "int32_t", "uint64_t", "size_t", "ptrdiff_t" };
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strcmp(words[i], s))
-            return true;
-    return is_c_word(s) || (k->net && !strcmp(k->net, s));
+    return is_one_of(s, words, sizeof words / sizeof *words) || is_c_word(s) || (k->net && !strcmp(k->net, s));
 }
 
 /* Macros of the headers a kernel is compiled with are in capitals with underscores, or begin with nn_ or _. */
@@ -153,6 +155,8 @@ struct lbuf *lbuf_argument(struct lkernel *k, const char *wanted, struct type t,
     struct lbuf *b = buffer_new(k, wanted, SPACE_ARGUMENT, t.dtype, t.rank, t.dim);
 
     b->value = stands_for;
+    for (const struct use *u = stands_for ? stands_for->uses : NULL; u; u = u->next)
+        b->wanted |= u->user->op != OP_output;
     buffer_link(k, b);
     return b;
 }

@@ -600,9 +600,9 @@ void lx_bounds(struct lkernel *k, struct lx *x)
 struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *index)
 {
     struct type t = lbuf_memory(buf);
-    struct lx *at = lx_int(k, 0);
+    struct lx *at = buf->rank ? index[0] : lx_int(k, 0);
 
-    for (int i = 0; i < buf->rank; i++)
+    for (int i = 1; i < buf->rank; i++)
         at = lx_index(k, LX_IADD, lx_index(k, LX_IMUL, at, lx_dim(k, t.dim[i])), index[i]);
     return at;
 }

@@ -50,7 +50,9 @@ int op_find(const char *name)
 
 static const char *skip_blanks(const char *s)
 {
-    return s + strspn(s, " ");
+    while (*s == ' ')
+        s++;
+    return s;
 }
 
 /* Copies the word at s, which ends before one of `stops`; gives what follows it. */

@@ -35,7 +35,9 @@ struct cluster {
     bool fixed;           /* stands alone */
     bool images;          /* which its anchor stages */
     int64_t largest;      /* operand of its members, in bytes */
+    int rank;             /* in an order in which groups can run */
     int visit;            /* of the last search that came by */
+    int tried;            /* by the last group that looked for neighbours */
     int waits;            /* of the order that is being made: on so many others */
     int *walks;           /* so far, of all groups: what a walk has seen has its number in node->id */
 };
@@ -277,6 +279,47 @@ static void each_follower(const struct cluster *c, void (*see)(struct cluster *f
     }
 }
 
+static void count_wait(struct cluster *c, void *context)
+{
+    (void)context;
+    c->waits++;
+}
+
+static void end_wait(struct cluster *c, void *context)
+{
+    (void)context;
+    c->waits--;
+}
+
+/* An order in which groups can run: of what is ready the first in the graph. Gives how many there are. */
+static int find_order(struct graph *g, struct arena *scratch, struct cluster ***order)
+{
+    int count = 0;
+
+    for (struct node *n = g->first; n; n = n->next)
+        count += ((struct cluster *)n->data)->member[0] == n;
+    struct cluster **left = NEW_ARRAY(scratch, count, struct cluster *);
+    *order = NEW_ARRAY(scratch, count, struct cluster *);
+    count = 0;
+    for (struct node *n = g->first; n; n = n->next)
+        if (((struct cluster *)n->data)->member[0] == n)
+            left[count++] = n->data;
+    for (int i = 0; i < count; i++)
+        each_follower(left[i], count_wait, NULL);
+    for (int done = 0; done < count; done++) {
+        int next = 0;
+        while (next < count - done && left[next]->waits)
+            next++;
+        if (next == count - done)
+            bug("groups wait for each other");
+        (*order)[done] = left[next];
+        each_follower(left[next], end_wait, NULL);
+        for (; next < count - done - 1; next++)
+            left[next] = left[next + 1];
+    }
+    return count;
+}
+
 struct search {
     const struct cluster *from, *to;
     struct cluster **stack;
@@ -284,13 +327,14 @@ struct search {
     bool found;
 };
 
+/* What runs behind `to` does not lead there. */
 static void look_at(struct cluster *c, void *context)
 {
     struct search *s = context;
 
     if (c == s->to) {
         s->found = true;
-    } else if (c != s->from && c->visit != s->visit) {
+    } else if (c->rank < s->to->rank && c->visit != s->visit) {
         c->visit = s->visit;
         s->stack[s->depth++] = c;
     }
@@ -311,21 +355,49 @@ enum sweep { IMAGES, NEIGHBOURS, PASSES, SOURCES };
 struct merging {
     struct graph *g;
     struct arena *scratch;
-    struct cluster **stack; /* as many as there are operations */
-    int visits;
+    struct cluster **stack; /* as many as there are groups at first */
+    struct cluster **order; /* by rank; NULL: has become one with another */
+    int visits, tries;
     enum sweep sweep;
     int loss; /* where the forward part ends; -1: nowhere */
 };
 
-/* Whether something else has to run between a and b. */
+/* Whether something else has to run between the one and the other. If not, the search has come by all that waits for the
+ * first and runs before the second. */
 static bool is_between(struct merging *m, const struct cluster *a, const struct cluster *b)
 {
-    struct search s = { .from = a, .to = b, .stack = m->stack, .visit = ++m->visits };
+    bool first = a->rank < b->rank;
+    struct search s = { .from = first ? a : b, .to = first ? b : a, .stack = m->stack, .visit = ++m->visits };
 
-    each_follower(a, look_past, &s);
+    each_follower(s.from, look_past, &s);
     while (s.depth && !s.found)
         each_follower(s.stack[--s.depth], look_at, &s);
     return s.found;
+}
+
+static void set_rank(struct merging *m, struct cluster *c, int rank)
+{
+    m->order[rank] = c;
+    c->rank = rank;
+}
+
+/* The two are one: of what runs between them that comes behind which waits for the first, as the last search has seen. */
+static void reorder(struct merging *m, struct cluster *both, const struct cluster *a, const struct cluster *b)
+{
+    int rank = a->rank < b->rank ? a->rank : b->rank, last = a->rank + b->rank - rank, waiting = 0;
+
+    for (int i = rank + 1; i < last; i++) {
+        struct cluster *c = m->order[i];
+        if (c && c->visit == m->visits)
+            m->stack[waiting++] = c;
+        else if (c)
+            set_rank(m, c, rank++);
+    }
+    set_rank(m, both, rank++);
+    for (int i = 0; i < waiting; i++)
+        set_rank(m, m->stack[i], rank++);
+    while (rank <= last)
+        m->order[rank++] = NULL;
 }
 
 static struct cluster *joined(struct merging *m, const struct cluster *a, const struct cluster *b)
@@ -576,26 +648,38 @@ static bool merge(struct merging *m, struct cluster *a, struct cluster *b)
         return false;
     both = joined(m, a, b);
     if (!nest_of(m->scratch, both->member, both->members, &n) || !in_sweep(m, a, b, &n) || is_between(m, a, b) ||
-        is_between(m, b, a) || makes_again(m, a, b) || makes_again(m, b, a))
+        makes_again(m, a, b) || makes_again(m, b, a))
         return false;
-    if (is_legal(m, both, &n))
+    if (is_legal(m, both, &n)) {
+        reorder(m, both, a, b);
         return true;
+    }
     take_members(a);
     take_members(b);
     return false;
 }
 
+/* Once for each look at b: it may meet a many times. */
+static bool try_merge(struct merging *m, struct cluster *a, struct cluster *b)
+{
+    if (a->tried == m->tries)
+        return false;
+    a->tried = m->tries;
+    return merge(m, a, b);
+}
+
 /* With what gives what b reads, else with another reader of that. */
 static bool merge_neighbour(struct merging *m, struct cluster *b)
 {
+    m->tries++;
     for (int i = 0; i < b->members; i++)
         for (int k = 0; k < b->member[i]->operands; k++) {
             const struct value *v = operand(b->member[i], k);
-            if (v->def && merge(m, v->def->data, b))
+            if (v->def && try_merge(m, v->def->data, b))
                 return true;
             for (const struct use *u = v->uses; u; u = u->next)
                 if (u->user->data && ((struct cluster *)u->user->data)->position[0] < b->position[0] &&
-                    merge(m, u->user->data, b))
+                    try_merge(m, u->user->data, b))
                     return true;
         }
     return false;
@@ -613,56 +697,27 @@ static void merge_clusters(struct merging *m)
 static void merge_all(struct graph *g, struct arena *scratch, int loss)
 {
     struct merging m = { .g = g, .scratch = scratch, .loss = loss };
-    int count = 0;
+    int count = find_order(g, scratch, &m.order);
 
-    for (struct node *n = g->first; n; n = n->next)
-        count++;
-    m.stack = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
+    m.stack = NEW_ARRAY(scratch, count, struct cluster *);
+    for (int i = 0; i < count; i++)
+        m.order[i]->rank = i;
     for (m.sweep = IMAGES; m.sweep <= SOURCES; m.sweep++)
         if (graph_top(g)->kind == GRAPH_TRAIN || !of_images(&m))
             merge_clusters(&m);
 }
 
-/* ---- an order in which groups can run, and the groups ---- */
+/* ---- the groups ---- */
 
-static void count_wait(struct cluster *c, void *context)
-{
-    (void)context;
-    c->waits++;
-}
-
-static void end_wait(struct cluster *c, void *context)
-{
-    (void)context;
-    c->waits--;
-}
-
-/* What is ready runs in the order of the graph; members of a group come to stand side by side. */
+/* Members of a group come to stand side by side. */
 static void make_order(struct graph *g, struct arena *scratch)
 {
-    int count = 0;
+    struct cluster **order;
+    int count = find_order(g, scratch, &order);
 
-    for (struct node *n = g->first; n; n = n->next)
-        count++;
-    struct cluster **left = NEW_ARRAY(scratch, (size_t)count + 1, struct cluster *);
-    count = 0;
-    for (struct node *n = g->first; n; n = n->next)
-        if (((struct cluster *)n->data)->member[0] == n)
-            left[count++] = n->data;
     for (int i = 0; i < count; i++)
-        each_follower(left[i], count_wait, NULL);
-    while (count) {
-        int next = 0;
-        while (next < count && left[next]->waits)
-            next++;
-        if (next == count)
-            bug("groups wait for each other");
-        for (int i = 0; i < left[next]->members; i++)
-            node_move(left[next]->member[i], NULL);
-        each_follower(left[next], end_wait, NULL);
-        for (count--; next < count; next++)
-            left[next] = left[next + 1];
-    }
+        for (int k = 0; k < order[i]->members; k++)
+            node_move(order[i]->member[k], NULL);
 }
 
 static void make_groups(struct graph *g, struct arena *scratch)

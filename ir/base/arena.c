@@ -1,15 +1,18 @@
 /* ir/base/arena.c: memory that is freed all at once: a list of blocks, filled one after the other.
  *
  * `current` is the block being filled; the blocks behind it are empty, left over from before a reset. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "ir/base/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 16, FIRST_BLOCK = 1 << 14, LAST_BLOCK = 1 << 20 };
+enum { ALIGNMENT = 16, PAGE = 1 << 12, FIRST_BLOCK = 1 << 14, LAST_BLOCK = 1 << 18 };
 
 struct block {
     struct block *next;
@@ -57,17 +60,31 @@ void arena_reset(struct arena *a)
     a->given = 0;
 }
 
+/* All pages of a block at once, where the system has a call for it: each by itself costs more than what is done in it. */
+static void have_pages(struct block *b, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    madvise(b, bytes, MADV_POPULATE_WRITE);
+#else
+    (void)b, (void)bytes;
+#endif
+}
+
 /* A block with room for `bytes`, put behind the current one. */
 static struct block *block_new(struct arena *a, size_t bytes)
 {
-    size_t size = bytes > a->next_size ? bytes : a->next_size;
-    struct block *b = size > SIZE_MAX - sizeof *b ? NULL : malloc(sizeof *b + size);
+    if (bytes > SIZE_MAX - sizeof(struct block) - PAGE)
+        out_of_memory();
+    size_t least = (sizeof(struct block) + bytes + PAGE - 1) / PAGE * PAGE;
+    size_t all = least > a->next_size ? least : a->next_size;
+    struct block *b = aligned_alloc(PAGE, all);
 
     if (!b)
         out_of_memory();
     if (a->next_size < LAST_BLOCK)
         a->next_size *= 2;
-    b->size = size;
+    have_pages(b, all);
+    b->size = all - sizeof *b;
     b->used = 0;
     b->next = a->current ? a->current->next : a->first;
     *(a->current ? &a->current->next : &a->first) = b;
@@ -89,12 +106,17 @@ static struct block *block_with_room(struct arena *a, size_t bytes)
     return b;
 }
 
-/* Whatever was there before. */
-static void *take(struct arena *a, size_t bytes)
+static size_t aligned(size_t bytes)
 {
     if (bytes > SIZE_MAX - ALIGNMENT)
         out_of_memory();
-    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Whatever was there before. */
+static void *take(struct arena *a, size_t bytes)
+{
+    bytes = aligned(bytes);
 
     struct block *b = block_with_room(a, bytes);
     void *p = b->bytes + b->used;
@@ -162,6 +184,29 @@ size_t arena_bytes(const struct arena *a)
     return a->given;
 }
 
+/* What was given last grows where it is, if its block has room. */
+static bool grows_in_place(struct arena *a, const unsigned char *p, size_t from, size_t to)
+{
+    struct block *b = a->current;
+    size_t more = aligned(to) - aligned(from);
+
+    if (!p || p + aligned(from) != b->bytes + b->used || b->size - b->used < more)
+        return false;
+    b->used += more;
+    a->given += more;
+    return true;
+}
+
+void *arena_resize(struct arena *a, void *p, size_t from, size_t to)
+{
+    if (grows_in_place(a, p, from, to))
+        return p;
+    void *grown = take(a, to);
+    if (from)
+        memcpy(grown, p, from);
+    return grown;
+}
+
 void arena_grow(struct arena *a, void **items, size_t *capacity, size_t need, size_t size)
 {
     if (need <= *capacity)
@@ -172,9 +217,9 @@ void arena_grow(struct arena *a, void **items, size_t *capacity, size_t need, si
         grown = need;
     if (grown < 8)
         grown = 8;
-    void *p = arena_array(a, grown, size);
-    if (*capacity)
-        memcpy(p, *items, *capacity * size);
-    *items = p;
+    if (size && grown > SIZE_MAX / size)
+        out_of_memory();
+    *items = arena_resize(a, *items, *capacity * size, grown * size);
+    memset((unsigned char *)*items + *capacity * size, 0, (grown - *capacity) * size);
     *capacity = grown;
 }

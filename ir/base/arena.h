@@ -21,6 +21,9 @@ char *arena_stringn(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 size_t arena_bytes(const struct arena *a); /* given out so far, for -v */
 
+/* More room for what has `from` bytes in this arena, perhaps at another place; what is new is not cleared. */
+void *arena_resize(struct arena *a, void *p, size_t from, size_t to);
+
 /* Grows an array that lives in an arena: *items has room for *capacity elements; after the call for at least `need`. */
 void arena_grow(struct arena *a, void **items, size_t *capacity, size_t need, size_t size);
 

@@ -24,7 +24,7 @@ struct names *names_new(struct arena *a)
     struct names *t = NEW(a, struct names);
 
     t->arena = a;
-    t->size = 256;
+    t->size = 32;
     t->entry = NEW_ARRAY(a, t->size, struct entry);
     return t;
 }

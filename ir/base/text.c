@@ -14,10 +14,13 @@ struct text text_make(struct arena *a)
 /* Room for n more characters and the '\0' behind them. */
 static char *room(struct text *t, size_t n)
 {
-    void *items = t->s;
+    size_t need = t->length + n + 1;
 
-    arena_grow(t->arena, &items, &t->capacity, t->length + n + 1, 1);
-    t->s = items;
+    if (need > t->capacity) {
+        size_t capacity = need > 2 * t->capacity ? need : 2 * t->capacity;
+        t->s = arena_resize(t->arena, t->s, t->capacity, capacity);
+        t->capacity = capacity;
+    }
     return t->s + t->length;
 }
 
@@ -41,9 +44,28 @@ void text_putc(struct text *t, char c)
     text_putn(t, &c, 1);
 }
 
+void text_cut(struct text *t, size_t length)
+{
+    if (length < t->length)
+        t->s[t->length = length] = '\0';
+}
+
+static void put_int(struct text *t, long long i)
+{
+    char digits[24], *at = digits + sizeof digits;
+    unsigned long long left = i < 0 ? 0 - (unsigned long long)i : (unsigned long long)i;
+
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (i < 0)
+        *--at = '-';
+    text_putn(t, at, (size_t)(digits + sizeof digits - at));
+}
+
 enum { FEW = 64 }; /* characters that most pieces do not exceed: those are written at once */
 
-void text_vadd(struct text *t, const char *format, va_list args)
+static void put_formatted(struct text *t, const char *format, va_list args)
 {
     va_list again;
     char *to = room(t, FEW);
@@ -54,6 +76,33 @@ void text_vadd(struct text *t, const char *format, va_list args)
         vsnprintf(room(t, (size_t)n), (size_t)n + 1, format, again);
     va_end(again);
     t->s[t->length += n > 0 ? (size_t)n : 0] = '\0';
+}
+
+/* Strings and whole numbers are nearly all there is. Other forms, and what stands behind them, are printf's business. */
+void text_vadd(struct text *t, const char *format, va_list args)
+{
+    for (;;) {
+        size_t plain = 0;
+        while (format[plain] && format[plain] != '%')
+            plain++;
+        text_putn(t, format, plain);
+        format += plain;
+        if (!*format)
+            return;
+        if (!strncmp(format, "%s", 2)) {
+            text_puts(t, va_arg(args, const char *));
+            format += 2;
+        } else if (!strncmp(format, "%d", 2)) {
+            put_int(t, va_arg(args, int));
+            format += 2;
+        } else if (!strncmp(format, "%lld", 4)) {
+            put_int(t, va_arg(args, long long));
+            format += 4;
+        } else {
+            put_formatted(t, format, args);
+            return;
+        }
+    }
 }
 
 void text_add(struct text *t, const char *format, ...)

@@ -23,6 +23,7 @@ void text_vadd(struct text *t, const char *format, va_list args) __attribute__((
 void text_puts(struct text *t, const char *s);
 void text_putn(struct text *t, const char *s, size_t n);
 void text_putc(struct text *t, char c);
+void text_cut(struct text *t, size_t length);  /* leaves so much of it */
 void text_pad(struct text *t, size_t column);  /* spaces up to this column (from 0) of the last line */
 const char *text_string(const struct text *t); /* "" when empty */
 

@@ -78,6 +78,26 @@ static void test_arena_grow_keeps_what_was(void **state)
     arena_free(a);
 }
 
+/* What is given last grows where it is, while its block has room; what has something behind it moves, with what it holds. */
+static void test_arena_resize(void **state)
+{
+    struct arena *a = arena_new();
+    char *p = arena_resize(a, NULL, 0, 10), *q;
+
+    (void)state;
+    memcpy(p, "123456789", 10);
+    q = arena_resize(a, p, 10, 1000);
+    assert_ptr_equal(p, q);
+    assert_string_equal(q, "123456789");
+    arena_alloc(a, 1);
+    q = arena_resize(a, p, 1000, 2000);
+    assert_ptr_not_equal(p, q);
+    assert_string_equal(q, "123456789");
+    p = arena_resize(a, q, 2000, 1 << 22);
+    assert_string_equal(p, "123456789");
+    arena_free(a);
+}
+
 static void test_arena_strings(void **state)
 {
     struct arena *a = arena_new();
@@ -376,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena_gives_zeroed_memory),
         cmocka_unit_test(test_arena_grow_keeps_what_was),
+        cmocka_unit_test(test_arena_resize),
         cmocka_unit_test(test_arena_strings),
         cmocka_unit_test(test_names_are_one_pointer),
         cmocka_unit_test(test_real_spelling),

@@ -408,6 +408,46 @@ static void test_limits(void **state)
     world_free(w);
 }
 
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+static struct text key_of(struct world w, const char *text)
+{
+    struct lkernel *k = parse_kernels(w.arena, w.names, w.diag, "k", text, NULL, NULL);
+    struct text key = text_make(w.arena);
+
+    assert_non_null(k);
+    assert_true(kernel_key(&key, k));
+    return key;
+}
+
+/* Names and origins of kernels are not in their keys; all else is. */
+static void test_keys(void **state)
+{
+    static const char *const others[] = {
+        "kernel k (n <= 9, x : f32[N,8]) -> (y : f32[N,8])\n  for i in 0..n par\n    y[i,0] = x[i,1]\n",
+        "kernel k (n <= 9, x : f32[N,8]) -> (y : f32[N,8])\n  for i in 0..n seq\n    y[i,0] = x[i,0]\n",
+        "kernel k (n <= 9, x : f32[N,8]) -> (y : f32[N,8])\n  for j in 0..n par\n    y[j,0] = x[j,0]\n",
+        "kernel k (n <= 9, z : f32[N,8]) -> (y : f32[N,8])\n  for i in 0..n par\n    y[i,0] = z[i,0]\n",
+        "kernel k (n <= 9, x : f32[N,9]) -> (y : f32[N,8])\n  for i in 0..n par\n    y[i,0] = x[i,0]\n",
+        "kernel k (n <= 9, x : f32[N,8]) -> (y : f32[N,8])\n  for i in 0..n par\n    y[i,0] = x[i,0] + 1.0\n",
+        "kernel k f64 (n <= 9, x : f64[N,8]) -> (y : f64[N,8])\n  for i in 0..n par\n    y[i,0] = x[i,0]\n",
+    };
+    struct world w = world_new();
+    struct text a = key_of(w, "kernel a (n <= 9, x : f32[N,8]) -> (y : f32[N,8])   # here\n"
+                              "  for i in 0..n par\n    y[i,0] = x[i,0]\n");
+    struct text b = key_of(w, "kernel b (n <= 9, x : f32[N,8]) -> (y : f32[N,8])   # there\n"
+                              "  for i in 0..n par\n    y[i,0] = x[i,0]\n");
+
+    (void)state;
+    assert_int_equal(a.length, b.length);
+    assert_memory_equal(a.s, b.s, a.length);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct text other = key_of(w, others[i]);
+        assert_false(other.length == a.length && !memcmp(other.s, a.s, a.length));
+    }
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_views),
         cmocka_unit_test(test_wrong_views),
+        cmocka_unit_test(test_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
