@@ -42,19 +42,27 @@ static bool goes_by_first_axis(const struct node *anchor)
            anchor->op == OP_winograd;
 }
 
-/* A total is one number: it has no parts. */
+static bool adds_up(const struct lower *l, enum place_of place)
+{
+    for (const struct node *n = l->body->first; n; n = n->next)
+        if (node_is_reduction(n) && n != l->anchor && l->nest.place[n->id] == place)
+            return true;
+    return false;
+}
+
+/* A total's rows are those of the nest; where a product gives them some at a time, they are no loop of its own. */
 static void choose_parts(struct lower *l)
 {
     const struct nest *n = &l->nest;
     int64_t first = n->split ? dim_size(n->domain.dim[0], l->k->batch) : 1, parts = PARTS;
+    bool totals = adds_up(l, AT_TOTAL);
 
     l->parts = 1;
-    for (const struct node *b = l->body->first; b; b = b->next)
-        if (node_is_reduction(b) && b != l->anchor && n->place[b->id] == AT_TOTAL)
-            return;
-    if (!goes_by_first_axis(l->anchor) || type_count(n->domain, l->k->batch) < ENOUGH)
+    if (!goes_by_first_axis(l->anchor) || type_count(n->domain, l->k->batch) < ENOUGH ||
+        (totals && (l->anchor || n->source)))
         return;
-    parts = NEST_LOCAL / row_size(l) < parts ? NEST_LOCAL / row_size(l) : parts;
+    if (adds_up(l, AT_COLUMN))
+        parts = NEST_LOCAL / row_size(l) < parts ? NEST_LOCAL / row_size(l) : parts;
     l->parts = parts < 1 ? 1 : first < parts ? first : parts;
     l->part_size = (first + l->parts - 1) / l->parts;
 }
@@ -124,11 +132,28 @@ static struct lx *reduced_at(struct lower *l, const struct column *c, struct lx 
     return body_at(l, x, in);
 }
 
+/* Each part's total lies in a line of memory of its own: threads write to them all the time. */
+enum { APART = 16 };
+
+static struct lx *total_in_part(struct lower *l, struct lx *part)
+{
+    return index_op(l, LX_IMUL, part, lx_int(l->k, APART));
+}
+
 static void start_total(struct lower *l, struct column *c)
 {
     enum dtype d = c->n->result[0]->type.dtype;
 
-    c->acc = lbuf_scalar(l->k, &l->k->body, "total", d, identity(l, reduction_op(c->n), d));
+    if (l->parts == 1) {
+        c->acc = lbuf_scalar(l->k, &l->k->body, "total", d, identity(l, reduction_op(c->n), d));
+        return;
+    }
+    struct dim size = dim_of(l->parts * APART);
+    struct lx *part;
+    c->acc = lbuf_local(l->k, &l->k->body, "total", SPACE_ARRAY, d, 1, &size);
+    struct lblock *b = open_parts(l, &l->k->body, &part);
+    struct lx *index = total_in_part(l, part);
+    ls_store(l->k, b, c->acc, &index, identity(l, reduction_op(c->n), d));
 }
 
 enum { MANY_ROWS = 64 };
@@ -217,11 +242,13 @@ static struct lx *first_of(struct lower *l, struct lblock *b, const struct colum
     return first;
 }
 
-void add_total(struct lower *l, struct lblock *b, const struct node *n, struct lx *v)
+void add_total(struct lower *l, struct lblock *b, const struct node *n, struct lx *const *at, struct lx *v)
 {
+    struct lx *index = l->parts > 1 ? total_in_part(l, part_of(l, at)) : NULL;
+
     for (const struct column *c = l->column; c; c = c->next)
         if (c->n == n)
-            add(l, b, c->acc, reduction_op(n), NULL, v);
+            add(l, b, c->acc, reduction_op(n), index ? &index : NULL, v);
 }
 
 void add_columns(struct lower *l, struct lblock *b, struct lx *const *at)
@@ -432,7 +459,7 @@ static void carry_image(struct lower *l, struct ls *s, struct lx *part)
 {
     struct lx *at[MAX_RANK], *index;
 
-    if (!adds_across(l, &s->body, s->var) || rows_inside(l, &s->body) < MANY_ROWS)
+    if (!has_columns(l) || !adds_across(l, &s->body, s->var) || rows_inside(l, &s->body) < MANY_ROWS)
         return;
     struct lblock *b = open_row(l, &s->body, at, &index);
     index = in_part(l, part, index);
@@ -458,11 +485,25 @@ static void arrange_loops(struct lower *l)
     }
 }
 
+static struct lx *total_of(struct lower *l, const struct column *c)
+{
+    enum op op = reduction_op(c->n);
+    struct lx *part;
+
+    if (l->parts == 1)
+        return lx_load(l->k, c->acc, NULL);
+    struct lbuf *sum = lbuf_scalar(l->k, &l->k->body, "parts", c->acc->dtype, identity(l, op, c->acc->dtype));
+    struct lblock *in = open_parts(l, &l->k->body, &part);
+    struct lx *index = total_in_part(l, part);
+    add(l, in, sum, op, NULL, lx_load(l->k, c->acc, &index));
+    return lx_load(l->k, sum, NULL);
+}
+
 static void close_totals(struct lower *l)
 {
     for (const struct column *c = l->column; c; c = c->next)
         if (c->place == AT_TOTAL)
-            know(l, c->n->result[0], lx_load(l->k, c->acc, NULL));
+            know(l, c->n->result[0], total_of(l, c));
     finish_place(l, &l->k->body, AT_TOTAL, type_scalar(DT_REAL), NULL);
 }
 

@@ -89,7 +89,8 @@ struct type join_domain(struct lower *l, int from);
  * add_columns where an element is known, close_columns behind all. */
 void open_columns(struct lower *l);
 void add_columns(struct lower *l, struct lblock *b, struct lx *const *at);
-void add_total(struct lower *l, struct lblock *b, const struct node *n, struct lx *v); /* of one row, to n's */
+void add_total(struct lower *l, struct lblock *b, const struct node *n, struct lx *const *at,
+               struct lx *v); /* of one row, to n's */
 void close_columns(struct lower *l);
 bool has_columns(const struct lower *l); /* sums over rows, other than totals */
 

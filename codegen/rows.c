@@ -242,7 +242,7 @@ static void reduce_along(struct rows *r, struct lblock *b, struct node *n, struc
     }
     v = goes_along_rows(l, n) ? emit_sum(l, b, &s) : at_row(r, a.x);
     if (l->nest.place[n->id] == AT_TOTAL)
-        add_total(l, b, n, v);
+        add_total(l, b, n, r->at, v);
     else
         know(l, n->result[0], v);
     if (kept)

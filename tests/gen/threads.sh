@@ -97,7 +97,7 @@ net apart {
     batch N = 40;
     input x : f32[N, 20, 64];
     input m : f32[N, 20];
-    target y : f32[N, 20, 128];
+    target label : i32[N, 20];
     param w : f32[64, 64] = xavier_uniform();
     param u : f32[64, 64] = xavier_uniform();
     zs, gs, last = scan (a in x, b in m; h = zeros([N, 64]), g = ones([N, 64]); reverse = true) {
@@ -109,7 +109,7 @@ net apart {
     out = concat(zs, gs, axis = 2) |> lstm(64, bidirectional = true);
     output out;
     output last;
-    loss mse(out, y) + mean(last * last);
+    loss cross_entropy(out, label) + mean(last * last);
     optimizer sgd(lr = 0.1);
 }
 T
@@ -124,6 +124,8 @@ build together apart "" --disable=threads && ! grep -n NN_IN_THREADS "$out/toget
 result $? "apart: without threads"
 build shared apart -fopenmp && grep -q "NN_IN_THREADS(.*scan_k[0-9]*, m, x, " "$out/shared.c/apart_infer.c" && [ "$(grep -c "NN_IN_THREADS(.*scan_k[0-9]*, " "$out/shared.c/apart_train.c")" = 9 ]
 result $? "apart: its scans are shared out, an argument of the net's among what they read"
+grep -q "NN_IN_THREADS(.*, 0, 8, 1, k[0-9]*_.*max.*_part[0-9]*, .* total" "$out/shared.c/apart_train.c"
+result $? "apart: rows of the cross entropy are, in parts that have totals of their own"
 for call in infer dense; do
     for n in 40 33 17 5; do
         "$out/together" write $call $n 11 "$out/values"
