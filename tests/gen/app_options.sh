@@ -72,3 +72,26 @@ head -n 2 "$out/d.csv" >"$out/two.csv"
 (cd "$out" && ./rows infer --in x=two.csv:0-1 --out total=t.csv --out pairs=p.csv) >"$out/log" 2>"$out/stderr" &&
     [ "$(cat "$out/t.csv" "$out/p.csv")" = "$(printf '12\n5,14\n14,41')" ]
 result $? "and of as many samples as a call takes"
+
+# `check` near a kink: only a small step stays on one side of it. Where none does, it says so.
+cat >"$out/kink.net" <<'END'
+net kink {
+    batch N = 4;
+    input x : f32[N, 1];
+    param a : f32[1] = constant(at);
+    output y = relu(x * a);
+    loss mean(y);
+}
+END
+for at in 3e-7 0.0; do
+    sed "s/constant(at)/constant($at)/" "$out/kink.net" >"$out/kinks.net"
+    "$NETC" --dtype f64 --emit=c,app -o "$out/k" "$out/kinks.net" >"$out/log" 2>&1 &&
+        gcc -std=c11 -O1 -Iruntime -o "$out/kink" "$out"/k/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1
+    "$out/kink" check >"$out/log" 2>"$out/stderr"
+    status=$?
+    case $at in
+    3e-7) [ $status = 0 ] && grep -q "all 1 gradients agree" "$out/log" ;;
+    *) [ $status = 1 ] && grep -q "1 of 1 gradients differ from central differences, or stand at a kink of relu or max: another --seed or other samples tell" "$out/stderr" ;;
+    esac
+    result $? "check of a gradient beside a kink at $at"
+done
