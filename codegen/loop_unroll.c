@@ -11,7 +11,7 @@
  * as over a row of a window that sees few channels: counting to five takes as long as some of its terms.
  *
  * But an array lies in memory, and its loops stay loops, where one of them asks for borders in more iterations than a small
- * window has: the branches take longer than memory does, and unrolled they were a third of what a C compiler had to do.
+ * window has: the branches take longer than memory does, and unrolled they were a quarter of what a C compiler had to do.
  */
 #include "codegen/loop_pass.h"
 
