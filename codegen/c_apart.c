@@ -10,7 +10,8 @@
  *
  *     NN_IN_THREADS(n >= 16, 0, n, 8, scan_k7, m);
  *
- * A step of its own is seldom worth starting threads for. */
+ * A step of its own is seldom worth starting threads for. What lives within a scan has places of its own (passes/plan.c), so
+ * no thread writes at one kernel what another reads at the one before. */
 #include <string.h>
 
 #include "codegen/c_emit.h"
@@ -19,16 +20,6 @@
 /* What a scan is worth threads from on, in elements made (node_work): some 20 us. Samples that stay together, as many as the
  * rows of a product's tile. */
 enum { ENOUGH = 1 << 20, TOGETHER = 8 };
-
-/* Elements in front of the axis of samples. */
-static int64_t rows_of_samples(struct type t)
-{
-    int axis = 0;
-
-    while (!t.dim[axis].n)
-        axis++;
-    return type_count(type_make(t.dtype, axis, t.dim), 1);
-}
 
 /* Operations each of whose axes is of its own: what stands at one place of it is made of what stands at that place. */
 static bool keeps_axes_apart(const struct node *n)
@@ -39,14 +30,6 @@ static bool keeps_axes_apart(const struct node *n)
            (op_is_map(n->op) || op_is_index(n->op) || n->op == OP_matmul || !strcmp(lowering, "reduce"));
 }
 
-static bool reads_samples(const struct node *n)
-{
-    for (int i = 0; i < n->operands; i++)
-        if (shape_batches(operand(n, i)->type))
-            return true;
-    return false;
-}
-
 /* Whether what an operation gives for a sample is made of that sample, and of what all share. What has lost the axis of
  * samples was made of all of them; pairs of samples have two. */
 static bool is_apart(const struct node *n)
@@ -55,9 +38,10 @@ static bool is_apart(const struct node *n)
         return false;
     for (int i = 0; i < n->results; i++) {
         struct type t = n->result[i]->type;
-        if (shape_batches(t) > 1 || (!shape_batches(t) && reads_samples(n)))
+        if (shape_batches(t) > 1 || (!shape_batches(t) && node_reads_samples(n)))
             return false;
-        if (n->op == OP_reshape && shape_batches(t) && rows_of_samples(t) != rows_of_samples(operand(n, 0)->type))
+        if (n->op == OP_reshape && shape_batches(t) &&
+            shape_rows_of_samples(t) != shape_rows_of_samples(operand(n, 0)->type))
             return false;
         if (n->op == OP_iota && t.dim[attr_int(n, "axis")].n)
             return false;
@@ -68,7 +52,7 @@ static bool is_apart(const struct node *n)
 /* One sample's elements lie together, and those of the next behind them. */
 static bool lies_by_samples(const struct value *v)
 {
-    return shape_batches(v->type) == 1 && rows_of_samples(v->type) == 1;
+    return shape_batches(v->type) == 1 && shape_rows_of_samples(v->type) == 1;
 }
 
 static bool lies_whole_or_by_samples(const struct value *v)
@@ -110,8 +94,8 @@ bool scan_is_apart(const struct node *scan)
 
 int64_t scan_samples_in_threads(const struct node *scan)
 {
-    double each = node_work(scan) / (double)scan->graph->module->batch;
-    int64_t least = (int64_t)(ENOUGH / each) + 1;
+    double batch = (double)scan->graph->module->batch, work = node_work(scan);
+    int64_t least = work < ENOUGH ? INT64_MAX : (int64_t)(ENOUGH * batch / work) + 1;
 
     least = least > 2 * TOGETHER ? least : 2 * TOGETHER;
     return least <= scan->graph->module->batch ? least : 0;

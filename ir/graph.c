@@ -609,6 +609,14 @@ static bool constant_cast(double x, enum dtype to, double *out)
     return true;
 }
 
+bool node_reads_samples(const struct node *n)
+{
+    for (int i = 0; i < n->operands; i++)
+        if (shape_batches(operand(n, i)->type))
+            return true;
+    return false;
+}
+
 enum { MAX_CASTS = 8 };
 
 bool value_constant(const struct value *v, double *out)

@@ -273,5 +273,6 @@ struct graph *graph_copy(struct graph *from);                                   
 
 /* The scalar constant's value, if v is one, through broadcast, reshape and cast. */
 bool value_constant(const struct value *v, double *out);
+bool node_reads_samples(const struct node *n); /* an operand has an axis of samples */
 
 #endif

@@ -89,6 +89,15 @@ int shape_batches(struct type t)
     return count;
 }
 
+int64_t shape_rows_of_samples(struct type t)
+{
+    int64_t rows = 1;
+
+    for (int i = 0; i < t.rank && !t.dim[i].n; i++)
+        rows *= t.dim[i].k;
+    return rows;
+}
+
 int64_t type_count(struct type t, int64_t n)
 {
     int64_t count = 1;

@@ -42,6 +42,7 @@ bool type_equal(struct type a, struct type b);
 bool shape_equal(struct type a, struct type b);
 bool shape_same_size(struct type a, struct type b); /* equal products, in powers of N too */
 int shape_batches(struct type t);                   /* how many dimensions are multiples of N */
+int64_t shape_rows_of_samples(struct type t); /* elements in front of the one dimension that is; 1: samples lie apart */
 
 /* Elements where the batch holds n samples. type_count_checked: false where the product is above MAX_ELEMENTS. */
 int64_t type_count(struct type t, int64_t n);

@@ -266,31 +266,16 @@ static void judge_reduction(struct parting *s, struct node *n)
 
 /* ---- operations that give samples ---- */
 
-static int sample_axis(struct type t)
-{
-    int axis = 0;
-
-    while (!t.dim[axis].n)
-        axis++;
-    return axis;
-}
-
-/* How many rows of samples there are: elements in front of their axis. */
-static int64_t rows_of_samples(struct type t)
-{
-    return type_count(type_make(t.dtype, sample_axis(t), t.dim), 1);
-}
-
 static void judge_samples(struct parting *s, struct node *n)
 {
     struct type t = n->result[0]->type;
 
     want_totals(s, n, 0);
-    if (n->op == OP_reshape && rows_of_samples(t) != rows_of_samples(operand(n, 0)->type))
+    if (n->op == OP_reshape && shape_rows_of_samples(t) != shape_rows_of_samples(operand(n, 0)->type))
         stands_against(s, n, "it makes one axis of the samples and what stands in front of them");
-    else if (n->op == OP_iota && attr_int(n, "axis") == sample_axis(t))
+    else if (n->op == OP_iota && t.dim[attr_int(n, "axis")].n)
         stands_against(s, n, "it numbers the samples of the batch");
-    else if (node_draws(n) && rows_of_samples(t) != 1)
+    else if (node_draws(n) && shape_rows_of_samples(t) != 1)
         stands_against(s, n, "the samples are not the first axis of what it draws");
 }
 
@@ -376,7 +361,7 @@ static void judge_output(struct parting *s, const struct node *n)
 {
     const struct value *v = operand(n, 0);
 
-    if (v->id == SUM || (v->id == SAMPLES && rows_of_samples(v->type) != 1))
+    if (v->id == SUM || (v->id == SAMPLES && shape_rows_of_samples(v->type) != 1))
         stands_against(s, n, "it hands out what is not of one sample");
 }
 
@@ -396,14 +381,6 @@ static void judge_effect(struct parting *s, struct node *n)
 
 /* ---- the graph ---- */
 
-static bool reads_samples(const struct node *n)
-{
-    for (int i = 0; i < n->operands; i++)
-        if (has_samples(operand(n, i)))
-            return true;
-    return false;
-}
-
 static void judge(struct parting *s, struct node *n)
 {
     for (int i = 0; i < n->results; i++)
@@ -417,11 +394,11 @@ static void judge(struct parting *s, struct node *n)
         judge_body(s, n);
     else if (has_samples(n->result[0]))
         judge_samples(s, n);
-    else if (reads_samples(n))
+    else if (node_reads_samples(n))
         judge_reduction(s, n);
     else
         n->result[0]->id = judge_linear(s, n);
-    for (int i = 1; i < n->results && !n->bodies && !reads_samples(n); i++)
+    for (int i = 1; i < n->results && !n->bodies && !node_reads_samples(n); i++)
         n->result[i]->id = n->result[0]->id;
     for (int i = 0; i < n->results; i++)
         n->result[i]->id = has_samples(n->result[i])         ? SAMPLES
