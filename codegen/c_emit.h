@@ -67,6 +67,7 @@ struct emit {
     bool *read;        /* by var->index: an array that the emitted C reads */
     bool prepares;     /* something of graph prepare is left for run time */
     int kernel_number;
+    struct names *stages; /* what kernels may have in common; c_stage.c */
     bool *apart; /* within the function of a scan whose samples go apart: which arguments it takes, by var->index, then
                   * outputs, and `first` is the first of its samples; else NULL */
     uint64_t runtime_there; /* files of the runtime whose text NET.h holds, a bit each (--standalone) */
@@ -151,6 +152,7 @@ void emit_sparse_table(struct emit *e, struct text *t);
 void emit_evolve(struct emit *e, struct text *t);
 void emit_header(struct emit *e, struct text *t);
 void emit_model(struct emit *e, struct text *t);
+void emit_kernels(struct emit *e, struct text *t, const enum graph_kind *kinds, int count); /* of one file */
 void emit_infer(struct emit *e, struct text *t);
 void emit_train(struct emit *e, struct text *t);
 void emit_app(struct emit *e, struct text *t);

@@ -144,7 +144,7 @@ static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *
     if (!run_passes(o, k))
         return NULL;
     own->at = to->length;
-    c_kernel(to, k);
+    c_kernel(to, k, o->e->stages);
     own->length = to->length - own->at;
     const struct kernel_text *same = find_text(o, own, is_same_text);
     if (same) {
@@ -165,6 +165,7 @@ static bool finish_kernel(struct graph_out *o, struct lkernel *k)
 
     if (dump_wanted(o->e, "lower"))
         print_kernel(o->e->o->dump_to, k);
+    c_begin_kernel(to);
     text_putc(to, '\n');
     c_origin(to, k->origin);
     if (!text && !(text = make_text(o, k, &own)))
@@ -395,6 +396,15 @@ static bool emit_nodes(struct graph_out *o, struct graph *g)
         }
     }
     return true;
+}
+
+void emit_kernels(struct emit *e, struct text *t, const enum graph_kind *kinds, int count)
+{
+    const char *kernels[GRAPH_KINDS];
+
+    for (int i = 0; i < count; i++)
+        kernels[i] = text_string(&e->graph[kinds[i]].kernels);
+    c_kernels(t, kernels, count, e->stages);
 }
 
 bool emit_graph(struct emit *e, struct graph *g)

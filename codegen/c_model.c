@@ -217,7 +217,7 @@ static void prepare(struct emit *e, struct text *t)
     struct graph_c *c = &e->graph[GRAPH_PREPARE];
     bool any = e->m->graph[GRAPH_PREPARE] && c->calls.length;
     if (any)
-        text_puts(t, text_string(&c->kernels));
+        emit_kernels(e, t, &(enum graph_kind){ GRAPH_PREPARE }, 1);
     text_add(
         t,
         "\n/* What %s from parameters and states alone; again only after those changed. */\nvoid %s_prepare(%s *m)\n{\n",

@@ -14,35 +14,11 @@
  */
 #include "codegen/c_kernel.h"
 
-/* `what`: a buffer, a variable or a let. */
-static bool value_uses(const struct lx *x, const void *what)
-{
-    if (x->buf == what || x->var == what || x->let == what)
-        return true;
-    for (int i = 0; i < x->args; i++)
-        if (value_uses(x->arg[i], what))
-            return true;
-    return false;
-}
-
-static bool block_uses(const struct lblock *b, const void *what);
-
-static bool statement_uses(const struct ls *s, const void *what)
-{
-    if (s->buf == what || (s->value && value_uses(s->value, what)))
-        return true;
-    for (int i = 0; s->kind == LS_STORE && i < s->buf->rank; i++)
-        if (value_uses(s->index[i], what))
-            return true;
-    if (s->kind == LS_LOOP && (value_uses(s->begin, what) || value_uses(s->end, what)))
-        return true;
-    return block_uses(&s->body, what) || block_uses(&s->other, what);
-}
-
-static bool block_uses(const struct lblock *b, const void *what)
+/* Whether the loop stores to a buffer. */
+static bool stores(const struct lblock *b, const struct lbuf *to)
 {
     for (const struct ls *s = b->first; s; s = s->next)
-        if (statement_uses(s, what))
+        if ((s->kind == LS_STORE && s->buf == to) || stores(&s->body, to) || stores(&s->other, to))
             return true;
     return false;
 }
@@ -55,59 +31,55 @@ static bool holds(const struct lblock *b, const struct ls *loop)
     return false;
 }
 
-/* What the part takes besides its iterations, as parameters and as they are given. */
-struct passed {
-    struct arena *arena;
-    struct text *parameters, *given;
-    size_t column;
-};
-
 static void pass(struct passed *p, const char *parameter, const char *name)
 {
     c_parameter(p->parameters, &p->column, parameter);
     text_add(p->given, ", %s", name);
 }
 
-static void pass_int(struct passed *p, const char *name)
+static void pass_int(struct passed *p, const struct c_kernel *c, const char *name)
 {
-    pass(p, arena_printf(p->arena, "int %s", name), name);
+    pass(p, arena_printf(c->k->arena, "int %s", name), name);
 }
 
-static void pass_arguments(struct passed *p, const struct lkernel *k, const struct ls *loop)
+static void pass_arguments(struct passed *p, const struct c_kernel *c)
 {
-    for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
-        if (!block_uses(&loop->body, b))
+    for (const struct lbuf *b = c->k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
+        if (!c_has_word(c, p->words, b->name))
             continue;
-        pass(p, c_argument(k, b), b->name);
+        pass(p, c_argument(c->k, b), b->name);
         if (b->streamed)
-            pass_int(p, arena_printf(p->arena, "nn_far_%s", b->name));
+            pass_int(p, c, arena_printf(c->k->arena, "nn_far_%s", b->name));
     }
 }
 
-/* What is declared beside a loop: a let and a scalar as they are, an array by its place. */
-static void pass_declared(struct passed *p, const struct lkernel *k, const struct ls *s)
+/* What is declared beside a loop: a let and a scalar as they are, an array by its place. Registers have none, and a scalar that
+ * is stored to would be another one. */
+static void pass_local(struct passed *p, const struct c_kernel *c, const struct lbuf *b, const struct ls *loop)
 {
-    if (s->kind == LS_LET)
-        pass(p, arena_printf(p->arena, "%s %s", c_value_type(k, s->value->dtype, false), s->name), s->name);
-    else if (!s->buf->rank)
-        pass(p, arena_printf(p->arena, "%s %s", c_value_type(k, s->buf->dtype, false), s->buf->name), s->buf->name);
+    if (!c_has_word(c, p->words, b->name))
+        return;
+    p->fails |= b->space == SPACE_TILE || (!b->rank && stores(&loop->body, b));
+    if (b->rank)
+        pass(p, c_argument(c->k, b), b->name);
     else
-        pass(p, c_argument(k, s->buf), s->buf->name);
+        pass(p, arena_printf(c->k->arena, "%s %s", c_value_type(c->k, b->dtype, false), b->name), b->name);
 }
 
 /* Of all blocks around the loop, from b inwards. */
-static void pass_outer(struct passed *p, const struct lkernel *k, const struct lblock *b, const struct ls *loop)
+static void pass_outer(struct passed *p, const struct c_kernel *c, const struct lblock *b, const struct ls *loop)
 {
     for (const struct ls *s = b->first; s && s != loop; s = s->next) {
-        if ((s->kind == LS_LET && block_uses(&loop->body, s)) ||
-            (s->kind == LS_LOCAL && block_uses(&loop->body, s->buf)))
-            pass_declared(p, k, s);
-        if (s->kind == LS_LOOP && holds(&s->body, loop) && block_uses(&loop->body, s->var))
-            pass_int(p, s->var->name);
+        if (s->kind == LS_LET && c_has_word(c, p->words, s->name))
+            pass(p, arena_printf(c->k->arena, "%s %s", c_value_type(c->k, s->value->dtype, false), s->name), s->name);
+        if (s->kind == LS_LOCAL)
+            pass_local(p, c, s->buf, loop);
+        if (s->kind == LS_LOOP && holds(&s->body, loop) && c_has_word(c, p->words, s->var->name))
+            pass_int(p, c, s->var->name);
         if (holds(&s->body, loop))
-            pass_outer(p, k, &s->body, loop);
+            pass_outer(p, c, &s->body, loop);
         if (holds(&s->other, loop))
-            pass_outer(p, k, &s->other, loop);
+            pass_outer(p, c, &s->other, loop);
     }
 }
 
@@ -116,30 +88,43 @@ static void pass_params(struct passed *p, struct c_kernel *c, uint64_t used)
 {
     for (int i = 0; i < c->k->params; i++)
         if (used >> (i & 63) & 1)
-            pass_int(p, c->k->param[i]->name);
+            pass_int(p, c, c->k->param[i]->name);
     c->uses_param |= used;
+}
+
+bool c_pass(struct passed *p, struct c_kernel *c, const struct c_kernel *part, const struct ls *loop)
+{
+    if (c_needs_run(&loop->body))
+        pass(p, "const nn_context *run", "run");
+    if (part->uses_n)
+        pass_int(p, c, "n");
+    pass_arguments(p, c);
+    pass_outer(p, c, &c->k->body, loop);
+    pass_params(p, c, part->uses_param);
+    c->uses_n |= part->uses_n;
+    return !p->fails;
 }
 
 static void print_function(struct c_kernel *c, const struct ls *loop, const char *name, struct text *given)
 {
     struct text body = text_make(c->k->arena);
-    struct c_kernel part = { .t = &body, .k = c->k, .depth = 1, .part = loop, .before = c->before };
-    c_loop(&part, loop);
+    struct c_kernel part = *c;
 
+    part.t = &body;
+    part.depth = 1;
+    part.part = loop;
+    part.uses_n = false;
+    part.uses_param = 0;
+    c_loop(&part, loop);
+    struct c_words words = c_words(c, &body);
     size_t start = c->before->length;
     text_add(c->before, "static NN_PART %svoid %s(int nn_begin, int nn_end", c_tight(&loop->body), name);
-    struct passed p = { c->k->arena, c->before, given, c->before->length - start };
-    if (c_needs_run(&loop->body))
-        pass(&p, "const nn_context *run", "run");
-    if (part.uses_n)
-        pass_int(&p, "n");
-    pass_arguments(&p, c->k, loop);
-    pass_outer(&p, c->k, &c->k->body, loop);
-    pass_params(&p, c, part.uses_param);
+    struct passed p = { .words = &words, .parameters = c->before, .given = given, .column = c->before->length - start };
+    if (!c_pass(&p, c, &part, loop))
+        bug("loop %s of %s stores to what is not its own", loop->var->name, c->k->name);
     text_puts(c->before, ")\n{\n");
     c_bound(c->before, &part, &loop->body);
     text_add(c->before, "%s}\n\n", text_string(&body));
-    c->uses_n |= part.uses_n;
 }
 
 void c_in_threads(struct c_kernel *c, const struct ls *loop)

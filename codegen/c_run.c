@@ -177,9 +177,10 @@ void emit_infer(struct emit *e, struct text *t)
                                  .outputs = true,
                                  .results = "",
                                  .given = "" };
+    static const enum graph_kind kinds[] = { GRAPH_INFER, GRAPH_INFER_TOTALS };
+
     emit_prologue(e, t, "_infer", "inference");
-    text_puts(t, text_string(&e->graph[GRAPH_INFER].kernels));
-    text_puts(t, text_string(&e->graph[GRAPH_INFER_TOTALS].kernels));
+    emit_kernels(e, t, kinds, 2);
     kernel_table(e, t, GRAPH_INFER);
     emit_batch_run(e, t, &r, arena_printf(e->arena, "    %s_prepare(m);\n", e->name));
 }
@@ -244,13 +245,10 @@ static void emit_step(struct emit *e, struct text *t)
 
 void emit_train(struct emit *e, struct text *t)
 {
+    static const enum graph_kind kinds[] = { GRAPH_TRAIN, GRAPH_TOTALS, GRAPH_EVAL_TOTALS, GRAPH_APPLY, GRAPH_EVAL };
+
     emit_prologue(e, t, "_train", "training and evaluation");
-    text_puts(t, text_string(&e->graph[GRAPH_TRAIN].kernels));
-    text_puts(t, text_string(&e->graph[GRAPH_TOTALS].kernels));
-    text_puts(t, text_string(&e->graph[GRAPH_EVAL_TOTALS].kernels));
-    if (e->has_step)
-        text_puts(t, text_string(&e->graph[GRAPH_APPLY].kernels));
-    text_puts(t, text_string(&e->graph[GRAPH_EVAL].kernels));
+    emit_kernels(e, t, kinds, 5);
     kernel_table(e, t, GRAPH_TRAIN);
     emit_accumulate(e, t);
     if (e->has_step) {

@@ -40,6 +40,37 @@ assert names and set(names.values()) <= functions and not functions & set(names)
 assert {k["name"] for k in train["kernels"]} <= functions | set(names), train["kernels"]
 P
 result $? "each kernel has a function or a name"
+# Kernels of one shape that differ in what goes in and what comes out have in common what is between: a function for all.
+cat >"$out/stages.net" <<'T'
+net stages {
+    batch N = 8;
+    input x : f32[N, 16, 32, 32];
+    target y : f32[N, 16, 32, 32];
+    a = x |> conv2d(16, kernel = 3, pad = 1);
+    b = relu(a) |> conv2d(16, kernel = 3, pad = 1) |> tanh;
+    c = a + b |> conv2d(16, kernel = 3, pad = 1) |> sigmoid;
+    output c;
+    loss mse(c, y);
+    optimizer sgd(lr = 0.1);
+}
+T
+"$NETC" --emit=c,app -o "$out/stages" "$out/stages.net" >"$out/log" 2>&1 &&
+    gcc -std=c11 -O1 -Wall -Wextra -Wpedantic -Werror -Iruntime -I"$out/stages" -o "$out/appstages" "$out/stages"/*.c "$B/libnetrt.a" \
+        ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1 && "$out/appstages" bench --train >>"$out/log" 2>&1
+result $? "kernels with common stages compile without a word, and run"
+python3 - "$out/stages" >"$out/log" 2>&1 <<'P'
+import re, sys
+for file in ("stages_train.c", "stages_infer.c"):
+    text = open(sys.argv[1] + "/" + file).read()
+    functions = re.split(r"^(?=static )", text, flags=re.M)
+    name = lambda f: re.match(r"static [^(]*?(\w+)\(", f).group(1)
+    parts = {name(f) for f in functions[1:] if f.startswith("static NN_PART") and "nn_begin" not in f.split("{")[0]}
+    calls = {p: [name(f) for f in functions[1:] if re.search(r"^ +%s\(" % p, f, re.M)] for p in parts}
+    assert parts and all(len(c) > 1 for c in calls.values()), calls
+    assert not re.search(r"[\x00-\x08]", text)
+    print(file, calls)
+P
+result $? "common stages are functions, each of which several call"
 "$out/app8" bench --train --kernels >"$out/log" 2>&1
 rows=$(grep -c '  k[0-9]*_' "$out/log")
 calls=$(python3 -c "import json, sys; print(sum(len(g['kernels']) for g in json.load(open(sys.argv[1]))['graphs'] if g['name'] in ('train', 'apply')))" "$out/8/deep8.json")

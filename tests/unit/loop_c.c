@@ -167,7 +167,7 @@ static void write_program(struct bench *b)
     text_puts(&t, b->f64 ? "#define NN_DOUBLE\n" : "");
     text_puts(&t, "#include \"nn_core.h\"\n#include \"nn_schedule.h\"\n#include <stdio.h>\n\n");
     for (int i = 0; i < b->kernels; i++)
-        c_kernel(&t, b->kernel[i]);
+        c_kernel(&t, b->kernel[i], NULL);
     text_puts(&t, text_string(&globals));
     text_puts(&t,
               "static FILE *out;\nstatic void put(double x) { fwrite(&x, sizeof x, 1, out); }\n"
