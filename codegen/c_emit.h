@@ -67,7 +67,7 @@ struct emit {
     bool *read;        /* by var->index: an array that the emitted C reads */
     bool prepares;     /* something of graph prepare is left for run time */
     int kernel_number;
-    struct names *stages; /* what kernels may have in common; c_stage.c */
+    struct names *shared; /* what kernels may have in common; c_shared.c */
     bool *apart; /* within the function of a scan whose samples go apart: which arguments it takes, by var->index, then
                   * outputs, and `first` is the first of its samples; else NULL */
     uint64_t runtime_there; /* files of the runtime whose text NET.h holds, a bit each (--standalone) */

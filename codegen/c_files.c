@@ -52,7 +52,7 @@ static bool emit_graphs(struct emit *e)
     bool ok = true;
 
     e->lowering = arena_new();
-    e->stages = names_new(e->arena);
+    e->shared = names_new(e->arena);
     for (int i = 0; i < e->graphs && ok; i++)
         ok = emit_graph(e, e->emitted[i]);
     arena_free(e->lowering);

@@ -144,7 +144,7 @@ static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *
     if (!run_passes(o, k))
         return NULL;
     own->at = to->length;
-    c_kernel(to, k, o->e->stages);
+    c_kernel(to, k, o->e->shared);
     own->length = to->length - own->at;
     const struct kernel_text *same = find_text(o, own, is_same_text);
     if (same) {
@@ -404,7 +404,7 @@ void emit_kernels(struct emit *e, struct text *t, const enum graph_kind *kinds, 
 
     for (int i = 0; i < count; i++)
         kernels[i] = text_string(&e->graph[kinds[i]].kernels);
-    c_kernels(t, kernels, count, e->stages);
+    c_kernels(t, kernels, count, e->shared);
 }
 
 bool emit_graph(struct emit *e, struct graph *g)

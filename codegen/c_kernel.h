@@ -16,7 +16,7 @@ struct c_kernel {
     int depth;             /* of indentation */
     const struct ls *part; /* the loop some of whose iterations this function does; NULL: a kernel */
     struct text *before;   /* functions that the kernel calls */
-    struct names *stages;  /* what the file's stages are made of (c_stage.c); NULL: no loop is one */
+    struct names *shared;  /* numbers what kernels of a file may have in common (c_shared.c); NULL: nothing */
     struct names *words;   /* the kernel's names, numbered as they were given, and what else stands in its C */
     bool uses_n;
     uint64_t uses_param; /* a bit each */
@@ -43,7 +43,7 @@ struct passed {
 bool c_pass(struct passed *p, struct c_kernel *c, const struct c_kernel *part, const struct ls *loop);
 void c_in_threads(struct c_kernel *c, const struct ls *loop);
 
-/* c_stage.c. The kernel's names that stand in a text: in which order they came, from 1 on, by their number; and the text with that for
+/* c_shared.c. The kernel's names that stand in a text: in which order they came, from 1 on, by their number; and the text with that for
  * them, which is the same of what does the same. */
 struct c_words {
     int *as, count;
@@ -52,8 +52,8 @@ struct c_words {
 struct names *c_number_names(const struct lkernel *k);
 struct c_words c_words(const struct c_kernel *c, const struct text *t);
 bool c_has_word(const struct c_kernel *c, const struct c_words *w, const char *name);
-bool c_is_stage(const struct c_kernel *c, const struct lblock *b, const struct ls *loop);
-void c_stage(struct c_kernel *c, const struct ls *loop);
+bool c_may_share(const struct c_kernel *c, const struct lblock *b, const struct ls *loop);
+void c_shared_loop(struct c_kernel *c, const struct ls *loop);
 
 /* x as C where operators binding less than `precedence` need parentheses. In a vector loop what varies is a vector, all
  * else a scalar. */

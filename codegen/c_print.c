@@ -447,8 +447,8 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
                 print_square(c, s);
             else if (loop_in_lanes(s) && !c->lanes)
                 print_vector(c, s);
-            else if (c_is_stage(c, b, s))
-                c_stage(c, s);
+            else if (c_may_share(c, b, s))
+                c_shared_loop(c, s);
             else
                 c_loop(c, s);
             break;
@@ -586,11 +586,11 @@ void c_bound(struct text *t, const struct c_kernel *c, const struct lblock *b)
         text_add(t, "    NN_AT_MOST(n, %lld);\n", (long long)c->k->batch);
 }
 
-void c_kernel(struct text *t, struct lkernel *k, struct names *stages)
+void c_kernel(struct text *t, struct lkernel *k, struct names *shared)
 {
     struct text body = text_make(k->arena), unused = text_make(k->arena), before = text_make(k->arena);
     struct c_kernel c = {
-        .t = &body, .k = k, .depth = 1, .before = &before, .stages = stages, .words = c_number_names(k)
+        .t = &body, .k = k, .depth = 1, .before = &before, .shared = shared, .words = c_number_names(k)
     };
 
     print_streams(&c);

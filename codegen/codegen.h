@@ -32,12 +32,12 @@ bool loops_text(const char *text);    /* whether a dump is loop IR: its first wo
 
 /* c_print.c: the only writer of statements. */
 void c_origin(struct text *t, const char *origin); /* a comment, or nothing where that is empty */
-/* The function, behind those of its loops in threads. Where it goes to c_kernels, `stages` numbers what may be called by several,
+/* The function, behind those of its loops in threads. Where it goes to c_kernels, `shared` numbers what several may call,
  * and a kernel's text begins with c_begin_kernel; else NULL. */
-void c_kernel(struct text *t, struct lkernel *k, struct names *stages);
+void c_kernel(struct text *t, struct lkernel *k, struct names *shared);
 void c_begin_kernel(struct text *t);
-/* c_stage.c: all kernels of a file; what several have in common stands there once. */
-void c_kernels(struct text *to, const char *const *kernels, int count, const struct names *stages);
+/* c_shared.c: all kernels of a file; what several have in common stands there once. */
+void c_kernels(struct text *to, const char *const *kernels, int count, const struct names *shared);
 void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
                    void *context, const char *const *param); /* name(n, pointers..., params...); */
 

@@ -1,4 +1,4 @@
-/* codegen/c_stage.c: loops that kernels of a file have in common are functions which all of them call. Kernels of layers of one
+/* codegen/c_shared.c: loops that kernels of a file have in common are functions which all of them call. Kernels of layers of one
  * shape differ in what is read and in what becomes of the result, seldom in what is between:
  *
  *     for (int t = 0; t < used; t++) {                  k9_winograd_t(used, image, v);
@@ -149,18 +149,18 @@ static bool runs_in_threads(const struct lblock *b)
     return false;
 }
 
-bool c_is_stage(const struct c_kernel *c, const struct lblock *b, const struct ls *loop)
+bool c_may_share(const struct c_kernel *c, const struct lblock *b, const struct ls *loop)
 {
     int loops = 0;
 
-    if (!c->stages || c->lanes || c->busy || loop->way != WAY_PLAIN)
+    if (!c->shared || c->lanes || c->busy || loop->way != WAY_PLAIN)
         return false;
     for (const struct ls *s = b->first; s; s = s->next)
         loops += s->kind == LS_LOOP;
     return loops > 1 && statements(&loop->body) >= LEAST && !c_needs_run(&loop->body) && !runs_in_threads(&loop->body);
 }
 
-void c_stage(struct c_kernel *c, const struct ls *loop)
+void c_shared_loop(struct c_kernel *c, const struct ls *loop)
 {
     struct arena *arena = c->k->arena;
     struct text body = text_make(arena), head = text_make(arena), given = text_make(arena);
@@ -184,7 +184,7 @@ void c_stage(struct c_kernel *c, const struct ls *loop)
     c_bound(&whole, &stage, &loop->body);
     read_words(c, &words, text_string(&whole), text_string(&whole) + whole.length);
     text_puts(&words.alike, kind);
-    text_add(c->t, "%c%zu%c%s%c%s%c%s%c%s%c", MARK, name_number(c->stages, text_string(&words.alike)), END, kind, END,
+    text_add(c->t, "%c%zu%c%s%c%s%c%s%c%s%c", MARK, name_number(c->shared, text_string(&words.alike)), END, kind, END,
              name, END, text_string(&given) + 2, END, text_string(&whole), END);
     text_putn(c->t, text_string(&body), body.length);
     text_putc(c->t, MARK_END);
@@ -289,10 +289,10 @@ static void expand_kernels(struct sharing *x, const char *s)
     }
 }
 
-void c_kernels(struct text *to, const char *const *kernels, int count, const struct names *stages)
+void c_kernels(struct text *to, const char *const *kernels, int count, const struct names *shared)
 {
-    struct sharing x = { to, NEW_ARRAY(to->arena, names_count(stages) + 1, int),
-                         NEW_ARRAY(to->arena, names_count(stages) + 1, struct part) };
+    struct sharing x = { to, NEW_ARRAY(to->arena, names_count(shared) + 1, int),
+                         NEW_ARRAY(to->arena, names_count(shared) + 1, struct part) };
 
     for (int i = 0; i < count; i++)
         count_uses(&x, (struct part){ kernels[i], strlen(kernels[i]) });
