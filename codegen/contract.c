@@ -60,28 +60,63 @@ static void place_row(struct lower *l, struct lx *r, void *context)
     p->at[p->axis] = index_op(l, LX_IADD, p->from, r);
 }
 
-/* Rows from..from + rows, all columns. */
+/* ---- long sums ---- */
+
+enum { PIECE = 208 };
+
+/* A long sum is one of pieces: a chain of additions loses digits with its length (Higham 1993, The Accuracy of Floating Point
+ * Summation, section 3). All pieces but the last are of one length, so that bits depend on the length of the sum alone. */
+static int64_t piece_of(const struct lower *l, const struct span *s)
+{
+    struct type t = l->anchor->result[0]->type;
+    int64_t terms = s->end->kind == LX_INT && s->begin->kind == LX_INT ? s->end->i - s->begin->i : 0;
+    int64_t pieces = (terms + PIECE - 1) / PIECE;
+
+    return l->level && pieces > 2 && !t.dim[t.rank - 1].n ? ((terms + pieces - 1) / pieces + 7) / 8 * 8 : 0;
+}
+
+/* A loop over the pieces of a long sum; *s becomes that of one. */
+static struct lblock *open_piece(struct lower *l, struct lblock *b, struct span *s)
+{
+    int64_t piece = piece_of(l, s);
+    struct ls *loop = ls_loop(l->k, b, "c_0", s->begin, s->end, (int)piece, LICENCE_RED);
+
+    s->begin = lx_var(l->k, loop->var);
+    s->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, s->begin, lx_int(l->k, piece)), s->end);
+    return &loop->body;
+}
+
+/* Rows from..from + rows, all columns. Pieces are added up on a stage: compilers spill what waits in registers. */
 static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, struct lx *from, int rows,
                             const struct part *p)
 {
     struct node *n = l->anchor;
     struct value *x = operand(n, 0), *y = operand(n, 1);
     struct type t = n->result[0]->type;
-    bool ta = attr_bool(n, "ta"), tb = attr_bool(n, "tb");
-    struct lbuf *stage = open_stage(l, b, rows, &p->panel);
-    struct lx *column;
-    struct lblock *in = open_panel(l, b, &p->panel, at, &column);
-    struct lbuf *acc = open_tile(l, in, rows);
-    struct ls *sum = ls_loop(l->k, in, "c", p->sum.begin, p->sum.end, 1, LICENCE_RED);
-    struct lx *k = lx_var(l->k, sum->var), *place[] = { index_op(l, LX_ISUB, k, p->sum.begin), column };
-    struct lx *right = p->copy ? lx_load(l->k, p->copy, place) : matrix_at(l, y, tb, at, k, at[t.rank - 1]);
+    bool ta = attr_bool(n, "ta"), tb = attr_bool(n, "tb"), pieces = piece_of(l, &p->sum) > 0;
+    struct placing place = { at, from, t.rank - 2 };
+    struct tile tile = { .panel = p->panel,
+                         .outside = b,
+                         .stage = (pieces ? open_total : open_stage)(l, b, rows, &p->panel),
+                         .rows = rows,
+                         .at = at,
+                         .place = place_row,
+                         .context = &place };
+    struct span some = p->sum;
+
+    tile.in = open_panel(l, pieces ? open_piece(l, b, &some) : b, &p->panel, at, &tile.column);
+    tile.acc = open_tile(l, tile.in, rows);
+    struct ls *sum = ls_loop(l->k, tile.in, "c", some.begin, some.end, 1, LICENCE_RED);
+    struct lx *k = lx_var(l->k, sum->var), *copied[] = { index_op(l, LX_ISUB, k, p->sum.begin), tile.column };
+    struct lx *right = p->copy ? lx_load(l->k, p->copy, copied) : matrix_at(l, y, tb, at, k, at[t.rank - 1]);
     right = ls_let(l->k, &sum->body, "right", right);
     struct ls *add = tile_loop(l, &sum->body, rows);
     struct lx *r = lx_var(l->k, add->var), *left = matrix_at(l, x, ta, at, index_op(l, LX_IADD, from, r), k);
 
-    ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
-    finish_tile(l, &(struct tile){ p->panel, column, b, in, acc, stage, rows, at, place_row,
-                                   &(struct placing){ at, from, t.rank - 2 } });
+    ls_store(l->k, &add->body, tile.acc, &r, add_product(l, left, right, lx_load(l->k, tile.acc, &r)));
+    if (pieces)
+        add_piece(l, &tile);
+    finish_tile(l, &tile);
 }
 
 /* Loops over rows begin..end in tiles, whole ones alone. */
@@ -116,47 +151,102 @@ static struct lx *const *sum_at(struct lower *l, const struct sums *s, struct lx
     return at;
 }
 
-static struct sums open_sums(struct lower *l, struct lblock *b, const struct panel *p, struct lx *row)
+static struct sums own_sums(struct lower *l, struct lblock *b, const struct panel *p)
 {
     struct dim size = dim_of(p->columns);
 
-    if (makes_held_rows(l) && p->columns > REGISTERS)
-        return (struct sums){ l->held.rows, index_op(l, LX_ISUB, row, l->held.first), p->first };
     return (struct sums){ lbuf_local(l->k, b, "acc", SPACE_ARRAY, DT_REAL, 1, &size), NULL, NULL };
 }
 
-/* Columns p of row at[rank - 2]. The right operand is read as it lies, row by row, by few instructions: that is what machines
- * foresee. So the sums of a long row are in memory; two vectors of them at a time. */
-static void piece_of_row(struct lower *l, struct lblock *b, struct lx **at, const struct part *part)
+static struct sums open_sums(struct lower *l, struct lblock *b, const struct panel *p, struct lx *row)
+{
+    if (makes_held_rows(l) && p->columns > REGISTERS)
+        return (struct sums){ l->held.rows, index_op(l, LX_ISUB, row, l->held.first), p->first };
+    return own_sums(l, b, p);
+}
+
+static struct lx *sum_of(struct lower *l, const struct sums *s, struct lx *j)
+{
+    struct lx *place[2];
+
+    return lx_load(l->k, s->of, sum_at(l, s, j, place));
+}
+
+static struct ls *set_sums(struct lower *l, struct lblock *b, const struct panel *p, const struct sums *s)
+{
+    struct ls *loop = row_lanes(l, b, p);
+    struct lx *place[2];
+
+    ls_store(l->k, &loop->body, s->of, sum_at(l, s, lx_var(l->k, loop->var), place), lx_real(l->k, 0));
+    return loop;
+}
+
+/* Adds what `sum` goes over; gives the loop over columns. The right operand is read as it lies, row by row, by few
+ * instructions: that is what machines foresee. So the sums of a long row are in memory; two vectors of them at a time. */
+static struct ls *add_terms(struct lower *l, struct lblock *b, struct lx **at, const struct panel *p,
+                            const struct span *sum, const struct sums *s)
 {
     struct node *n = l->anchor;
-    const struct panel *p = &part->panel;
     int last = n->result[0]->type.rank - 1;
     struct lx *place[2];
-    struct sums sums = open_sums(l, b, p, at[last - 1]);
-    struct ls *clear = row_lanes(l, b, p), *out;
-
-    ls_store(l->k, &clear->body, sums.of, sum_at(l, &sums, lx_var(l->k, clear->var), place), lx_real(l->k, 0));
-    struct ls *depth = ls_loop(l->k, b, "c", part->sum.begin, part->sum.end, 1, LICENCE_RED);
+    struct ls *depth = ls_loop(l->k, b, "c", sum->begin, sum->end, 1, LICENCE_RED);
     struct lx *c = lx_var(l->k, depth->var);
     struct lx *left =
         ls_let(l->k, &depth->body, "left", matrix_at(l, operand(n, 0), attr_bool(n, "ta"), at, at[last - 1], c));
     struct ls *loop = row_lanes(l, &depth->body, p);
     struct lx *j = lx_var(l->k, loop->var);
     struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, p->first, j));
-    sum_at(l, &sums, j, place);
-    ls_store(l->k, &loop->body, sums.of, place, add_product(l, left, right, lx_load(l->k, sums.of, place)));
+
+    sum_at(l, s, j, place);
+    ls_store(l->k, &loop->body, s->of, place, add_product(l, left, right, lx_load(l->k, s->of, place)));
     if (p->columns > REGISTERS && !lanes_of(l->k, loop).why)
         loop->way = WAY_WIDE;
+    return loop;
+}
+
+static void in_registers(struct lower *l, const struct panel *p, const struct sums *s, struct ls *clear, struct ls *add,
+                         struct ls *out)
+{
+    if (p->columns <= REGISTERS)
+        run_in_lanes(l, s->of, (struct ls *[]){ clear, add, out }, 3);
+}
+
+/* A long sum: each piece's sums are added to the total. */
+static void add_pieces(struct lower *l, struct lblock *b, struct lx **at, const struct panel *p, struct span sum,
+                       const struct sums *total)
+{
+    struct lblock *body = open_piece(l, b, &sum);
+    struct sums some = own_sums(l, body, p);
+    struct ls *clear = set_sums(l, body, p, &some), *add = add_terms(l, body, at, p, &sum, &some);
+    struct ls *out = row_lanes(l, body, p);
+    struct lx *j = lx_var(l->k, out->var), *place[2];
+
+    ls_store(l->k, &out->body, total->of, sum_at(l, total, j, place),
+             element(l, OP_add, DT_REAL, sum_of(l, total, j), sum_of(l, &some, j)));
+    in_registers(l, p, &some, clear, add, out);
+}
+
+/* Columns p of row at[rank - 2]. */
+static void piece_of_row(struct lower *l, struct lblock *b, struct lx **at, const struct part *part)
+{
+    const struct panel *p = &part->panel;
+    int last = l->anchor->result[0]->type.rank - 1;
+    bool pieces = piece_of(l, &part->sum) > 0;
+    struct sums sums = open_sums(l, b, p, at[last - 1]);
+    struct ls *clear = set_sums(l, b, p, &sums), *add = NULL, *out;
+
+    if (pieces)
+        add_pieces(l, b, at, p, part->sum, &sums);
+    else
+        add = add_terms(l, b, at, p, &part->sum, &sums);
     if (sums.row)
         return;
     out = row_lanes(l, b, p);
-    j = lx_var(l->k, out->var);
-    at[last] = index_op(l, LX_IADD, p->first, j);
-    l->result = lx_load(l->k, sums.of, &j);
+    at[last] = index_op(l, LX_IADD, p->first, lx_var(l->k, out->var));
+    l->result = sum_of(l, &sums, lx_var(l->k, out->var));
     finish(l, &out->body, at);
-    if (p->columns <= REGISTERS)
-        run_in_lanes(l, sums.of, (struct ls *[]){ clear, loop, out }, 3);
+    if (!pieces)
+        in_registers(l, p, &sums, clear, add, out);
 }
 
 /* Of a large right operand; sums over rows would make the tile an array. */

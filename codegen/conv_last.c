@@ -194,7 +194,7 @@ static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, v
 
     c->first = from;
     sum_tile(l, in, c, rows, acc);
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, c->at, place, c });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, false, rows, c->at, place, c });
 }
 
 /* Nothing reaches these pixels. */
@@ -474,7 +474,7 @@ static struct lblock *open_pixels(struct lower *l, struct lblock *b, struct rows
     return open_red(l, b, "p", dy.dim[dy.rank - 2].k, &s->image[dy.rank - 2]);
 }
 
-/* Sums over some rows of pixels, from what the result holds so far. */
+/* Sums over some rows of pixels, added to what the result holds so far: a chain of all pixels would lose digits. */
 static void weight_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct rows_of_weight *s = context;
@@ -482,25 +482,20 @@ static void weight_tile(struct lower *l, struct lblock *b, struct lx *from, int 
     struct lx *at[MAX_RANK], *column;
     struct lblock *in = open_panel(l, b, &s->panel, at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
+    struct lblock *sum = open_pixels(l, in, s);
 
-    for (int pass = 0; pass < 3; pass++) {
-        struct lblock *body = pass == 1 ? open_pixels(l, in, s) : in;
-        struct lx *right = NULL;
-        if (pass == 1) {
-            s->image[s->c.weight->type.rank - 1] = at[last];
-            right = ls_let(l->k, body, "right", body_at(l, s->c.weight, s->image));
-        }
-        struct ls *loop = tile_loop(l, body, rows);
-        struct lx *r = lx_var(l->k, loop->var);
-        place_weight(l, s, index_op(l, LX_IADD, from, r), at);
-        if (pass == 0)
-            ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, s->dw, at));
-        else if (pass == 1)
-            ls_store(l->k, &loop->body, acc, &r,
-                     add_product(l, pixel(l, &s->c, s->image, s->k, at[channel]), right, lx_load(l->k, acc, &r)));
-        else
-            ls_store(l->k, &loop->body, s->dw, at, lx_load(l->k, acc, &r));
-    }
+    s->image[s->c.weight->type.rank - 1] = at[last];
+    struct lx *right = ls_let(l->k, sum, "right", body_at(l, s->c.weight, s->image));
+    struct ls *loop = tile_loop(l, sum, rows);
+    struct lx *r = lx_var(l->k, loop->var);
+    place_weight(l, s, index_op(l, LX_IADD, from, r), at);
+    struct lx *left = pixel(l, &s->c, s->image, s->k, at[channel]);
+    ls_store(l->k, &loop->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
+    loop = tile_loop(l, in, rows);
+    r = lx_var(l->k, loop->var);
+    place_weight(l, s, index_op(l, LX_IADD, from, r), at);
+    ls_store(l->k, &loop->body, s->dw, at,
+             element(l, OP_add, DT_REAL, lx_load(l->k, s->dw, at), lx_load(l->k, acc, &r)));
 }
 
 static struct lblock *open_par(struct lower *l, struct lblock *b, const char *name, int64_t count, int64_t step,

@@ -113,7 +113,7 @@ static void pixels_tile(struct lower *l, struct lblock *b, struct lx *from, int 
     d->first = from;
     place_pixel(l, r, d);
     ls_store(l->k, &add->body, acc, &r, add_product(l, seen(l, d, d->at, d->k), right, lx_load(l->k, acc, &r)));
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, d->at, place_pixel, d });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, false, rows, d->at, place_pixel, d });
 }
 
 /* Tiles of pixels from..to, whole ones, each down all rows: what neighbouring rows see is in the nearest cache. */
@@ -196,7 +196,8 @@ static void add_pixels(struct lower *l, struct lblock *b, struct sums *s, struct
     ls_store(l->k, &add->body, acc, &r, add_product(l, seen(l, d, d->image, d->k), right, lx_load(l->k, acc, &r)));
 }
 
-/* Elements from..from + rows of a row of the window, over a row of pixels, from what the result holds so far. */
+/* Elements from..from + rows of a row of the window, over a row of pixels, added to what the result holds so far: a chain of all
+ * pixels would lose digits. */
 static void elements_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct sums *s = context;
@@ -204,18 +205,15 @@ static void elements_tile(struct lower *l, struct lblock *b, struct lx *from, in
     struct lx *column;
     struct lblock *in = open_panel(l, b, &s->panel, s->d.at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
-    struct ls *load = tile_loop(l, in, rows);
-    struct lx *r = lx_var(l->k, load->var);
 
-    place_element(l, s, from, r);
-    ls_store(l->k, &load->body, acc, &r, lx_load(l->k, s->dw, s->d.at));
     add_pixels(l, in, s, from, acc, (struct middle){ 0, m.first });
     add_pixels(l, in, s, from, acc, m);
     add_pixels(l, in, s, from, acc, (struct middle){ m.end, s->pixels });
-    struct ls *store = tile_loop(l, in, rows);
-    r = lx_var(l->k, store->var);
+    struct ls *out = tile_loop(l, in, rows);
+    struct lx *r = lx_var(l->k, out->var);
     place_element(l, s, from, r);
-    ls_store(l->k, &store->body, s->dw, s->d.at, lx_load(l->k, acc, &r));
+    ls_store(l->k, &out->body, s->dw, s->d.at,
+             element(l, OP_add, DT_REAL, lx_load(l->k, s->dw, s->d.at), lx_load(l->k, acc, &r)));
 }
 
 static void clear(struct lower *l, struct lblock *b, struct sums *s)

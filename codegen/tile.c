@@ -54,15 +54,33 @@ struct lblock *open_panel(struct lower *l, struct lblock *b, const struct panel 
     return &loop->body;
 }
 
-struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struct panel *p)
+static struct lbuf *stage_of(struct lower *l, struct lblock *b, int rows, const struct panel *p)
 {
     struct type t = l->nest.domain;
     struct dim shape[2] = { dim_of(rows), p->columns ? dim_of(p->columns) : t.dim[t.rank - 1] };
 
-    if (!l->level || makes_held_rows(l) || rows < FEW_ROWS || shape[1].n || rows * shape[1].k > STAGED ||
+    return lbuf_local(l->k, b, "stage", SPACE_ARRAY, DT_REAL, 2, shape);
+}
+
+struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struct panel *p)
+{
+    struct dim columns = p->columns ? dim_of(p->columns) : l->nest.domain.dim[l->nest.domain.rank - 1];
+
+    if (!l->level || makes_held_rows(l) || rows < FEW_ROWS || columns.n || rows * columns.k > STAGED ||
         (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
         return NULL;
-    return lbuf_local(l->k, b, "stage", SPACE_ARRAY, DT_REAL, 2, shape);
+    return stage_of(l, b, rows, p);
+}
+
+struct lbuf *open_total(struct lower *l, struct lblock *b, int rows, const struct panel *p)
+{
+    struct lbuf *total = stage_of(l, b, rows, p);
+    struct ls *loop = tile_loop(l, b, rows);
+    struct lx *at[MAX_RANK], *index[2] = { lx_var(l->k, loop->var) };
+    struct lblock *in = open_panel(l, &loop->body, p, at, &index[1]);
+
+    ls_store(l->k, in, total, index, lx_real(l->k, 0));
+    return total;
 }
 
 /* Coordinates of the tile's row r. */
@@ -74,18 +92,40 @@ static struct lx *row_of(struct lower *l, struct tile *t, struct ls *loop)
     return r;
 }
 
-void finish_tile(struct lower *l, struct tile *t)
+static void finish_at_once(struct lower *l, struct tile *t)
 {
     struct ls *out = tile_loop(l, t->in, t->rows);
+    struct lx *r = row_of(l, t, out);
+
+    l->result = lx_load(l->k, t->acc, &r);
+    finish(l, &out->body, t->at);
+}
+
+static void put_on_stage(struct lower *l, struct tile *t, bool adds)
+{
+    struct ls *out = tile_loop(l, t->in, t->rows);
+    struct lx *r = lx_var(l->k, out->var), *index[2] = { r, t->column }, *v = lx_load(l->k, t->acc, &r);
+
+    ls_store(l->k, &out->body, t->stage, index,
+             adds ? element(l, OP_add, DT_REAL, lx_load(l->k, t->stage, index), v) : v);
+    t->is_staged = true;
+}
+
+void add_piece(struct lower *l, struct tile *t)
+{
+    put_on_stage(l, t, true);
+}
+
+void finish_tile(struct lower *l, struct tile *t)
+{
+    struct lx *index[2];
 
     if (!t->stage) {
-        struct lx *r = row_of(l, t, out);
-        l->result = lx_load(l->k, t->acc, &r);
-        finish(l, &out->body, t->at);
+        finish_at_once(l, t);
         return;
     }
-    struct lx *r = lx_var(l->k, out->var), *index[2] = { r, t->column };
-    ls_store(l->k, &out->body, t->stage, index, lx_load(l->k, t->acc, &r));
+    if (!t->is_staged)
+        put_on_stage(l, t, false);
     struct ls *row = tile_loop(l, t->outside, t->rows);
     index[0] = row_of(l, t, row);
     struct lblock *b = open_panel(l, &row->body, &t->panel, t->at, &index[1]);

@@ -671,37 +671,39 @@ struct backward {
     struct lx *i, *k; /* the point */
 };
 
-/* Sums over the block's tiles, from what the result holds so far. */
+/* Element (point, c, channel) of the result, or of the part at work. */
+static void place_sum(struct lower *l, const struct backward *g, struct lx *c, struct lx **at)
+{
+    struct lx *first = l->part ? index_op(l, LX_IMUL, l->part, lx_int(l->k, g->t.w[0].points)) : lx_int(l->k, 0);
+
+    at[0] = index_op(l, LX_IADD, first, g->i);
+    at[1] = g->k;
+    at[2] = c;
+    at[3] = g->d.channel;
+}
+
+/* Sums over the block's tiles, added to what the result holds so far: a chain of all tiles would lose digits. */
 static void gradient_tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct backward *g = context;
     struct ls *lanes = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, g->d.channels), 1, LICENCE_PAR);
     struct lblock *in = &lanes->body;
     struct lbuf *acc = open_tile(l, in, rows);
+    struct lx *at[MAX_RANK];
 
     g->d.channel = lx_var(l->k, lanes->var);
-    for (int pass = 0; pass < 3; pass++) {
-        struct lblock *body = in;
-        struct lx *right = NULL;
-        if (pass == 1) {
-            struct ls *sum = ls_loop(l->k, in, "p", lx_int(l->k, 0), g->t.used, 1, LICENCE_RED);
-            body = &sum->body;
-            g->v.which = g->d.which = lx_var(l->k, sum->var);
-            right = ls_let(l->k, body, "right", plane_at(l, &g->d, g->i, g->k));
-        }
-        struct ls *loop = tile_loop(l, body, rows);
-        struct lx *r = lx_var(l->k, loop->var), *c = index_op(l, LX_IADD, from, r);
-        struct lx *i = l->part ? index_op(l, LX_IMUL, l->part, lx_int(l->k, g->t.w[0].points)) : lx_int(l->k, 0);
-        struct lx *at[MAX_RANK] = { index_op(l, LX_IADD, i, g->i), g->k, c, g->d.channel };
-        g->v.channel = c;
-        if (pass == 0)
-            ls_store(l->k, &loop->body, acc, &r, lx_load(l->k, g->du, at));
-        else if (pass == 1)
-            ls_store(l->k, &loop->body, acc, &r,
-                     add_product(l, plane_at(l, &g->v, g->i, g->k), right, lx_load(l->k, acc, &r)));
-        else
-            ls_store(l->k, &loop->body, g->du, at, lx_load(l->k, acc, &r));
-    }
+    struct ls *sum = ls_loop(l->k, in, "p", lx_int(l->k, 0), g->t.used, 1, LICENCE_RED);
+    g->v.which = g->d.which = lx_var(l->k, sum->var);
+    struct lx *right = ls_let(l->k, &sum->body, "right", plane_at(l, &g->d, g->i, g->k));
+    struct ls *loop = tile_loop(l, &sum->body, rows);
+    struct lx *r = lx_var(l->k, loop->var);
+    g->v.channel = index_op(l, LX_IADD, from, r);
+    ls_store(l->k, &loop->body, acc, &r, add_product(l, plane_at(l, &g->v, g->i, g->k), right, lx_load(l->k, acc, &r)));
+    loop = tile_loop(l, in, rows);
+    r = lx_var(l->k, loop->var);
+    place_sum(l, g, index_op(l, LX_IADD, from, r), at);
+    ls_store(l->k, &loop->body, g->du, at,
+             element(l, OP_add, DT_REAL, lx_load(l->k, g->du, at), lx_load(l->k, acc, &r)));
 }
 
 /* The gradient at the tile's results. */

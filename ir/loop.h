@@ -22,7 +22,8 @@
  * A square is a loop of 16 iterations around one of 16 that copies y[.. + j] = x[.. + i]: 16 rows become columns at once.
  *
  * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, or two for long rows, then `fold`), folded in one fixed tree
- * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the other. So no bit depends on
+ * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the
+ * other, long ones in pieces of one length each. So no bit depends on
  * the number of lanes or threads.
  *
  *     kernel k3_linear (n <= 64, h : f32[N,784], w : f32[784,128], b : f32[128]) -> (y : f32[N,128])   # lenet.net:10

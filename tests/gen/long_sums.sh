@@ -1,6 +1,6 @@
 #!/bin/bash
-# A long sum loses few digits: the mean of 50000 equal rows is a row, to some roundings (all of which go one way here). At -O0, the plainest loops, it is
-# a hundred times less exact; that is what shows the test to see something.
+# A long sum loses few digits: of equal terms it is one of them so many times, to some roundings (all of which go one way here). At -O0, the plainest loops,
+# it is many times less exact; that is what shows the test to see something.
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -32,3 +32,65 @@ result $? "-O2 runs"
 echo "off by $pieces, $plain at -O0" >>"$out/log"
 [ "$pieces" -lt 64 ] && [ "$plain" -gt 1000 ]
 result $? "the mean of 50000 rows"
+
+# A product, and the gradients of weights, with one step that leaves them there: sums over 8 images of 64 x 64 pixels of equal products.
+cat >"$out/weights.net" <<'T'
+net weights {
+    batch N = 8;
+    input x : f32[N, 16, 64, 64];
+    input r : f32[N, 30000];
+    target t : f32[N, 16, 64, 64];
+    target u : f32[N, 1];
+    a = x |> conv2d(16, kernel = 1, bias = false, weight_init = zeros);
+    b = x |> conv2d(16, kernel = 3, pad = 1, bias = false, weight_init = zeros);
+    c = x |> conv2d(16, kernel = 3, pad = 1, groups = 16, bias = false, weight_init = zeros);
+    d = r |> linear(16, bias = false, weight_init = constant(0.7));
+    output d;
+    loss sum((a + b + c) * t) + sum(d * u);
+    optimizer sgd(lr = 1.0);
+}
+T
+python3 - "$out" <<'T'
+import struct, sys
+def save(name, shape, value):
+    count = 1
+    for d in shape: count *= d
+    head = ("{'descr': '<f4', 'fortran_order': False, 'shape': %s, }" % (tuple(shape),)).ljust(117) + "\n"
+    open(sys.argv[1] + "/" + name + ".npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<f", value) * count)
+save("images", (8, 16, 64, 64), 0.1)
+save("t", (8, 16, 64, 64), 0.7)
+save("r", (8, 30000), 0.1)
+save("u", (8, 1), 0.0)
+T
+# off LEVEL: how far each is, at most, in units of the last place: of 1 x 1, 3 x 3 and depthwise convolutions (what sees no edge), and a product of 30000 terms
+weights_off() {
+    "$NETC" "-O$1" --emit=c,app -o "$out/w$1" "$out/weights.net" >"$out/log" 2>&1 &&
+        gcc -std=c11 -O1 -Iruntime -o "$out/weights$1" "$out/w$1"/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1 &&
+        "$out/weights$1" train --in "x=$out/images.npy" --in "r=$out/r.npy" --in "t=$out/t.npy" --in "u=$out/u.npy" --steps 1 --save "$out/w$1.safetensors" >>"$out/log" 2>&1 &&
+        "$out/weights$1" infer --weights "$out/w$1.safetensors" --in "x=$out/images.npy" --in "r=$out/r.npy" --out "d=$out/d$1.csv" >>"$out/log" 2>&1 &&
+        python3 - "$out/w$1.safetensors" "$out/d$1.csv" <<'T'
+import json, struct, sys
+f = lambda x: struct.unpack("<f", struct.pack("<f", x))[0]
+data = open(sys.argv[1], "rb").read()
+size, = struct.unpack("<Q", data[:8])
+got = []
+for name, t in sorted(json.loads(data[8:8 + size]).items()):
+    if "conv2d" in name:
+        begin, end = t["data_offsets"]
+        v = struct.unpack("<%df" % ((end - begin) // 4), data[8 + size + begin:8 + size + end])
+        taps = t["shape"][2] * t["shape"][3]
+        middle = v[taps // 2::taps]          # the middle of the window sees all pixels
+        got.append(max(abs(g / (-8 * 4096 * f(0.1) * f(0.7)) - 1) for g in middle))
+d = [float(x) for x in open(sys.argv[2]).read().replace("\n", ",").split(",") if x]
+got.append(max(abs(g / (30000 * f(0.1) * f(0.7)) - 1) for g in d))
+print(*(int(g * 2**23) for g in got))
+T
+}
+plain=$(weights_off 0)
+result $? "weights at -O0"
+pieces=$(weights_off 2)
+result $? "weights at -O2"
+echo "off by $pieces, $plain at -O0" >>"$out/log"
+near() { [ "$#" = 4 ] && for off in "$@"; do [ "$off" -lt 60 ] || return 1; done; }
+near $pieces && ! near $plain && [ "${plain##* }" -gt 1000 ]
+result $? "gradients of weights, and a product"
