@@ -716,11 +716,11 @@ static struct val call_layer(struct elab *e, struct layer *l, const struct ast *
     return apply_layer(e, l, tensors, count, at);
 }
 
-static struct val unknown(struct elab *e, const struct ast *x, const struct ast *call, struct place at)
+static struct val unknown(struct elab *e, const struct ast *x, const struct usage *u, struct place at)
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
-    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, call);
+    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, u);
     hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
@@ -755,10 +755,10 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         if (f)
             return call_builtin(e, f, NULL, arguments, piped, at);
         if (!found)
-            return unknown(e, callee, arguments, at);
+            return unknown(e, callee, &(struct usage){ .call = arguments, .piped = piped }, at);
         v = *found;
     } else {
-        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments) : eval(e, callee);
+        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments, piped) : eval(e, callee);
     }
     if (v.kind == V_POISON)
         return v;

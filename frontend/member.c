@@ -84,23 +84,25 @@ static bool is_own(struct elab *e, const char *word)
 }
 
 /* What is neither a tensor's nor a layer's: operations are no methods. */
-static const char *method_hint(struct elab *e, const char *word, const struct ast *call)
+static const char *method_hint(struct elab *e, const struct ast *member, const struct ast *call)
 {
-    const char *foreign = is_own(e, word) ? NULL : foreign_hint(e, word, call);
+    const char *word = member->text;
+    const struct usage u = { .object = member->a, .call = call };
+    const char *foreign = is_own(e, word) ? NULL : foreign_hint(e, word, &u);
     if (foreign)
         return foreign;
     return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
 }
 
 /* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
-static bool behind_module(struct elab *e, const struct ast *x, const struct ast *call)
+static bool behind_module(struct elab *e, const struct ast *x, const struct usage *u)
 {
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
     if (root->kind != A_NAME || look_up(e, root->text, false))
         return false;
-    const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, call);
+    const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, u);
     if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
         return false; /* a name that is misspelt, and no other library's */
     const char *near = nearest_name(e, x->text, true);
@@ -169,7 +171,7 @@ static const char *swapped_hint(struct elab *e, struct method m, const struct va
         !is_literal(m.call->item[1]))
         return NULL;
     struct val a = eval(e, m.call->item[0]), b = eval(e, m.call->item[1]);
-    return a.kind == V_INT && b.kind == V_INT ? swap_hint(e, x->tensor->type.rank, a.i, b.i) : NULL;
+    return a.kind == V_INT && b.kind == V_INT ? swap_hint(e, x->tensor->type.rank, a.i, b.i, m.member->a) : NULL;
 }
 
 /* How methods of v are written, one as a call and several as a chain; NULL where the first of them is no operation. */
@@ -212,21 +214,22 @@ static const char *applied_hint(struct elab *e, const struct ast *layer)
     return say(e, &t, layer) ? text_string(&t) : NULL;
 }
 
-struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped)
 {
     const struct ast *first = member, *given = call;
     while (is_method_call(first->a)) {
         given = first->a;
         first = given->a;
     }
-    struct val v = behind_module(e, first, given) ? v_poison() : eval(e, first->a);
+    const struct usage u = { .call = given, .piped = piped && first == member };
+    struct val v = behind_module(e, first, &u) ? v_poison() : eval(e, first->a);
     if (v.kind == V_POISON)
         return v;
     const char *hint = methods_hint(e, (struct method){ member, call }, &v);
     if (!hint && is_callable(&v) && !strcmp(first->text, "forward"))
         hint = applied_hint(e, first->a);
     if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
-        hint = method_hint(e, first->text, given);
+        hint = method_hint(e, first, given);
     if (v.kind == V_LIST)
         hint = added_hint(e, first, given);
     if (!hint || (v.kind != V_TENSOR && v.kind != V_LIST && !is_callable(&v)))
@@ -262,7 +265,7 @@ struct val eval_member(struct elab *e, const struct ast *x)
     bool operation = v.kind == V_LAYER && is_operation(e, x->text);
     if (v.kind == V_LAYER && (v.layer->builtin || !operation || is_parameter(e, v.layer, x->text)))
         return layer_member(e, v.layer, x->text, place_of(e, x));
-    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x->text, NULL) : NULL);
+    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x, NULL) : NULL);
 }
 
 /* Names bound with an index, as stage[0] and stage[1], where another index was asked for; false where there are none. */

@@ -5,8 +5,9 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log"; fi; }
 
-compiles() { # compiles STATEMENT: among the names that hints use
+compiles() { # compiles STATEMENT [BLOCK]: among the names that hints use, behind this block
     cat >"$out/t.net" <<T
+${2:-}
 net t {
     batch N = 4;
     input x : f32[N, 4];
@@ -25,8 +26,8 @@ T
 }
 right() { # right WHAT [BEFORE]: what is said of it in the last log compiles behind these, as a value or as statements
     local written
-    written=$(sed -n 's/.*: hint: \(it is written\|of tensors it is\) //p' "$out/log" | sed 's/, of logits$//; s/, and netc .*//' | head -n 1)
-    [ -n "$written" ] && { compiles "${2:-} h = $written;" || compiles "$written;" || compiles "$written"; }
+    written=$(sed -n 's/.*: hint: \(it is written\|of tensors it is\) //p' "$out/log" | sed 's/, of logits$//; s/, and netc .*//; s/, which .*//' | head -n 1)
+    [ -n "$written" ] && { compiles "${2:-} h = $written;" || compiles "${2:-} $written;" || compiles "$written"; }
     result $? "$1: $written"
 }
 
@@ -37,7 +38,7 @@ words=$(words_of operation_form)
 [ "$(echo "$words" | wc -l)" -ge 50 ]
 result $? "there are words"
 for word in $words; do
-    compiles "h = $word(x);"
+    compiles "h = $word();"
     right "$word"
 done
 for word in $(words_of sentence_of); do # what stands in quotes
@@ -71,6 +72,26 @@ for call in 'leaky_relu(x, 0.1)' 'elu(x, alpha = 0.5)' 'clamp(x, max = 1, min = 
     right "$call"
 done
 
+own() { # own CALL: the same with names that hints do not use, which what is said of it has
+    compiles "mine = 2 * x; other = x + 1; picture = 2 * image; h = $1;"
+    ! grep '\.net:.* hint: .*\<\([xab]\|image\)\>' "$out/log"
+    result $? "$1 has its own tensors"
+    right "$1" "mine = 2 * x; other = x + 1; picture = 2 * image;"
+}
+for call in 'mine.clamp(0, 1)' 'clamp(mine, 0, 1)' 'mine.T' 'mine.size(1)' 'mine.std(1)' 'mine.var()' 'upsample(picture, 2)' 'F.interpolate(picture, scale_factor = 3)' \
+    'torch.cat([mine, other, mine], 1)' 'torch.stack((mine, other))' 'mine.mul(other)' 'mine.add(1)' 'mine.masked_fill(other > 0, -1)' '(mine + 1).relu6()' \
+    'F.leaky_relu(mine |> linear(3), 0.1)' '(mine |> linear(3)).elu()' 'mine.view(mine.size(0), -1)' 'F.cosine_similarity(mine, other + 1)' 'mine.glu()' \
+    'F.binary_cross_entropy_with_logits(mine, other)' 'mine.expand_as(other)' 'mine.unsqueeze(1)' 'torch.tril(mine)'; do
+    own "$call"
+done
+for call in 'leaky_relu' 'leaky_relu(0.2)' 'nn.ELU(0.5)' 'std(1)' 'hardswish' 'upsample(2)'; do # in a chain
+    word=${call#nn.} word=${word%(*}
+    compiles "h = image |> $call |> flatten |> linear(3);"
+    block=$(sed -n 's/.*: hint: a block of the file does it, .*: \(block .* }\).*/\1/p' "$out/log")
+    compiles "h = image |> $word |> flatten |> linear(3);" "$block"
+    result $? "$call in a chain: $block"
+done
+
 instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind these words what compiles in its place, without them
     local written
     compiles "$1"
@@ -97,6 +118,12 @@ done
 for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
     instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
 done
+
+for call in 'clamp(0, 1)' 'nn.ReLU6()' 'unsqueeze(1)' 'permute(0, 2, 1)' 'dense(units = 3)' 'swish' 'torch.flip(1)'; do
+    instead "h = steps |> $call |> flatten;" "$call" 'it is written'
+done
+instead 'h = transpose(steps, 1, 2);' 'transpose(steps, 1, 2)' 'these two are swapped by'
+instead 'h = steps.transpose(1, 2);' 'steps.transpose(1, 2)' 'operations are no methods, and these two are swapped by'
 
 for chain in 'x |> linear(4).relu()' 'linear(4)(x).relu().dropout(p = 0.2)' 'relu(x).sum(1).mean()' '(x |> linear(4)).relu()'; do
     instead "h = $chain;" "$chain" 'operations are no methods:'
