@@ -340,8 +340,16 @@ static bool fits(const struct habit *h, int64_t kernel, int first_axis)
     return true;
 }
 
+/* What a padded kernel covers of an axis: the stride where one multiplies the other's size. */
+static int64_t covered(const struct habit *h, int64_t kernel)
+{
+    const struct val *pad = by_name(h, "pad"), *more = has(h, "output_pad") ? by_name(h, "output_pad") : NULL;
+    return kernel - (pad && pad->kind == V_INT ? 2 * pad->i : 0) + (more && more->kind == V_INT ? more->i : 0);
+}
+
 /* (in, out, kernel) read as (channels, kernel, stride). Nets have strides of 1 and even ones, kernels up to twice an even
- * stride, large kernels odd, and an odd stride as wide as its kernel, or where the channels change. */
+ * stride or wider by their pads, large kernels odd, and an odd stride as wide as its kernel, or where the channels change. A
+ * transposed convolution pads less than its kernel. */
 static bool is_window(const struct habit *h)
 {
     const struct val *layout = by_name(h, "layout");
@@ -353,8 +361,9 @@ static bool is_window(const struct habit *h)
     if (kernel < 1 || stride < 1)
         return false;
     bool odd = stride >= 3 && (stride % 2 ? kernel != stride : kernel < stride);
-    bool wide = kernel % 2 == 0 && kernel >= 16 && kernel / 2 > stride && (stride > 1 || h->given == 3);
-    return odd || wide || (!has(h, "output_pad") && !fits(h, kernel, last ? 1 : 2));
+    bool transposed = has(h, "output_pad"), large = kernel >= 16 && (stride > 1 || h->given == 3),
+         wide = kernel % 2 == 0 && kernel / 2 > stride && (large || (stride > 1 && covered(h, kernel) != stride));
+    return odd || wide || (transposed ? covered(h, kernel) <= 0 : !fits(h, kernel, last ? 1 : 2));
 }
 
 /* (in, hidden) read as (hidden, layers). */

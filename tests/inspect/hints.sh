@@ -101,7 +101,8 @@ instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind t
 }
 size='\(did you mean\|sizes of what .* left out:\)'
 for call in 'conv2d(3, 6, 3)' 'conv2d(3, 6, 5, bias = false)' 'conv2d(3, 64, 3, 1, 1)' 'conv2d(3, 32, 1, pad = "same", stride = 1)' \
-    'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)'; do
+    'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)' 'conv_transpose2d(3, 8, 2, 2)' \
+    'conv_transpose2d(3, 4, 2, 2)'; do
     instead "h = image |> $call;" "$call" "$size"
 done
 for call in 'linear(6, 128)' 'lstm(6, 12)' 'lstm(6, 12, 2)' 'gru(6, hidden = 12)' 'multi_head_attention(6, 2)' 'rmsnorm(6)'; do
