@@ -380,9 +380,10 @@ const char *slice_hint(struct parse *p, struct place at, const char *found, bool
     while (end > p->text && strchr(" \t\r\n", end[-1]))
         end--;
     within |= end > p->text && end[-1] == '[';
-    return within && (!strcmp(found, "':'") || !strcmp(found, "','") || !strcmp(found, "'..'"))
-               ? "slice(x, axis, begin, end) takes part of a tensor"
-               : NULL;
+    if (!within || (strcmp(found, "':'") != 0 && strcmp(found, "','") != 0 && strcmp(found, "'..'") != 0))
+        return NULL;
+    const char *hint = brackets_hint_at(p, end);
+    return hint ? hint : "slice(x, axis, begin, end) takes part of a tensor";
 }
 
 /* An operator of another language, whose second character stands where a value is expected. */

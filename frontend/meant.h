@@ -34,6 +34,10 @@ const char *statement_hint(struct parse *p, struct place at);
 const char *scan_hint(struct parse *p, struct place at, bool within);
 const char *argument_hint(struct parse *p, struct place at, const char *found);
 const char *slice_hint(struct parse *p, struct place at, const char *found, bool within);
+bool is_new_axis(const char *text); /* None, newaxis: what makes an axis, in brackets */
+/* bracket.c: tensor[:, 0] in operations; inside: what stands behind '[', up to its ']'. At `here` something within them. */
+const char *brackets_hint(struct arena *a, const char *object, const char *inside);
+const char *brackets_hint_at(const struct parse *p, const char *here);
 const char *value_hint(struct parse *p, struct place at, const char *found);
 /* keyword: it is no name; backward: a backward part may stand there. */
 const char *item_hint(struct parse *p, struct place at, bool keyword, bool backward);

@@ -296,20 +296,47 @@ static bool other_index(struct elab *e, const struct ast *x, const char *own)
     return true;
 }
 
+/* x[i] of a tensor: what does it here. */
+static const char *tensor_index_hint(struct elab *e, const struct ast *x, const struct type *t, const struct val *i)
+{
+    struct text object = text_make(e->arena), index = text_make(e->arena);
+    bool said = say_operand(e, &object, x->a) && say(e, &index, x->b), samples = t->rank > 1 && t->dim[0].n;
+    const char *name = text_string(&object), *place = text_string(&index);
+
+    if (!said)
+        return "slice(x, axis, begin, end) takes part of a tensor";
+    if (i->kind == V_TENSOR && i->tensor->type.dtype == DT_BOOL)
+        return arena_printf(e->arena, "a shape is known as the net is compiled: where(%s, %s, 0)", place, name);
+    if (i->kind == V_TENSOR)
+        return arena_printf(e->arena,
+                            samples ? "axis 0 is that of the samples; of another it is gather(%s, %s, axis = 1)"
+                                    : "it is written gather(%s, %s)",
+                            name, place);
+    const char *hint =
+        brackets_hint(e->arena, name, arena_printf(e->arena, samples && i->kind == V_INT ? ":, %s]" : "%s]", place));
+    return hint && samples && i->kind == V_INT
+               ? arena_printf(e->arena, "axis 0 is that of the samples; of axis 1 %s", hint)
+               : hint;
+}
+
 struct val eval_index(struct elab *e, const struct ast *x)
 {
-    const char *own = indexed_name(e, x);
+    bool axis = x->b->kind == A_NAME && is_new_axis(x->b->text);
+    const char *own = axis ? NULL : indexed_name(e, x);
     const struct val *bound = own ? look_up(e, own, false) : NULL;
     if (bound)
         return *bound;
     if (other_index(e, x, own))
         return v_poison();
-    struct val v = eval(e, x->a), i = eval(e, x->b);
+    struct val v = eval(e, x->a), i = axis ? v_none() : eval(e, x->b);
     if (v.kind == V_POISON || i.kind == V_POISON)
         return v_poison();
     if (v.kind != V_LIST && v.kind != V_TUPLE) {
-        error_at(e, place_of(e, x), "%s has no elements to index%s", describe(e, &v),
-                 v.kind == V_TENSOR || is_callable(&v) ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
+        error_hint(e, place_of(e, x), NULL, NULL,
+                   v.kind == V_TENSOR ? tensor_index_hint(e, x, &v.tensor->type, &i)
+                   : is_callable(&v)  ? "slice(x, axis, begin, end) takes part of a tensor"
+                                      : NULL,
+                   "%s has no elements to index", describe(e, &v));
         return v_poison();
     }
     if (i.kind != V_INT) {

@@ -120,6 +120,14 @@ for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
     instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
 done
 
+for part in 'm[:, None]' 'm[:, 0]' 'image[:, -1, :]' 'image[..., 0]' 'image[:, 1:3]' 'image[:, :2, 4:, ::2]' 'image[:, 0, -2]' 'image[..., -1, 3]' 'x[:, ::-1]' \
+    'image[:, None, :, None]' 'x[..., None]' 'x[..., None, :]' 'relu(image)[:, 0]' '(image + 1)[:, n - 3, 0]' 'm[0]' 'm[None]' 'm[-1]' 'm[1:3]' 'm[label]' \
+    'x[:, np.newaxis]' 'm[m > 0]' 'x[:, 0..2]'; do
+    instead "h = $part;" "$part" '\(it is written\|a shape is known as the net is compiled:\)'
+done
+for part in 'image[0]' 'image[label]'; do
+    instead "label = index; h = $part;" "$part" 'axis 0 is that of the samples; of \(axis 1 it is written\|another it is\)'
+done
 for call in 'clamp(0, 1)' 'nn.ReLU6()' 'unsqueeze(1)' 'permute(0, 2, 1)' 'dense(units = 3)' 'swish' 'torch.flip(1)'; do
     instead "h = steps |> $call |> flatten;" "$call" 'it is written'
 done
