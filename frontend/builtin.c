@@ -352,16 +352,18 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct la
     if (!ok || !check_required(e, &g))
         return v_poison();
     struct place before = e->at;
-    const char *speaker = e->m->speaker;
+    const char *speaker = e->m->speaker, *hint = e->m->hint;
     if (!e->in_library) {
         e->at = at;
         e->m->speaker = f->name;
+        e->m->hint = g.mores ? batch_hint(e, g.more, g.mores) : batch_hint(e, g.arg, g.count);
     }
     struct val v = f->run(e, &g);
     if (v.kind == V_TUPLE)
         v.text = f->name;
     e->at = before;
     e->m->speaker = speaker;
+    e->m->hint = hint;
     return v;
 }
 

@@ -351,7 +351,8 @@ struct val builtin_reshape(struct elab *e, struct builtin_args *g)
     if (!arg_shape(e, g, 1, &t))
         return v_poison();
     if (!shape_same_size(x->type, t) && g->arg[1].kind == V_LIST) {
-        error_hint(e, e->at, NULL, NULL, samples_hint(e, x, g->arg[1].item, g->arg[1].items),
+        const char *hint = batch_hint(e, g->arg, 2);
+        error_hint(e, e->at, NULL, NULL, hint ? hint : samples_hint(e, x, g->arg[1].item, g->arg[1].items),
                    "reshape cannot make %s of %s: they differ in size", shape_text(e->arena, t),
                    shape_text(e->arena, x->type));
         return v_poison();

@@ -585,7 +585,10 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
         return v;
     const char *written = known_size_meant(e, l, tensor), *hint = e->m->hint;
     int said = diag_said(e->diag);
-    e->m->hint = written ? known_size_hint(e, written) : e->in_library ? hint : NULL;
+    e->m->hint = written         ? known_size_hint(e, written)
+                 : e->in_library ? hint
+                 : b->library    ? batch_hint(e, tensor, b->tree->items)
+                                 : NULL;
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;
     if (bind_formals(e, b, l, tensor, inner)) {

@@ -316,6 +316,11 @@ const char *example_hint(struct elab *e, const struct block *b, const struct ast
 /* How the operands of an operator would be of one shape, of which one was the other's input; NULL: there is no saying. */
 const char *residual_hint(struct elab *e, const struct value *a, const struct value *b);
 
+/* The operands of the operator x of unequal ranks, with the axes of 1 that bring them together; NULL: there are none. */
+const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b);
+/* Of values where one is of the batch and another has its size for N; else NULL. */
+const char *batch_hint(struct elab *e, const struct val *values, int count);
+
 /* the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,

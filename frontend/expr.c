@@ -279,8 +279,19 @@ static const char *elementwise_hint(const char *op)
                               : NULL;
 }
 
-static struct val tensor_binary(struct elab *e, const char *op, const struct val *a, const struct val *b,
-                                struct place at)
+/* What is said where the operands' shapes do not go together. x: the operator as it stands, or NULL. */
+static const char *operands_hint(struct elab *e, const struct ast *x, bool sum, const struct value *a,
+                                 const struct value *b)
+{
+    const struct val both[] = { { .kind = V_TENSOR, .tensor = (struct value *)a },
+                                { .kind = V_TENSOR, .tensor = (struct value *)b } };
+    const char *hint = x ? batch_hint(e, both, 2) : NULL;
+    hint = hint || !x ? hint : axes_hint(e, x, a, b);
+    return hint || !sum ? hint : residual_hint(e, a, b);
+}
+
+static struct val tensor_binary(struct elab *e, const struct ast *written, const char *op, const struct val *a,
+                                const struct val *b, struct place at)
 {
     enum dtype like = a->kind == V_TENSOR   ? a->tensor->type.dtype
                       : b->kind == V_TENSOR ? b->tensor->type.dtype
@@ -295,8 +306,8 @@ static struct val tensor_binary(struct elab *e, const char *op, const struct val
     struct build build = builder(e);
     struct value *r = NULL;
     int code = operator_op(op);
-    if (!hint && (code == OP_add || code == OP_sub))
-        e->m->hint = residual_hint(e, x, y);
+    if (!hint)
+        e->m->hint = operands_hint(e, code >= 0 ? written : NULL, code == OP_add || code == OP_sub, x, y);
     if (!strcmp(op, "@"))
         r = matrix_product(e, x, y);
     else if (code >= 0)
@@ -309,7 +320,9 @@ static struct val tensor_binary(struct elab *e, const char *op, const struct val
     return v_tensor(r);
 }
 
-struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at)
+/* x: the operator as it is written, or NULL. */
+static struct val operate(struct elab *e, const struct ast *x, const char *op, struct val a, struct val b,
+                          struct place at)
 {
     if (a.kind == V_POISON || b.kind == V_POISON)
         return v_poison();
@@ -321,8 +334,13 @@ struct val binary(struct elab *e, const char *op, struct val a, struct val b, st
     if ((a.kind == V_TENSOR && is_callable(&b)) || (b.kind == V_TENSOR && is_callable(&a)))
         return cannot(e, op, &a, &b, at);
     if ((a.kind == V_TENSOR || b.kind == V_TENSOR) && !words)
-        return tensor_binary(e, op, &a, &b, at);
+        return tensor_binary(e, x, op, &a, &b, at);
     return constants(e, op, &a, &b, at);
+}
+
+struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at)
+{
+    return operate(e, NULL, op, a, b, at);
 }
 
 /* ---- kinds of expressions ---- */
@@ -535,7 +553,7 @@ static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
         if (decided)
             return a;
         b = !strcmp(x->text, "//") && x->b->kind == A_NAME ? eval_word(e, x->b, true) : eval(e, x->b);
-        return binary(e, x->text, a, b, place_of(e, x));
+        return operate(e, x, x->text, a, b, place_of(e, x));
     }
     case A_CHOICE: return eval_choice(e, x, to);
     case A_CALL: return call(e, x->a, x, NULL, to);

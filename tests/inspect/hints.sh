@@ -182,6 +182,14 @@ for of in 'image + (image |> conv2d(16, kernel = 3, pad = 1))' 'image + (image |
     'image - (image |> conv2d(3, kernel = 2, stride = 2))' 'image + (image |> conv2d(12, 3, pad = 1, stride = 2, layout = "nhwc"))'; do
     instead "h = $of;" image 'a convolution brings it to that shape:'
 done
+for of in 'mean(x, 1) * x' 'x - mean(x, 1)' 'image * mean(image, [2, 3])' 'image + (slice(steps, 1, 0, 1) |> flatten |> linear(3))' 'x / (sum(x, 1) + 1)' \
+    'x > mean(x, axes = 1)' 'steps + f32(range(7))'; do
+    instead "h = $of;" "$of" 'axes go together from the last:'
+done
+for shape in 'x + zeros(|[4, 4]|)' 'reshape(x, |[4, 2, 2]|)' 'concat(x, uniform(|[4, 1]|, 0, 1), axis = 1)'; do
+    part=${shape#*|} part=${part%%|*}
+    instead "h = ${shape//|/};" "$part" '4 is the size of the batch, which is written N:'
+done
 compiles 'h = image + (image |> conv2d(3, kernel = 5));'
 grep -q 'hint: a convolution keeps the size with pad = 2 where its kernel is 5$' "$out/log" && compiles 'h = image + (image |> conv2d(3, kernel = 5, pad = 2));'
 result $? 'a pad that keeps the size'
