@@ -42,7 +42,7 @@ static void slip_hint(struct parse *p, struct place at, const char *hint, const 
 %token YIELD "'yield'" FROZEN "'frozen'" TRUE "'true'" FALSE "'false'" NONE "'none'" TRAINING "'training'"
 %token <text> NAME "a name" STRING "a string"
 %token <number> NUMBER "a number"
-%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'" POWER "'**'"
+%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'" POWER "'**'" TILDE "'~'"
 %token END 0 "the end of the file"
 
 %type <ast> file top imports formals with_constants formal_list constants formal constant kind body statements statement binding targets target
@@ -219,6 +219,7 @@ unary: postfix                          { $$ = $1; }
     | postfix POWER unary               { $$ = binary(p, @2, "**", $1, $3); }
     | '-' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "-"); }
     | '!' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "!"); }
+    | TILDE unary                       { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "~"); }
 
 postfix: primary                        { $$ = $1; }
     | postfix '\''                      { $$ = ast_two(p, A_SWAP, @2, $1, NULL); }

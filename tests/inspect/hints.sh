@@ -144,6 +144,11 @@ done
 for power in 'x ** 2' 'x ^ 3' '(x + 1) ** 0.5' '2 ** x' 'mean(argmax(x) == label)' 'sum(x > 0, 1)'; do
     instead "h = $power;" "$power" 'it is written'
 done
+for logic in '(x > 0) & (x < hi)' '(x > 0) | (x < lo)' '~(x > 0)' '!(x > 0)' 'x // 2' '(x + 1) % n' '(argmax(x) == label) && (mean(x, 1) > 1)' '!x'; do
+    instead "h = $logic;" "$logic" '\(of tensors it is\|it is written\)'
+done
+instead 'h = x | relu;' 'x | relu' 'it is written'
+instead 'h = lo == 0 & hi == 1 ? x : -x;' 'lo == 0 & hi == 1' 'it is written'
 instead 'h = sum(image, dim = (2, 3));' 'dim = (2, 3)' 'did you mean'
 instead 'h = steps |> attention(num_heads = 2);' 'attention(num_heads = 2)' 'did you mean'
 instead 'h = x.shape(1);' 'x.shape(1)' "an element's number stands in brackets:"
