@@ -752,6 +752,7 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
 {
     struct place at = place_of(e, callee);
     struct val v;
+    bool called = false;
     if (callee->kind == A_NAME) {
         const struct val *found = look_up(e, callee->text, true);
         const struct builtin *f = found ? NULL : builtin_find(callee->text);
@@ -761,9 +762,9 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
             return unknown(e, callee, &(struct usage){ .call = arguments, .piped = piped }, at);
         v = *found;
     } else {
-        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments, piped) : eval(e, callee);
+        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments, piped, &called) : eval(e, callee);
     }
-    if (v.kind == V_POISON)
+    if (v.kind == V_POISON || called)
         return v;
     if (v.kind == V_BLOCK)
         return call_block(e, v.block, arguments, piped, at, own);

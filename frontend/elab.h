@@ -233,8 +233,9 @@ struct place place_of(const struct elab *e, const struct ast *x); /* of x, or of
 /* member.c */
 struct val eval_member(struct elab *e, const struct ast *x);
 struct val eval_index(struct elab *e, const struct ast *x);
-/* A member that is called (call: or NULL; piped: a chain passes what it takes): nothing has methods. */
-struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped);
+/* A member that is called (call: or NULL; piped: a chain passes what it takes): nothing has methods. called: the value is
+ * what the call would give. */
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped, bool *called);
 
 /* call.c */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,

@@ -214,7 +214,40 @@ static const char *applied_hint(struct elab *e, const struct ast *layer)
     return say(e, &t, layer) ? text_string(&t) : NULL;
 }
 
-struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped)
+/* What the methods would give, were they operations: so that what else is wrong is said, too. */
+static struct val applied(struct elab *e, struct method m, struct val v)
+{
+    const struct ast *object = m.member->a;
+    const char *renamed = foreign_name(m.member->text), *word = renamed ? renamed : m.member->text;
+    const struct ast callee = { .kind = A_NAME, .at = m.member->at, .text = name(e->names, word) };
+
+    if (is_method_call(object))
+        v = applied(e, (struct method){ object->a, object }, v);
+    struct ast given = { .kind = A_CALL, .at = m.member->at };
+    given.item = NEW_ARRAY(e->arena, m.call ? m.call->items + 1 : 1, struct ast *);
+    for (int i = 0; m.call && i < m.call->items; i++) {
+        struct ast *argument = NEW(e->arena, struct ast);
+        *argument = *m.call->item[i];
+        if (!is_literal(argument->kind == A_ARG ? argument->a : argument))
+            return v_poison();
+        if (argument->kind == A_ARG)
+            argument->text = name(e->names, argument_here(e, word, argument->text));
+        given.item[given.items++] = argument;
+    }
+    return v.kind == V_POISON ? v : call(e, &callee, &given, &v, NULL);
+}
+
+/* After the methods of a tensor were said to be none. */
+static struct val gone_on(struct elab *e, struct method m, const struct val *v)
+{
+    if (v->kind != V_TENSOR || last_known(e, m).member != m.member || converted_by(m, v))
+        return v_poison();
+    diag_hold(e->diag);
+    struct val result = applied(e, m, *v);
+    return diag_release(e->diag) ? v_poison() : result;
+}
+
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped, bool *called)
 {
     const struct ast *first = member, *given = call;
     while (is_method_call(first->a)) {
@@ -234,7 +267,9 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
         hint = added_hint(e, first, given);
     if (!hint || (v.kind != V_TENSOR && v.kind != V_LIST && !is_callable(&v)))
         return eval_member(e, first);
-    return no_member(e, first, &v, hint);
+    no_member(e, first, &v, hint);
+    *called = true;
+    return gone_on(e, (struct method){ member, call }, &v);
 }
 
 /* What a tensor has, here or elsewhere. */
