@@ -256,6 +256,9 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
     const struct kind *k = kind_of(b, f);
     if (!k || k->is(v) || v->kind == V_POISON || (v->kind == V_NONE && f->a && f->a->kind == A_NONE))
         return true;
+    bool named = g->item && g->item->kind == A_ARG;
+    const char *value = b->library ? foreign_value(e, f->text, v, !strcmp(k->word, "bool"), named) : NULL;
+    hint = value ? diag_meant(e->arena, value) : hint;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
     hint = v->kind == V_TUPLE  ? list_hint(e, v)

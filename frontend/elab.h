@@ -283,6 +283,8 @@ bool spelt_alike(const char *a, const char *b);             /* but for capitals 
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 /* What such an argument of that operation or layer is called here; the word itself where nothing is like it. */
 const char *argument_here(struct elab *e, const char *callee, const char *word);
+/* What such a value of a constant is here: "pad = 0"; NULL where nothing is known of it. named: it is given by its name. */
+const char *foreign_value(struct elab *e, const char *formal, const struct val *v, bool truth, bool named);
 const char *foreign_name(const char *word); /* of an operation that has another name here, and is the same else: that */
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 

@@ -494,6 +494,7 @@ static const char *named_here(const char *word, const char *const *names, size_t
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
 {
 #define FALLS "a rate that falls is a schedule: lr = step(0.1, every = 1000, gamma = 0.5)"
+#define DROPS "dropout is a layer of its own, behind this one or between two of them: x |> dropout(0.1)"
     static const struct row none[] = {
         { "in_features", "sizes of what comes in are known: leave it out" },
         { "in_channels", "sizes of what comes in are known: leave it out" },
@@ -528,10 +529,39 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "warmup", FALLS },
         { "warmup_steps", FALLS },
         { "total_steps", FALLS },
+        { "dropout", DROPS },
+        { "dropout_rate", DROPS },
+        { "recurrent_dropout", DROPS },
+        { "proj_size", "a linear layer behind it projects: y |> linear(8)" },
         { "params", "all parameters are trained but those that 'freeze' names: leave it out" },
     };
     const char *here = named_here(word, names, count);
     return here ? diag_meant(e->arena, here) : FIND(none, word);
+}
+
+/* truth: it is true or false here. A 1 by its place may be a size. */
+const char *foreign_value(struct elab *e, const char *formal, const struct val *v, bool truth, bool named)
+{
+    static const struct {
+        const char *formal, *value, *here;
+    } rows[] = {
+        { "approximate", "true", "\"tanh\"" },
+        { "approximate", "false", "\"none\"" },
+        { "bias", "none", "false" },
+        { "pad", "valid", "0" },
+        { "pad", "VALID", "0" },
+        { "pad", "SAME", "\"same\"" },
+        { "layout", "NCHW", "\"nchw\"" },
+        { "layout", "NHWC", "\"nhwc\"" },
+    };
+    const char *text = v->kind == V_NONE ? "none" : v->kind == V_BOOL || v->kind == V_STRING ? val_text(e, v) : "";
+
+    if (truth && v->kind == V_INT && (v->i == 0 || (v->i == 1 && named)))
+        return arena_printf(e->arena, "%s = %s", formal, v->i ? "true" : "false");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].formal, formal) && !strcmp(rows[i].value, text))
+            return arena_printf(e->arena, "%s = %s", formal, rows[i].here);
+    return NULL;
 }
 
 const char *argument_here(struct elab *e, const char *callee, const char *word)
