@@ -7,6 +7,15 @@
 
 #include "frontend/elab.h"
 
+static struct val literal(const struct ast *x)
+{
+    return x->kind == A_INT                          ? v_int(x->i)
+           : x->kind == A_REAL                       ? v_real(x->real)
+           : x->kind == A_STRING                     ? v_string(x->text)
+           : x->kind == A_TRUE || x->kind == A_FALSE ? v_bool(x->kind == A_TRUE)
+                                                     : v_poison();
+}
+
 /* ---- arguments by names ---- */
 
 static bool has_argument(struct elab *e, const char *callee, const char *word)
@@ -34,7 +43,11 @@ const char *named_hint(struct elab *e, const char *callee, const struct ast *cal
     struct text t = text_make(e->arena);
     int count;
     const char **names = formal_names(e, callee, &count);
+    const struct val v = literal(argument->a);
+    const char *value = foreign_value(e, argument_here(e, callee, argument->text), &v, false, true);
 
+    if (value)
+        return diag_meant(e->arena, value);
     if (has_argument(e, callee, argument->text))
         return argument->a->kind == A_TUPLE && say_argument(e, &t, callee, argument)
                    ? diag_meant(e->arena, text_string(&t))
@@ -364,15 +377,6 @@ static int next_constant(const struct block *b, int from)
     while (from < b->tree->items && !b->tree->item[from]->flag)
         from++;
     return from;
-}
-
-static struct val literal(const struct ast *x)
-{
-    return x->kind == A_INT                          ? v_int(x->i)
-           : x->kind == A_REAL                       ? v_real(x->real)
-           : x->kind == A_STRING                     ? v_string(x->text)
-           : x->kind == A_TRUE || x->kind == A_FALSE ? v_bool(x->kind == A_TRUE)
-                                                     : v_poison();
 }
 
 static bool names_one_before(const struct block *b, const struct ast *call, int formal)

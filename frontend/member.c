@@ -261,6 +261,9 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
     const char *hint = methods_hint(e, (struct method){ member, call }, &v);
     if (!hint && is_callable(&v) && !strcmp(first->text, "forward"))
         hint = applied_hint(e, first->a);
+    const struct usage chained = { .call = given, .piped = true };
+    if (!hint && is_callable(&v) && first->a->kind == A_CALL && !is_own(e, first->text))
+        hint = foreign_hint(e, first->text, &chained);
     if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
         hint = method_hint(e, first, given);
     if (v.kind == V_LIST)
