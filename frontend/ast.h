@@ -23,8 +23,8 @@ enum ast_kind {
     A_LIST,     /* items */
     A_TUPLE,    /* items: several tensors for a chain */
     A_RANGE,    /* a..b */
-    A_UNARY,    /* text: - ! */
-    A_BINARY,   /* text: the operator */
+    A_UNARY,    /* text: - ! and ~, which is another language's */
+    A_BINARY,   /* text: the operator; && and || are others' & and | where their place is of one character */
     A_CHOICE,   /* a ? b : c */
     A_CALL,     /* a(items); an item may be A_ARG */
     A_ARG,      /* text = a */

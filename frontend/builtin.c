@@ -241,6 +241,12 @@ static bool give_all(struct elab *e, struct builtin_args *g, const struct val *p
     return ok;
 }
 
+const struct ast *first_written(const struct builtin_args *g)
+{
+    const struct ast *first = !g->piped && g->call && g->call->items ? g->call->item[0] : NULL;
+    return first && first->kind != A_ARG ? first : NULL;
+}
+
 /* What is said of numbers, `count` of them from this one on, that stand for a list; x: the tensor, or NULL. */
 static const char *brackets_hint(struct elab *e, const struct builtin_args *g, const struct arguments *x,
                                  const int *number, int count, const struct value *tensor)
@@ -255,7 +261,7 @@ static const char *brackets_hint(struct elab *e, const struct builtin_args *g, c
     }
     const char *hint = NULL;
     if (tensor && g->f->run == builtin_transpose && count == 2)
-        hint = swap_hint(e, tensor->type.rank, dims[0].i, dims[1].i);
+        hint = swap_hint(e, tensor->type.rank, dims[0].i, dims[1].i, first_written(g));
     if (tensor && g->f->run == builtin_reshape)
         hint = samples_hint(e, tensor, dims, count);
     return hint   ? hint
@@ -346,16 +352,18 @@ struct val call_builtin(struct elab *e, const struct builtin *f, const struct la
     if (!ok || !check_required(e, &g))
         return v_poison();
     struct place before = e->at;
-    const char *speaker = e->m->speaker;
+    const char *speaker = e->m->speaker, *hint = e->m->hint;
     if (!e->in_library) {
         e->at = at;
         e->m->speaker = f->name;
+        e->m->hint = g.mores ? batch_hint(e, g.more, g.mores) : batch_hint(e, g.arg, g.count);
     }
     struct val v = f->run(e, &g);
     if (v.kind == V_TUPLE)
         v.text = f->name;
     e->at = before;
     e->m->speaker = speaker;
+    e->m->hint = hint;
     return v;
 }
 

@@ -36,7 +36,9 @@ const char *arg_word(struct elab *e, struct builtin_args *g, int i);
 
 /* Why these dimensions, -1 one of them or not, are not those of x's samples, and what are; NULL where they may be. */
 const char *samples_hint(struct elab *e, const struct value *x, const struct val *dims, int count);
-const char *swap_hint(struct elab *e, int rank, int64_t a, int64_t b); /* of two axes; NULL where one is not there */
+/* Of two axes of the tensor x, as it is written (NULL: a chain passes it); NULL where one is not there. */
+const char *swap_hint(struct elab *e, int rank, int64_t a, int64_t b, const struct ast *x);
+const struct ast *first_written(const struct builtin_args *g); /* its first argument, by place; NULL: there is none */
 
 /* builtin_ops.c: what the rows of builtin.def run. */
 #define BUILTIN(name, signature, run) struct val builtin_##run(struct elab *e, struct builtin_args *g);

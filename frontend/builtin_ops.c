@@ -116,12 +116,12 @@ struct val builtin_where(struct elab *e, struct builtin_args *g)
 static bool adds(struct elab *e, const struct builtin_args *g, const struct value *x)
 {
     struct text t = text_make(e->arena);
-    const struct ast *first = !g->piped && g->call && g->call->items ? g->call->item[0] : NULL;
+    const struct ast *first = first_written(g);
 
     if (!x || x->type.dtype != DT_BOOL)
         return x;
     text_add(&t, "it is written %s(f32(", g->f->name);
-    bool said = first && first->kind != A_ARG && say(e, &t, first);
+    bool said = first && say(e, &t, first);
     text_puts(&t, ")");
     for (int i = 1; said && i < g->call->items; i++) {
         text_puts(&t, ", ");
@@ -351,7 +351,8 @@ struct val builtin_reshape(struct elab *e, struct builtin_args *g)
     if (!arg_shape(e, g, 1, &t))
         return v_poison();
     if (!shape_same_size(x->type, t) && g->arg[1].kind == V_LIST) {
-        error_hint(e, e->at, NULL, NULL, samples_hint(e, x, g->arg[1].item, g->arg[1].items),
+        const char *hint = batch_hint(e, g->arg, 2);
+        error_hint(e, e->at, NULL, NULL, hint ? hint : samples_hint(e, x, g->arg[1].item, g->arg[1].items),
                    "reshape cannot make %s of %s: they differ in size", shape_text(e->arena, t),
                    shape_text(e->arena, x->type));
         return v_poison();
@@ -384,16 +385,18 @@ struct val builtin_flatten(struct elab *e, struct builtin_args *g)
     return v_tensor(build_reshape(&b, x, t.dim, t.rank));
 }
 
-const char *swap_hint(struct elab *e, int rank, int64_t a, int64_t b)
+const char *swap_hint(struct elab *e, int rank, int64_t a, int64_t b, const struct ast *x)
 {
-    struct text t = text_make(e->arena);
+    struct text t = text_make(e->arena), said = text_make(e->arena);
     a += a < 0 ? rank : 0;
     b += b < 0 ? rank : 0;
     if (a < 0 || b < 0 || a >= rank || b >= rank)
         return NULL;
     for (int64_t i = 0; i < rank; i++)
         text_add(&t, "%s%lld", i ? ", " : "", (long long)(i == a ? b : i == b ? a : i));
-    return arena_printf(e->arena, "these two are swapped by transpose([%s])", text_string(&t));
+    bool named = x && say(e, &said, x);
+    return arena_printf(e->arena, "these two are swapped by transpose(%s%s[%s])", named ? text_string(&said) : "",
+                        named ? ", " : "", text_string(&t));
 }
 
 struct val builtin_transpose(struct elab *e, struct builtin_args *g)
@@ -404,7 +407,8 @@ struct val builtin_transpose(struct elab *e, struct builtin_args *g)
     if (!x || !arg_ints(e, g, 1, &perm, &count))
         return v_poison();
     if (count != x->type.rank) {
-        error_hint(e, g->where[1], NULL, NULL, count == 2 ? swap_hint(e, x->type.rank, perm[0], perm[1]) : NULL,
+        error_hint(e, g->where[1], NULL, NULL,
+                   count == 2 ? swap_hint(e, x->type.rank, perm[0], perm[1], first_written(g)) : NULL,
                    "transpose needs every axis of %s once, not %d of them", shape_text(e->arena, x->type), count);
         return v_poison();
     }

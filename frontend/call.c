@@ -256,6 +256,9 @@ static bool suits(struct elab *e, struct bound *g, const struct block *b, int i,
     const struct kind *k = kind_of(b, f);
     if (!k || k->is(v) || v->kind == V_POISON || (v->kind == V_NONE && f->a && f->a->kind == A_NONE))
         return true;
+    bool named = g->item && g->item->kind == A_ARG;
+    const char *value = b->library ? foreign_value(e, f->text, v, !strcmp(k->word, "bool"), named) : NULL;
+    hint = value ? diag_meant(e->arena, value) : hint;
     int input = next_formal(b, g->next_input, false);
     const char *missing = input < b->tree->items && !formal(b, input)->a ? formal(b, input)->text : NULL;
     hint = v->kind == V_TUPLE  ? list_hint(e, v)
@@ -585,7 +588,10 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
         return v;
     const char *written = known_size_meant(e, l, tensor), *hint = e->m->hint;
     int said = diag_said(e->diag);
-    e->m->hint = written ? known_size_hint(e, written) : e->in_library ? hint : NULL;
+    e->m->hint = written         ? known_size_hint(e, written)
+                 : e->in_library ? hint
+                 : b->library    ? batch_hint(e, tensor, b->tree->items)
+                                 : NULL;
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;
     if (bind_formals(e, b, l, tensor, inner)) {
@@ -716,11 +722,11 @@ static struct val call_layer(struct elab *e, struct layer *l, const struct ast *
     return apply_layer(e, l, tensors, count, at);
 }
 
-static struct val unknown(struct elab *e, const struct ast *x, const struct ast *call, struct place at)
+static struct val unknown(struct elab *e, const struct ast *x, const struct usage *u, struct place at)
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
-    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, call);
+    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, u);
     hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
@@ -749,18 +755,19 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
 {
     struct place at = place_of(e, callee);
     struct val v;
+    bool called = false;
     if (callee->kind == A_NAME) {
         const struct val *found = look_up(e, callee->text, true);
         const struct builtin *f = found ? NULL : builtin_find(callee->text);
         if (f)
             return call_builtin(e, f, NULL, arguments, piped, at);
         if (!found)
-            return unknown(e, callee, arguments, at);
+            return unknown(e, callee, &(struct usage){ .call = arguments, .piped = piped }, at);
         v = *found;
     } else {
-        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments) : eval(e, callee);
+        v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments, piped, &called) : eval(e, callee);
     }
-    if (v.kind == V_POISON)
+    if (v.kind == V_POISON || called)
         return v;
     if (v.kind == V_BLOCK)
         return call_block(e, v.block, arguments, piped, at, own);

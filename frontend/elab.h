@@ -233,8 +233,9 @@ struct place place_of(const struct elab *e, const struct ast *x); /* of x, or of
 /* member.c */
 struct val eval_member(struct elab *e, const struct ast *x);
 struct val eval_index(struct elab *e, const struct ast *x);
-/* A member that is called (call: NULL where a chain passes what it takes): nothing has methods. */
-struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call);
+/* A member that is called (call: or NULL; piped: a chain passes what it takes): nothing has methods. called: the value is
+ * what the call would give. */
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped, bool *called);
 
 /* call.c */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
@@ -259,9 +260,22 @@ const char *arguments_hint(struct elab *e, const char *word, const char *const *
 bool is_literal(const struct ast *x); /* net.c: numbers, words and lists of these, and their arithmetic */
 
 /* foreign.c: what stands here for a word of PyTorch, NumPy or Python; NULL for other words */
-/* What is said of a name that is called, or that stands behind a '.'; call: with what, or NULL. */
-const char *foreign_hint(struct elab *e, const char *word, const struct ast *call);
-const char *foreign_operation(struct elab *e, const char *word, const struct ast *call); /* the same, of an operation */
+/* Where such a word stands: x.word, x.word(...), word(...) or x |> word(...). */
+struct usage {
+    const struct ast *object, *call; /* each NULL where there is none */
+    bool piped;                      /* a chain passes the first tensor */
+};
+
+/* form.c: a form filled with what stands where its word is used; quoted: it is a sentence, with forms between quotes */
+const char *form_filled(struct elab *e, const char *form, const struct usage *u, bool quoted);
+/* A hint of what stands in a chain in the word's place, or of the block that does; NULL where there is neither. */
+const char *form_chained(struct elab *e, const char *word, const char *form, const struct usage *u);
+bool is_among(const char *names, size_t length,
+              const char *word); /* names: with '|' between them, so many characters */
+
+/* What is said of a name that is called, or that stands behind a '.'; u: or NULL. */
+const char *foreign_hint(struct elab *e, const char *word, const struct usage *u);
+const char *foreign_operation(struct elab *e, const char *word, const struct usage *u); /* the same, of an operation */
 const char *foreign_setting(const char *word);              /* where what is bound to such a name stands: a sentence */
 const char *foreign_init(struct elab *e, const char *word); /* a sentence of an initialiser */
 const char *foreign_schedule(const char *word);             /* how it is written: "cosine(0.1, steps = 1000)" */
@@ -269,13 +283,17 @@ bool spelt_alike(const char *a, const char *b);             /* but for capitals 
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count); /* a sentence */
 /* What such an argument of that operation or layer is called here; the word itself where nothing is like it. */
 const char *argument_here(struct elab *e, const char *callee, const char *word);
+/* What such a value of a constant is here: "pad = 0"; NULL where nothing is known of it. named: it is given by its name. */
+const char *foreign_value(struct elab *e, const char *formal, const struct val *v, bool truth, bool named);
 const char *foreign_name(const char *word); /* of an operation that has another name here, and is the same else: that */
 const char *foreign_list(struct elab *e, const char *layer, const char *formal, int items); /* a list for a number */
 
 /* say.c: adds an expression as it stands in a file; false of what is more than names, numbers, lists, calls and what
  * operators make of them */
 bool say(struct elab *e, struct text *t, const struct ast *x);
-bool is_method_call(const struct ast *x); /* x.f(...) */
+bool say_operand(struct elab *e, struct text *t, const struct ast *x); /* in parentheses, where operators need them */
+bool is_method_call(const struct ast *x);                              /* x.f(...) */
+bool is_size_call(const struct ast *x);                                /* x.size(1), which is x.shape[1] here */
 /* An argument of that call (NULL: not known of what), by its name here, and a list in brackets. */
 bool say_argument(struct elab *e, struct text *t, const char *callee, const struct ast *x);
 /* The call with all its arguments, as one of this callee. */
@@ -300,6 +318,11 @@ const char *example_hint(struct elab *e, const struct block *b, const struct ast
 
 /* How the operands of an operator would be of one shape, of which one was the other's input; NULL: there is no saying. */
 const char *residual_hint(struct elab *e, const struct value *a, const struct value *b);
+
+/* The operands of the operator x of unequal ranks, with the axes of 1 that bring them together; NULL: there are none. */
+const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b);
+/* Of values where one is of the batch and another has its size for N; else NULL. */
+const char *batch_hint(struct elab *e, const struct val *values, int count);
 
 /* the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */

@@ -269,18 +269,34 @@ static struct value *matrix_product(struct elab *e, struct value *x, struct valu
     return build_matmul(&b, x, y, false, false);
 }
 
-/* What does for tensors what the operator does for compile-time values. */
-static const char *elementwise_hint(const char *op)
+/* What does for tensors what the operator x (or NULL) does for compile-time values. */
+static const char *elementwise_hint(struct elab *e, const struct ast *x)
 {
-    return !strcmp(op, "//")  ? "of tensors it is floor(x / y)"
-           : !strcmp(op, "%") ? "of tensors it is x - y * floor(x / y)"
-           : *op == '&'       ? "of tensors it is where(a, b, false)"
-           : *op == '|'       ? "of tensors it is where(a, true, b)"
-                              : NULL;
+    if (!x)
+        return NULL;
+    const char *form = !strcmp(x->text, "//")  ? "floor(a / b)"
+                       : !strcmp(x->text, "%") ? "a - b * floor(a / b)"
+                       : *x->text == '&'       ? "where(a, b, false)"
+                       : *x->text == '|'       ? "where(a, true, b)"
+                                               : NULL;
+    struct ast *operand[] = { x->b }, call = { .kind = A_CALL, .item = operand, .items = 1 };
+    const struct usage u = { .object = x->a, .call = &call };
+    return form ? arena_printf(e->arena, "of tensors it is %s", form_filled(e, form, &u, false)) : NULL;
 }
 
-static struct val tensor_binary(struct elab *e, const char *op, const struct val *a, const struct val *b,
-                                struct place at)
+/* What is said where the operands' shapes do not go together. x: the operator as it stands, or NULL. */
+static const char *operands_hint(struct elab *e, const struct ast *x, bool sum, const struct value *a,
+                                 const struct value *b)
+{
+    const struct val both[] = { { .kind = V_TENSOR, .tensor = (struct value *)a },
+                                { .kind = V_TENSOR, .tensor = (struct value *)b } };
+    const char *hint = x ? batch_hint(e, both, 2) : NULL;
+    hint = hint || !x ? hint : axes_hint(e, x, a, b);
+    return hint || !sum ? hint : residual_hint(e, a, b);
+}
+
+static struct val tensor_binary(struct elab *e, const struct ast *written, const char *op, const struct val *a,
+                                const struct val *b, struct place at)
 {
     enum dtype like = a->kind == V_TENSOR   ? a->tensor->type.dtype
                       : b->kind == V_TENSOR ? b->tensor->type.dtype
@@ -295,21 +311,23 @@ static struct val tensor_binary(struct elab *e, const char *op, const struct val
     struct build build = builder(e);
     struct value *r = NULL;
     int code = operator_op(op);
-    if (!hint && (code == OP_add || code == OP_sub))
-        e->m->hint = residual_hint(e, x, y);
+    if (!hint)
+        e->m->hint = operands_hint(e, code >= 0 ? written : NULL, code == OP_add || code == OP_sub, x, y);
     if (!strcmp(op, "@"))
         r = matrix_product(e, x, y);
     else if (code >= 0)
         r = build_binary(&build, (enum op)code, x, y);
     else
-        error_hint(e, at, NULL, NULL, elementwise_hint(op), "'%s' works on compile-time values, not on %s", op,
+        error_hint(e, at, NULL, NULL, elementwise_hint(e, written), "'%s' works on compile-time values, not on %s", op,
                    describe(e, a->kind == V_TENSOR ? a : b));
     e->at = before;
     e->m->hint = hint;
     return v_tensor(r);
 }
 
-struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at)
+/* x: the operator as it is written, or NULL. */
+static struct val operate(struct elab *e, const struct ast *x, const char *op, struct val a, struct val b,
+                          struct place at)
 {
     if (a.kind == V_POISON || b.kind == V_POISON)
         return v_poison();
@@ -321,8 +339,13 @@ struct val binary(struct elab *e, const char *op, struct val a, struct val b, st
     if ((a.kind == V_TENSOR && is_callable(&b)) || (b.kind == V_TENSOR && is_callable(&a)))
         return cannot(e, op, &a, &b, at);
     if ((a.kind == V_TENSOR || b.kind == V_TENSOR) && !words)
-        return tensor_binary(e, op, &a, &b, at);
+        return tensor_binary(e, x, op, &a, &b, at);
     return constants(e, op, &a, &b, at);
+}
+
+struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at)
+{
+    return operate(e, NULL, op, a, b, at);
 }
 
 /* ---- kinds of expressions ---- */
@@ -363,8 +386,8 @@ static struct val eval_unary(struct elab *e, const struct ast *x)
     struct val v = eval(e, x->a);
     if (v.kind == V_POISON)
         return v;
-    if (*x->text == '!') {
-        if (v.kind == V_BOOL)
+    if (*x->text != '-') {
+        if (v.kind == V_BOOL && *x->text == '!')
             return v_bool(!v.i);
     } else if (v.kind == V_INT) {
         return v.i == INT64_MIN ? overflow(e, place_of(e, x)) : v_int(-v.i);
@@ -376,10 +399,19 @@ static struct val eval_unary(struct elab *e, const struct ast *x)
         return v_tensor(build_unary(&b, OP_neg, t));
     }
     bool logical = v.kind == V_TENSOR && v.tensor->type.dtype == DT_BOOL;
-    const char *hint = v.kind != V_TENSOR || *x->text != '!' ? NULL
-                       : logical                             ? "of tensors it is i32(x) == 0"
-                                                             : "of tensors it is x == 0";
-    error_hint(e, place_of(e, x), NULL, NULL, hint, "'%s' cannot be used on %s", x->text, describe(e, &v));
+    const struct usage u = { .object = x->a };
+    const char *form = v.kind == V_BOOL                        ? "!x"
+                       : v.kind != V_TENSOR || *x->text == '-' ? NULL
+                       : logical                               ? "i32(x) == 0"
+                                                               : "x == 0";
+    const char *written = form ? form_filled(e, form, &u, false) : NULL;
+    if (*x->text == '~')
+        error_hint(e, place_of(e, x), NULL, NULL, written ? arena_printf(e->arena, "it is written %s", written) : NULL,
+                   "there is no operator '~'");
+    else
+        error_hint(e, place_of(e, x), NULL, NULL,
+                   written ? arena_printf(e->arena, "of tensors it is %s", written) : NULL, "'%s' cannot be used on %s",
+                   x->text, describe(e, &v));
     return v_poison();
 }
 
@@ -499,6 +531,24 @@ static struct val eval_string(struct elab *e, const struct ast *x)
     return v_string(name(e->names, text_string(&t)));
 }
 
+/* `&` and `|` of other languages. */
+static struct val no_bitwise(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    struct val a = eval(e, x->a), b = eval(e, x->b);
+    bool tensors = a.kind == V_TENSOR || b.kind == V_TENSOR, chain = *x->text == '|' && is_callable(&b);
+    struct ast chained = { .kind = A_CHAIN, .a = x->a, .b = x->b };
+    const char *hint = tensors && !chain ? elementwise_hint(e, x) : NULL;
+
+    if (a.kind == V_POISON || b.kind == V_POISON)
+        return v_poison();
+    text_puts(&t, "it is written ");
+    if (!hint && say(e, &t, chain ? &chained : x))
+        hint = text_string(&t);
+    error_hint(e, place_of(e, x), NULL, NULL, hint, "there is no operator '%c'", *x->text);
+    return v_poison();
+}
+
 /* There is no such operator; what else is wrong is said of a tensor, too. */
 static struct val no_power(struct elab *e, const struct ast *x)
 {
@@ -530,12 +580,14 @@ static struct val eval_kind(struct elab *e, const struct ast *x, const char *to)
     case A_BINARY: {
         if (!strcmp(x->text, "**"))
             return no_power(e, x);
+        if ((*x->text == '&' || *x->text == '|') && x->at.length == 1)
+            return no_bitwise(e, x);
         struct val a = eval(e, x->a), b;
         bool decided = a.kind == V_BOOL && ((*x->text == '&' && !a.i) || (*x->text == '|' && a.i));
         if (decided)
             return a;
         b = !strcmp(x->text, "//") && x->b->kind == A_NAME ? eval_word(e, x->b, true) : eval(e, x->b);
-        return binary(e, x->text, a, b, place_of(e, x));
+        return operate(e, x, x->text, a, b, place_of(e, x));
     }
     case A_CHOICE: return eval_choice(e, x, to);
     case A_CALL: return call(e, x->a, x, NULL, to);

@@ -40,40 +40,41 @@ static const char *find_alike(const struct row *rows, size_t count, const char *
     return NULL;
 }
 
-/* How an operation is written. Between two '$' stands what the call may give: the name it has there (or several, by '|'; with
- * '...' behind it a list of all numbers from there on), '=', and what stands there where it does not. */
+/* How an operation is written: a form (form.c). */
 static const char *operation_form(const char *word)
 {
-#define LAYERS "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }"
-#define TIMES  "$scale_factor|size=2$"
+#define LAYERS   "for i in 0..4 { stage[i] = linear(64); x = x |> stage[i]; }"
+#define VARIANCE "mean(square(x - mean(x$, :dim|axis=$, keepdims = true))$, :dim|axis=$)"
+#define BIASED   ", which divides by n, not by n - 1"
+#define TIMES    "$scale_factor|size=2$"
 #define LARGER                                                                                                         \
     "reshape(broadcast_to(reshape(image, [image.shape[0], image.shape[1], image.shape[2], 1, image.shape[3], 1]), "    \
     "[image.shape[0], image.shape[1], image.shape[2], " TIMES ", image.shape[3], " TIMES "]), "                        \
     "[image.shape[0], image.shape[1], image.shape[2] * " TIMES ", image.shape[3] * " TIMES "])"
     static const struct row rows[] = {
-        { "cat", "concat(a, b, axis = $dim|axis=1$)" },
-        { "concatenate", "concat(a, b, axis = $axis|dim=1$)" },
+        { "cat", "concat($tensors=a, b$, axis = $dim|axis=1$)" },
+        { "concatenate", "concat($tensors=a, b$, axis = $axis|dim=1$)" },
         { "stack", "concat(expand_dims(a, $dim|axis=1$), expand_dims(b, $dim|axis=1$), axis = $dim|axis=1$)" },
         { "chunk", "split(x, $chunks=parts$, $dim=axis$)" },
         { "view", "reshape(x, $shape...=shape$)" },
         { "permute", "transpose(x, $dims...=perm$)" },
         { "swapaxes", "transpose(x, perm)" },
         { "unsqueeze", "expand_dims(x, $dim|axis=axis$)" },
-        { "flip", "reverse(x, axis)" },
+        { "flip", "reverse(x, $dims|dim|axis=axis$)" },
         { "expand", "broadcast_to(x, shape)" },
-        { "expand_as", "broadcast_to(x, shape)" },
-        { "index_select", "gather(x, index, $dim=axis$)" },
-        { "take", "gather(x, index, $axis=axis$)" },
+        { "expand_as", "broadcast_to(x, $b=x$.shape)" },
+        { "index_select", "gather(x, $b=index$, $dim=axis$)" },
+        { "take", "gather(x, $b=index$, $axis=axis$)" },
         { "detach", "stop_gradient(x)" },
         { "matmul", "a @ b" },
         { "mm", "a @ b" },
         { "bmm", "a @ b" },
         { "dot", "sum(a * b)" },
         { "norm", "sqrt(sum(square(x)))" },
-        { "var", "m, v = moments(x, $dim|axis=axes$)" },
-        { "std", "m, v = moments(x, $dim|axis=axes$); sqrt(v)" },
-        { "amax", "max(x, $dim|axis=axes$)" },
-        { "amin", "min(x, $dim|axis=axes$)" },
+        { "var", VARIANCE BIASED },
+        { "std", "sqrt(" VARIANCE ")" BIASED },
+        { "amax", "max(x, axes = $dim|axis=1$)" },
+        { "amin", "min(x, axes = $dim|axis=1$)" },
         { "maximum", "max(a, b)" },
         { "minimum", "min(a, b)" },
         { "clamp", "clip(x, $min=lo$, $max=hi$)" },
@@ -83,7 +84,7 @@ static const char *operation_form(const char *word)
         { "swish", "silu(x)" },
         { "selu", "1.0507 * where(x > 0, x, 1.67326 * (exp(min(x, 0)) - 1))" },
         { "celu", "where(x > 0, x, $alpha=1$ * (exp(min(x, 0) / $alpha=1$) - 1))" },
-        { "glu", "a * sigmoid(b)" },
+        { "glu", "split(x, 2, $dim=-1$)[0] * sigmoid(split(x, 2, $dim=-1$)[1])" },
         { "quick_gelu", "x * sigmoid(1.702 * x)" },
         { "softsign", "x / (1 + abs(x))" },
         { "tanhshrink", "x - tanh(x)" },
@@ -93,7 +94,7 @@ static const char *operation_form(const char *word)
         { "pi", "3.141592653589793" },
         { "inf", "1e30" },
         { "newaxis", "expand_dims(x, axis)" },
-        { "PReLU", "where(x > 0, x, slope * x)" },
+        { "PReLU", "param slope : f32[] = constant(0.25); where(x > 0, x, slope * x)" },
         { "hardtanh", "clip(x, $min_val=-1$, $max_val=1$)" },
         { "hardsigmoid", "clip(x + 3, 0, 6) / 6" },
         { "hardswish", "x * clip(x + 3, 0, 6) / 6" },
@@ -129,7 +130,7 @@ static const char *operation_form(const char *word)
         { "logical_not", "i32(x > lo) == 0" },
         { "clamp_min", "max(x, $min=lo$)" },
         { "clamp_max", "min(x, $max=hi$)" },
-        { "masked_fill", "where(x > 0, $value=lo$, x)" },
+        { "masked_fill", "where($b=x > 0$, $value=lo$, x)" },
         { "cosine_similarity", "sum(a * b, $dim=1$) / sqrt(sum(a * a, $dim=1$) * sum(b * b, $dim=1$))" },
         { "ReduceMean", "mean(x, $axes=axes$)" },
         { "ReduceSum", "sum(x, $axes=axes$)" },
@@ -159,8 +160,8 @@ static const char *operation_form(const char *word)
         { "movedim", "transpose(x, perm)" },
         { "unflatten", "reshape(x, shape)" },
         { "roll", "concat(slice(x, axis, -1, n), slice(x, axis, 0, -1), axis)" },
-        { "tril", "a * f32(expand_dims(range(n), 1) >= expand_dims(range(n), 0))" },
-        { "triu", "a * f32(expand_dims(range(n), 1) <= expand_dims(range(n), 0))" },
+        { "tril", "x * f32(expand_dims(range(x.shape[-2]), 1) >= expand_dims(range(x.shape[-1]), 0))" },
+        { "triu", "x * f32(expand_dims(range(x.shape[-2]), 1) <= expand_dims(range(x.shape[-1]), 0))" },
         { "eye", "one_hot(range($n=n$), $n=n$)" },
         { "linspace", "lo + (hi - lo) * f32(range(n)) / (n - 1)" },
         { "arange", "range($end=n$)" },
@@ -212,8 +213,8 @@ static const char *operation_form(const char *word)
         { "KLDivLoss", "kl(logp, q)" },
         { "BCELoss", "bce(logits, y), of logits" },
         { "BCEWithLogitsLoss", "bce(logits, y)" },
-        { "binary_cross_entropy", "bce(logits, y), of logits" },
-        { "binary_cross_entropy_with_logits", "bce(logits, y)" },
+        { "binary_cross_entropy", "bce(logits, $b=y$), of logits" },
+        { "binary_cross_entropy_with_logits", "bce($a=logits$, $b=y$)" },
     };
     return find_alike(rows, sizeof rows / sizeof *rows, word);
 }
@@ -227,98 +228,13 @@ const char *foreign_name(const char *word)
     return find_alike(rows, sizeof rows / sizeof *rows, word);
 }
 
-static bool is_constant(const struct elab *e, const struct ast *x)
+/* How what other tensors have is written, which is no operation's name. */
+static const char *member_form(const char *word)
 {
-    const struct val *v = x->kind == A_NAME ? look_up(e, x->text, false) : NULL;
-
-    switch (x->kind) {
-    case A_NAME: return v && v->kind != V_TENSOR && v->kind != V_POISON && !is_callable(v);
-    case A_UNARY: return is_constant(e, x->a);
-    case A_BINARY:
-    case A_INDEX: return is_constant(e, x->a) && is_constant(e, x->b);
-    case A_MEMBER: return !strcmp(x->text, "shape") || !strcmp(x->text, "rank");
-    case A_LIST:
-    case A_TUPLE:
-        for (int i = 0; i < x->items; i++)
-            if (!is_constant(e, x->item[i]))
-                return false;
-        return true;
-    default: return is_literal(x);
-    }
-}
-
-/* Whether these names, `length` characters with '|' between them, have that word. */
-static bool has_word(const char *names, size_t length, const char *word)
-{
-    for (size_t i = 0, n; i < length; i += n + 1) {
-        n = strcspn(names + i, "|=");
-        if (n == strlen(word) && !strncmp(names + i, word, n))
-            return true;
-    }
-    return false;
-}
-
-/* What a call gives by one of these names or, where it gives nothing by them, as constant number `place`, which is counted
- * up; NULL: nothing. */
-static const struct ast *given(const struct elab *e, const struct ast *call, const char *names, size_t length,
-                               int *place)
-{
-    for (int i = 0; i < call->items; i++)
-        if (call->item[i]->kind == A_ARG && has_word(names, length, call->item[i]->text))
-            return call->item[i]->a;
-    int left = (*place)++;
-    for (int i = 0; i < call->items; i++)
-        if (call->item[i]->kind != A_ARG && is_constant(e, call->item[i]) && !left--)
-            return call->item[i];
-    return NULL;
-}
-
-/* Adds the list of the numbers that a call gives one by one, perhaps behind a tensor's name; or says nothing. */
-static bool say_numbers(struct elab *e, struct text *t, const struct ast *call)
-{
-    int first = call->items && call->item[0]->kind == A_NAME && !is_constant(e, call->item[0]);
-    struct ast list = { .kind = A_LIST, .item = call->item + first, .items = call->items - first };
-
-    if (list.items == 1 && (list.item[0]->kind == A_LIST || list.item[0]->kind == A_TUPLE))
-        list = (struct ast){ .kind = A_LIST, .item = list.item[0]->item, .items = list.item[0]->items };
-    return list.items && is_constant(e, &list) && say(e, t, &list);
-}
-
-/* A place in a form: NAMES=FALLBACK, or NAME...=FALLBACK for a list. */
-struct blank {
-    const char *names, *fallback, *end;
-    size_t length; /* of the names */
-    bool list;
-};
-
-static struct blank read_blank(const char *names)
-{
-    size_t length = strcspn(names, ".="), equals = strcspn(names, "=");
-    return (struct blank){ names, names + equals + 1, strchr(names, '$'), length, length < equals };
-}
-
-/* The form with what the call (NULL: there is none) gives in its places; what has two places is given once. */
-static const char *filled(struct elab *e, const char *form, const struct ast *call)
-{
-    struct text t = text_make(e->arena);
-    struct blank before = { "", "", "", 0, false };
-    const struct ast *x = NULL;
-    int place = 0;
-
-    for (const char *open; (open = strchr(form, '$')); form = before.end + 1) {
-        struct blank b = read_blank(open + 1);
-        struct text said = text_make(e->arena);
-        text_putn(&t, form, (size_t)(open - form));
-        if (call && !b.list && (b.length != before.length || strncmp(b.names, before.names, b.length)))
-            x = given(e, call, b.names, b.length, &place);
-        if (call && (b.list ? say_numbers(e, &said, call) : x && say(e, &said, x)))
-            text_puts(&t, text_string(&said));
-        else
-            text_putn(&t, b.fallback, (size_t)(b.end - b.fallback));
-        before = b;
-    }
-    text_puts(&t, form);
-    return text_string(&t);
+    static const struct row rows[] = {
+        { "T", "x'" }, { "mT", "x'" }, { "size", "x.shape[$dim=1$]" }, { "dim", "x.rank" }, { "ndim", "x.rank" },
+    };
+    return FIND(rows, word);
 }
 
 /* What has no operation in its place. Statements and operations within quotes are as they are written. */
@@ -333,16 +249,11 @@ static const char *sentence_of(const char *word)
 #define ELSEWHERE "a net runs where its C does: leave it out"
 #define RESULT    "'output shown = x;' makes a value one of the net's results"
     static const struct row rows[] = {
-        { "T", "x' swaps the last two axes" },
-        { "mT", "x' swaps the last two axes" },
-        { "size", "x.shape[1] is the size of axis 1" },
-        { "dim", "x.rank is the number of axes" },
-        { "ndim", "x.rank is the number of axes" },
         { "data", "a parameter, as any tensor, is its own data: leave it out" },
-        { "dtype", "f32(x) and i32(x) convert" },
-        { "type", "f32(x) and i32(x) convert" },
-        { "astype", "f32(x) and i32(x) convert" },
-        { "cast", "f32(x) and i32(x) convert" },
+        { "dtype", "'f32(x)' and 'i32(x)' convert" },
+        { "type", "'f32(x)' and 'i32(x)' convert" },
+        { "astype", "'f32(x)' and 'i32(x)' convert" },
+        { "cast", "'f32(x)' and 'i32(x)' convert" },
         { "normalize", "over an axis it is 'x / sqrt(sum(square(x), 1, keepdims = true))'" },
         { "max", "over axes it is 'max(x, axes = 1)', of two tensors 'max(a, b)'" },
         { "min", "over axes it is 'min(x, axes = 1)', of two tensors 'min(a, b)'" },
@@ -350,7 +261,7 @@ static const char *sentence_of(const char *word)
         { "split",
           "it is 'split(x, 2, axis)', with how many parts there are, or 'split(x, [1, 3], axis)', with their sizes" },
         { "gather",
-          "each sample's own places are 'take_along_axis(x, index, axis)', the same of all 'gather(x, index, axis)'" },
+          "places that each sample has are 'take_along_axis(x, index, axis)', the same of all 'gather(x, index, axis)'" },
         { "pad", "it is 'pad(x, [[0, 0], [1, 1]])', one [before, after] for every axis" },
         { "map", "a block or a layer is applied by its name: f(x), or x |> f" },
         { "f1", METRICS },
@@ -481,10 +392,19 @@ const char *foreign_schedule(const char *word)
     return form ? form : is_schedule(word) ? word : NULL;
 }
 
-const char *foreign_operation(struct elab *e, const char *word, const struct ast *call)
+static const char *written(struct elab *e, const char *word, const char *form, const struct usage *u)
 {
-    const char *form = operation_form(word);
-    return form ? arena_printf(e->arena, "it is written %s", filled(e, form, call)) : NULL;
+    static const struct usage nowhere = { .call = NULL };
+    const char *chain = form && u && u->piped ? form_chained(e, word, form, u) : NULL;
+
+    if (!form || chain)
+        return chain;
+    return arena_printf(e->arena, "it is written %s", form_filled(e, form, u ? u : &nowhere, false));
+}
+
+const char *foreign_operation(struct elab *e, const char *word, const struct usage *u)
+{
+    return written(e, word, operation_form(word), u);
 }
 
 /* normal_, zeros_, fill_ and others that set a parameter in place. */
@@ -495,18 +415,21 @@ static bool sets_in_place(struct elab *e, const char *word)
     const char *stem = length ? arena_stringn(e->arena, word, length - 1) : "";
 
     return length && word[length - 1] == '_' &&
-           (is_initialiser(stem) || foreign_init(e, stem) || has_word(others, strlen(others), stem));
+           (is_initialiser(stem) || foreign_init(e, stem) || is_among(others, strlen(others), stem));
 }
 
-const char *foreign_hint(struct elab *e, const char *word, const struct ast *call)
+const char *foreign_hint(struct elab *e, const char *word, const struct usage *u)
 {
     if (sets_in_place(e, word))
         return BEGINS_HINT;
-    const char *sentence = sentence_of(word), *operation = foreign_operation(e, word, call);
+    const char *sentence = sentence_of(word), *form = member_form(word);
 
-    if (sentence || operation)
-        return sentence ? sentence : operation;
-    const char *form = foreign_schedule(word);
+    if (sentence)
+        return u && u->object ? form_filled(e, sentence, u, true) : sentence;
+    form = written(e, word, form ? form : operation_form(word), u);
+    if (form)
+        return form;
+    form = foreign_schedule(word);
     if (form)
         return arena_printf(e->arena, "a schedule stands as lr = %s%s", form,
                             strchr(form, '(') ? " and counts steps, not epochs" : "(...)");
@@ -521,7 +444,7 @@ bool is_foreign_module(const char *word)
         "onnx|activations|losses|optimizers|nnx|optax|model|torchvision|models|tensorflow|flax|einops|"
         "os|sys|time|random|lightning|pytorch_lightning|matplotlib|transformers|tqdm";
 
-    return has_word(words, strlen(words), word);
+    return is_among(words, strlen(words), word);
 }
 
 /* The one of these names that stands for an argument of another library; NULL: none does. */
@@ -571,6 +494,7 @@ static const char *named_here(const char *word, const char *const *names, size_t
 const char *foreign_argument(struct elab *e, const char *word, const char *const *names, size_t count)
 {
 #define FALLS "a rate that falls is a schedule: lr = step(0.1, every = 1000, gamma = 0.5)"
+#define DROPS "dropout is a layer of its own, behind this one or between two of them: x |> dropout(0.1)"
     static const struct row none[] = {
         { "in_features", "sizes of what comes in are known: leave it out" },
         { "in_channels", "sizes of what comes in are known: leave it out" },
@@ -605,10 +529,39 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "warmup", FALLS },
         { "warmup_steps", FALLS },
         { "total_steps", FALLS },
+        { "dropout", DROPS },
+        { "dropout_rate", DROPS },
+        { "recurrent_dropout", DROPS },
+        { "proj_size", "a linear layer behind it projects: y |> linear(8)" },
         { "params", "all parameters are trained but those that 'freeze' names: leave it out" },
     };
     const char *here = named_here(word, names, count);
     return here ? diag_meant(e->arena, here) : FIND(none, word);
+}
+
+/* truth: it is true or false here. A 1 by its place may be a size. */
+const char *foreign_value(struct elab *e, const char *formal, const struct val *v, bool truth, bool named)
+{
+    static const struct {
+        const char *formal, *value, *here;
+    } rows[] = {
+        { "approximate", "true", "\"tanh\"" },
+        { "approximate", "false", "\"none\"" },
+        { "bias", "none", "false" },
+        { "pad", "valid", "0" },
+        { "pad", "VALID", "0" },
+        { "pad", "SAME", "\"same\"" },
+        { "layout", "NCHW", "\"nchw\"" },
+        { "layout", "NHWC", "\"nhwc\"" },
+    };
+    const char *text = v->kind == V_NONE ? "none" : v->kind == V_BOOL || v->kind == V_STRING ? val_text(e, v) : "";
+
+    if (truth && v->kind == V_INT && (v->i == 0 || (v->i == 1 && named)))
+        return arena_printf(e->arena, "%s = %s", formal, v->i ? "true" : "false");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].formal, formal) && !strcmp(rows[i].value, text))
+            return arena_printf(e->arena, "%s = %s", formal, rows[i].here);
+    return NULL;
 }
 
 const char *argument_here(struct elab *e, const char *callee, const char *word)

@@ -42,7 +42,7 @@ static void slip_hint(struct parse *p, struct place at, const char *hint, const 
 %token YIELD "'yield'" FROZEN "'frozen'" TRUE "'true'" FALSE "'false'" NONE "'none'" TRAINING "'training'"
 %token <text> NAME "a name" STRING "a string"
 %token <number> NUMBER "a number"
-%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'" POWER "'**'"
+%token CHAIN "'|>'" RANGE "'..'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" AND "'&&'" OR "'||'" FLOOR "'//'" POWER "'**'" TILDE "'~'"
 %token END 0 "the end of the file"
 
 %type <ast> file top imports formals with_constants formal_list constants formal constant kind body statements statement binding targets target
@@ -219,6 +219,7 @@ unary: postfix                          { $$ = $1; }
     | postfix POWER unary               { $$ = binary(p, @2, "**", $1, $3); }
     | '-' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "-"); }
     | '!' unary                         { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "!"); }
+    | TILDE unary                       { $$ = ast_two(p, A_UNARY, @1, $2, NULL); $$->text = name(p->names, "~"); }
 
 postfix: primary                        { $$ = $1; }
     | postfix '\''                      { $$ = ast_two(p, A_SWAP, @2, $1, NULL); }
@@ -339,8 +340,11 @@ static void slip(struct parse *p, struct place at, const char *text)
 
 static void keyword_as_name(struct parse *p, struct place at, const char *word)
 {
+    const char *member = keyword_member_hint(p, at);
+
     slip_hint(p, at,
-              strcmp(word, "training") ? keyword_form(word, strlen(word)) : "it tells which graph is made, and layers know it: leave it out",
+              member ? member
+              : strcmp(word, "training") ? keyword_form(word, strlen(word)) : "it tells which graph is made, and layers know it: leave it out",
               arena_printf(p->arena, KEYWORD_AS_NAME, word));
 }
 
@@ -545,7 +549,10 @@ static bool starts_no_statement(struct misfit *m)
         diag_error_hint(d, m->at, NULL, NULL, "a constant stands before the nets; within one a name is bound by name = ...",
                         "%s belongs to the file, not into braces", m->is);
     else if (found == YYSYMBOL_IMPORT || found == YYSYMBOL_BLOCK || found == YYSYMBOL_NET)
-        diag_error_hint(d, m->at, NULL, NULL, "is a '}' missing before this?", "%s belongs to the file, not into braces", m->is);
+        diag_error_hint(d, m->at, NULL, NULL,
+                        m->at.column > 1 ? arena_printf(m->p->arena, "%s stands before the nets, outside their braces", m->is)
+                                         : "is a '}' missing before this?",
+                        "%s belongs to the file, not into braces", m->is);
     else
         diag_error_hint(d, m->at, NULL, NULL, *text_at(m->p->text, m->at) == '/' ? COMMENT_HINT : NULL,
                         "no statement starts with %s", m->is);
@@ -649,6 +656,8 @@ static bool belongs_elsewhere(struct misfit *m)
     struct text t = text_make(m->p->arena);
 
     hint = hint ? hint : scan;
+    if (expects_word(m, "'='") && carry_hint(m->p, m->at))
+        hint = carry_hint(m->p, m->at);
     if (!strcmp(m->is, "'-'") && is_among_letters(m))
         hint = "a name has letters, digits and '_' alone";
     for (int i = 0; i < m->count && m->count <= FEW; i++)

@@ -7,6 +7,15 @@
 
 #include "frontend/elab.h"
 
+static struct val literal(const struct ast *x)
+{
+    return x->kind == A_INT                          ? v_int(x->i)
+           : x->kind == A_REAL                       ? v_real(x->real)
+           : x->kind == A_STRING                     ? v_string(x->text)
+           : x->kind == A_TRUE || x->kind == A_FALSE ? v_bool(x->kind == A_TRUE)
+                                                     : v_poison();
+}
+
 /* ---- arguments by names ---- */
 
 static bool has_argument(struct elab *e, const char *callee, const char *word)
@@ -34,7 +43,11 @@ const char *named_hint(struct elab *e, const char *callee, const struct ast *cal
     struct text t = text_make(e->arena);
     int count;
     const char **names = formal_names(e, callee, &count);
+    const struct val v = literal(argument->a);
+    const char *value = foreign_value(e, argument_here(e, callee, argument->text), &v, false, true);
 
+    if (value)
+        return diag_meant(e->arena, value);
     if (has_argument(e, callee, argument->text))
         return argument->a->kind == A_TUPLE && say_argument(e, &t, callee, argument)
                    ? diag_meant(e->arena, text_string(&t))
@@ -171,6 +184,134 @@ const char *residual_hint(struct elab *e, const struct value *a, const struct va
     return NULL;
 }
 
+/* ---- shapes that do not go together ---- */
+
+/* N, or what stands for it where it is not seen. */
+static const char *batch_word(struct elab *e)
+{
+    return e->batch_name && look_up(e, e->batch_name, false) ? e->batch_name : "x.shape[0]";
+}
+
+/* What stands where N is meant by its size, as it is written with N: a shape, or a tensor's; NULL of all else. */
+static const char *with_batch(struct elab *e, const struct val *v)
+{
+    struct text t = text_make(e->arena);
+    const struct type *type = v->kind == V_TENSOR ? &v->tensor->type : NULL;
+    bool list = v->kind == V_LIST && v->items && v->item[0].kind == V_INT && v->item[0].i == e->m->batch;
+
+    if (!list && !(type && type->rank && dim_equal(type->dim[0], dim_of(e->m->batch))))
+        return NULL;
+    text_add(&t, "[%s", batch_word(e));
+    for (int i = 1; i < (list ? v->items : type->rank); i++) {
+        struct val dim = list ? v->item[i] : v_dim(type->dim[i]);
+        text_add(&t, ", %s", val_text(e, &dim));
+    }
+    text_puts(&t, "]");
+    return text_string(&t);
+}
+
+static bool is_of_batch(const struct val *v)
+{
+    return v->kind == V_TENSOR && v->tensor->type.rank && v->tensor->type.dim[0].n;
+}
+
+/* Axes of a parameter or a state are its own. */
+static bool may_be_of_batch(const struct val *v, int rank)
+{
+    return v->kind != V_TENSOR || (v->tensor->type.rank == rank && !v->tensor->var);
+}
+
+const char *batch_hint(struct elab *e, const struct val *values, int count)
+{
+    int rank = 0;
+    const char *meant = NULL;
+
+    for (int i = 0; i < count; i++)
+        rank = is_of_batch(&values[i]) ? values[i].tensor->type.rank : rank;
+    for (int i = 0; i < count && rank && e->m->batch > 1 && !meant; i++)
+        meant = may_be_of_batch(&values[i], rank) ? with_batch(e, &values[i]) : NULL;
+    return meant ? arena_printf(e->arena, "%lld is the size of the batch, which is written %s: %s",
+                                (long long)e->m->batch, batch_word(e), meant)
+                 : NULL;
+}
+
+/* The shape with so many axes of 1 before this axis. */
+static struct type with_ones(struct type t, int axis, int ones)
+{
+    struct type wide = t;
+
+    for (int i = axis; i < t.rank; i++)
+        wide.dim[i + ones] = t.dim[i];
+    for (int i = axis; i < axis + ones; i++)
+        wide.dim[i] = dim_of(1);
+    wide.rank = t.rank + ones;
+    return wide;
+}
+
+/* Whether it is a reduction to so many axes less, as it is called by its name. */
+static bool reduces(struct elab *e, const struct ast *x, int rank)
+{
+    int count = 0;
+    const struct val *of = NULL;
+
+    if (x->kind != A_CALL || x->a->kind != A_NAME || x->items < 2 || !builtin_find(x->a->text))
+        return false;
+    const char **names = formal_names(e, x->a->text, &count);
+    if (x->item[0]->kind == A_NAME)
+        of = look_up(e, x->item[0]->text, false);
+    return count && !strcmp(names[count - 1], "keepdims") && of && of->kind == V_TENSOR &&
+           of->tensor->type.rank == rank;
+}
+
+/* A reduction that keeps its axes, of a tensor of this rank; or so many axes of 1 where they are missing. */
+static bool say_widened(struct elab *e, struct text *t, const struct ast *x, int rank, int axis, int ones)
+{
+    struct text said = text_make(e->arena);
+
+    if (!say(e, &said, x))
+        return false;
+    if (reduces(e, x, rank)) {
+        text_add(t, "%.*s, keepdims = true)", (int)said.length - 1, text_string(&said));
+        return true;
+    }
+    for (int i = 0; i < ones; i++)
+        text_puts(t, "expand_dims(");
+    text_puts(t, text_string(&said));
+    for (int i = 0; i < ones; i++)
+        text_add(t, ", %d)", axis + i);
+    return true;
+}
+
+static const char *widened(struct elab *e, const struct ast *x, bool first, int rank, int axis, int ones)
+{
+    struct text t = text_make(e->arena);
+    bool said = first ? say_widened(e, &t, x->a, rank, axis, ones) : say_operand(e, &t, x->a);
+
+    text_add(&t, " %s ", x->text);
+    said = said && (first ? say_operand(e, &t, x->b) : say_widened(e, &t, x->b, rank, axis, ones));
+    return said ? text_string(&t) : NULL;
+}
+
+const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b)
+{
+    bool first = a->type.rank < b->type.rank;
+    struct type less = first ? a->type : b->type, more = first ? b->type : a->type, wide;
+    const char *hint = NULL;
+
+    if (less.rank == more.rank || !less.rank || shape_broadcast(a->type, b->type, &wide))
+        return NULL;
+    for (int ones = 1; ones <= more.rank - less.rank && !hint; ones++)
+        for (int axis = less.rank; axis > 0; axis--) {
+            if (!shape_broadcast(with_ones(less, axis, ones), more, &wide) || !shape_equal(wide, more))
+                continue;
+            const char *written = widened(e, x, first, more.rank, axis, ones);
+            hint = hint && written && strcmp(hint, written) != 0 ? arena_printf(e->arena, "%s, or %s", hint, written)
+                   : hint                                        ? hint
+                                                                 : written;
+        }
+    return hint ? arena_printf(e->arena, "axes go together from the last: %s", hint) : NULL;
+}
+
 /* ---- what is missing ---- */
 
 /* What such a constant may be. */
@@ -236,15 +377,6 @@ static int next_constant(const struct block *b, int from)
     while (from < b->tree->items && !b->tree->item[from]->flag)
         from++;
     return from;
-}
-
-static struct val literal(const struct ast *x)
-{
-    return x->kind == A_INT                          ? v_int(x->i)
-           : x->kind == A_REAL                       ? v_real(x->real)
-           : x->kind == A_STRING                     ? v_string(x->text)
-           : x->kind == A_TRUE || x->kind == A_FALSE ? v_bool(x->kind == A_TRUE)
-                                                     : v_poison();
 }
 
 static bool names_one_before(const struct block *b, const struct ast *call, int formal)
@@ -340,8 +472,16 @@ static bool fits(const struct habit *h, int64_t kernel, int first_axis)
     return true;
 }
 
+/* What a padded kernel covers of an axis: the stride where one multiplies the other's size. */
+static int64_t covered(const struct habit *h, int64_t kernel)
+{
+    const struct val *pad = by_name(h, "pad"), *more = has(h, "output_pad") ? by_name(h, "output_pad") : NULL;
+    return kernel - (pad && pad->kind == V_INT ? 2 * pad->i : 0) + (more && more->kind == V_INT ? more->i : 0);
+}
+
 /* (in, out, kernel) read as (channels, kernel, stride). Nets have strides of 1 and even ones, kernels up to twice an even
- * stride, large kernels odd, and an odd stride as wide as its kernel, or where the channels change. */
+ * stride or wider by their pads, large kernels odd, and an odd stride as wide as its kernel, or where the channels change. A
+ * transposed convolution pads less than its kernel. */
 static bool is_window(const struct habit *h)
 {
     const struct val *layout = by_name(h, "layout");
@@ -353,8 +493,9 @@ static bool is_window(const struct habit *h)
     if (kernel < 1 || stride < 1)
         return false;
     bool odd = stride >= 3 && (stride % 2 ? kernel != stride : kernel < stride);
-    bool wide = kernel % 2 == 0 && kernel >= 16 && kernel / 2 > stride && (stride > 1 || h->given == 3);
-    return odd || wide || (!has(h, "output_pad") && !fits(h, kernel, last ? 1 : 2));
+    bool transposed = has(h, "output_pad"), large = kernel >= 16 && (stride > 1 || h->given == 3),
+         wide = kernel % 2 == 0 && kernel / 2 > stride && (large || (stride > 1 && covered(h, kernel) != stride));
+    return odd || wide || (transposed ? covered(h, kernel) <= 0 : !fits(h, kernel, last ? 1 : 2));
 }
 
 /* (in, hidden) read as (hidden, layers). */

@@ -220,6 +220,20 @@ const char *foreign_word(struct parse *p, struct place *at, const char **hint)
     return NULL;
 }
 
+/* Whether a name at `end` goes on with the value before it, which is bound, or in a chain, on this line. */
+static bool goes_on_value(const char *start, const char *end)
+{
+    const char *behind = end + strspn(end, WORD_LETTERS "0123456789");
+
+    behind += strspn(behind, " \t");
+    if (!strchr(WORD_LETTERS, *end) || *behind == '=' || *behind == ',' || *behind == '[')
+        return false;
+    for (; end > start && end[-1] != '\n'; end--)
+        if (*end == '=' || (*end == '|' && end[1] == '>'))
+            return true;
+    return false;
+}
+
 const char *semicolon_hint(struct parse *p, struct place *at)
 {
     const char *end = text_at(p->text, *at), *start = statement_start(p->text, end);
@@ -246,7 +260,7 @@ const char *semicolon_hint(struct parse *p, struct place *at)
                              : "types stand at inputs, targets, parameters and states alone";
     if (*end == ')')
         return "is this ')' one too many?";
-    return "is a ';' missing before this?";
+    return goes_on_value(start, end) ? "is a '|>' missing before this?" : "is a ';' missing before this?";
 }
 
 /* How a statement goes on behind its keyword. */
@@ -283,6 +297,25 @@ const char *bound_member_hint(struct parse *p, const char *member)
            : !strcmp(member, "weight") || !strcmp(member, "bias") || !strcmp(member, "data")
                ? BEGINS_HINT
                : arena_printf(p->arena, "a name stands alone: %s", member);
+}
+
+const char *keyword_member_hint(const struct parse *p, struct place at)
+{
+    static const struct {
+        const char *word, *hint;
+    } rows[] = {
+        { "backward", "gradients are derived from the net's loss: leave it out" },
+        { "zero_grad", "gradients are derived from the net's loss: leave it out" },
+        { "step", "the generated program takes the steps, netc --emit=c,app: leave it out" },
+        { "item", "the generated program shows the loss: leave it out" },
+        { "detach", "the generated program shows the loss: leave it out" },
+    };
+    const char *dot = text_at(p->text, at) + strspn(text_at(p->text, at), WORD_LETTERS);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && *dot == '.'; i++)
+        if (is_word(dot + 1, strspn(dot + 1, WORD_LETTERS), rows[i].word))
+            return rows[i].hint;
+    return NULL;
 }
 
 const char *keyword_form(const char *word, size_t length)
@@ -358,6 +391,22 @@ const char *scan_hint(struct parse *p, struct place at, bool within)
     return within ? "'scan' is a keyword of the language, as in scan (x_t in x; h = h0) { ... yield h; }" : NULL;
 }
 
+/* A carry without what it starts as: scan (x_t in x; h). */
+const char *carry_hint(struct parse *p, struct place at)
+{
+    size_t length, scan;
+    const char *end = text_at(p->text, at), *name = word_before(p, end, &length), *before = name;
+
+    if (!length || !strchr("),;", *end))
+        return NULL;
+    while (before > p->text && !strchr("({}", before[-1]))
+        before--;
+    const char *word = before > p->text ? word_before(p, before - 1, &scan) : end;
+    return before > p->text && is_word(word, scan, "scan")
+               ? arena_printf(p->arena, "a carry starts as a tensor: %.*s = zeros([N, 64])", (int)length, name)
+               : NULL;
+}
+
 /* A ';' between the arguments of a call, as between the formals of a block. */
 const char *argument_hint(struct parse *p, struct place at, const char *found)
 {
@@ -380,9 +429,10 @@ const char *slice_hint(struct parse *p, struct place at, const char *found, bool
     while (end > p->text && strchr(" \t\r\n", end[-1]))
         end--;
     within |= end > p->text && end[-1] == '[';
-    return within && (!strcmp(found, "':'") || !strcmp(found, "','") || !strcmp(found, "'..'"))
-               ? "slice(x, axis, begin, end) takes part of a tensor"
-               : NULL;
+    if (!within || (strcmp(found, "':'") != 0 && strcmp(found, "','") != 0 && strcmp(found, "'..'") != 0))
+        return NULL;
+    const char *hint = brackets_hint_at(p, end);
+    return hint ? hint : "slice(x, axis, begin, end) takes part of a tensor";
 }
 
 /* An operator of another language, whose second character stands where a value is expected. */

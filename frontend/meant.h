@@ -25,6 +25,8 @@ const char *numbered_hint(struct arena *a, const char *text); /* where the whole
 
 /* found: the token, in words; within: it is known to stand in the parentheses, or brackets. */
 const char *keyword_form(const char *word, size_t length); /* how the statement is written that a keyword begins */
+/* Of `loss.backward()`, by what stands behind the keyword; NULL where that is no member. */
+const char *keyword_member_hint(const struct parse *p, struct place at);
 const char *bound_member_hint(struct parse *p, const char *member); /* of x.member = ... */
 const char *keyword_hint(struct parse *p, struct place at);
 /* The word of another language before what is found at this place, or the word that stands there: it, its place and its hint. */
@@ -32,8 +34,13 @@ const char *foreign_word(struct parse *p, struct place *at, const char **hint);
 const char *semicolon_hint(struct parse *p, struct place *at); /* at: moved to where it is missing */
 const char *statement_hint(struct parse *p, struct place at);
 const char *scan_hint(struct parse *p, struct place at, bool within);
+const char *carry_hint(struct parse *p, struct place at);
 const char *argument_hint(struct parse *p, struct place at, const char *found);
 const char *slice_hint(struct parse *p, struct place at, const char *found, bool within);
+bool is_new_axis(const char *text); /* None, newaxis: what makes an axis, in brackets */
+/* bracket.c: tensor[:, 0] in operations; inside: what stands behind '[', up to its ']'. At `here` something within them. */
+const char *brackets_hint(struct arena *a, const char *object, const char *inside);
+const char *brackets_hint_at(const struct parse *p, const char *here);
 const char *value_hint(struct parse *p, struct place at, const char *found);
 /* keyword: it is no name; backward: a backward part may stand there. */
 const char *item_hint(struct parse *p, struct place at, bool keyword, bool backward);

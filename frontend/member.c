@@ -84,23 +84,25 @@ static bool is_own(struct elab *e, const char *word)
 }
 
 /* What is neither a tensor's nor a layer's: operations are no methods. */
-static const char *method_hint(struct elab *e, const char *word, const struct ast *call)
+static const char *method_hint(struct elab *e, const struct ast *member, const struct ast *call)
 {
-    const char *foreign = is_own(e, word) ? NULL : foreign_hint(e, word, call);
+    const char *word = member->text;
+    const struct usage u = { .object = member->a, .call = call };
+    const char *foreign = is_own(e, word) ? NULL : foreign_hint(e, word, &u);
     if (foreign)
         return foreign;
     return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
 }
 
 /* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
-static bool behind_module(struct elab *e, const struct ast *x, const struct ast *call)
+static bool behind_module(struct elab *e, const struct ast *x, const struct usage *u)
 {
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
     if (root->kind != A_NAME || look_up(e, root->text, false))
         return false;
-    const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, call);
+    const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, u);
     if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
         return false; /* a name that is misspelt, and no other library's */
     const char *near = nearest_name(e, x->text, true);
@@ -169,7 +171,7 @@ static const char *swapped_hint(struct elab *e, struct method m, const struct va
         !is_literal(m.call->item[1]))
         return NULL;
     struct val a = eval(e, m.call->item[0]), b = eval(e, m.call->item[1]);
-    return a.kind == V_INT && b.kind == V_INT ? swap_hint(e, x->tensor->type.rank, a.i, b.i) : NULL;
+    return a.kind == V_INT && b.kind == V_INT ? swap_hint(e, x->tensor->type.rank, a.i, b.i, m.member->a) : NULL;
 }
 
 /* How methods of v are written, one as a call and several as a chain; NULL where the first of them is no operation. */
@@ -212,26 +214,65 @@ static const char *applied_hint(struct elab *e, const struct ast *layer)
     return say(e, &t, layer) ? text_string(&t) : NULL;
 }
 
-struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call)
+/* What the methods would give, were they operations: so that what else is wrong is said, too. */
+static struct val applied(struct elab *e, struct method m, struct val v)
+{
+    const struct ast *object = m.member->a;
+    const char *renamed = foreign_name(m.member->text), *word = renamed ? renamed : m.member->text;
+    const struct ast callee = { .kind = A_NAME, .at = m.member->at, .text = name(e->names, word) };
+
+    if (is_method_call(object))
+        v = applied(e, (struct method){ object->a, object }, v);
+    struct ast given = { .kind = A_CALL, .at = m.member->at };
+    given.item = NEW_ARRAY(e->arena, m.call ? m.call->items + 1 : 1, struct ast *);
+    for (int i = 0; m.call && i < m.call->items; i++) {
+        struct ast *argument = NEW(e->arena, struct ast);
+        *argument = *m.call->item[i];
+        if (!is_literal(argument->kind == A_ARG ? argument->a : argument))
+            return v_poison();
+        if (argument->kind == A_ARG)
+            argument->text = name(e->names, argument_here(e, word, argument->text));
+        given.item[given.items++] = argument;
+    }
+    return v.kind == V_POISON ? v : call(e, &callee, &given, &v, NULL);
+}
+
+/* After the methods of a tensor were said to be none. */
+static struct val gone_on(struct elab *e, struct method m, const struct val *v)
+{
+    if (v->kind != V_TENSOR || last_known(e, m).member != m.member || converted_by(m, v))
+        return v_poison();
+    diag_hold(e->diag);
+    struct val result = applied(e, m, *v);
+    return diag_release(e->diag) ? v_poison() : result;
+}
+
+struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped, bool *called)
 {
     const struct ast *first = member, *given = call;
     while (is_method_call(first->a)) {
         given = first->a;
         first = given->a;
     }
-    struct val v = behind_module(e, first, given) ? v_poison() : eval(e, first->a);
+    const struct usage u = { .call = given, .piped = piped && first == member };
+    struct val v = behind_module(e, first, &u) ? v_poison() : eval(e, first->a);
     if (v.kind == V_POISON)
         return v;
     const char *hint = methods_hint(e, (struct method){ member, call }, &v);
     if (!hint && is_callable(&v) && !strcmp(first->text, "forward"))
         hint = applied_hint(e, first->a);
+    const struct usage chained = { .call = given, .piped = true };
+    if (!hint && is_callable(&v) && first->a->kind == A_CALL && !is_own(e, first->text))
+        hint = foreign_hint(e, first->text, &chained);
     if (!hint && v.kind == V_TENSOR && !is_own_member(first->text))
-        hint = method_hint(e, first->text, given);
+        hint = method_hint(e, first, given);
     if (v.kind == V_LIST)
         hint = added_hint(e, first, given);
     if (!hint || (v.kind != V_TENSOR && v.kind != V_LIST && !is_callable(&v)))
         return eval_member(e, first);
-    return no_member(e, first, &v, hint);
+    no_member(e, first, &v, hint);
+    *called = true;
+    return gone_on(e, (struct method){ member, call }, &v);
 }
 
 /* What a tensor has, here or elsewhere. */
@@ -262,7 +303,7 @@ struct val eval_member(struct elab *e, const struct ast *x)
     bool operation = v.kind == V_LAYER && is_operation(e, x->text);
     if (v.kind == V_LAYER && (v.layer->builtin || !operation || is_parameter(e, v.layer, x->text)))
         return layer_member(e, v.layer, x->text, place_of(e, x));
-    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x->text, NULL) : NULL);
+    return no_member(e, x, &v, operation || v.kind == V_TENSOR ? method_hint(e, x, NULL) : NULL);
 }
 
 /* Names bound with an index, as stage[0] and stage[1], where another index was asked for; false where there are none. */
@@ -293,20 +334,47 @@ static bool other_index(struct elab *e, const struct ast *x, const char *own)
     return true;
 }
 
+/* x[i] of a tensor: what does it here. */
+static const char *tensor_index_hint(struct elab *e, const struct ast *x, const struct type *t, const struct val *i)
+{
+    struct text object = text_make(e->arena), index = text_make(e->arena);
+    bool said = say_operand(e, &object, x->a) && say(e, &index, x->b), samples = t->rank > 1 && t->dim[0].n;
+    const char *name = text_string(&object), *place = text_string(&index);
+
+    if (!said)
+        return "slice(x, axis, begin, end) takes part of a tensor";
+    if (i->kind == V_TENSOR && i->tensor->type.dtype == DT_BOOL)
+        return arena_printf(e->arena, "a shape is known as the net is compiled: where(%s, %s, 0)", place, name);
+    if (i->kind == V_TENSOR)
+        return arena_printf(e->arena,
+                            samples ? "axis 0 is that of the samples; of another it is gather(%s, %s, axis = 1)"
+                                    : "it is written gather(%s, %s)",
+                            name, place);
+    const char *hint =
+        brackets_hint(e->arena, name, arena_printf(e->arena, samples && i->kind == V_INT ? ":, %s]" : "%s]", place));
+    return hint && samples && i->kind == V_INT
+               ? arena_printf(e->arena, "axis 0 is that of the samples; of axis 1 %s", hint)
+               : hint;
+}
+
 struct val eval_index(struct elab *e, const struct ast *x)
 {
-    const char *own = indexed_name(e, x);
+    bool axis = x->b->kind == A_NAME && is_new_axis(x->b->text);
+    const char *own = axis ? NULL : indexed_name(e, x);
     const struct val *bound = own ? look_up(e, own, false) : NULL;
     if (bound)
         return *bound;
     if (other_index(e, x, own))
         return v_poison();
-    struct val v = eval(e, x->a), i = eval(e, x->b);
+    struct val v = eval(e, x->a), i = axis ? v_none() : eval(e, x->b);
     if (v.kind == V_POISON || i.kind == V_POISON)
         return v_poison();
     if (v.kind != V_LIST && v.kind != V_TUPLE) {
-        error_at(e, place_of(e, x), "%s has no elements to index%s", describe(e, &v),
-                 v.kind == V_TENSOR || is_callable(&v) ? ": slice(x, axis, begin, end) takes part of a tensor" : "");
+        error_hint(e, place_of(e, x), NULL, NULL,
+                   v.kind == V_TENSOR ? tensor_index_hint(e, x, &v.tensor->type, &i)
+                   : is_callable(&v)  ? "slice(x, axis, begin, end) takes part of a tensor"
+                                      : NULL,
+                   "%s has no elements to index", describe(e, &v));
         return v_poison();
     }
     if (i.kind != V_INT) {

@@ -46,10 +46,41 @@ bool say_call_of(struct elab *e, struct text *t, const char *callee, const struc
     return say_arguments(e, t, callee, call);
 }
 
+bool is_size_call(const struct ast *x)
+{
+    return is_method_call(x) && !strcmp(x->a->text, "size") && x->items == 1 && x->item[0]->kind != A_ARG;
+}
+
+static bool say_size(struct elab *e, struct text *t, const struct ast *x)
+{
+    if (!say_part(e, t, x->a->a, false))
+        return false;
+    text_puts(t, ".shape[");
+    bool said = say_part(e, t, x->item[0], true);
+    text_puts(t, "]");
+    return said;
+}
+
+/* x.f(...) of a value, where f is an operation: not of a module, and not of a layer's own. */
+static bool is_operation_of(struct elab *e, const struct ast *x)
+{
+    const struct ast *root = x->a;
+
+    if (!is_method_call(x) || !(foreign_name(x->a->text) || builtin_find(x->a->text) || look_up(e, x->a->text, true)))
+        return false;
+    while (root->kind == A_MEMBER)
+        root = root->a;
+    return root->kind != A_NAME || look_up(e, root->text, false);
+}
+
 static bool say_call(struct elab *e, struct text *t, const struct ast *x)
 {
     if (x->a->kind == A_NAME)
         return say_call_of(e, t, x->a->text, x);
+    if (is_size_call(x))
+        return say_size(e, t, x);
+    if (is_operation_of(e, x))
+        return say_applied(e, t, x->a, x, NULL);
     if (!say_part(e, t, x->a, false))
         return false;
     text_puts(t, "(");
@@ -148,6 +179,16 @@ static bool say_part(struct elab *e, struct text *t, const struct ast *x, bool w
 bool say(struct elab *e, struct text *t, const struct ast *x)
 {
     return say_part(e, t, x, true);
+}
+
+bool say_operand(struct elab *e, struct text *t, const struct ast *x)
+{
+    bool sign = x->kind == A_UNARY;
+
+    text_puts(t, sign ? "(" : "");
+    bool said = say_part(e, t, x, false);
+    text_puts(t, sign ? ")" : "");
+    return said;
 }
 
 bool is_method_call(const struct ast *x)

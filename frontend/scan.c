@@ -138,8 +138,9 @@ static bool collect_yields(struct elab *e, struct scan *s, const struct val *yie
             return false;
         struct type want = s->operand[s->sequences + i]->type;
         if (!type_equal(t->type, want)) {
+            const struct val both[] = { v_tensor(s->operand[s->sequences + i]), v_tensor(t) };
             error_hint(e, place_of(e, x), type_text(e->arena, want, e->m->f64), type_text(e->arena, t->type, e->m->f64),
-                       NULL, "'%s' starts as %s, but a step leaves %s", s->name[s->sequences + i],
+                       batch_hint(e, both, 2), "'%s' starts as %s, but a step leaves %s", s->name[s->sequences + i],
                        type_text(e->arena, want, e->m->f64), type_text(e->arena, t->type, e->m->f64));
             return false;
         }

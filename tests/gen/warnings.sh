@@ -91,6 +91,12 @@ net habit {
     output o = x |> batchnorm(1) |> batchnorm(axis = 3) |> global_avgpool;
     output p = w |> batchnorm(2) |> global_avgpool;
     output q = x |> residual(conv2d(3, 31, 1, 15, 1, 3)) |> global_avgpool;
+    output r = x |> conv_transpose2d(3, 8, 2, 2) |> global_avgpool;
+    output t = w |> conv_transpose1d(2, 6, 2) |> global_avgpool;
+    output u = x |> conv_transpose2d(3, 4, 2, 2) |> global_avgpool;
+    output v = x |> conv2d(3, 6, 2) |> global_avgpool;
+    output y = x |> conv_transpose2d(3, 8, 2, 3) |> conv_transpose2d(3, 4, 2, 1) |> conv_transpose2d(3, 3, 2, 1, 1) |> conv2d(3, 8, 2, 3) |> global_avgpool;
+    output z = w |> conv_transpose1d(2, 5, 2, 2, 1) |> conv_transpose1d(2, 8, 4, 2) |> conv_transpose1d(2, 2, 2) |> conv1d(2, 4, 2, 2) |> global_avgpool;
 }
 T
 said habit '\(warning\|hint\|note\):' <<'T'
@@ -110,6 +116,14 @@ habit.net:15:21: warning: batchnorm(3) is axis = 3: sizes of what comes in are k
 habit.net:15:21: hint: did you mean 'batchnorm'?
 habit.net:16:21: warning: conv1d(2, 16, 1) is channels = 2, kernel = 16, stride = 1: sizes of what comes in are known, and left out
 habit.net:16:21: hint: did you mean 'conv1d(16, 1)'?
+habit.net:25:21: warning: conv_transpose2d(3, 8, 2, 2) is channels = 3, kernel = 8, stride = 2, pad = 2: sizes of what comes in are known, and left out
+habit.net:25:21: hint: did you mean 'conv_transpose2d(8, 2, 2)'?
+habit.net:26:21: warning: conv_transpose1d(2, 6, 2) is channels = 2, kernel = 6, stride = 2: sizes of what comes in are known, and left out
+habit.net:26:21: hint: did you mean 'conv_transpose1d(6, 2)'?
+habit.net:27:21: warning: conv_transpose2d(3, 4, 2, 2) is channels = 3, kernel = 4, stride = 2, pad = 2: sizes of what comes in are known, and left out
+habit.net:27:21: hint: did you mean 'conv_transpose2d(4, 2, 2)'?
+habit.net:28:21: warning: conv2d(3, 6, 2) is channels = 3, kernel = 6, stride = 2: sizes of what comes in are known, and left out
+habit.net:28:21: hint: did you mean 'conv2d(6, 2)'?
 T
 result $? "the size of what comes in before a layer's constants is a warning"
 

@@ -5,8 +5,9 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 result() { if [ "$1" = 0 ]; then echo "ok $2"; else echo "FAILED $2"; head -n 30 "$out/log"; fi; }
 
-compiles() { # compiles STATEMENT: among the names that hints use
+compiles() { # compiles STATEMENT [BLOCK]: among the names that hints use, behind this block
     cat >"$out/t.net" <<T
+${2:-}
 net t {
     batch N = 4;
     input x : f32[N, 4];
@@ -25,8 +26,8 @@ T
 }
 right() { # right WHAT [BEFORE]: what is said of it in the last log compiles behind these, as a value or as statements
     local written
-    written=$(sed -n 's/.*: hint: \(it is written\|of tensors it is\) //p' "$out/log" | sed 's/, of logits$//; s/, and netc .*//' | head -n 1)
-    [ -n "$written" ] && { compiles "${2:-} h = $written;" || compiles "$written;" || compiles "$written"; }
+    written=$(sed -n 's/.*: hint: \(it is written\|of tensors it is\) //p' "$out/log" | sed 's/, of logits$//; s/, and netc .*//; s/, which .*//' | head -n 1)
+    [ -n "$written" ] && { compiles "${2:-} h = $written;" || compiles "${2:-} $written;" || compiles "$written"; }
     result $? "$1: $written"
 }
 
@@ -37,7 +38,7 @@ words=$(words_of operation_form)
 [ "$(echo "$words" | wc -l)" -ge 50 ]
 result $? "there are words"
 for word in $words; do
-    compiles "h = $word(x);"
+    compiles "h = $word();"
     right "$word"
 done
 for word in $(words_of sentence_of); do # what stands in quotes
@@ -71,6 +72,26 @@ for call in 'leaky_relu(x, 0.1)' 'elu(x, alpha = 0.5)' 'clamp(x, max = 1, min = 
     right "$call"
 done
 
+own() { # own CALL: the same with names that hints do not use, which what is said of it has
+    compiles "mine = 2 * x; other = x + 1; picture = 2 * image; h = $1;"
+    ! grep '\.net:.* hint: .*\<\([xab]\|image\)\>' "$out/log"
+    result $? "$1 has its own tensors"
+    right "$1" "mine = 2 * x; other = x + 1; picture = 2 * image;"
+}
+for call in 'mine.clamp(0, 1)' 'clamp(mine, 0, 1)' 'mine.T' 'mine.size(1)' 'mine.std(1)' 'mine.var()' 'upsample(picture, 2)' 'F.interpolate(picture, scale_factor = 3)' \
+    'torch.cat([mine, other, mine], 1)' 'torch.stack((mine, other))' 'mine.mul(other)' 'mine.add(1)' 'mine.masked_fill(other > 0, -1)' '(mine + 1).relu6()' \
+    'F.leaky_relu(mine |> linear(3), 0.1)' '(mine |> linear(3)).elu()' 'mine.view(mine.size(0), -1)' 'F.cosine_similarity(mine, other + 1)' 'mine.glu()' \
+    'F.binary_cross_entropy_with_logits(mine, other)' 'mine.expand_as(other)' 'mine.unsqueeze(1)' 'torch.tril(mine)'; do
+    own "$call"
+done
+for call in 'leaky_relu' 'leaky_relu(0.2)' 'nn.ELU(0.5)' 'std(1)' 'hardswish' 'upsample(2)'; do # in a chain
+    word=${call#nn.} word=${word%(*}
+    compiles "h = image |> $call |> flatten |> linear(3);"
+    block=$(sed -n 's/.*: hint: a block of the file does it, .*: \(block .* }\).*/\1/p' "$out/log")
+    compiles "h = image |> $word |> flatten |> linear(3);" "$block"
+    result $? "$call in a chain: $block"
+done
+
 instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind these words what compiles in its place, without them
     local written
     compiles "$1"
@@ -80,7 +101,8 @@ instead() { # instead STATEMENTS PART WORDS: of PART in them it is said behind t
 }
 size='\(did you mean\|sizes of what .* left out:\)'
 for call in 'conv2d(3, 6, 3)' 'conv2d(3, 6, 5, bias = false)' 'conv2d(3, 64, 3, 1, 1)' 'conv2d(3, 32, 1, pad = "same", stride = 1)' \
-    'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)'; do
+    'conv2d(3, 8 * (n - 2), 5, 2, weight_init = zeros)' 'batchnorm(3)' 'groupnorm(1, 3)' 'conv_transpose2d(3, 32, 2, 2)' 'conv_transpose2d(3, 8, 2, 2)' \
+    'conv_transpose2d(3, 4, 2, 2)'; do
     instead "h = image |> $call;" "$call" "$size"
 done
 for call in 'linear(6, 128)' 'lstm(6, 12)' 'lstm(6, 12, 2)' 'gru(6, hidden = 12)' 'multi_head_attention(6, 2)' 'rmsnorm(6)'; do
@@ -98,6 +120,20 @@ for swap in 'transpose(1, 2)' 'transpose(-1, 0)' 'transpose([2, 1])'; do
     instead "h = steps |> $swap;" "$swap" 'these two are swapped by'
 done
 
+for part in 'm[:, None]' 'm[:, 0]' 'image[:, -1, :]' 'image[..., 0]' 'image[:, 1:3]' 'image[:, :2, 4:, ::2]' 'image[:, 0, -2]' 'image[..., -1, 3]' 'x[:, ::-1]' \
+    'image[:, None, :, None]' 'x[..., None]' 'x[..., None, :]' 'relu(image)[:, 0]' '(image + 1)[:, n - 3, 0]' 'm[0]' 'm[None]' 'm[-1]' 'm[1:3]' 'm[label]' \
+    'x[:, np.newaxis]' 'm[m > 0]' 'x[:, 0..2]'; do
+    instead "h = $part;" "$part" '\(it is written\|a shape is known as the net is compiled:\)'
+done
+for part in 'image[0]' 'image[label]'; do
+    instead "label = index; h = $part;" "$part" 'axis 0 is that of the samples; of \(axis 1 it is written\|another it is\)'
+done
+for call in 'clamp(0, 1)' 'nn.ReLU6()' 'unsqueeze(1)' 'permute(0, 2, 1)' 'dense(units = 3)' 'swish' 'torch.flip(1)'; do
+    instead "h = steps |> $call |> flatten;" "$call" 'it is written'
+done
+instead 'h = transpose(steps, 1, 2);' 'transpose(steps, 1, 2)' 'these two are swapped by'
+instead 'h = steps.transpose(1, 2);' 'steps.transpose(1, 2)' 'operations are no methods, and these two are swapped by'
+
 for chain in 'x |> linear(4).relu()' 'linear(4)(x).relu().dropout(p = 0.2)' 'relu(x).sum(1).mean()' '(x |> linear(4)).relu()'; do
     instead "h = $chain;" "$chain" 'operations are no methods:'
 done
@@ -108,6 +144,11 @@ done
 for power in 'x ** 2' 'x ^ 3' '(x + 1) ** 0.5' '2 ** x' 'mean(argmax(x) == label)' 'sum(x > 0, 1)'; do
     instead "h = $power;" "$power" 'it is written'
 done
+for logic in '(x > 0) & (x < hi)' '(x > 0) | (x < lo)' '~(x > 0)' '!(x > 0)' 'x // 2' '(x + 1) % n' '(argmax(x) == label) && (mean(x, 1) > 1)' '!x'; do
+    instead "h = $logic;" "$logic" '\(of tensors it is\|it is written\)'
+done
+instead 'h = x | relu;' 'x | relu' 'it is written'
+instead 'h = lo == 0 & hi == 1 ? x : -x;' 'lo == 0 & hi == 1' 'it is written'
 instead 'h = sum(image, dim = (2, 3));' 'dim = (2, 3)' 'did you mean'
 instead 'h = steps |> attention(num_heads = 2);' 'attention(num_heads = 2)' 'did you mean'
 instead 'h = x.shape(1);' 'x.shape(1)' "an element's number stands in brackets:"
@@ -145,6 +186,14 @@ done
 for of in 'image + (image |> conv2d(16, kernel = 3, pad = 1))' 'image + (image |> conv2d(16, kernel = 3, pad = 1, stride = 2))' \
     'image - (image |> conv2d(3, kernel = 2, stride = 2))' 'image + (image |> conv2d(12, 3, pad = 1, stride = 2, layout = "nhwc"))'; do
     instead "h = $of;" image 'a convolution brings it to that shape:'
+done
+for of in 'mean(x, 1) * x' 'x - mean(x, 1)' 'image * mean(image, [2, 3])' 'image + (slice(steps, 1, 0, 1) |> flatten |> linear(3))' 'x / (sum(x, 1) + 1)' \
+    'x > mean(x, axes = 1)' 'steps + f32(range(7))'; do
+    instead "h = $of;" "$of" 'axes go together from the last:'
+done
+for shape in 'x + zeros(|[4, 4]|)' 'reshape(x, |[4, 2, 2]|)' 'concat(x, uniform(|[4, 1]|, 0, 1), axis = 1)'; do
+    part=${shape#*|} part=${part%%|*}
+    instead "h = ${shape//|/};" "$part" '4 is the size of the batch, which is written N:'
 done
 compiles 'h = image + (image |> conv2d(3, kernel = 5));'
 grep -q 'hint: a convolution keeps the size with pad = 2 where its kernel is 5$' "$out/log" && compiles 'h = image + (image |> conv2d(3, kernel = 5, pad = 2));'
