@@ -56,7 +56,7 @@ struct lblock *open_panel(struct lower *l, struct lblock *b, const struct panel 
 
 static struct lbuf *stage_of(struct lower *l, struct lblock *b, int rows, const struct panel *p)
 {
-    struct type t = l->nest.domain;
+    struct type t = l->anchor->result[0]->type;
     struct dim shape[2] = { dim_of(rows), p->columns ? dim_of(p->columns) : t.dim[t.rank - 1] };
 
     return lbuf_local(l->k, b, "stage", SPACE_ARRAY, DT_REAL, 2, shape);
@@ -64,7 +64,8 @@ static struct lbuf *stage_of(struct lower *l, struct lblock *b, int rows, const 
 
 struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struct panel *p)
 {
-    struct dim columns = p->columns ? dim_of(p->columns) : l->nest.domain.dim[l->nest.domain.rank - 1];
+    struct type t = l->anchor->result[0]->type;
+    struct dim columns = p->columns ? dim_of(p->columns) : t.dim[t.rank - 1];
 
     if (!l->level || makes_held_rows(l) || rows < FEW_ROWS || columns.n || rows * columns.k > STAGED ||
         (epilogue_work(l) <= MUCH_WORK && !has_columns(l)))
