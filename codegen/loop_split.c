@@ -15,6 +15,13 @@
  *       y[j] = 9 <= j ? x[j - 9] : 0           =>        y[j] = 0
  *                                                      for j in 9..690 par
  *                                                        y[j] = x[j - 9]
+ *
+ * Where what is stored stays no lanes, it is cut off where borders decide for all that the loop holds: most of it asks nothing.
+ *
+ *     for k in 0..115 par                              for k in 0..2 par ...
+ *       for m in 0..6 par                              for k in 2..115 par
+ *         y[k,m] = 0 <= k * 2 + m / 3 - 3         =>     for m in 0..6 par
+ *                    ? x[k * 6 + m - 9] : 0                y[k,m] = x[k * 6 + m - 9]
  */
 #include <stdlib.h>
 
@@ -96,15 +103,22 @@ static struct lx *again(struct rewrite *r, struct lx *x)
     return x->kind == LX_GUARD ? lx_guard(r->k, x->arg[0], x->arg[1], x->arg[2]) : x;
 }
 
-/* The stores of a loop again, in b. */
-static void copy_stores(struct rewrite *r, struct lblock *b, const struct ls *s)
+/* Loops and stores again, in b. */
+static void copy_block(struct rewrite *r, struct lblock *b, const struct lblock *from)
 {
     struct lx *index[MAX_RANK];
 
-    for (const struct ls *store = s->body.first; store; store = store->next) {
-        for (int i = 0; i < store->buf->rank; i++)
-            index[i] = rewrite_value(r, store->index[i]);
-        ls_store(r->k, b, store->buf, index, rewrite_value(r, store->value));
+    for (const struct ls *s = from->first; s; s = s->next) {
+        if (s->kind == LS_LOOP) {
+            struct ls *loop = ls_loop(r->k, b, s->var->name, rewrite_value(r, s->begin), rewrite_value(r, s->end),
+                                      s->step, s->licence);
+            rewrite_set(r, lx_var(r->k, s->var), lx_var(r->k, loop->var));
+            copy_block(r, &loop->body, &s->body);
+            continue;
+        }
+        for (int i = 0; i < s->buf->rank; i++)
+            index[i] = rewrite_value(r, s->index[i]);
+        ls_store(r->k, b, s->buf, index, rewrite_value(r, s->value));
     }
 }
 
@@ -121,7 +135,7 @@ static struct ls *in_pieces(struct split *p, const struct ls *s)
     p->inner = lx_var(p->k, inner->var);
     struct lx *from = lx_index(p->k, LX_IMUL, lx_var(p->k, outer->var), lx_int(p->k, p->piece));
     rewrite_set(&r, p->var, lx_index(p->k, LX_IADD, from, p->inner));
-    copy_stores(&r, &inner->body, s);
+    copy_block(&r, &inner->body, &s->body);
     return lanes_of(p->k, inner).why ? NULL : outer;
 }
 
@@ -200,7 +214,7 @@ static struct ls *range(struct lkernel *k, struct lblock *to, const struct ls *s
     struct rewrite r = { .k = k, .rule = again, .context = &p };
 
     rewrite_set(&r, lx_var(k, s->var), lx_var(k, loop->var));
-    copy_stores(&r, &loop->body, s);
+    copy_block(&r, &loop->body, &s->body);
     return loop;
 }
 
@@ -219,12 +233,109 @@ static bool at_borders(struct lkernel *k, const struct ls *s, struct lblock *b)
     return better;
 }
 
+/* ---- where borders decide for all that a loop holds ---- */
+
+/* So of the iterations from..to. */
+struct middle {
+    struct lx *var;
+    int64_t from, to;
+};
+
+static int64_t divided_up(int64_t a, int64_t b)
+{
+    return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+/* 0 <= f v + r, whatever r may be. */
+static void holds_between(struct middle *m, const struct lx *x)
+{
+    struct lsum s;
+    int64_t low, high, first, f;
+
+    if (!lsum_of(&s, x->arg[1]) || !lsum_add(&s, x->arg[0], -1) || !(f = lsum_factor(&s, m->var)) ||
+        !lsum_add(&s, m->var, -f))
+        return;
+    lsum_range(&s, &low, &high);
+    first = (x->kind == LX_ILT) - low; /* f v is that or more */
+    if (f > 0 && divided_up(first, f) > m->from)
+        m->from = divided_up(first, f);
+    if (f < 0 && -divided_up(first, -f) + 1 < m->to)
+        m->to = -divided_up(first, -f) + 1;
+}
+
+static void find_middle(struct middle *m, const struct lx *x)
+{
+    if (x->kind == LX_ILT || x->kind == LX_ILE)
+        holds_between(m, x);
+    for (int i = 0; i < x->args; i++)
+        find_middle(m, x->arg[i]);
+}
+
+static void find_middle_of(struct middle *m, const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if (s->kind == LS_STORE)
+            find_middle(m, s->value);
+        find_middle_of(m, &s->body);
+    }
+}
+
+/* Whether it is loops of few iterations around stores, and those no lanes. */
+static bool is_scalar(struct lkernel *k, const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        if (s->kind == LS_STORE)
+            continue;
+        if (s->kind != LS_LOOP || s->licence != LICENCE_PAR)
+            return false;
+        if (only_stores(&s->body) ? loop_trips(s) < 0 || loop_trips(s) > LANES || !lanes_of(k, s).why
+                                  : !is_scalar(k, &s->body))
+            return false;
+    }
+    return b->first && !only_stores(b);
+}
+
 /* What stands in a block takes the place of s. */
 static void replace(struct ls *s, struct lblock b)
 {
     b.last->next = s->next;
     *s = *b.first;
     s->var->loop = s;
+}
+
+/* Where what is around s's stores is loops of constant bounds, and few iterations in the last. */
+static struct middle middle_of(struct lkernel *k, const struct ls *s)
+{
+    struct middle m = { .var = NULL };
+
+    if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || s->step != 1 || loop_trips(s) <= 0 ||
+        !is_scalar(k, &s->body))
+        return m;
+    m = (struct middle){ lx_var(k, s->var), s->begin->i, s->end->i };
+    find_middle_of(&m, &s->body);
+    return m;
+}
+
+/* What is asked in every iteration of a loop is asked by the loops within. */
+static void cut_off(struct lkernel *k, struct lblock *b)
+{
+    for (struct ls *s = b->first; s; s = s->next) {
+        struct middle m = middle_of(k, s);
+        struct lblock parts = { NULL, NULL };
+        if (!m.var || m.to - m.from == loop_trips(s)) {
+            cut_off(k, &s->body);
+            cut_off(k, &s->other);
+            continue;
+        }
+        if (2 * (m.to - m.from) <= loop_trips(s))
+            continue;
+        if (m.from > s->begin->i)
+            range(k, &parts, s, s->begin->i, m.from);
+        range(k, &parts, s, m.from, m.to);
+        if (m.to < s->end->i)
+            range(k, &parts, s, m.to, s->end->i);
+        replace(s, parts);
+    }
 }
 
 static void split(struct lkernel *k, struct lblock *b)
@@ -254,4 +365,5 @@ static void split(struct lkernel *k, struct lblock *b)
 void loop_split(struct lkernel *k)
 {
     split(k, &k->body);
+    cut_off(k, &k->body);
 }

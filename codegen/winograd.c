@@ -18,10 +18,9 @@
 enum {
     BLOCK_TILES = 32,    /* at most */
     SCRATCH = 512 << 10, /* bytes, on the stack: in the second cache */
-    NEAR = 65 << 10, /* in the first, where few channels are summed: little work for each that is stored and loaded */
-    APART = 16,      /* elements between the points' planes: else all of them fall into one set of the cache */
-    WIDE_ROWS = 8,   /* register tiles: by two vectors, */
-    ROWS = 14,       /* by one */
+    APART = 16,          /* elements between the points' planes: else all of them fall into one set of the cache */
+    WIDE_ROWS = 8,       /* register tiles: by two vectors, */
+    ROWS = 14,           /* by one */
     WIDE = 32,
     NARROW = 16 /* channels of the output at a time */
 };
@@ -273,7 +272,7 @@ static void choose_images(struct lower *l, struct tiles *t)
 }
 
 /* Of a result or, of its gradient, dy. Channels: of a tile's planes in scratch. */
-static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows, bool few)
+static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows)
 {
     struct tiles t = { .images = 0 };
 
@@ -285,8 +284,7 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
     t.rows = most < rows ? most : rows;
     t.least = t.each % rows && t.each % rows <= rows / 2 && t.rows == rows ? rows / 2 : t.rows;
-    int64_t room = few ? NEAR : SCRATCH;
-    t.block = BLOCK_TILES < room / bytes ? BLOCK_TILES : room / bytes;
+    t.block = BLOCK_TILES < SCRATCH / bytes ? BLOCK_TILES : SCRATCH / bytes;
     t.block = t.block / t.rows * t.rows;
     t.block = t.block < t.rows ? t.rows : t.block;
     t.block = t.block < round_up(most, t.rows) ? t.block : round_up(most, t.rows);
@@ -642,14 +640,14 @@ void lower_winograd(struct lower *l)
     struct value *x = operand(l->anchor, 0), *u = operand(l->anchor, 1);
     struct type y = l->anchor->result[0]->type;
     int64_t inputs = x->type.dim[3].k, outputs = y.dim[3].k;
-    bool few = u->type.dim[2].k < NARROW, wide = outputs % WIDE == 0 && !few;
+    bool wide = outputs % WIDE == 0;
     struct forward f = { .u = u,
                          .inputs = u->type.dim[2].k,
                          .outputs = wide               ? WIDE
                                     : outputs % NARROW ? outputs
                                                        : NARROW };
 
-    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS, few);
+    f.t = tiles_of(l, y, inputs + f.outputs, wide ? WIDE_ROWS : ROWS);
     f.v = (struct plane){ .points = f.t.w[1].points, .channels = inputs };
     f.m = (struct plane){ .points = f.t.w[1].points, .channels = f.outputs };
     struct lblock *b = open_block(l, &f.t, LICENCE_PAR);
@@ -745,7 +743,7 @@ void lower_winograd_dw(struct lower *l)
     ls_store(l->k, open_loops(l, &l->k->body, t, 0, 4, at), g.du, at, lx_real(l->k, 0));
     l->parts = attr_int(n, "parts");
     l->part_size = winograd_part(dim_size(x->type.dim[0], graph_samples(n->graph)), l->parts);
-    g.t = tiles_of(l, dy->type, inputs + outputs, 1, false);
+    g.t = tiles_of(l, dy->type, inputs + outputs, 1);
     g.v = (struct plane){ .points = g.t.w[1].points, .channels = inputs };
     g.d = (struct plane){ .points = g.t.w[1].points, .channels = outputs };
     struct lblock *b = open_block(l, &g.t, LICENCE_SEQ);
