@@ -18,10 +18,8 @@
 #include "passes/shared.h"
 
 enum { MIN_CHANNELS = 16, SCRATCH = 540 << 10 };
-enum {
-    PARTS = 4,
-    SMALL = 1 << 18
-}; /* of samples, whose gradients are summed apart, in threads: where they are small */
+/* Parts of samples, whose gradients are summed apart, in threads: four where they are small, two where they are not large. */
+enum { PARTS = 4, SMALL = 1 << 18, LARGE = 1 << 20 };
 
 /* A convolution y = conv(x, w) that an operation is, or is a gradient of. Numbers stand for each axis. */
 struct shape {
@@ -200,7 +198,7 @@ static struct value *data_gradient(struct build *b, const struct winograd *w, co
 
 static int64_t sums_apart(int64_t samples, int64_t sums)
 {
-    return samples >= PARTS && sums <= SMALL ? PARTS : 1;
+    return samples < PARTS || sums > LARGE ? 1 : sums > SMALL ? PARTS / 2 : PARTS;
 }
 
 static struct value *weight_gradient(struct build *b, const struct winograd *w, const struct shape *s,
