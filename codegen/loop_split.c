@@ -239,6 +239,7 @@ static bool at_borders(struct lkernel *k, const struct ls *s, struct lblock *b)
 struct middle {
     struct lx *var;
     int64_t from, to;
+    bool *seen; /* by expression: what stands in many places is looked at once */
 };
 
 static int64_t divided_up(int64_t a, int64_t b)
@@ -265,6 +266,9 @@ static void holds_between(struct middle *m, const struct lx *x)
 
 static void find_middle(struct middle *m, const struct lx *x)
 {
+    if (m->seen[x->id])
+        return;
+    m->seen[x->id] = true;
     if (x->kind == LX_ILT || x->kind == LX_ILE)
         holds_between(m, x);
     for (int i = 0; i < x->args; i++)
@@ -311,7 +315,8 @@ static struct middle middle_of(struct lkernel *k, const struct ls *s)
     if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || s->step != 1 || loop_trips(s) <= 0 ||
         !is_scalar(k, &s->body))
         return m;
-    m = (struct middle){ lx_var(k, s->var), s->begin->i, s->end->i };
+    m = (struct middle){ .var = lx_var(k, s->var), .from = s->begin->i, .to = s->end->i };
+    m.seen = NEW_ARRAY(k->arena, k->expressions, bool);
     find_middle_of(&m, &s->body);
     return m;
 }

@@ -284,6 +284,16 @@ static const char *elementwise_hint(struct elab *e, const struct ast *x)
     return form ? arena_printf(e->arena, "of tensors it is %s", form_filled(e, form, &u, false)) : NULL;
 }
 
+/* What a loss of the library is told that compares each class with the number of one. */
+static const char *classes_hint(struct elab *e, struct type logits, struct type label)
+{
+    if (logits.dtype != DT_REAL || label.dtype != DT_I32 || logits.rank != label.rank + 1 ||
+        logits.dim[logits.rank - 1].n)
+        return NULL;
+    return arena_printf(e->arena, "numbers of classes go into cross_entropy, or here as one_hot(label, %lld)",
+                        (long long)logits.dim[logits.rank - 1].k);
+}
+
 /* What is said where the operands' shapes do not go together. x: the operator as it stands, or NULL. */
 static const char *operands_hint(struct elab *e, const struct ast *x, bool sum, const struct value *a,
                                  const struct value *b)
@@ -291,7 +301,10 @@ static const char *operands_hint(struct elab *e, const struct ast *x, bool sum, 
     const struct val both[] = { { .kind = V_TENSOR, .tensor = (struct value *)a },
                                 { .kind = V_TENSOR, .tensor = (struct value *)b } };
     const char *hint = x ? batch_hint(e, both, 2) : NULL;
-    hint = hint || !x ? hint : axes_hint(e, x, a, b);
+    if (!hint && e->in_library) /* its own operands say nothing */
+        hint = classes_hint(e, a->type, b->type);
+    else if (!hint && x)
+        hint = axes_hint(e, x, a, b);
     return hint || !sum ? hint : residual_hint(e, a, b);
 }
 
