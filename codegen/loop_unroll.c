@@ -11,7 +11,8 @@
  * as over a row of a window that sees few channels: counting to five takes as long as some of its terms.
  *
  * But an array lies in memory, and its loops stay loops, where one of them asks for borders in more iterations than a small
- * window has: the branches take longer than memory does, and unrolled they were a quarter of what a C compiler had to do.
+ * window has: the branches take longer than memory does, and unrolled they were a quarter of what a C compiler had to do. Not
+ * one that is added up in: each of its elements is wanted again at once, and a depthwise convolution took twice its time.
  */
 #include "codegen/loop_pass.h"
 
@@ -86,9 +87,22 @@ static bool block_asks(const struct lblock *b, const struct lvar *v)
     return false;
 }
 
-static void leave_in_memory(struct lx *const *index, struct lbuf *b, const struct lvar *v)
+static bool value_loads(const struct lx *x, const struct lbuf *b)
 {
-    if (indexes_tile(b, index, v) && b->space == SPACE_ARRAY)
+    if (x->kind == LX_LOAD && x->buf == b)
+        return true;
+    for (int i = 0; i < x->args; i++) {
+        if (value_loads(x->arg[i], b))
+            return true;
+    }
+    return false;
+}
+
+static void leave_in_memory(const struct ls *store, const struct lvar *v)
+{
+    struct lbuf *b = store->buf;
+
+    if (indexes_tile(b, store->index, v) && b->space == SPACE_ARRAY && !value_loads(store->value, b))
         b->data = NULL;
 }
 
@@ -97,7 +111,7 @@ static void leave_arrays_in_memory(const struct lblock *b, const struct lvar *v)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
         if (s->kind == LS_STORE)
-            leave_in_memory(s->index, s->buf, v);
+            leave_in_memory(s, v);
         leave_arrays_in_memory(&s->body, v);
         leave_arrays_in_memory(&s->other, v);
     }
