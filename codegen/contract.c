@@ -279,21 +279,6 @@ static int64_t pieces_of_row(struct lower *l, struct lblock *b, struct lx **at, 
     return whole;
 }
 
-static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, struct span sum)
-{
-    struct type t = l->anchor->result[0]->type;
-    int64_t columns = t.dim[t.rank - 1].k, whole = 0;
-
-    if (in_pieces(l)) {
-        struct ls *loop = ls_loop(l->k, b, "i", rows->begin, rows->end, 1, LICENCE_PAR);
-        at[t.rank - 2] = index_op(l, LX_IADD, rows->first, lx_var(l->k, loop->var));
-        whole = pieces_of_row(l, &loop->body, at, sum, columns);
-    }
-    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 }, NULL };
-    if (!whole || columns > whole)
-        tiles_of_product(l, b, at, rows, 1, &rest);
-}
-
 /* ---- all of it ---- */
 
 enum { PANEL = 32 };
@@ -326,20 +311,24 @@ static void copy_panel(struct lower *l, struct lblock *b, struct lx **at, struct
     ls_store(l->k, &columns->body, p->copy, (struct lx *[]){ index_op(l, LX_ISUB, c, p->sum.begin), j }, right);
 }
 
-/* Tiles of so many rows over all columns, in panels where that pays. */
-static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, int tile,
-                          struct span sum)
+/* Whether a tile of all columns would have too large a stage for the pieces of a long sum. */
+static bool is_too_wide(const struct lower *l, const struct span *sum, int tile)
+{
+    struct type t = l->anchor->result[0]->type;
+
+    return piece_of(l, sum) && tile * t.dim[t.rank - 1].k > STAGED;
+}
+
+/* Tiles of so many rows, panel by panel. */
+static void rows_in_panels(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, int tile,
+                           struct span sum)
 {
     struct type t = l->anchor->result[0]->type;
     int64_t columns = t.dim[t.rank - 1].k, whole = columns / PANEL * PANEL;
-    struct part p = { sum, { NULL, 0 }, NULL };
+    struct part p = { sum, { NULL, PANEL }, NULL };
 
-    if (!in_panels(l)) {
-        tiles_of_product(l, b, at, rows, tile, &p);
-        return;
-    }
     struct ls *panels = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), PANEL, LICENCE_PAR);
-    p.panel = (struct panel){ lx_var(l->k, panels->var), PANEL };
+    p.panel.first = lx_var(l->k, panels->var);
     if (sum.in_parts && dim_size(t.dim[t.rank - 2], l->k->batch) >= MANY_ROWS)
         copy_panel(l, &panels->body, at, &p);
     tiles_of_product(l, &panels->body, at, rows, tile, &p);
@@ -347,6 +336,37 @@ static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, con
     p.copy = NULL;
     if (columns > whole)
         tiles_of_product(l, b, at, rows, tile, &p);
+}
+
+/* Tiles of so many rows over all columns, in panels where that pays. */
+static void rows_in_tiles(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, int tile,
+                          struct span sum)
+{
+    struct part all = { sum, { NULL, 0 }, NULL };
+
+    if (in_panels(l) || is_too_wide(l, &sum, tile))
+        rows_in_panels(l, b, at, rows, tile, sum);
+    else
+        tiles_of_product(l, b, at, rows, tile, &all);
+}
+
+static void rows_alone(struct lower *l, struct lblock *b, struct lx **at, const struct some_rows *rows, struct span sum)
+{
+    struct type t = l->anchor->result[0]->type;
+    int64_t columns = t.dim[t.rank - 1].k, whole = 0;
+
+    if (in_pieces(l)) {
+        struct ls *loop = ls_loop(l->k, b, "i", rows->begin, rows->end, 1, LICENCE_PAR);
+        at[t.rank - 2] = index_op(l, LX_IADD, rows->first, lx_var(l->k, loop->var));
+        whole = pieces_of_row(l, &loop->body, at, sum, columns);
+    }
+    if (!whole && is_too_wide(l, &sum, 1)) {
+        rows_in_panels(l, b, at, rows, 1, sum);
+        return;
+    }
+    struct part rest = { sum, { lx_int(l->k, whole), whole ? columns - whole : 0 }, NULL };
+    if (!whole || columns > whole)
+        tiles_of_product(l, b, at, rows, 1, &rest);
 }
 
 /* So many rows in tiles of 8, then those that are left: all at once where their number is known, else one by one. */

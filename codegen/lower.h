@@ -173,6 +173,7 @@ struct tile {
     void (*place)(struct lower *l, struct lx *r, void *context); /* sets them for row r */
     void *context;
 };
+enum { STAGED = 1 << 13 }; /* elements of a stage, at most */
 struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struct panel *p);
 void finish_tile(struct lower *l, struct tile *t);
 /* Of a sum in pieces: the stage begins as zeros, each piece's accumulators are added to it, and it is what is finished. */

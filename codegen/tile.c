@@ -25,7 +25,7 @@ struct lbuf *open_tile(struct lower *l, struct lblock *b, int rows)
 
 /* ---- the epilogue ---- */
 
-enum { MUCH_WORK = 3, FEW_ROWS = 4, STAGED = 1 << 13 };
+enum { MUCH_WORK = 3, FEW_ROWS = 4 };
 
 /* Work behind the anchor, an operation each; elementary functions count as more. */
 static int epilogue_work(const struct lower *l)

@@ -94,3 +94,19 @@ echo "off by $pieces, $plain at -O0" >>"$out/log"
 near() { [ "$#" = 4 ] && for off in "$@"; do [ "$off" -lt 60 ] || return 1; done; }
 near $pieces && ! near $plain && [ "${plain##* }" -gt 1000 ]
 result $? "gradients of weights, and a product"
+
+# Of a wide result pieces are added up some columns at a time, whatever the number of rows.
+cat >"$out/wide.net" <<'T'
+net wide {
+    batch N = 8;
+    input x : f32[N, 768];
+    param v : f32[1, 768] = normal(0, 1);
+    param w : f32[150001, 768] = normal(0, 0.1);
+    output y = x |> linear(50000);
+    output z = v @ w';
+}
+T
+"$NETC" -o "$out/wide" "$out/wide.net" >"$out/log" 2>&1 && sizes=$(grep -ho 'float stage[0-9]*\[[0-9]*\]' "$out/wide/wide_infer.c" | grep -o '[0-9]*]' | tr -d ']' | sort -n | tail -n 1)
+echo "the largest stage: ${sizes:-none}" >>"$out/log"
+[ "${sizes:-0}" -gt 0 ] && [ "$sizes" -le 8192 ]
+result $? "a wide result has no large stage"

@@ -169,7 +169,8 @@ static void test_rows(void **state)
 /* ---- sums of many terms ---- */
 
 /* The gradient of a matrix is added to in parts of its sum; for many rows, copies of panels of 32 columns are read. Products go in
- * pieces: in tiles of rows, in panels, one row alone, and where rows are held, of few columns which lanes fill up. */
+ * pieces: in tiles of rows, in panels, one row alone, where rows are held, of few columns which lanes fill up, and
+ * where a stage of all columns would be too large. */
 static const char *const long_sums[] = {
     "graph train t (N = 4)\n"
     "  param  @x : f32[1030,260] = uniform(-1.0, 1.0)\n"
@@ -198,6 +199,16 @@ static const char *const long_sums[] = {
     "  %c : f32[21,10] = broadcast @b, shape = [21,10]\n"
     "  %e : f32[21,10] = add %s, %c\n"
     "  output %e, name = e\n",
+    "graph train t (N = 9)\n"
+    "  param  @x : f32[9,430] = uniform(-1.0, 1.0)\n"
+    "  param  @w : f32[430,1100] = uniform(-1.0, 1.0)\n"
+    "  %y : f32[9,1100] = matmul @x, @w\n"
+    "  output %y, name = y\n",
+    "graph train t (N = 1)\n"
+    "  param  @x : f32[1,430] = uniform(-1.0, 1.0)\n"
+    "  param  @w : f32[8300,430] = uniform(-1.0, 1.0)\n"
+    "  %y : f32[1,8300] = matmul @x, @w, tb = true\n"
+    "  output %y, name = y\n",
 };
 
 static void test_long_sum(void **state)
