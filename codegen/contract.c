@@ -115,8 +115,8 @@ static void rows_of_product(struct lower *l, struct lblock *b, struct lx **at, s
 
     ls_store(l->k, &add->body, tile.acc, &r, add_product(l, left, right, lx_load(l->k, tile.acc, &r)));
     if (pieces)
-        add_piece(l, &tile);
-    finish_tile(l, &tile);
+        add_to_stage(l, &tile);
+    (pieces ? finish_stage : finish_tile)(l, &tile);
 }
 
 /* Loops over rows begin..end in tiles, whole ones alone. */

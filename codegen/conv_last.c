@@ -194,7 +194,7 @@ static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, v
 
     c->first = from;
     sum_tile(l, in, c, rows, acc);
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, false, rows, c->at, place, c });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, c->at, place, c });
 }
 
 /* Nothing reaches these pixels. */

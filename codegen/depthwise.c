@@ -113,7 +113,7 @@ static void pixels_tile(struct lower *l, struct lblock *b, struct lx *from, int 
     d->first = from;
     place_pixel(l, r, d);
     ls_store(l->k, &add->body, acc, &r, add_product(l, seen(l, d, d->at, d->k), right, lx_load(l->k, acc, &r)));
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, false, rows, d->at, place_pixel, d });
+    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, d->at, place_pixel, d });
 }
 
 /* Tiles of pixels from..to, whole ones, each down all rows: what neighbouring rows see is in the nearest cache. */

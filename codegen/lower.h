@@ -167,7 +167,6 @@ struct tile {
     struct lx *column;
     struct lblock *outside, *in; /* around the loop over columns, and in it */
     struct lbuf *acc, *stage;
-    bool is_staged; /* what acc holds is in the stage already */
     int rows;
     struct lx **at;                                              /* of the result */
     void (*place)(struct lower *l, struct lx *r, void *context); /* sets them for row r */
@@ -178,7 +177,8 @@ struct lbuf *open_stage(struct lower *l, struct lblock *b, int rows, const struc
 void finish_tile(struct lower *l, struct tile *t);
 /* Of a sum in pieces: the stage begins as zeros, each piece's accumulators are added to it, and it is what is finished. */
 struct lbuf *open_total(struct lower *l, struct lblock *b, int rows, const struct panel *p);
-void add_piece(struct lower *l, struct tile *t);
+void add_to_stage(struct lower *l, struct tile *t);
+void finish_stage(struct lower *l, struct tile *t);
 /* How many at a time, where all are known; shared: what one of the operands gives is loaded once for all of them. */
 int tile_rows(int64_t rows, bool shared);
 /* The same of groups of rows, which share what one of the operands gives. */

@@ -102,6 +102,7 @@ static void finish_at_once(struct lower *l, struct tile *t)
     finish(l, &out->body, t->at);
 }
 
+/* Stores the accumulators, or adds them to what is there. */
 static void put_on_stage(struct lower *l, struct tile *t, bool adds)
 {
     struct ls *out = tile_loop(l, t->in, t->rows);
@@ -109,29 +110,31 @@ static void put_on_stage(struct lower *l, struct tile *t, bool adds)
 
     ls_store(l->k, &out->body, t->stage, index,
              adds ? element(l, OP_add, DT_REAL, lx_load(l->k, t->stage, index), v) : v);
-    t->is_staged = true;
 }
 
-void add_piece(struct lower *l, struct tile *t)
+void add_to_stage(struct lower *l, struct tile *t)
 {
     put_on_stage(l, t, true);
 }
 
+void finish_stage(struct lower *l, struct tile *t)
+{
+    struct ls *row = tile_loop(l, t->outside, t->rows);
+    struct lx *index[2] = { row_of(l, t, row) };
+    struct lblock *b = open_panel(l, &row->body, &t->panel, t->at, &index[1]);
+
+    l->result = lx_load(l->k, t->stage, index);
+    finish(l, b, t->at);
+}
+
 void finish_tile(struct lower *l, struct tile *t)
 {
-    struct lx *index[2];
-
     if (!t->stage) {
         finish_at_once(l, t);
         return;
     }
-    if (!t->is_staged)
-        put_on_stage(l, t, false);
-    struct ls *row = tile_loop(l, t->outside, t->rows);
-    index[0] = row_of(l, t, row);
-    struct lblock *b = open_panel(l, &row->body, &t->panel, t->at, &index[1]);
-    l->result = lx_load(l->k, t->stage, index);
-    finish(l, b, t->at);
+    put_on_stage(l, t, false);
+    finish_stage(l, t);
 }
 
 /* Of 28 accumulators of two vectors each none is spilt on a machine that has 32 registers. */
