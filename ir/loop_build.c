@@ -53,6 +53,14 @@ static bool looks_like_macro(const char *s)
     return *s == '_' || !strncmp(s, "nn_", 3) || (underscore && !lower);
 }
 
+/* k7_matmul: a kernel's name, or with more behind it that of a function it calls. */
+static bool looks_like_kernel(const char *s)
+{
+    size_t digits = strspn(s + (*s == 'k'), "0123456789");
+
+    return *s == 'k' && digits && s[1 + digits] == '_';
+}
+
 static bool letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -65,7 +73,7 @@ static const char *identifier(struct lkernel *k, const char *wanted)
 
     for (const char *p = wanted; *p && t.length < 48; p++)
         text_putc(&t, letter(*p) || (*p >= '0' && *p <= '9') ? *p : '_');
-    if (letter(*wanted) && !looks_like_macro(text_string(&t)))
+    if (letter(*wanted) && !looks_like_macro(text_string(&t)) && !looks_like_kernel(text_string(&t)))
         return text_string(&t);
     return arena_printf(k->arena, "v%s%s", *text_string(&t) == '_' ? "" : "_", text_string(&t));
 }

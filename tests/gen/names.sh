@@ -67,6 +67,15 @@ for net in nn Nn NN nn_x netrt main free exp sinf std int32_t _Bool int; do
         echo "FAILED net $net is refused"
     fi
 done
+# Within a kernel a value is not called what a function is that the kernel calls.
+printf 'net own { batch N = 64; input k0_matmul_add_max_j_0 : f32[N, 512]; output y = k0_matmul_add_max_j_0 |> linear(512) |> relu; }\n' >"$out/own.net"
+if "$NETC" --emit=c -o "$out/own" "$out/own.net" >"$out/log" 2>&1 && grep -q '[(, ]k0_matmul_add_max_j_0, ' "$out/own/own_infer.c" &&
+    $CC -std=c11 -Wall -Wextra -Iruntime -fsyntax-only "$out/own/own_infer.c" >>"$out/log" 2>&1; then
+    echo "ok a function of its own"
+else
+    cat "$out/log"
+    echo "FAILED a function of its own"
+fi
 # Values may be called anything: their C parameters give way.
 for value in uint8_t int32_t _Bool __x NN_X nn_infer ZQ_BATCH zq zq_infer std INT32_MIN NAN context k11_gt; do
     rm -rf "$out/c"
