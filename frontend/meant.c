@@ -263,12 +263,23 @@ const char *semicolon_hint(struct parse *p, struct place *at)
     return goes_on_value(start, end) ? "is a '|>' missing before this?" : "is a ';' missing before this?";
 }
 
+/* What is said of a word. */
+struct said {
+    const char *word, *hint;
+};
+
+static const char *said_of(const struct said *rows, size_t count, const char *word, size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_word(word, length, rows[i].word))
+            return rows[i].hint;
+    return NULL;
+}
+
 /* How a statement goes on behind its keyword. */
 static const char *statement_form(const char *word, size_t length)
 {
-    static const struct {
-        const char *word, *hint;
-    } rows[] = {
+    static const struct said rows[] = {
         { "import", "it is 'import \"blocks.net\";', with the file's path in quotes" },
         { "batch", "it is 'batch N = 32;', with the name that stands for the batch dimension" },
         { "if", "it is 'if (depth > 2) { ... }'" },
@@ -285,10 +296,7 @@ static const char *statement_form(const char *word, size_t length)
         { "block", "it is 'block NAME(x; k : int = 3) { ... return ...; }'" },
         { "const", "it is 'const NAME = ...;'" },
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (is_word(word, length, rows[i].word))
-            return rows[i].hint;
-    return NULL;
+    return said_of(rows, sizeof rows / sizeof *rows, word, length);
 }
 
 const char *bound_member_hint(struct parse *p, const char *member)
@@ -301,9 +309,7 @@ const char *bound_member_hint(struct parse *p, const char *member)
 
 const char *keyword_member_hint(const struct parse *p, struct place at)
 {
-    static const struct {
-        const char *word, *hint;
-    } rows[] = {
+    static const struct said rows[] = {
         { "backward", "gradients are derived from the net's loss: leave it out" },
         { "zero_grad", "gradients are derived from the net's loss: leave it out" },
         { "step", "the generated program takes the steps, netc --emit=c,app: leave it out" },
@@ -312,10 +318,7 @@ const char *keyword_member_hint(const struct parse *p, struct place at)
     };
     const char *dot = text_at(p->text, at) + strspn(text_at(p->text, at), WORD_LETTERS);
 
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && *dot == '.'; i++)
-        if (is_word(dot + 1, strspn(dot + 1, WORD_LETTERS), rows[i].word))
-            return rows[i].hint;
-    return NULL;
+    return *dot == '.' ? said_of(rows, sizeof rows / sizeof *rows, dot + 1, strspn(dot + 1, WORD_LETTERS)) : NULL;
 }
 
 const char *keyword_form(const char *word, size_t length)
