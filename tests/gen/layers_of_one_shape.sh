@@ -56,8 +56,8 @@ net stages {
 T
 "$NETC" --emit=c,app -o "$out/stages" "$out/stages.net" >"$out/log" 2>&1 &&
     gcc -std=c11 -O1 -Wall -Wextra -Wpedantic -Werror -Iruntime -I"$out/stages" -o "$out/appstages" "$out/stages"/*.c "$B/libnetrt.a" \
-        ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1 && "$out/appstages" bench --train >>"$out/log" 2>&1
-result $? "kernels with common stages compile without a word, and run"
+        ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1
+result $? "kernels with common stages compile without a word"
 python3 - "$out/stages" >"$out/log" 2>&1 <<'P'
 import re, sys
 for file in ("stages_train.c", "stages_infer.c"):
@@ -71,6 +71,27 @@ for file in ("stages_train.c", "stages_infer.c"):
     print(file, calls)
 P
 result $? "common stages are functions, each of which several call"
+# They are given what is theirs: losses of three steps are those of plain loops.
+python3 - "$out" <<'P'
+import random, struct, sys
+random.seed(3)
+for name in "xy":
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 16, 32, 32), }".ljust(117) + "\n"
+    open(sys.argv[1] + "/" + name + ".npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode()
+        + struct.pack("<131072f", *(random.uniform(-1, 1) for _ in range(131072))))
+P
+"$NETC" -O0 --emit=c,app -o "$out/plain" "$out/stages.net" >"$out/log" 2>&1 &&
+    gcc -std=c11 -O1 -Iruntime -o "$out/appplain" "$out/plain"/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1
+for way in plain stages; do
+    "$out/app$way" train --in "x=$out/x.npy" --in "y=$out/y.npy" --epochs 3 --quiet --log "$out/$way.csv" >>"$out/log" 2>&1
+done
+python3 - "$out" >>"$out/log" 2>&1 <<'P'
+import csv, sys
+a, b = ([float(r["loss"]) for r in csv.DictReader(open("%s/%s.csv" % (sys.argv[1], way)))] for way in ("plain", "stages"))
+print(a, b)
+assert len(a) == len(b) == 3 and a[2] < a[0] and all(abs(x / y - 1) < 1e-5 for x, y in zip(a, b))
+P
+result $? "their results are those of plain loops"
 "$out/app8" bench --train --kernels >"$out/log" 2>&1
 rows=$(grep -c '  k[0-9]*_' "$out/log")
 calls=$(python3 -c "import json, sys; print(sum(len(g['kernels']) for g in json.load(open(sys.argv[1]))['graphs'] if g['name'] in ('train', 'apply')))" "$out/8/deep8.json")
