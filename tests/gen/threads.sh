@@ -1,5 +1,5 @@
 #!/bin/bash
-# Where OpenMP is entered: for a full batch, with several threads; not for a sample alone, nor with one thread, nor within a
+# Where OpenMP is entered: for a full batch, with several threads; not for a small sample alone, nor with one thread, nor within a
 # region of the caller's. The bits are the same. Samples that go through a scan each for itself do so in one region.
 set -u
 out=$(mktemp -d)
@@ -138,3 +138,30 @@ done
 sed 's/^net apart/net mixed/; s/h = tanh(h @ w + g @ u)/h = tanh((h - mean(h, 0, keepdims = true)) @ w + g @ u)/' "$out/apart.net" >"$out/mixed.net"
 build mixed mixed -fopenmp && ! grep -n "scan_k[0-9]*, m, x" "$out/mixed.c"/*.c >"$out/log" && grep -q "scan_k[0-9]*, m)" "$out/mixed.c/mixed_train.c"
 result $? "mixed: steps that read all samples are done for all of them"
+
+# A sample that is work enough is shared out: rows of a convolution with its borders, of pooling, and of one transposed.
+cat >"$out/image.net" <<'T'
+net image {
+    batch N = 2;
+    input x : f32[N, 3, 131, 127];
+    target y : f32[N, 4, 130, 126];
+    h = x |> conv2d(32, kernel = 3, pad = 1) |> relu |> conv2d(32, kernel = 3, pad = 1, groups = 32) |> gelu;
+    out = h |> maxpool2d(2) |> conv_transpose2d(4, kernel = 2, stride = 2);
+    output out;
+    loss mse(out, y);
+    optimizer sgd(lr = 0.1);
+}
+T
+build whole image -fopenmp --disable=share && ! grep -n "_share" "$out/whole.c"/*.c >"$out/log"
+result $? "image: samples one by one"
+build parts image -fopenmp && [ "$(grep -c "NN_IN_THREADS(1, 0, n \* [0-9]*, 1, k[0-9]*_.*_share, " "$out/parts.c/image_infer.c")" = 3 ]
+result $? "image: parts of a sample"
+for call in infer dense; do
+    for n in 1 2; do
+        OMP_NUM_THREADS=1 "$out/whole" write $call $n 5 "$out/values" >"$out/log" 2>&1
+        for threads in 1 2 3 7; do
+            OMP_NUM_THREADS=$threads "$out/parts" write $call $n 5 "$out/other" >"$out/log" 2>&1 && cmp "$out/values" "$out/other" >"$out/log" 2>&1
+            result $? "image: $call of $n samples in parts, $threads threads, the same bits"
+        done
+    done
+done

@@ -1,0 +1,19 @@
+/* codegen/loop_work.h: how much there is to do in a loop for n samples, in operations. An element of a result, or a link of a
+ * chain of sums, counts as WAITING of them: it waits for memory, or for the one before. An element that is read from far away
+ * counts as READING, once however often it is read: products with a row or two do little else. */
+#ifndef CODEGEN_LOOP_WORK_H
+#define CODEGEN_LOOP_WORK_H
+
+#include "ir/loop.h"
+
+/* Below which starting threads costs more than it gives: some 20 us of products in wide lanes. A region costs libgomp 3 us, and
+ * what comes behind it some more where system calls are dear. */
+enum { ENOUGH_WORK = 1 << 23 };
+
+/* Of an outermost loop: how far it goes, and its iterations. */
+int64_t loop_span(const struct ls *s, int64_t n);
+int64_t loop_trips_of(const struct ls *s, int64_t n);
+/* Whether that share of its iterations, 0 to 1, is so much work. */
+bool loop_is_enough(const struct lkernel *k, const struct ls *s, int64_t n, double share, double enough);
+
+#endif
