@@ -263,7 +263,17 @@ static void list_members(struct graph *g, struct arena *scratch)
 
 /* ---- two groups become one ---- */
 
-/* Calls see for every group that has to run after c: those that read what it gives, and those that write what it reads. */
+/* What finds bad data runs before anything changes. */
+static void each_write(const struct node *n, const struct cluster *c,
+                       void (*see)(struct cluster *follower, void *context), void *context)
+{
+    for (const struct node *w = n->graph->first; w; w = w->next)
+        if ((w->op == OP_assign || w->op == OP_accumulate) && w->data != c)
+            see(w->data, context);
+}
+
+/* Calls see for every group that has to run after c: those that read what it gives, those that write what it reads, and all that
+ * write where it may end the call. */
 static void each_follower(const struct cluster *c, void (*see)(struct cluster *follower, void *context), void *context)
 {
     for (int i = 0; i < c->members; i++) {
@@ -276,6 +286,8 @@ static void each_follower(const struct cluster *c, void (*see)(struct cluster *f
             for (const struct use *u = operand(n, k)->var ? operand(n, k)->uses : NULL; u; u = u->next)
                 if (writes(u) && u->user->data != c)
                     see(u->user->data, context);
+        if (node_checks(n))
+            each_write(n, c, see, context);
     }
 }
 

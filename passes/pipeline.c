@@ -220,13 +220,88 @@ static void log_pass(struct module *m, struct text *log, const char *name, bool 
              changed ? "" : "  (no change)");
 }
 
+/* ---- outputs and metrics ---- */
+
+/* Those of a graph, as they stand. Their order is that of a call's arguments, and of metrics[]: it is the model's, and no pass that
+ * orders what computes them changes it. */
+struct declared {
+    struct node **node;
+    const char **name;
+    int count;
+};
+
+static struct declared declared_in(const struct graph *g, struct arena *a)
+{
+    struct declared d = { .count = 0 };
+
+    for (const struct node *n = g->first; n; n = n->next)
+        d.count += n->op == OP_output || n->op == OP_metric;
+    d.node = NEW_ARRAY(a, d.count + 1, struct node *);
+    d.name = NEW_ARRAY(a, d.count + 1, const char *);
+    d.count = 0;
+    for (struct node *n = g->first; n; n = n->next) {
+        if (n->op != OP_output && n->op != OP_metric)
+            continue;
+        d.name[d.count] = attr_word(n, "name");
+        d.node[d.count++] = n;
+    }
+    return d;
+}
+
+static struct node *find_declared(const struct declared *d, const char *called)
+{
+    for (int i = 0; i < d->count; i++)
+        if (!strcmp(d->name[i], called))
+            return d->node[i];
+    return NULL;
+}
+
+static bool stands_behind(const struct node *n, const struct node *before)
+{
+    while (before && before != n)
+        before = before->next;
+    return before;
+}
+
+/* What stands before one that was before it goes behind that. */
+static void keep_declared(struct graph *g, const struct declared *was, struct arena *a)
+{
+    struct declared now = declared_in(g, a);
+    struct node *last = NULL;
+
+    for (int i = 0; i < was->count; i++) {
+        struct node *n = find_declared(&now, was->name[i]);
+        if (!n)
+            continue;
+        if (last && !stands_behind(n, last))
+            node_move(n, last->next);
+        last = n;
+    }
+}
+
 /* ---- running ---- */
+
+static bool run_in_order(const struct pass *p, struct module *m, struct pass_context *c)
+{
+    struct declared was[GRAPH_KINDS];
+    struct arena *a = arena_new();
+    bool changed;
+
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        was[k] = m->graph[k] ? declared_in(m->graph[k], a) : (struct declared){ .count = 0 };
+    changed = p->run(m, c);
+    for (int k = 0; k < GRAPH_KINDS; k++)
+        if (m->graph[k])
+            keep_declared(m->graph[k], &was[k], a);
+    arena_free(a);
+    return changed;
+}
 
 static bool run_pass(struct module *m, const struct pipeline_options *o, struct pass_context *c, const struct pass *p)
 {
     int64_t start = microseconds();
     size_t bytes = arena_bytes(m->arena);
-    bool changed = p->run(m, c);
+    bool changed = run_in_order(p, m, c);
 
     if (o->log)
         log_pass(m, o->log, p->name, changed, microseconds() - start, arena_bytes(m->arena) - bytes);

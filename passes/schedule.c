@@ -1,6 +1,6 @@
 /* passes/schedule.c: the order of a graph's kernels: first what checks the call's data, so that bad data is found before
- * anything changes; a write of a variable as soon as what it writes is known and everything has read the old value, so that
- * what it reads need not be kept; all else as it stands.
+ * anything changes; a write of a variable as soon as what it writes is known, everything has read the old value and everything
+ * is checked, so that what it reads need not be kept; all else as it stands.
  *
  *     fused { assign @v, ... }            fused { bound %index }
  *     fused { bound %index }       =>     %1 = fused @v { ... }
@@ -34,15 +34,32 @@ static bool reads_arguments_alone(const struct node *n)
     return true;
 }
 
+static bool has_bound(const struct node *n)
+{
+    if (n->op == OP_bound)
+        return true;
+    for (int i = 0; i < n->bodies; i++)
+        for (const struct node *b = n->body[i]->first; b; b = b->next)
+            if (has_bound(b))
+                return true;
+    return false;
+}
+
+bool node_checks(const struct node *n)
+{
+    return has_bound(n) && (n->op == OP_scan || !reads_arguments_alone(n));
+}
+
 static struct node *later(struct node *a, struct node *b)
 {
     return !a || (b && b->id > a->id) ? b : a;
 }
 
-/* The last that has to run before a group without results: what gives its operands, what reads the variables it writes. */
-static struct node *last_before(struct node *n)
+/* The last that has to run before a group without results: what gives its operands, what reads the variables it writes, and
+ * `check`, after which nothing ends the call. */
+static struct node *last_before(struct node *n, struct node *check)
 {
-    struct node *last = NULL;
+    struct node *last = check;
 
     for (int i = 0; i < n->operands; i++) {
         const struct value *v = operand(n, i);
@@ -64,7 +81,7 @@ static void number(struct graph *g)
 
 static bool schedule(struct graph *g)
 {
-    struct node *top = g->first;
+    struct node *top = g->first, *check = NULL;
     bool changed = false;
 
     for (struct node *n = g->first, *next; n; n = next) {
@@ -75,10 +92,13 @@ static bool schedule(struct graph *g)
         }
     }
     number(g);
+    for (struct node *n = g->first; n; n = n->next)
+        check = node_checks(n) ? n : check;
     for (struct node *n = g->first, *next; n; n = next) {
         struct node *last;
         next = n->next;
-        if (n->results || n->op != OP_fused || group_has(n, OP_bound) || !(last = last_before(n)) || last->next == n)
+        if (n->results || n->op != OP_fused || group_has(n, OP_bound) || !(last = last_before(n, check)) ||
+            last->next == n)
             continue;
         node_move(n, last->next);
         number(g);

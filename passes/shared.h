@@ -54,6 +54,7 @@ struct type scan_stackable(const struct node *scan, struct type t);
 
 /* schedule.c */
 bool group_has(const struct node *n, enum op op);   /* a group with such an operation */
+bool node_checks(const struct node *n);             /* may end a call over data that is computed in it */
 bool group_writes(const struct node *n, int index); /* a group that writes the variable which that operand reads */
 
 /* winograd.c: the sums of gradients that groups of g keep apart (`parts` of winograd_dw) become as many as they are for so
