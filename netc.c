@@ -356,6 +356,8 @@ static int embeds(struct run *r)
         return -1;
     if (!r->o.emit.infer)
         return wrong("--embed-weights gives inference code: there is none in --mode %s", "train");
+    if (emit_wanted(r->o.emit.emit, "app"))
+        return wrong("--embed-weights is for --emit=c alone: the program of --emit=%s reads its weights", "app");
     r->o.emit.train = false;
     r->o.front.infer_only = r->o.passes.infer_only = true;
     return -1;

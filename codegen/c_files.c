@@ -69,10 +69,6 @@ static bool check_options(struct emit *e)
                    reserved);
         return false;
     }
-    if (e->o->weights && wanted(e, "app")) {
-        diag_error(e->m->diag, at, "a program reads its weights: --embed-weights is for --emit=c alone");
-        return false;
-    }
     if (!e->o->infer && !e->m->graph[GRAPH_TRAIN]) {
         diag_error(e->m->diag, at, "net '%s' has no loss: there is nothing to train (--mode train)", e->m->name);
         return false;

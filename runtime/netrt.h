@@ -80,7 +80,7 @@ typedef struct nn_places {
 } nn_places;
 
 /* Whether the places in a file are those of matrices: within them, ascending by row and then by column, no two alike. */
-int nn_places_check(const char *path, const nn_tensor *t, const nn_places *places, size_t count, char *error,
+int nn_places_check(const char *path, const nn_tensor *t, const nn_places *of, size_t count, char *error,
                     size_t error_size);
 
 /* Part of a tensor, by its number: elements that start as 0 and that the model keeps out of its gradient. */

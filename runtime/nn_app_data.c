@@ -89,13 +89,30 @@ static const char *axes_text(char to[NN_PLACE_TEXT], const int64_t *axis, int ax
     return to;
 }
 
-/* As many axes in another order, channels last where they come first: not what was meant. Flat samples are. */
+/* Whether they are the same axes in another order. */
+static int axes_permuted(const int64_t *a, const int64_t *b, int axes)
+{
+    int order = 0;
+    for (int i = 0; i < axes; i++) {
+        int in_a = 0, in_b = 0;
+        for (int k = 0; k < axes; k++) {
+            in_a += a[k] == a[i];
+            in_b += b[k] == a[i];
+        }
+        if (in_a != in_b)
+            return 0;
+        order |= a[i] != b[i];
+    }
+    return order;
+}
+
+/* The axes in another order, channels last where they come first: not what was meant. Any other shape of as many values is. */
 static int check_axes(struct nn_set *s, const struct nn_column *c, const struct nn_array *a)
 {
     int64_t is[NN_ARRAY_RANK], wanted[NN_ARRAY_RANK];
     char there[NN_PLACE_TEXT], here[NN_PLACE_TEXT];
     int axes = sample_axes(c->port->shape, c->port->rank, wanted);
-    if (a->stream || sample_axes(a->shape, a->rank, is) != axes || !memcmp(is, wanted, (size_t)axes * sizeof *is))
+    if (a->stream || sample_axes(a->shape, a->rank, is) != axes || !axes_permuted(is, wanted, axes))
         return 0;
     return nn_app_fail(s->model, 1, "%s: a sample is [%s] in the file, and [%s] in %s", c->file,
                        axes_text(there, is, axes), axes_text(here, wanted, axes), c->port->name);

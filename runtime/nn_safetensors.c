@@ -513,23 +513,23 @@ static int check_matrix(const struct nn_st_file *f, const nn_tensor *rows, const
     return 0;
 }
 
-int nn_places_check(const char *path, const nn_tensor *t, const nn_places *places, size_t count, char *error,
+int nn_places_check(const char *path, const nn_tensor *t, const nn_places *of, size_t count, char *error,
                     size_t error_size)
 {
     struct nn_message m = { error, error_size };
     struct nn_st_file f;
     if (error && error_size)
         *error = 0;
-    if (!path || ((!t || !places) && count))
+    if (!path || ((!t || !of) && count))
         return nn_report(&m, NN_ENULL, "a null pointer where a path or tensors are needed");
     int status = nn_st_open(&f, path, &m);
     if (status)
         return status;
     for (size_t i = 0; i < count && !status; i++) {
-        const nn_tensor *rows = &t[places[i].rows], *columns = &t[places[i].columns];
+        const nn_tensor *rows = &t[of[i].rows], *columns = &t[of[i].columns];
         status = nn_st_check(&f, rows, 1, 0, &m);
         status = status ? status : nn_st_check(&f, columns, 1, 0, &m);
-        status = status ? status : check_matrix(&f, rows, columns, &places[i], &m);
+        status = status ? status : check_matrix(&f, rows, columns, &of[i], &m);
     }
     nn_st_close(&f);
     return status;
