@@ -316,6 +316,7 @@ const char *formals_hint(struct elab *e, const struct block *b, int tensors);
 /* The call with an example of each constant that is missing; given: by formal. */
 const char *example_hint(struct elab *e, const struct block *b, const struct ast *call, const bool *given);
 
+/* fit.c: what brings shapes together */
 /* How the operands of an operator would be of one shape, of which one was the other's input; NULL: there is no saying. */
 const char *residual_hint(struct elab *e, const struct value *a, const struct value *b);
 
@@ -324,7 +325,7 @@ const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a
 /* Of values where one is of the batch and another has its size for N; else NULL. */
 const char *batch_hint(struct elab *e, const struct val *values, int count);
 
-/* the size of what comes in where a layer's first constant stands */
+/* habit.c: the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */
 const char *known_sizes(struct elab *e, const struct block *b, const struct ast *call, const struct ast *out,
                         int i); /* the hint; out: the constant that is left out (NULL: not known), formal i */
