@@ -79,6 +79,8 @@ const char **formal_names(struct elab *e, const char *callee, int *count)
     const struct val *v = look_up(e, callee, true);
     const struct ast *tree = v && v->kind == V_BLOCK ? v->block->tree : NULL;
     struct builtin_args g = { .f = v ? NULL : builtin_find(callee) };
+    if (!tree && !g.f)
+        return optimizer_arguments(e, callee, count);
     if (g.f)
         read_signature(e, &g);
     *count = tree ? tree->items : g.count;

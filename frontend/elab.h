@@ -343,7 +343,8 @@ struct builtin {
 
 const struct builtin *builtin_find(const char *name);
 const char *const *builtin_names(size_t *count);
-const char **formal_names(struct elab *e, const char *callee, int *count); /* of an operation or a layer */
+const char **formal_names(struct elab *e, const char *callee,
+                          int *count); /* of an operation, a layer or an optimizer */
 struct val call_builtin(struct elab *e, const struct builtin *f, const struct layer *held, const struct ast *call,
                         const struct val *piped, struct place at); /* held: a layer of it with arguments, or NULL */
 
@@ -368,6 +369,7 @@ void nothing_matches(struct elab *e, const struct pattern *p, const char *format
 
 /* optim.c */
 const char *optimizer_named(const char *word); /* the one that is spelt like this; NULL: there is none */
+const char **optimizer_arguments(struct elab *e, const char *optimizer, int *count); /* none of another name */
 bool is_schedule(const char *name);
 void add_optimizer(struct elab *e, const struct ast *x);
 const char *optimizer_setting(struct elab *e, const char *name); /* a hint, where an optimizer has such an argument */

@@ -342,6 +342,7 @@ static void keyword_as_name(struct parse *p, struct place at, const char *word)
 {
     const char *member = keyword_member_hint(p, at);
 
+    member = member ? member : bound_keyword_hint(p, at);
     slip_hint(p, at,
               member ? member
               : strcmp(word, "training") ? keyword_form(word, strlen(word)) : "it tells which graph is made, and layers know it: leave it out",

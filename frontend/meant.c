@@ -299,12 +299,41 @@ static const char *statement_form(const char *word, size_t length)
     return said_of(rows, sizeof rows / sizeof *rows, word, length);
 }
 
+/* optimizer adam(net.parameters(), lr = 1e-3), or its call by the name of a module: without the parameters; NULL: there is no
+ * call on its line. start: of the statement. */
+static const char *optimizer_hint(struct parse *p, const char *start)
+{
+    size_t line = strcspn(start, ";\n"), length;
+    const char *open = memchr(start, '(', line), *end = start + line,
+               *name = open ? word_before(p, open, &length) : NULL;
+    const char *here = name && length ? optimizer_named(arena_stringn(p->arena, name, length)) : NULL;
+
+    while (end > start && end[-1] != ')')
+        end--;
+    if (!here || end <= open)
+        return NULL;
+    const char *comma = memchr(open, ',', (size_t)(end - open)), *behind = comma ? comma + 1 : end - 1;
+    bool given = strstr(arena_stringn(p->arena, open, (size_t)(behind - open)), "param");
+    const char *from = given ? behind + strspn(behind, " \t") : open + 1,
+               *form = from[strspn(from, " ")] == ')' ? "lr = 1e-3" : "";
+    return given ? arena_printf(p->arena,
+                                "all parameters are trained but those that 'freeze' names: optimizer %s(%s%.*s;", here,
+                                form, (int)(end - from), from)
+                 : arena_printf(p->arena, "it is 'optimizer %s(%s%.*s;'", here, form, (int)(end - from), from);
+}
+
 const char *bound_member_hint(struct parse *p, const char *member)
 {
     return !strcmp(member, "requires_grad") ? "what is not trained is named by 'freeze'"
            : !strcmp(member, "weight") || !strcmp(member, "bias") || !strcmp(member, "data")
                ? BEGINS_HINT
                : arena_printf(p->arena, "a name stands alone: %s", member);
+}
+
+const char *bound_keyword_hint(struct parse *p, struct place at)
+{
+    const char *word = text_at(p->text, at);
+    return is_word(word, strspn(word, WORD_LETTERS), "optimizer") ? optimizer_hint(p, word) : NULL;
 }
 
 const char *keyword_member_hint(const struct parse *p, struct place at)
@@ -376,6 +405,9 @@ const char *keyword_hint(struct parse *p, struct place at)
 
     if (is_word(word, length, "optimizer"))
         return SCHEDULE_HINT;
+    const char *start = statement_start(p->text, word);
+    if (is_word(word, length, "net") && *rest == '.' && is_word(start, strspn(start, WORD_LETTERS), "optimizer"))
+        return optimizer_hint(p, start);
     if (is_word(word, length, "net") && *rest == '.')
         return "all parameters are trained but those that 'freeze' names: leave it out";
     form = calls ? form : statement_hint(p, at);

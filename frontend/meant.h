@@ -18,7 +18,8 @@ bool goes_on_as_name(const struct parse *p, struct place at); /* what follows a 
 bool first_of_line(const struct parse *p, struct place at);
 /* Moves the place of what begins or closes something, and is the first of its line, behind the end of what stands before. */
 bool missing_before(const struct parse *p, struct place *at);
-bool is_foreign_module(const char *word); /* foreign.c */
+bool is_foreign_module(const char *word);      /* foreign.c */
+const char *optimizer_named(const char *word); /* optim.c */
 /* conv_{i}, as names of several are formed elsewhere: "conv[i]"; NULL of other texts. *end: behind it. */
 const char *numbered_name(struct arena *a, const char *text, const char **end);
 const char *numbered_hint(struct arena *a, const char *text); /* where the whole text is one */
@@ -27,6 +28,7 @@ const char *numbered_hint(struct arena *a, const char *text); /* where the whole
 const char *keyword_form(const char *word, size_t length); /* how the statement is written that a keyword begins */
 /* Of `loss.backward()`, by what stands behind the keyword; NULL where that is no member. */
 const char *keyword_member_hint(const struct parse *p, struct place at);
+const char *bound_keyword_hint(struct parse *p, struct place at);   /* of optimizer = Adam(...), at its keyword */
 const char *bound_member_hint(struct parse *p, const char *member); /* of x.member = ... */
 const char *keyword_hint(struct parse *p, struct place at);
 /* The word of another language before what is found at this place, or the word that stands there: it, its place and its hint. */

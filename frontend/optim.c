@@ -87,6 +87,93 @@ static void unknown(struct elab *e, struct place at, const char *what, const cha
                word);
 }
 
+/* ---- calls of other libraries ---- */
+
+/* params, net.parameters(), list(model.parameters()): what an optimizer is given first elsewhere. */
+static bool is_parameters(const struct elab *e, const struct ast *x)
+{
+    static const char words[] = "params|parameters|named_parameters|trainable_parameters|model_params|net_params|"
+                                "variables|trainable_variables|trainable_weights|weights";
+    bool named = (x->kind == A_NAME && !look_up(e, x->text, false)) || x->kind == A_MEMBER;
+
+    if (x->kind == A_CALL)
+        return is_parameters(e, x->a) || (x->items && is_parameters(e, x->item[0]));
+    return named && is_among(words, strlen(words), x->text);
+}
+
+/* One argument elsewhere that is two here, as betas = (0.9, 0.99). */
+static bool say_pair(struct elab *e, struct text *t, const struct ast *x)
+{
+    static const char *const rows[][3] = { { "betas", "beta1", "beta2" } };
+    const struct ast *pair = x->a;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i][0], x->text) || (pair->kind != A_TUPLE && pair->kind != A_LIST) || pair->items != 2)
+            continue;
+        text_add(t, "%s = ", rows[i][1]);
+        bool said = say(e, t, pair->item[0]);
+        text_add(t, ", %s = ", rows[i][2]);
+        return said && say(e, t, pair->item[1]);
+    }
+    return false;
+}
+
+/* An argument by its name here, number `place` of those that have none; false: it is not to be said, or there is none such. */
+static bool say_setting(struct elab *e, struct text *t, const char *optimizer, const struct ast *x, int place)
+{
+    int count;
+    const char **names = formal_names(e, optimizer, &count);
+    const char *here = x->kind == A_ARG ? argument_here(e, optimizer, x->text) : place <= 1 ? names[place] : "";
+
+    if (x->kind == A_ARG && say_pair(e, t, x))
+        return true;
+    for (int i = 0; i < count; i++) {
+        const struct ast *value = x->kind == A_ARG ? x->a : x;
+        if (strcmp(names[i], here))
+            continue;
+        text_add(t, "%s = ", here);
+        return value->kind != A_TUPLE && say(e, t, value);
+    }
+    return false;
+}
+
+/* The statement of this optimizer with the arguments that a call elsewhere has, without the parameters. rest: those that it has
+ * not, in words; "": none. */
+static const char *statement_of(struct elab *e, const struct rule *r, const struct ast *call, const char **rest)
+{
+    struct text t = text_make(e->arena), without = text_make(e->arena);
+    int place = 0, said = 0;
+
+    text_add(&t, "optimizer %s(", r->name);
+    for (int i = 0; i < call->items; i++) {
+        const struct ast *x = call->item[i];
+        struct text setting = text_make(e->arena);
+        if ((!i && is_parameters(e, x)) || (x->kind == A_ARG && is_parameters(e, x->a)))
+            continue;
+        if (say_setting(e, &setting, r->name, x, x->kind == A_ARG ? 0 : place++))
+            text_add(&t, "%s%s", said++ ? ", " : "", text_string(&setting));
+        else
+            text_add(&without, "%s%s", without.length ? ", " : ", without ", x->kind == A_ARG ? x->text : "the rest");
+    }
+    text_puts(&t, !said && isnan(r->lr) ? "lr = 0.1);" : ");");
+    *rest = text_string(&without);
+    return text_string(&t);
+}
+
+const char **optimizer_arguments(struct elab *e, const char *optimizer, int *count)
+{
+    const char **names = NEW_ARRAY(e->arena, MAX_OPTIM_ARGS + 1, const char *);
+
+    *count = 0;
+    for (int i = 0; i < RULES; i++)
+        if (!strcmp(rules[i].name, optimizer)) {
+            names[(*count)++] = "lr";
+            for (int k = 0; k < MAX_OPTIM_ARGS && rules[i].arg[k].name; k++)
+                names[(*count)++] = rules[i].arg[k].name;
+        }
+    return names;
+}
+
 /* ---- schedules ---- */
 
 /* What schedules take, where an optimizer has it, and whether it counts steps. */
@@ -320,7 +407,37 @@ bool is_schedule(const char *name)
     return false;
 }
 
-static const struct rule *find_rule(struct elab *e, const struct ast *f)
+/* The name is that of another library, or stands in its module: says how the call is written. */
+static bool misnamed(struct elab *e, const struct ast *f, const struct ast *call)
+{
+    const char *rest, *named = f->kind == A_NAME || f->kind == A_MEMBER ? optimizer_named(f->text) : NULL;
+    const struct rule *r = rules;
+
+    if (!named || !call || (f->kind == A_NAME && !strcmp(named, f->text)))
+        return false;
+    while (r->name != named)
+        r++;
+    const char *written = statement_of(e, r, call, &rest);
+    error_hint(e, f->at, NULL, f->text, arena_printf(e->arena, "it is written %s%s", written, rest),
+               "no optimizer is called '%s'", f->text);
+    return true;
+}
+
+/* Where parameters are given first: says so. all: the hint has the whole statement. */
+static bool takes_parameters(struct elab *e, const struct rule *r, const struct ast *call, bool *all)
+{
+    const char *rest, *written = statement_of(e, r, call, &rest);
+
+    if (!call->items || !is_parameters(e, call->item[0]))
+        return false;
+    error_hint(e, call->item[0]->at, NULL, NULL,
+               arena_printf(e->arena, "all are trained but those that 'freeze' names: %s", written),
+               "an optimizer is given no parameters");
+    *all = !*rest;
+    return true;
+}
+
+static const struct rule *find_rule(struct elab *e, const struct ast *f, const struct ast *call)
 {
     const char *names[RULES];
     for (int i = 0; i < RULES; i++) {
@@ -329,6 +446,8 @@ static const struct rule *find_rule(struct elab *e, const struct ast *f)
             return &rules[i];
     }
     const char *named = f->kind == A_MEMBER ? optimizer_named(f->text) : NULL;
+    if (misnamed(e, f, call))
+        return NULL;
     if (f->kind == A_NAME)
         unknown(e, f->at, "optimizer", f->text, names, RULES);
     else
@@ -371,8 +490,8 @@ static bool check_nesterov(struct elab *e, const struct optimizer *o, struct pla
 
 void add_optimizer(struct elab *e, const struct ast *x)
 {
-    const struct ast *f = x->a->kind == A_CALL ? x->a->a : x->a;
-    const struct rule *r = find_rule(e, f);
+    const struct ast *call = x->a->kind == A_CALL ? x->a : NULL, *f = call ? call->a : x->a;
+    const struct rule *r = find_rule(e, f, call);
     struct optimizer *o = NEW(e->m->arena, struct optimizer), **last = &e->m->optimizer;
     if (!r)
         return;
@@ -382,9 +501,13 @@ void add_optimizer(struct elab *e, const struct ast *x)
     for (int i = 0; i < MAX_OPTIM_ARGS && r->arg[i].name; i++)
         o->arg[o->args++] = (struct optim_arg){ r->arg[i].name, r->arg[i].fallback };
     unsigned given = 0;
-    for (int i = 0; x->a->kind == A_CALL && i < x->a->items; i++)
-        if (!read_argument(e, o, r, x->a->item[i], i, &given))
-            return;
+    bool all = false;
+    int others = call && takes_parameters(e, r, call, &all);
+    bool right = !others;
+    for (int i = others; call && !all && i < call->items; i++)
+        right &= read_argument(e, o, r, call->item[i], i - others, &given);
+    if (!right)
+        return;
     if (isnan(o->rate)) {
         error_at(e, x->at, "optimizer '%s' needs its learning rate: %s(lr = ...)", r->name, r->name);
         return;
