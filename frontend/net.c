@@ -515,12 +515,35 @@ static void drop_target_checks(struct graph *g)
     }
 }
 
+/* The target that v, which comes from one, is computed from, and the operation that reads it (NULL: v is the target). */
+static const struct var *target_behind(struct value *v, const struct node **reader)
+{
+    for (*reader = NULL; !v->var;) {
+        const struct node *n = *reader = v->def;
+        int i = 0;
+        while (!comes_from(operand(n, i), is_target, 0))
+            i++;
+        v = operand(n, i);
+    }
+    return v->var;
+}
+
 /* No output may need a target. */
 static void check_outputs(struct elab *e, struct graph *g)
 {
-    for (struct node *n = g->first; n; n = n->next)
-        if (n->op == OP_output && comes_from(operand(n, 0), is_target, 0))
-            error_at(e, n->at, "output '%s' depends on a target, which inference does not have", attr_word(n, "name"));
+    for (struct node *n = g->first; n; n = n->next) {
+        const struct node *reader;
+        if (n->op != OP_output || !comes_from(operand(n, 0), is_target, 0))
+            continue;
+        const struct var *target = target_behind(operand(n, 0), &reader);
+        bool elsewhere = reader && reader->at.line != n->at.line;
+        if (elsewhere)
+            diag_enter(e->diag, reader->at, arena_printf(e->arena, "target '%s' is read here", target->name));
+        error_at(e, n->at, "output '%s' depends on target '%s', which inference does not have", attr_word(n, "name"),
+                 target->name);
+        if (elsewhere)
+            diag_leave(e->diag);
+    }
 }
 
 /* The target that is a label of so many classes, by what is checked of it; NULL where there is none or are several. */
