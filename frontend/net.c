@@ -662,30 +662,44 @@ static bool build_graphs(struct elab *e, const struct ast *net)
     return !diag_errors(e->diag);
 }
 
-/* The constants that -D may set, where those are few enough to say. */
-static const char *constants_there(struct loader *l)
+/* What -D may set: the constants, where those are few enough to say, and how there is one. */
+static const char *constants_there(struct loader *l, const char *given)
 {
     enum { MOST = 12 };
-    struct text list = text_make(l->e->arena);
-    for (int i = 0; i < l->constants; i++)
-        text_add(&list, "%s%s", i ? ", " : "its constants: ", l->constant[i]);
-    return !l->constants ? "it has no constants" : l->constants <= MOST ? text_string(&list) : NULL;
+    struct text t = text_make(l->e->arena);
+
+    text_add(&t, "%s", !l->constants ? "it has none; " : l->constants <= MOST ? "its constants: " : "");
+    for (int i = 0; i < l->constants && l->constants <= MOST; i++)
+        text_add(&t, "%s%s", l->constant[i], i < l->constants - 1 ? ", " : "; ");
+    text_add(&t, "one is declared before the nets: const %.*s = ...;", (int)strcspn(given, "="), given);
+    return text_string(&t);
 }
 
-static bool check_defines(struct loader *l)
+static bool is_batch_name(const struct ast *net, const char *word)
+{
+    for (int i = 0; i < net->b->items; i++)
+        if (net->b->item[i]->kind == A_BATCH && !strcmp(net->b->item[i]->text, word))
+            return true;
+    return false;
+}
+
+static bool check_defines(struct loader *l, const struct ast *net)
 {
     for (int i = 0; i < l->e->o->ndefines; i++) {
         if (l->used[i])
             continue;
         const char *given = l->e->o->defines[i], *word = arena_stringn(l->e->arena, given, strcspn(given, "="));
         const char *near = diag_nearest(word, l->constant, (size_t)l->constants);
-        const char *form = !*word                 ? "a name is missing before '='"
-                           : strpbrk(word, " \t") ? "no blanks stand before '='"
-                                                  : NULL;
+        const char *form =
+            !*word                 ? "a name is missing before '='"
+            : strpbrk(word, " \t") ? "no blanks stand before '='"
+            : is_batch_name(net, word)
+                ? arena_printf(l->e->arena, "it is the batch dimension: --batch %s", given + strlen(word) + 1)
+                : NULL;
         diag_error_hint(l->e->diag, (struct place){ "-D", 0, 0, 0 }, NULL, word,
                         form   ? form
                         : near ? diag_meant(l->e->arena, near)
-                               : constants_there(l),
+                               : constants_there(l, given),
                         "-D %s sets no constant of the model", given);
         l->status = 2;
         return false;
@@ -707,7 +721,7 @@ struct module *frontend_load(struct arena *a, struct names *names, struct diag *
     e->m->graph[GRAPH_TRAIN] = e->graph;
     struct env *file = load_library(&l) ? load(&l, path, NULL) : NULL;
     const struct ast *net = file && !diag_errors(d) ? choose_net(&l, path) : NULL;
-    if (net && check_defines(&l)) {
+    if (net && check_defines(&l, net)) {
         e->m = module_new(a, names, d, net->text, o->batch ? o->batch : 1);
         e->m->f64 = o->f64;
         e->m->at = net->at;

@@ -31,11 +31,14 @@ claim "a word in quotes" erf -D 'word="none"'
 claim "a word that is a keyword elsewhere" erf -D word=none
 claim "another kind for none" 'sum .*, axes = \[1\]' -D axis=-1
 
-(cd "$out" && for given in d=abc d= 'd = 3' =3 d=3x sizes=3,4 deep=1 sizes=wide d haeds=2 sixes=2 'd=3; net q {}'; do
+(cd "$out" && for given in N=4 d=abc d= 'd = 3' =3 d=3x sizes=3,4 deep=1 sizes=wide d haeds=2 sixes=2 'd=3; net q {}'; do
     "$NETC" --color=never -D "$given" -o none m.net
     echo "status $?"
 done) >"$out/got" 2>&1
 diff - "$out/got" >"$out/log" <<'T'
+-D: error: -D N=4 sets no constant of the model
+-D: hint: it is the batch dimension: --batch 4
+status 2
 -D: error: -D d=abc: 'd' is the integer 4 in the model, and this is the string "abc"
 status 2
 -D: error: -D d=: a value is missing behind '='
@@ -60,7 +63,7 @@ status 2
 netc: -D wants NAME=VALUE, not 'd' (netc --help)
 status 2
 -D: error: -D haeds=2 sets no constant of the model
--D: hint: its constants: d, deep, rate, sizes, word, axis
+-D: hint: its constants: d, deep, rate, sizes, word, axis; one is declared before the nets: const haeds = ...;
 status 2
 -D: error: -D sixes=2 sets no constant of the model
 -D: hint: did you mean 'sizes'?
