@@ -223,6 +223,8 @@ struct value *tensor_of(struct elab *e, const struct val *v, struct place at, co
 bool eval_dim(struct elab *e, const struct ast *x, struct dim *d);
 bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d);
 bool eval_type(struct elab *e, const struct ast *x, struct type *t);
+const char *
+element_named(const char *word); /* the element type that a word of this or another language is; NULL: none */
 struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at);
 struct build builder(struct elab *e);
 void error_at(struct elab *e, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -677,15 +677,10 @@ bool eval_dim(struct elab *e, const struct ast *x, struct dim *d)
     return named_dim(e, &v, place_of(e, x), name_of_dim(x), d);
 }
 
-static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
+static const char *const element_words[] = { "f32", "i32", "u8", "bool" };
+
+const char *element_named(const char *word)
 {
-    static const char *const words[] = { "f32", "i32", "u8", "bool" };
-    static const enum dtype dtypes[] = { DT_REAL, DT_I32, DT_U8, DT_BOOL };
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(x->text, words[i])) {
-            *d = dtypes[i];
-            return true;
-        }
     static const char *const others[][2] = {
         { "float", "f32" },  { "float32", "f32" }, { "real", "f32" },     { "double", "f32" },  { "f64", "f32" },
         { "int", "i32" },    { "i64", "i32" },     { "long", "i32" },     { "int32", "i32" },   { "int64", "i32" },
@@ -694,11 +689,27 @@ static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
         { "Tensor", "f32" }, { "i8", "i32" },      { "i16", "i32" },      { "u32", "i32" },     { "int8", "i32" },
         { "int16", "i32" },  { "char", "u8" }
     };
-    const char *near = diag_nearest(x->text, words, 4);
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(word, element_words[i]))
+            return element_words[i];
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        near = strcmp(x->text, others[i][0]) ? near : others[i][1];
-    error_hint(e, x->at, "f32, i32, u8 or bool", x->text, diag_meant(e->arena, near), "no element type is called '%s'",
-               x->text);
+        if (!strcmp(word, others[i][0]))
+            return others[i][1];
+    return NULL;
+}
+
+static bool element_type(struct elab *e, const struct ast *x, enum dtype *d)
+{
+    static const enum dtype dtypes[] = { DT_REAL, DT_I32, DT_U8, DT_BOOL };
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(x->text, element_words[i])) {
+            *d = dtypes[i];
+            return true;
+        }
+    const char *near = element_named(x->text);
+    error_hint(e, x->at, "f32, i32, u8 or bool", x->text,
+               diag_meant(e->arena, near ? near : diag_nearest(x->text, element_words, 4)),
+               "no element type is called '%s'", x->text);
     return false;
 }
 

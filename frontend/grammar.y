@@ -618,6 +618,34 @@ static bool misses_semicolon(struct misfit *m)
     return true;
 }
 
+/* Where a statement ends within brackets, or the next begins: what is open there is told, at its place where no more can
+ * follow. */
+static bool is_unclosed(struct misfit *m, const char *closer)
+{
+    static const char *const ends[] = { "';'", "'{'", "'}'", "')'", "']'" };
+    const char *open = open_bracket(m->p, text_at(m->p->text, m->at));
+    struct place at = m->at;
+    bool next = missing_before(m->p, &at), ended = next && is_keyword(m->found);
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        ended |= !strcmp(m->is, ends[i]);
+    bool named = !strcmp(m->is, "'='") && closer[1] == ']';
+    if (!open || (*open == '[') != (closer[1] == ']') || !(ended || named || next))
+        return false;
+    struct place begin = place_in(m->p, open);
+    if (named)
+        diag_error_hint(m->p->diag, begin, NULL, NULL, "what is given by name stands behind the ']'", "this '[' is never closed");
+    else if (ended)
+        diag_error_hint(m->p->diag, begin, NULL, NULL,
+                        arena_printf(m->p->arena, "is a %s missing at %d:%d, before %s?", closer, at.line, at.column, m->is),
+                        "this '%c' is never closed", *open);
+    else
+        diag_error_hint(m->p->diag, at, NULL, NULL,
+                        arena_printf(m->p->arena, "'%c' of %d:%d is still open", *open, begin.line, begin.column),
+                        "expected %s%s before %s", expects_word(m, "','") ? "',' or " : "", closer, m->is);
+    return true;
+}
+
 static bool misses_closer(struct misfit *m)
 {
     static const char *const closers[] = { "')'", "']'", "':'" };
@@ -631,6 +659,8 @@ static bool misses_closer(struct misfit *m)
     const char *hint = m->count <= 2 ? statement_hint(m->p, m->at)
                        : k           ? slice_hint(m->p, m->at, m->is, k == 1 && !comma)
                                      : argument_hint(m->p, m->at, m->is);
+    if (!hint && k < 2 && is_unclosed(m, closers[k]))
+        return true;
     missing_before(m->p, &m->at);
     diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "expected %s%s before %s", comma ? "',' or " : "", closers[k], m->is);
     return true;

@@ -115,6 +115,20 @@ bool missing_before(const struct parse *p, struct place *at)
     return false;
 }
 
+struct place place_in(const struct parse *p, const char *here)
+{
+    struct place at = { p->file, 1, 1, 1 };
+    const char *line = p->text;
+
+    for (const char *c = p->text; c < here; c++)
+        if (*c == '\n') {
+            at.line++;
+            line = c + 1;
+        }
+    at.column += characters(line, here);
+    return at;
+}
+
 /* ---- hints ---- */
 
 #define OPTIMIZER_FORM "it is 'optimizer adam(lr = 1e-3);'"
@@ -240,7 +254,9 @@ const char *semicolon_hint(struct parse *p, struct place *at)
     size_t length = strspn(start, WORD_LETTERS "0123456789");
     const char *word = arena_stringn(p->arena, start, length),
                *rest = start + length + strspn(start + length, " \t\r\n");
-    const char *hint = length && rest == end ? word_hint(p, word) : NULL;
+    const char *called = spelt_call(p, end), *hint = called                  ? called
+                                                     : length && rest == end ? word_hint(p, word)
+                                                                             : NULL;
     bool before = missing_before(p, at);
 
     if (hint)
@@ -249,8 +265,11 @@ const char *semicolon_hint(struct parse *p, struct place *at)
         return "is a ';' missing here?";
     if (!strcmp(word, "freeze") && *end == '[')
         return "an element's path is written with a dot, as in 'freeze stage.0;'";
+    hint = spelt_statement(p, start);
+    if (hint)
+        return hint;
     if (!strcmp(word, "output"))
-        return "it is 'output NAME;' or 'output NAME = ...;'";
+        return keyword_form(word, length);
     if (*end == ',')
         return keyword_form(word, length) ? keyword_form(word, length) : "several values stand in parentheses: (x, y)";
     if (!strcmp(word, "block"))
@@ -289,7 +308,7 @@ static const char *statement_form(const char *word, size_t length)
         { "param", "it is 'param NAME : f32[3, 4] = zeros;'" },
         { "state", "it is 'state NAME : f32[3] = zeros;'" },
         { "update", "it is 'update NAME = ...;'" },
-        { "metric", "it is 'metric NAME = ...;'" },
+        { "metric", "it is 'metric NAME = ...;', as in metric accuracy = accuracy(logits, label);" },
         { "output", "it is 'output NAME;' or 'output NAME = ...;'" },
         { "freeze", "it is 'freeze fc, \"stage.*.bias\";', with patterns in quotes" },
         { "net", "it is 'net NAME { ... }'" },
@@ -366,7 +385,8 @@ const char *statement_hint(struct parse *p, struct place at)
 
     if (*end == ':' && rest[strspn(rest, " \t\r\n")] == '{')
         return "a body stands in braces alone: leave ':' out";
-    return module ? module : statement_form(start, length);
+    const char *spelt = module || start >= end ? NULL : spelt_statement(p, start);
+    return module ? module : spelt ? spelt : statement_form(start, length);
 }
 
 const char *numbered_name(struct arena *a, const char *text, const char **end)
@@ -448,7 +468,7 @@ const char *argument_hint(struct parse *p, struct place at, const char *found)
     const char *rest = text_at(p->text, at);
 
     if (strcmp(found, "';'"))
-        return NULL;
+        return spelt_call(p, rest);
     rest += 1 + strcspn(rest + 1, ";(){}\n");
     if (*rest != ')')
         return NULL;

@@ -12,6 +12,7 @@
     "the rate follows steps, in the optimizer's call: 'optimizer sgd(lr = step(0.1, every = 1000, gamma = 0.5));'"
 
 const char *text_at(const char *text, struct place at);
+struct place place_in(const struct parse *p, const char *here); /* of one character */
 const char *statement_start(const char *text, const char *end); /* of the one that `end` lies in */
 const char *word_before(const struct parse *p, const char *end, size_t *length);
 bool goes_on_as_name(const struct parse *p, struct place at); /* what follows a word */
@@ -20,6 +21,10 @@ bool first_of_line(const struct parse *p, struct place at);
 bool missing_before(const struct parse *p, struct place *at);
 bool is_foreign_module(const char *word);      /* foreign.c */
 const char *optimizer_named(const char *word); /* optim.c */
+bool is_keyword_word(const char *word);        /* lexer.l */
+const char *element_named(const char *word);   /* expr.c */
+struct builtin;
+const struct builtin *builtin_find(const char *name); /* builtin.c */
 /* conv_{i}, as names of several are formed elsewhere: "conv[i]"; NULL of other texts. *end: behind it. */
 const char *numbered_name(struct arena *a, const char *text, const char **end);
 const char *numbered_hint(struct arena *a, const char *text); /* where the whole text is one */
@@ -46,5 +51,11 @@ const char *brackets_hint_at(const struct parse *p, const char *here);
 const char *value_hint(struct parse *p, struct place at, const char *found);
 /* keyword: it is no name; backward: a backward part may stand there. */
 const char *item_hint(struct parse *p, struct place at, bool keyword, bool backward);
+
+/* spelt.c: what cannot be read, as it is written here; NULL: there is no saying. start: of the statement. */
+const char *spelt_statement(struct parse *p, const char *start);
+/* linear 32 for linear(32); here: what stands behind the name. */
+const char *spelt_call(struct parse *p, const char *here);
+const char *open_bracket(const struct parse *p, const char *here); /* the innermost of the statement, round or square */
 
 #endif
