@@ -196,8 +196,9 @@ static bool give_named(struct elab *e, struct builtin_args *g, const struct ast 
         give(g, i, v, place_of(e, a));
         return true;
     }
-    error_hint(e, place_of(e, a), NULL, a->text, named_hint(e, g->f->name, g->call, a), "'%s' has no argument '%s'",
-               g->f->name, a->text);
+    const struct val nothing = v_none();
+    error_hint(e, place_of(e, a), NULL, a->text, named_hint(e, g->f->name, g->call, a, &nothing),
+               "'%s' has no argument '%s'", g->f->name, a->text);
     return false;
 }
 

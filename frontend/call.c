@@ -408,8 +408,8 @@ static void bind_by_name(struct elab *e, struct bound *g, const struct block *b,
 {
     int i = find_formal(b, arg->text);
     if (i < 0) {
-        error_hint(e, arg->at, NULL, arg->text, named_hint(e, b->tree->text, g->call, arg), "'%s' has no argument '%s'",
-                   b->tree->text, arg->text);
+        error_hint(e, arg->at, NULL, arg->text, named_hint(e, b->tree->text, g->call, arg, g->tensor),
+                   "'%s' has no argument '%s'", b->tree->text, arg->text);
         g->ok = false;
         return;
     }
@@ -578,6 +578,13 @@ static void leave(struct elab *e, const struct block *b, struct saved s)
     e->depth--;
 }
 
+/* What is said of a layer of the library that does not take these tensors. */
+static const char *operands_of_layer(struct elab *e, const struct layer *l, const struct val *tensor)
+{
+    const char *rank = rank_hint(e, l, tensor);
+    return rank ? rank : batch_hint(e, tensor, l->block->tree->items);
+}
+
 /* numbers: what is given are numbers, of which no gradient is taken. */
 static struct val apply_block(struct elab *e, const struct layer *l, const struct val *tensor, bool numbers,
                               struct place at)
@@ -590,7 +597,7 @@ static struct val apply_block(struct elab *e, const struct layer *l, const struc
     int said = diag_said(e->diag);
     e->m->hint = written         ? known_size_hint(e, written)
                  : e->in_library ? hint
-                 : b->library    ? batch_hint(e, tensor, b->tree->items)
+                 : b->library    ? operands_of_layer(e, l, tensor)
                                  : NULL;
     struct saved s = enter(e, b, l->instance, at);
     struct place inner = e->at;

@@ -272,6 +272,7 @@ struct usage {
 const char *form_filled(struct elab *e, const char *form, const struct usage *u, bool quoted);
 /* A hint of what stands in a chain in the word's place, or of the block that does; NULL where there is neither. */
 const char *form_chained(struct elab *e, const char *word, const char *form, const struct usage *u);
+bool is_constant(const struct elab *e, const struct ast *x); /* as far as that is seen without reckoning it */
 bool is_among(const char *names, size_t length,
               const char *word); /* names: with '|' between them, so many characters */
 
@@ -309,7 +310,8 @@ bool say_applied(struct elab *e, struct text *t, const struct ast *member, const
 /* habit.c: calls as another library has them */
 /* Of an argument by a name that this operation or layer has not: the one that is meant, or the layer that has it; else all
  * there are. */
-const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument);
+const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument,
+                       const struct val *x); /* the first tensor */
 
 /* Of a layer that is given to what is applied behind it: relu(conv2d(8, 3)). */
 const char *chained_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *layer);
@@ -326,6 +328,16 @@ const char *residual_hint(struct elab *e, const struct value *a, const struct va
 const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b);
 /* Of values where one is of the batch and another has its size for N; else NULL. */
 const char *batch_hint(struct elab *e, const struct val *values, int count);
+
+/* The operands of x, a product that is none, as they fit turned or changed about; NULL: they do not. */
+const char *product_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b);
+const char *vector_hint(struct elab *e, const struct ast *x, const struct value *a,
+                        const struct value *b); /* one has one axis */
+/* Of a layer of the library and its first tensor, where that has another rank: what brings it there; NULL of all else. */
+const char *rank_hint(struct elab *e, const struct layer *l, const struct val *tensor);
+/* Of a pool's ceil_mode, which is `mode`: the pad that does it for the tensor x; NULL: there is no saying. */
+const char *ceil_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *mode,
+                      const struct val *x);
 
 /* habit.c: the size of what comes in where a layer's first constant stands */
 const char *known_size_hint(struct elab *e, const char *written); /* written: the call without it, or NULL */

@@ -258,12 +258,13 @@ static int operator_op(const char *op)
 }
 
 /* Leading axes broadcast as NumPy's matmul does; a vector's missing axis comes and goes. */
-static struct value *matrix_product(struct elab *e, struct value *x, struct value *y)
+static struct value *matrix_product(struct elab *e, const struct ast *written, struct value *x, struct value *y)
 {
     struct build b = builder(e);
     if (x->type.rank < 2 || y->type.rank < 2) {
-        error_at(e, e->at, "'@' takes matrices, not %s and %s: reshape or expand_dims first",
-                 shape_text(e->arena, x->type), shape_text(e->arena, y->type));
+        error_hint(e, e->at, NULL, NULL, written ? vector_hint(e, written, x, y) : NULL,
+                   "'@' takes matrices, not %s and %s: reshape or expand_dims first", shape_text(e->arena, x->type),
+                   shape_text(e->arena, y->type));
         return NULL;
     }
     return build_matmul(&b, x, y, false, false);
@@ -324,10 +325,12 @@ static struct val tensor_binary(struct elab *e, const struct ast *written, const
     struct build build = builder(e);
     struct value *r = NULL;
     int code = operator_op(op);
-    if (!hint)
+    if (!hint && code < 0 && *op == '@' && written && !e->in_library)
+        e->m->hint = product_hint(e, written, x, y);
+    else if (!hint)
         e->m->hint = operands_hint(e, code >= 0 ? written : NULL, code == OP_add || code == OP_sub, x, y);
     if (!strcmp(op, "@"))
-        r = matrix_product(e, x, y);
+        r = matrix_product(e, written, x, y);
     else if (code >= 0)
         r = build_binary(&build, (enum op)code, x, y);
     else

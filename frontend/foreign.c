@@ -516,7 +516,7 @@ const char *foreign_argument(struct elab *e, const char *word, const char *const
         { "dtype", "all reals are f32, and all f64 with netc --dtype f64: leave it out" },
         { "name", "a layer bound to a name carries it: fc1 = linear(64)" },
         { "data_format", "channels stand at axis 1, or last where layout = \"nhwc\"" },
-        { "ceil_mode", "windows that do not fit are left out, or fit with more pad" },
+        { "ceil_mode", "windows that do not fit are left out, or fit with more pad behind: pad = [[0, 1], [0, 1]]" },
         { "kernel_regularizer",
           "weights decay in the optimizer, weight_decay = 1e-4, or as a loss: loss 1e-4 * sum(square(w))" },
         { "lr_decay", FALLS },

@@ -9,7 +9,7 @@
 #include "frontend/elab.h"
 #include "frontend/meant.h"
 
-static bool is_constant(const struct elab *e, const struct ast *x)
+bool is_constant(const struct elab *e, const struct ast *x)
 {
     const struct val *v = x->kind == A_NAME ? look_up(e, x->text, false) : NULL;
 

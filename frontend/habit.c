@@ -38,7 +38,8 @@ static const char *layer_with(struct elab *e, const char *callee, const char *wo
     return NULL;
 }
 
-const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument)
+const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument,
+                       const struct val *x)
 {
     struct text t = text_make(e->arena);
     int count;
@@ -48,6 +49,10 @@ const char *named_hint(struct elab *e, const char *callee, const struct ast *cal
 
     if (value)
         return diag_meant(e->arena, value);
+    if (!strcmp(argument->text, "ceil_mode") && has_argument(e, callee, "kernel") && !has_argument(e, callee, "channels")) {
+        const char *hint = ceil_hint(e, callee, call, argument, x);
+        return hint ? hint : arguments_hint(e, argument->text, names, count);
+    }
     if (has_argument(e, callee, argument->text))
         return argument->a->kind == A_TUPLE && say_argument(e, &t, callee, argument)
                    ? diag_meant(e->arena, text_string(&t))

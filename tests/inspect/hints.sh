@@ -220,3 +220,51 @@ instead 'input port : f32[-1, 3]; h = 1 * port;' -1 'the batch dimension is call
 
 compiles 'h = max(x, axes = 1); g = argmax(x, 1); h = min(x, axes = 1); g = argmax(-x, 1); h = take_along_axis(x, i32(label) |> expand_dims(1), 1);'
 result $? "the places of the largest, and a sample's own places"
+
+for pool in 'maxpool2d(3, 2, ceil_mode = true)' 'maxpool2d(5, 3, 2, ceil_mode = True)' 'avgpool2d(3, stride = 2, ceil_mode = true)' 'avgpool2d(7, 4, 3, ceil_mode = true)'; do
+    instead "h = image |> $pool;" "$pool" 'more pad behind does it:'
+done
+for product in 'x @ x' 'steps @ steps' '(x + 1) @ relu(x)' 'x @ (x |> linear(4))' 'one_hot(index, 4) @ logits' "image' @ image" 'wide @ x' 'x @ wide'; do
+    compiles "param wide : f32[6, 4] = ones; h = $product;"
+    for written in "$(sed -n 's/.*: hint: it fits as \(.*\), which is .*/\1/p' "$out/log" | sed 's/, which is .*, or as.*//')" \
+        "$(sed -n 's/.*: hint: it fits as .*, or as \(.*\), which is .*/\1/p' "$out/log")"; do
+        compiles "param wide : f32[6, 4] = ones; h = ${written:-x};"
+        result $? "$product: $written"
+    done
+done
+for product in 'x @ slope4' 'slope4 @ m' 'slope4 @ slope4'; do
+    instead "param slope4 : f32[4] = ones; h = $product;" "$product" 'of a vector it is'
+done
+for call in 'x |> conv2d(3, 1)' 'flatten(image) |> conv2d(8, 3)' 'steps |> conv2d(8, kernel = 3, pad = 1)' 'steps |> maxpool2d(2, layout = "nhwc")' \
+    'x |> conv1d(3, 3)' 'image |> maxpool1d(2)' 'image |> conv3d(3, kernel = 3)' 'x |> lstm(4)' 'image |> multi_head_attention(1)' 'tokens |> gru(5)' \
+    'tokens |> conv1d(5, 3)' 'tokens |> multi_head_attention(4)' 'attention(steps, steps, steps)'; do
+    compiles "tokens = i32(steps |> linear(1) |> squeeze(2)); flat = image |> flatten; h = $call;"
+    written=$(sed -n 's/.*: hint: [^:]*: //p; s/.* it is \(steps .*\), with one head \(.*\)/\1/p' "$out/log" | head -n 1)
+    [ "$call" = 'x |> conv2d(3, 1)' ] && written=x # 4 is no image of one channel
+    case $written in '|>'*) written="flatten(image) $written" ;; esac
+    compiles "tokens = i32(steps |> linear(1) |> squeeze(2)); h = ${written:-?};"
+    result $? "$call: $written"
+done
+for sum in 'x + image' 'image * x' 'steps + x' 'flat + image' 'image - flat * 2'; do
+    instead "flat = image |> flatten; h = $sum;" "$sum" '\(a linear layer makes as many of them\|as many elements in the other shape\):'
+done
+
+for call in 'linear 3' 'linear 3 bias = false' 'linear 3, bias = false' 'gelu "tanh"'; do
+    instead "h = x |> $call;" "$call" 'arguments stand in parentheses:'
+done
+instead 'h = relu x;' 'relu x' 'arguments stand in parentheses:'
+instead 'output a, b;' 'output a, b;' 'each output is a statement of its own:'
+instead 'output (a, b);' 'output (a, b);' 'each output is a statement of its own:'
+instead 'output x |> linear(2);' 'output x |> linear(2);' 'an output has a name:'
+instead 'output a : f32[4, 4];' 'output a : f32[4, 4];' 'an output has the type of its value:'
+instead 'loss mean(m); metric mean(x);' 'metric mean(x);' 'a metric has a name:'
+instead 'loss mean(m); metric mean(x), sum(x);' 'metric mean(x), sum(x);' 'each metric is a statement of its own:'
+instead 'loss mean(m), mean(a);' 'loss mean(m), mean(a);' 'several losses add up:'
+for declared in 'input c : f32(N, 3);' 'input c : float32;' 'input c = f32[N, 3];' 'input f32[N, 3] c;' 'input c, d : f32[N, 3];' 'input c : (None, 3);' 'input c;' \
+    'param c : f32(3, 4) = ones;' 'param c = zeros([3, 4]);' 'frozen param c : f32 = ones;' 'state c = f32[4];' 'param c;' 'param c = 0.5;'; do
+    instead "$declared" "$declared" 'it is'
+done
+for optimizer in 'adam(params, lr = 0.001)' 'sgd(net.parameters(), 0.1)' 'sgd(self.parameters(), 1e-2, 0.9)' 'Adam(model.parameters(), lr = 1e-3, betas = (0.9, 0.99))' \
+    'SGD(net.parameters())' 'torch.optim.AdamW(list(model.parameters()), learning_rate = 1e-3)'; do
+    instead "loss mean(m); optimizer $optimizer;" "optimizer $optimizer;" '\(all.* are trained but those that .freeze. names\|it is written\):*'
+done
