@@ -729,11 +729,23 @@ static struct val call_layer(struct elab *e, struct layer *l, const struct ast *
     return apply_layer(e, l, tensors, count, at);
 }
 
-static struct val unknown(struct elab *e, const struct ast *x, const struct usage *u, struct place at)
+/* Whether a call is by the name of a class elsewhere, Linear(32, 7), of what is here `near`, not only misspelt. */
+static bool is_class_of(struct elab *e, const char *word, const char *near, const struct ast *call)
+{
+    return near && call && (is_class(word) || spelt_alike(word, near)) && look_up(e, near, true);
+}
+
+/* meant: what is called, where that is known by its class elsewhere. */
+static struct val unknown(struct elab *e, const struct ast *x, const struct usage *u, struct place at,
+                          const char **meant)
 {
     const struct val *other = look_up(e, x->text, false);
     const char *near = nearest_name(e, x->text, true);
     const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, u);
+    if (!hint && !other && is_class_of(e, x->text, near, u->call)) {
+        *meant = near;
+        near = call_here_text(e, near, call_here(e, x->text, near, u->call));
+    }
     hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
         error_at(e, at, "'%s' is %s, which cannot be called", x->text, describe(e, other));
@@ -756,6 +768,14 @@ static const char *element_hint(struct elab *e, const struct ast *list, const st
     return said ? text_string(&t) : NULL;
 }
 
+/* After the error that names what is called: so that what else is wrong is said, too. */
+static struct val gone_on(struct elab *e, const struct ast *callee, const char *here, const struct ast *arguments,
+                          const struct val *piped, const char *own)
+{
+    const struct ast meant = { .kind = A_NAME, .at = callee->at, .text = name(e->names, here) };
+    return call(e, &meant, arguments, piped, own);
+}
+
 /* `piped |> callee(arguments)` or `callee(arguments)`. own: the name a layer made here is bound to, or NULL. */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
                 const char *own)
@@ -763,13 +783,23 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
     struct place at = place_of(e, callee);
     struct val v;
     bool called = false;
+    const char *here = callee->kind == A_MEMBER && arguments ? module_callee(e, callee) : NULL;
+    if (here) {
+        const struct ast *meant = call_here(e, callee->text, here, arguments);
+        say_module(e, callee, here, meant);
+        return gone_on(e, callee, here, meant, piped, own);
+    }
     if (callee->kind == A_NAME) {
         const struct val *found = look_up(e, callee->text, true);
         const struct builtin *f = found ? NULL : builtin_find(callee->text);
         if (f)
             return call_builtin(e, f, NULL, arguments, piped, at);
         if (!found)
-            return unknown(e, callee, &(struct usage){ .call = arguments, .piped = piped }, at);
+            unknown(e, callee, &(struct usage){ .call = arguments, .piped = piped }, at, &here);
+        if (here)
+            return gone_on(e, callee, here, call_here(e, callee->text, here, arguments), piped, own);
+        if (!found)
+            return v_poison();
         v = *found;
     } else {
         v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments, piped, &called) : eval(e, callee);

@@ -238,6 +238,10 @@ struct val eval_index(struct elab *e, const struct ast *x);
 /* A member that is called (call: or NULL; piped: a chain passes what it takes): nothing has methods. called: the value is
  * what the call would give. */
 struct val eval_method(struct elab *e, const struct ast *member, const struct ast *call, bool piped, bool *called);
+/* What is called here by the name of a module's member elsewhere, nn.Linear; NULL of all else. */
+const char *module_callee(struct elab *e, const struct ast *member);
+/* The error, with the call as it is here. */
+void say_module(struct elab *e, const struct ast *member, const char *here, const struct ast *call);
 
 /* call.c */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
@@ -306,6 +310,12 @@ bool say_call_of(struct elab *e, struct text *t, const char *callee, const struc
 bool say_methods(struct elab *e, struct text *t, const struct ast *member, const struct ast *call, const char *as);
 /* x.g(2), as g(x, 2). */
 bool say_applied(struct elab *e, struct text *t, const struct ast *member, const struct ast *call, const char *as);
+
+/* module.c: calls of a class or a module elsewhere */
+bool is_class(const char *word); /* one that is told sizes of what comes in */
+/* The call of `word` elsewhere as one of `callee` here, without what is known or not there. */
+struct ast *call_here(struct elab *e, const char *word, const char *callee, const struct ast *call);
+const char *call_here_text(struct elab *e, const char *callee, const struct ast *call); /* NULL: it is not to be said */
 
 /* habit.c: calls as another library has them */
 /* Of an argument by a name that this operation or layer has not: the one that is meant, or the layer that has it; else all

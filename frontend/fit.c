@@ -72,7 +72,6 @@ static const char *padding(struct elab *e, const struct value *x, const struct v
 /* Where all axes but the last agree: the linear layer that makes the later's features of the older; NULL where they do not. */
 static const char *features(struct elab *e, const struct value *a, const struct value *b)
 {
-    const struct value *x = is_older(e, a, b) ? a : b, *y = x == a ? b : a;
     int last = a->type.rank - 1;
 
     if (e->in_library || a->type.rank != b->type.rank || last < 1 || last > 2 || a->type.dim[last].n ||
@@ -81,8 +80,11 @@ static const char *features(struct elab *e, const struct value *a, const struct 
     for (int i = 0; i < last; i++)
         if (!dim_equal(a->type.dim[i], b->type.dim[i]))
             return NULL;
-    return arena_printf(e->arena, "a linear layer brings it to that shape: (%s |> linear(%lld))", own_name(e, x),
-                        (long long)y->type.dim[last].k);
+    const struct value *x = is_older(e, a, b) ? a : b, *y = x == a ? b : a;
+    return dim_is_one(a->type.dim[last]) || dim_is_one(b->type.dim[last])
+               ? NULL
+               : arena_printf(e->arena, "a linear layer brings it to that shape: (%s |> linear(%lld))", own_name(e, x),
+                              (long long)y->type.dim[last].k);
 }
 
 const char *residual_hint(struct elab *e, const struct value *a, const struct value *b)

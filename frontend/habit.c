@@ -49,7 +49,8 @@ const char *named_hint(struct elab *e, const char *callee, const struct ast *cal
 
     if (value)
         return diag_meant(e->arena, value);
-    if (!strcmp(argument->text, "ceil_mode") && has_argument(e, callee, "kernel") && !has_argument(e, callee, "channels")) {
+    if (!strcmp(argument->text, "ceil_mode") && has_argument(e, callee, "kernel") &&
+        !has_argument(e, callee, "channels")) {
         const char *hint = ceil_hint(e, callee, call, argument, x);
         return hint ? hint : arguments_hint(e, argument->text, names, count);
     }

@@ -94,23 +94,53 @@ static const char *method_hint(struct elab *e, const struct ast *member, const s
     return is_operation(e, word) ? arena_printf(e->arena, "operations are no methods: x |> %s", word) : NULL;
 }
 
-/* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
-static bool behind_module(struct elab *e, const struct ast *x, const struct usage *u)
+/* The name of another library, or of an object, that a member is behind; NULL: there is none. hint: of the member. */
+static const struct ast *module_of(struct elab *e, const struct ast *x, const char *hint)
 {
     const struct ast *root = x;
     while (root->kind == A_MEMBER)
         root = root->a;
     if (root->kind != A_NAME || look_up(e, root->text, false))
-        return false;
+        return NULL;
+    bool misspelt = !hint || nearest_name(e, root->text, false); /* and no other library's */
+    return is_foreign_module(root->text) || !misspelt ? root : NULL;
+}
+
+/* What a name is here, perhaps in another spelling; NULL: nothing. */
+static const char *known_as(struct elab *e, const char *word)
+{
+    return look_up(e, word, false) || builtin_find(word) ? word : nearest_name(e, word, true);
+}
+
+const char *module_callee(struct elab *e, const struct ast *member)
+{
+    const char *hint = is_own(e, member->text) ? NULL : foreign_hint(e, member->text, NULL);
+    const struct ast *root = hint ? NULL : module_of(e, member, NULL);
+    const char *here = root ? known_as(e, member->text) : NULL;
+
+    return here && (look_up(e, here, true) || builtin_find(here)) ? here : NULL;
+}
+
+void say_module(struct elab *e, const struct ast *member, const char *here, const struct ast *call)
+{
+    const struct ast *root = module_of(e, member, NULL);
+    const char *written = call_here_text(e, here, call);
+
+    error_hint(e, root->at, NULL, NULL, arena_printf(e->arena, "a name stands alone: %s", written ? written : here),
+               "nothing is called '%s' here", root->text);
+}
+
+/* nn.Linear(10), torch.nn.functional.relu(x), self.x: a name of another library, or of an object, before what is meant. */
+static bool behind_module(struct elab *e, const struct ast *x, const struct usage *u)
+{
     const char *hint = is_own(e, x->text) ? NULL : foreign_hint(e, x->text, u);
-    if (!is_foreign_module(root->text) && (!hint || nearest_name(e, root->text, false)))
-        return false; /* a name that is misspelt, and no other library's */
-    const char *near = nearest_name(e, x->text, true);
-    bool known = look_up(e, x->text, false) || builtin_find(x->text);
+    const struct ast *root = module_of(e, x, hint);
+    if (!root)
+        return false;
+    const char *here = known_as(e, x->text);
     if (!hint)
-        hint = known || near
-                   ? arena_printf(e->arena, "a name stands alone: %s", known ? x->text : near)
-                   : arena_printf(e->arena, "a name stands alone, and nothing is called '%s' either", x->text);
+        hint = here ? arena_printf(e->arena, "a name stands alone: %s", here)
+                    : arena_printf(e->arena, "a name stands alone, and nothing is called '%s' either", x->text);
     error_hint(e, root->at, NULL, NULL, hint, "nothing is called '%s' here", root->text);
     return true;
 }

@@ -79,6 +79,9 @@ static bool say_call(struct elab *e, struct text *t, const struct ast *x)
         return say_call_of(e, t, x->a->text, x);
     if (is_size_call(x))
         return say_size(e, t, x);
+    const char *here = x->a->kind == A_MEMBER ? module_callee(e, x->a) : NULL;
+    if (here)
+        return say_call_of(e, t, here, call_here(e, x->a->text, here, x));
     if (is_operation_of(e, x))
         return say_applied(e, t, x->a, x, NULL);
     if (!say_part(e, t, x->a, false))

@@ -268,3 +268,12 @@ for optimizer in 'adam(params, lr = 0.001)' 'sgd(net.parameters(), 0.1)' 'sgd(se
     'SGD(net.parameters())' 'torch.optim.AdamW(list(model.parameters()), learning_rate = 1e-3)'; do
     instead "loss mean(m); optimizer $optimizer;" "optimizer $optimizer;" '\(all.* are trained but those that .freeze. names\|it is written\):*'
 done
+
+for call in 'x |> nn.Linear(4, 7)' 'nn.Linear(4, 7, bias = False)(x)' 'image |> nn.Conv2d(3, 16, 3, padding = 1, device = n)' 'image |> nn.BatchNorm2d(3, 1e-3)' \
+    'steps |> nn.LSTM(6, 64, 2, batch_first = True)' 'steps |> nn.LayerNorm([7, 6])' 'steps |> nn.MultiheadAttention(6, 3)' 'image |> nn.GroupNorm(1, 3)' \
+    'index |> nn.Embedding(9, 4, padding_idx = 0)' 'image |> nn.ConvTranspose2d(3, 8, 2, stride = 2)' 'F.max_pool2d(image, 2)' 'torch.sum(x, dim = 1)' \
+    'F.relu(nn.Linear(4, 7)(x))' 'x |> Linear(4, 7)' 'image |> Conv2D(8, 3)' 'image |> Conv2d(3, 8, kernel_size = 3)'; do
+    part=${call#*|> } part=${part%(x)}
+    [ "$call" = 'F.relu(nn.Linear(4, 7)(x))' ] && part=$call
+    instead "h = $call;" "$part" '\(a name stands alone:\|did you mean\)'
+done
