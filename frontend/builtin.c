@@ -213,12 +213,24 @@ static int missing_argument(const struct builtin_args *g)
     return -1;
 }
 
+/* The call with the axis that it lacks; NULL: it is not to be said. */
+static const char *axis_hint(struct elab *e, const struct builtin_args *g)
+{
+    struct text t = text_make(e->arena);
+
+    if (!g->call || e->in_library || !say_call_of(e, &t, g->f->name, g->call))
+        return NULL;
+    text_cut(&t, t.length - 1);
+    return arena_printf(e->arena, "as in %s%saxis = 1)", text_string(&t), g->call->items ? ", " : "");
+}
+
 static bool check_required(struct elab *e, const struct builtin_args *g)
 {
     int i = missing_argument(g);
+    const char *hint = i >= 0 && !strcmp(g->name[i], "axis") ? axis_hint(e, g) : NULL;
     if (i >= 0)
-        error_hint(e, g->at, NULL, NULL, signature_hint(e, g->f), "'%s' needs its argument '%s'", g->f->name,
-                   g->name[i]);
+        error_hint(e, g->at, NULL, NULL, hint ? hint : signature_hint(e, g->f), "'%s' needs its argument '%s'",
+                   g->f->name, g->name[i]);
     return i < 0;
 }
 

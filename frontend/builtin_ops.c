@@ -293,6 +293,13 @@ const char *samples_hint(struct elab *e, const struct value *x, const struct val
     if (!batch && all == have)
         return arena_printf(e->arena, "N leads what depends on the batch: [%s, ...]",
                             e->in_net ? e->batch_name : "x.shape[0]");
+    if (!leads && dims[0].kind == V_INT && want == have && !batch) {
+        struct text shape = text_make(e->arena);
+        for (int i = 1; i < count; i++)
+            text_add(&shape, ", %s", val_text(e, &dims[i]));
+        return arena_printf(e->arena, "the samples of a call are N: [%s%s]", e->in_net ? e->batch_name : "x.shape[0]",
+                            text_string(&shape));
+    }
     if (!leads || !want || want == have)
         return NULL;
     if (count == 2 && t.rank > 2)

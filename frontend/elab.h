@@ -339,6 +339,8 @@ const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a
 /* Of values where one is of the batch and another has its size for N; else NULL. */
 const char *batch_hint(struct elab *e, const struct val *values, int count);
 
+/* The operands of x of two element types, of which one is real, the other made so; NULL of all else. */
+const char *converted_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b);
 /* The operands of x, a product that is none, as they fit turned or changed about; NULL: they do not. */
 const char *product_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b);
 const char *vector_hint(struct elab *e, const struct ast *x, const struct value *a,

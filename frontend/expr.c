@@ -302,6 +302,8 @@ static const char *operands_hint(struct elab *e, const struct ast *x, bool sum, 
     const struct val both[] = { { .kind = V_TENSOR, .tensor = (struct value *)a },
                                 { .kind = V_TENSOR, .tensor = (struct value *)b } };
     const char *hint = x ? batch_hint(e, both, 2) : NULL;
+    if (x && !e->in_library && a->type.dtype != b->type.dtype && shape_equal(a->type, b->type))
+        hint = converted_hint(e, x, a, b);
     if (!hint && e->in_library) /* its own operands say nothing */
         hint = classes_hint(e, a->type, b->type);
     else if (!hint && x)

@@ -286,6 +286,23 @@ const char *axes_hint(struct elab *e, const struct ast *x, const struct value *a
     return hint ? hint : *x->text == '/' ? NULL : conditioned(e, x, first, less, more);
 }
 
+/* ---- element types ---- */
+
+const char *converted_hint(struct elab *e, const struct ast *x, const struct value *a, const struct value *b)
+{
+    struct text t = text_make(e->arena);
+    bool first = a->type.dtype != DT_REAL;
+
+    if (a->type.dtype == b->type.dtype || (first && b->type.dtype != DT_REAL))
+        return NULL;
+    text_puts(&t, first ? "f32(" : "");
+    bool said = first ? say(e, &t, x->a) : say_operand(e, &t, x->a);
+    text_add(&t, "%s %s %s", first ? ")" : "", x->text, first ? "" : "f32(");
+    said = said && (first ? say_operand(e, &t, x->b) : say(e, &t, x->b));
+    text_puts(&t, first ? "" : ")");
+    return said ? arena_printf(e->arena, "as reals: %s", text_string(&t)) : NULL;
+}
+
 /* ---- products ---- */
 
 /* Of two matrices, or of as many as their leading axes broadcast to; false: there is none. */
@@ -446,7 +463,7 @@ static const char *pixels_move(const struct misfit *m)
 /* What brings a tensor of this rank to a layer of these, and what it is then; or the layer of that rank. */
 static const struct way {
     const char *layers;
-    int rank;
+    int rank; /* 0: any, of numbers of tokens */
     const char *said;
     const char *(*move)(const struct misfit *m);
     const char *instead; /* the layer's name without its last two characters, and this */
@@ -462,6 +479,7 @@ static const struct way {
     { "lstm|gru|rnn", 2, "steps have features", steps_move, NULL },
     { "multi_head_attention", 2, "steps have features", tokens_move, NULL },
     { "multi_head_attention", 4, "pixels as steps", pixels_move, NULL },
+    { "linear", 0, "numbers of tokens go through an embedding", tokens_move, NULL },
 };
 
 /* The layer's call as it stands, without its tensors. */
@@ -523,7 +541,8 @@ const char *rank_hint(struct elab *e, const struct layer *l, const struct val *t
         m.last |= !strcmp(tree->item[i]->text, "layout") && l->given[i] && l->constant[i].kind == V_STRING &&
                   !strcmp(l->constant[i].text, "nhwc");
     for (size_t i = 0; i < sizeof ways / sizeof *ways && m.x; i++)
-        if (ways[i].rank == m.x->type.rank && is_among(ways[i].layers, strlen(ways[i].layers), tree->text))
+        if ((ways[i].rank == m.x->type.rank || (!ways[i].rank && m.x->type.dtype == DT_I32)) &&
+            is_among(ways[i].layers, strlen(ways[i].layers), tree->text))
             return way_hint(&m, &ways[i]);
     bool steps = m.x && !strcmp(tree->text, "attention");
     for (int i = 0; i < 3 && steps; i++)

@@ -603,8 +603,9 @@ static bool gives_tensor_a_kind(struct misfit *m)
 
     if (!none && !(expects_word(m, "';'") && expects_word(m, "')'") && !strcmp(m->is, "':'")))
         return false;
+    const char *written = spelt_formals(m->p, text_at(m->p->text, m->at));
     diag_error_hint(m->p->diag, m->at, NULL, NULL,
-                    "what has a kind or a default is a constant, and stands behind ';': (x, y; a : int = 2)",
+                    written ? written : "what has a kind or a default is a constant, and stands behind ';': (x, y; a : int = 2)",
                     "a tensor has neither a kind nor a default");
     return true;
 }

@@ -38,6 +38,22 @@ static const char *layer_with(struct elab *e, const char *callee, const char *wo
     return NULL;
 }
 
+/* pad = "same" of padding=same: a word that is nothing, where a text may stand; NULL of all else. */
+static const char *quoted_value(struct elab *e, const char *callee, const struct ast *argument)
+{
+    const struct val *v = look_up(e, callee, true);
+    const struct block *b = v && v->kind == V_BLOCK ? v->block : NULL;
+    const char *here = argument_here(e, callee, argument->text), *word = argument->a->text;
+    const struct val text = v_string(word);
+
+    if (argument->a->kind != A_NAME || look_up(e, word, false))
+        return NULL;
+    for (int i = 0; b && i < b->tree->items; i++)
+        if (!strcmp(b->tree->item[i]->text, here) && b->tree->item[i]->b && kind_suits(b, i, &text))
+            return arena_printf(e->arena, "%s = \"%s\"", here, word);
+    return NULL;
+}
+
 const char *named_hint(struct elab *e, const char *callee, const struct ast *call, const struct ast *argument,
                        const struct val *x)
 {
@@ -47,6 +63,7 @@ const char *named_hint(struct elab *e, const char *callee, const struct ast *cal
     const struct val v = literal(argument->a);
     const char *value = foreign_value(e, argument_here(e, callee, argument->text), &v, false, true);
 
+    value = value ? value : quoted_value(e, callee, argument);
     if (value)
         return diag_meant(e->arena, value);
     if (!strcmp(argument->text, "ceil_mode") && has_argument(e, callee, "kernel") &&

@@ -226,7 +226,8 @@ const char *foreign_word(struct parse *p, struct place *at, const char **hint)
     for (size_t i = 0; i < sizeof rows / sizeof *rows && !first_of_line(p, *at); i++) {
         if (rows[i].before ? !is_word(word, before, rows[i].word) : !is_word(end, length, rows[i].word))
             continue;
-        *hint = rows[i].hint ? rows[i].hint : definition_hint(p, word);
+        const char *choice = rows[i].before ? NULL : spelt_choice(p, end);
+        *hint = choice ? choice : rows[i].hint ? rows[i].hint : definition_hint(p, word);
         at->column -= rows[i].before ? characters(word, end) : 0;
         at->length = (int)strlen(rows[i].word);
         return rows[i].word;
@@ -261,6 +262,8 @@ const char *semicolon_hint(struct parse *p, struct place *at)
 
     if (hint)
         return hint;
+    if (*end == '}' && spelt_return(p, end))
+        return spelt_return(p, end);
     if (before)
         return "is a ';' missing here?";
     if (!strcmp(word, "freeze") && *end == '[')
@@ -268,8 +271,10 @@ const char *semicolon_hint(struct parse *p, struct place *at)
     hint = spelt_statement(p, start);
     if (hint)
         return hint;
-    if (!strcmp(word, "output"))
+    if (!strcmp(word, "output") && !memchr(start, '=', (size_t)(end - start)))
         return keyword_form(word, length);
+    if (*end == ',' && end[1 + strspn(end + 1, " \t")] == '\n')
+        return "a statement ends in ';', not in ','";
     if (*end == ',')
         return keyword_form(word, length) ? keyword_form(word, length) : "several values stand in parentheses: (x, y)";
     if (!strcmp(word, "block"))
@@ -352,7 +357,7 @@ const char *bound_member_hint(struct parse *p, const char *member)
 const char *bound_keyword_hint(struct parse *p, struct place at)
 {
     const char *word = text_at(p->text, at);
-    return is_word(word, strspn(word, WORD_LETTERS), "optimizer") ? optimizer_hint(p, word) : NULL;
+    return is_word(word, strspn(word, WORD_LETTERS), "optimizer") ? optimizer_hint(p, word) : spelt_bound(p, word);
 }
 
 const char *keyword_member_hint(const struct parse *p, struct place at)

@@ -54,6 +54,10 @@ const char *item_hint(struct parse *p, struct place at, bool keyword, bool backw
 
 /* spelt.c: what cannot be read, as it is written here; NULL: there is no saying. start: of the statement. */
 const char *spelt_statement(struct parse *p, const char *start);
+const char *spelt_bound(struct parse *p, const char *keyword); /* loss = ... */
+const char *spelt_choice(struct parse *p, const char *here);   /* a if c else b, at its `if` */
+const char *spelt_formals(struct parse *p, const char *here);  /* block b(x, k = 3), at its '=' */
+const char *spelt_return(struct parse *p, const char *brace);  /* the last value of a block without `return` and ';' */
 /* linear 32 for linear(32); here: what stands behind the name. */
 const char *spelt_call(struct parse *p, const char *here);
 const char *open_bracket(const struct parse *p, const char *here); /* the innermost of the statement, round or square */

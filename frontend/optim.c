@@ -445,13 +445,14 @@ static const struct rule *find_rule(struct elab *e, const struct ast *f, const s
         if (f->kind == A_NAME && !strcmp(rules[i].name, f->text))
             return &rules[i];
     }
-    const char *named = f->kind == A_MEMBER ? optimizer_named(f->text) : NULL;
+    const char *named = f->kind == A_MEMBER || f->kind == A_STRING ? optimizer_named(f->text) : NULL;
     if (misnamed(e, f, call))
         return NULL;
     if (f->kind == A_NAME)
         unknown(e, f->at, "optimizer", f->text, names, RULES);
     else
-        error_hint(e, f->at, NULL, NULL, named ? arena_printf(e->arena, "a name stands alone: %s", named) : NULL,
+        error_hint(e, f->at, NULL, NULL,
+                   named ? arena_printf(e->arena, "a name stands alone: %s(lr = 1e-3)", named) : NULL,
                    "expected an optimizer: sgd, adam, adamw, rmsprop or adagrad");
     return NULL;
 }

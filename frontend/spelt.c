@@ -148,6 +148,9 @@ static const char *values_hint(struct parse *p, const char *keyword, struct piec
     if (!parts || !said[k][parts > 1 ? 1 : 2] || (parts == 1 && is_name(part[0]) && k) || *part[0].from == '"' ||
         (!k && strchr("0123456789", *part[0].from)))
         return NULL;
+    const char *equals = up_to(part[0].from, "=").end;
+    if (parts == 1 && *equals == '=' && equals[1] != '=')
+        return NULL; /* it has one */
     for (int i = 0; i < parts; i++) {
         if (is_keyword(p->arena, trimmed(up_to(part[i].from, "=(.["))))
             return NULL;
@@ -291,6 +294,49 @@ static const char *declaration_hint(struct parse *p, const char *keyword, const 
     return arena_printf(p->arena, "it is '%s'", text_string(&t));
 }
 
+/* ---- statements of other forms ---- */
+
+/* `batch 64` and `batch = 64`. */
+static const char *batch_hint(struct parse *p, struct piece rest)
+{
+    rest.from += strspn(rest.from, "= ");
+    return rest.end > rest.from && strspn(rest.from, "0123456789") == (size_t)(rest.end - rest.from)
+               ? arena_printf(p->arena, "it is 'batch N = %.*s;', with the name that stands for the batch dimension",
+                              (int)(rest.end - rest.from), rest.from)
+               : NULL;
+}
+
+/* `if training:` and `if training {`. */
+static const char *if_hint(struct parse *p, const char *from)
+{
+    struct piece condition = trimmed(up_to(from, ":"));
+
+    if (condition.end == condition.from || *condition.from == '(')
+        return NULL;
+    return arena_printf(p->arena, "it is 'if (%.*s) { ... }'", (int)(condition.end - condition.from), condition.from);
+}
+
+/* `net t(x) {`: what comes in is a statement. */
+static const char *net_hint(struct parse *p, struct piece rest)
+{
+    size_t length = word_length(rest.from);
+
+    return length && rest.from[length] == '('
+               ? arena_printf(p->arena,
+                              "it is 'net %.*s { ... }', and what comes in a statement: 'input x : f32[N, 3];'",
+                              (int)length, rest.from)
+               : NULL;
+}
+
+/* How a statement is said by its keyword. */
+static const char *other_hint(struct parse *p, struct piece word, struct piece rest)
+{
+    return is(word, "batch") ? batch_hint(p, rest)
+           : is(word, "if")  ? if_hint(p, rest.from)
+           : is(word, "net") ? net_hint(p, rest)
+                             : NULL;
+}
+
 const char *spelt_statement(struct parse *p, const char *start)
 {
     static const char *const values[] = { "output", "metric", "loss" }, *const typed[] = { "input", "target", "param",
@@ -306,7 +352,84 @@ const char *spelt_statement(struct parse *p, const char *start)
     for (size_t i = 0; i < sizeof typed / sizeof *typed; i++)
         if (is(word, typed[i]))
             return declaration_hint(p, typed[i], word.end);
-    return NULL;
+    return other_hint(p, word, rest);
+}
+
+const char *spelt_bound(struct parse *p, const char *keyword)
+{
+    static const char *const values[] = { "output", "metric", "loss" };
+    struct piece word = { keyword, keyword + word_length(keyword) };
+    const char *equals = word.end + strspn(word.end, " \t");
+    struct piece rest = trimmed(up_to(equals + 1, ""));
+    struct text t = text_make(p->arena);
+
+    if (*equals != '=' || equals[1] == '=' || rest.end == rest.from || rest.end - rest.from > LONGEST ||
+        !strchr(";#\n", *rest.end))
+        return NULL;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        if (!is(word, values[i]) || *rest.from == '[' || *rest.from == '"')
+            continue;
+        put_statement(&t, values[i], rest, 0);
+        return arena_printf(p->arena, "it is '%s'", text_string(&t));
+    }
+    return is(word, "batch") ? batch_hint(p, rest) : NULL;
+}
+
+const char *spelt_choice(struct parse *p, const char *here)
+{
+    const char *start = statement_start(p->text, here), *equals = up_to(start, "=").end,
+               *otherwise = strstr(here, " else ");
+    struct piece yes = trimmed((struct piece){ *equals == '=' && equals < here ? equals + 1 : start, here });
+    const char *end = up_to(here, "").end;
+
+    if (!otherwise || otherwise > end || !is((struct piece){ here, here + word_length(here) }, "if"))
+        return NULL;
+    struct piece condition = trimmed((struct piece){ here + strlen("if"), otherwise }),
+                 no = trimmed((struct piece){ otherwise + strlen(" else "), end });
+    bool chain = memchr(yes.from, '|', (size_t)(yes.end - yes.from));
+    return arena_printf(p->arena, "a choice is written %.*s ? %s%.*s%s : %.*s", (int)(condition.end - condition.from),
+                        condition.from, chain ? "(" : "", (int)(yes.end - yes.from), yes.from, chain ? ")" : "",
+                        (int)(no.end - no.from), no.from);
+}
+
+const char *spelt_formals(struct parse *p, const char *here)
+{
+    struct text t = text_make(p->arena);
+    const char *start = statement_start(p->text, here), *open = memchr(start, '(', (size_t)(here - start)),
+               *name = here;
+    const char *close = open ? up_to(open + 1, "").end : here;
+
+    while (name > start && !strchr(",(", name[-1]))
+        name--;
+    if (!open || *close != ')' || !is((struct piece){ start, start + word_length(start) }, "block") ||
+        memchr(start, ';', (size_t)(close - start)))
+        return NULL;
+    struct piece tensors = trimmed((struct piece){ start, name - 1 });
+    put(&t, name - 1 > open ? tensors : (struct piece){ start, open + 1 });
+    text_puts(&t, "; ");
+    put(&t, trimmed((struct piece){ name, close }));
+    text_puts(&t, ")");
+    return arena_printf(p->arena, "what has a kind or a default is a constant, and stands behind ';': %s",
+                        text_string(&t));
+}
+
+const char *spelt_return(struct parse *p, const char *brace)
+{
+    const char *start = statement_start(p->text, brace);
+    struct piece value = trimmed(up_to(start, "="));
+    const char *open = start;
+
+    while (open > p->text && open[-1] != '{' && open[-1] != '}')
+        open--;
+    const char *head = open > p->text ? open - 1 : start;
+    while (head > p->text && !strchr("{}\n", head[-1]))
+        head--;
+    head += strspn(head, " \t");
+    if (*value.end == '=' || value.end == value.from ||
+        !is((struct piece){ head, head + word_length(head) }, "block") ||
+        is_keyword(p->arena, (struct piece){ start, start + word_length(start) }))
+        return NULL;
+    return arena_printf(p->arena, "a block returns its value: return %.*s;", (int)(value.end - value.from), value.from);
 }
 
 /* ---- calls without parentheses ---- */

@@ -416,13 +416,27 @@ static void run_round(struct elab *e, const struct ast *s, const struct val *val
         diag_leave(e->diag);
 }
 
+/* range(3) and range(1, 3) of Python. */
+static const char *range_hint(struct elab *e, const struct ast *x)
+{
+    struct text t = text_make(e->arena);
+    bool range = x->kind == A_CALL && x->a->kind == A_NAME && !strcmp(x->a->text, "range") && x->items && x->items <= 2;
+
+    text_puts(&t, "a range is ");
+    bool said = range && (x->items == 1 || say_operand(e, &t, x->item[0]));
+    text_puts(&t, said && x->items == 1 ? "0" : "");
+    text_puts(&t, "..");
+    said = said && say_operand(e, &t, x->item[x->items - 1]);
+    return said ? text_string(&t) : "a range is 0..4, without its end";
+}
+
 static void run_for(struct elab *e, const struct ast *s)
 {
     struct val over = eval(e, s->a);
     int before = diag_said(e->diag);
     if (over.kind != V_LIST && over.kind != V_POISON)
-        error_hint(e, place_of(e, s->a), NULL, NULL, "a range is 0..4, without its end",
-                   "`for` walks a range or a list, not %s", describe(e, &over));
+        error_hint(e, place_of(e, s->a), NULL, NULL, range_hint(e, s->a), "`for` walks a range or a list, not %s",
+                   describe(e, &over));
     if (over.kind != V_LIST) {
         bind_poison_within(e, s->b);
         return;
@@ -473,13 +487,16 @@ static void run_yield(struct elab *e, const struct ast *s)
 
 static void run_batch(struct elab *e, const struct ast *s)
 {
-    struct val v = eval(e, s->a);
+    static const char most[] = "it is the most samples of a call, as in batch N = 32;";
+    bool none = s->a->kind == A_NAME && spelt_alike(s->a->text, "none") && !look_up(e, s->a->text, false);
+    struct val v = none ? v_none() : eval(e, s->a);
     if (e->batch_seen)
         error_at(e, s->at, "the batch dimension is declared twice");
     e->batch_seen = true;
     e->batch_name = s->text;
     if (v.kind != V_POISON && (v.kind != V_INT || v.i < 1 || v.i > INT32_MAX))
-        error_at(e, s->a->at, "the batch capacity is an integer from 1 to %d, not %s", INT32_MAX, describe(e, &v));
+        error_hint(e, s->a->at, NULL, NULL, v.kind == V_NONE || v.kind == V_INT ? most : NULL,
+                   "the batch capacity is an integer from 1 to %d, not %s", INT32_MAX, describe(e, &v));
     else if (v.kind == V_INT)
         e->m->batch = e->o->batch ? e->o->batch : v.i;
     bind(e, s->text, (struct val){ .kind = V_DIM, .dim = dim_batch(1) });
@@ -690,11 +707,35 @@ static void run_freeze(struct elab *e, const struct ast *s)
         add_pattern(e, s->item[i], NULL);
 }
 
+/* Of what a net returns. */
+static const char *outputs_hint(struct elab *e, const struct ast *s)
+{
+    struct text t = text_make(e->arena);
+
+    text_puts(&t, "it is '");
+    for (int i = 0; i < s->items; i++) {
+        text_puts(&t, i ? " output " : "output ");
+        if (s->item[i]->kind != A_NAME)
+            text_add(&t, i ? "NAME_%d = " : "NAME = ", i);
+        if (!say(e, &t, s->item[i]))
+            return NULL;
+        text_puts(&t, ";");
+    }
+    text_puts(&t, "'");
+    return s->items ? text_string(&t) : NULL;
+}
+
 static bool only_in_net(struct elab *e, const struct ast *s, const char *what)
 {
     if (e->in_net)
         return true;
-    error_at(e, place_of(e, s), "`%s` belongs to a net, not to a block or a scan", what);
+    struct text t = text_make(e->arena);
+    bool output = s->kind == A_OUTPUT && !(e->body && e->body->kind == BODY_SCAN);
+    text_puts(&t, "a block returns its value: return ");
+    bool said = output && (!s->a || say(e, &t, s->a));
+    text_add(&t, "%s;", s->a ? "" : s->text);
+    error_hint(e, place_of(e, s), NULL, NULL, said ? text_string(&t) : NULL,
+               "`%s` belongs to a net, not to a block or a scan", what);
     return false;
 }
 
@@ -715,7 +756,7 @@ static void statement(struct elab *e, const struct ast *s)
         if (e->yields && e->body && e->body->kind == BODY_SCAN && e->depth == e->yields_depth)
             error_at(e, s->at, "`return` belongs to a block; a scan has `yield`");
         else if (e->in_net)
-            error_at(e, s->at, "`return` belongs to a block; a net has `output`");
+            error_hint(e, s->at, NULL, NULL, outputs_hint(e, s), "`return` belongs to a block; a net has `output`");
         else
             run_return(e, s);
         break;
