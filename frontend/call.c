@@ -732,7 +732,8 @@ static struct val call_layer(struct elab *e, struct layer *l, const struct ast *
 /* Whether a call is by the name of a class elsewhere, Linear(32, 7), of what is here `near`, not only misspelt. */
 static bool is_class_of(struct elab *e, const char *word, const char *near, const struct ast *call)
 {
-    return near && call && (is_class(word) || spelt_alike(word, near)) && look_up(e, near, true);
+    return near && call && (is_class(word) || layer_here(e, word) || spelt_alike(word, near)) &&
+           (look_up(e, near, true) || builtin_find(near));
 }
 
 /* meant: what is called, where that is known by its class elsewhere. */
@@ -740,11 +741,11 @@ static struct val unknown(struct elab *e, const struct ast *x, const struct usag
                           const char **meant)
 {
     const struct val *other = look_up(e, x->text, false);
-    const char *near = nearest_name(e, x->text, true);
-    const char *later = bound_later(e, x), *hint = later ? later : foreign_hint(e, x->text, u);
+    const char *layer = layer_here(e, x->text), *near = layer ? layer : nearest_name(e, x->text, true);
+    const char *later = bound_later(e, x), *hint = later ? later : layer ? NULL : foreign_hint(e, x->text, u);
     if (!hint && !other && is_class_of(e, x->text, near, u->call)) {
         *meant = near;
-        near = call_here_text(e, near, call_here(e, x->text, near, u->call));
+        near = call_here_text(e, near, call_here(e, x->text, near, u->call), applied_to(e, u->outer, u->piped));
     }
     hint = hint ? hint : near ? diag_meant(e->arena, near) : optimizer_setting(e, x->text);
     if (other && other->kind != V_POISON)
@@ -783,10 +784,12 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
     struct place at = place_of(e, callee);
     struct val v;
     bool called = false;
+    const struct ast *outer = e->outer;
+    e->outer = callee->kind == A_CALL ? arguments : NULL;
     const char *here = callee->kind == A_MEMBER && arguments ? module_callee(e, callee) : NULL;
     if (here) {
         const struct ast *meant = call_here(e, callee->text, here, arguments);
-        say_module(e, callee, here, meant);
+        say_module(e, callee, here, meant, applied_to(e, outer, piped));
         return gone_on(e, callee, here, meant, piped, own);
     }
     if (callee->kind == A_NAME) {
@@ -795,14 +798,16 @@ struct val call(struct elab *e, const struct ast *callee, const struct ast *argu
         if (f)
             return call_builtin(e, f, NULL, arguments, piped, at);
         if (!found)
-            unknown(e, callee, &(struct usage){ .call = arguments, .piped = piped }, at, &here);
+            unknown(e, callee, &(struct usage){ .call = arguments, .outer = outer, .piped = piped }, at, &here);
         if (here)
             return gone_on(e, callee, here, call_here(e, callee->text, here, arguments), piped, own);
         if (!found)
             return v_poison();
         v = *found;
     } else {
+        e->outer = callee->kind == A_MEMBER ? outer : e->outer;
         v = callee->kind == A_MEMBER ? eval_method(e, callee, arguments, piped, &called) : eval(e, callee);
+        e->outer = NULL;
     }
     if (v.kind == V_POISON || called)
         return v;

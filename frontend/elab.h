@@ -183,7 +183,8 @@ struct elab {
     int patterns;
     size_t pattern_capacity;
     bool batch_seen;
-    const char *batch_name; /* what the net calls N; NULL: nothing yet */
+    const char *batch_name;  /* what the net calls N; NULL: nothing yet */
+    const struct ast *outer; /* the call of what the call at work gives, linear(3)(x), or NULL */
 };
 
 enum {
@@ -241,7 +242,7 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
 /* What is called here by the name of a module's member elsewhere, nn.Linear; NULL of all else. */
 const char *module_callee(struct elab *e, const struct ast *member);
 /* The error, with the call as it is here. */
-void say_module(struct elab *e, const struct ast *member, const char *here, const struct ast *call);
+void say_module(struct elab *e, const struct ast *member, const char *here, const struct ast *call, const char *before);
 
 /* call.c */
 struct val call(struct elab *e, const struct ast *callee, const struct ast *arguments, const struct val *piped,
@@ -269,6 +270,7 @@ bool is_literal(const struct ast *x); /* net.c: numbers, words and lists of thes
 /* Where such a word stands: x.word, x.word(...), word(...) or x |> word(...). */
 struct usage {
     const struct ast *object, *call; /* each NULL where there is none */
+    const struct ast *outer;         /* the call of what it gives, or NULL */
     bool piped;                      /* a chain passes the first tensor */
 };
 
@@ -313,9 +315,14 @@ bool say_applied(struct elab *e, struct text *t, const struct ast *member, const
 
 /* module.c: calls of a class or a module elsewhere */
 bool is_class(const char *word); /* one that is told sizes of what comes in */
-/* The call of `word` elsewhere as one of `callee` here, without what is known or not there. */
+const char *layer_here(struct elab *e,
+                       const char *word); /* the library's layer that Keras has by this name; NULL: none */
+/* The call of `word` elsewhere as one of `callee` here, without what is known or not there; text: the activation within, or "". */
 struct ast *call_here(struct elab *e, const char *word, const char *callee, const struct ast *call);
-const char *call_here_text(struct elab *e, const char *callee, const struct ast *call); /* NULL: it is not to be said */
+/* With the activation behind it, and then `before` before it; NULL: it is not to be said. */
+const char *call_here_text(struct elab *e, const char *callee, const struct ast *call, const char *before);
+/* What a layer is applied to by the call behind its own (NULL: none), as it stands before a chain. */
+const char *applied_to(struct elab *e, const struct ast *tensors, bool piped);
 
 /* habit.c: calls as another library has them */
 /* Of an argument by a name that this operation or layer has not: the one that is meant, or the layer that has it; else all

@@ -173,25 +173,19 @@ static const char *operation_form(const char *word)
         { "ones_like", "ones(x.shape)" },
         { "full_like", "full(x.shape, $fill_value=lo$)" },
         { "Identity", "x" },
-        { "dense", "x |> linear($units=10$)" },
         { "dropout2d",
           "training ? image * f32(uniform([image.shape[0], image.shape[1], 1, 1], 0, 1) > $p=0.2$) / (1 - $p=0.2$) : image" },
         { "gemm", "x |> linear(10)" },
         { "DepthwiseConv2D", "image |> conv2d(image.shape[1], 3, groups = image.shape[1])" },
-        { "LayerNormalization", "x |> layernorm" },
-        { "BatchNormalization", "x |> batchnorm" },
         { "InstanceNormalization", "image |> instancenorm" },
         { "InstanceNorm2d", "image |> instancenorm" },
-        { "GroupNormalization", "image |> groupnorm($num_groups=3$)" },
         { "AveragePool", "image |> avgpool2d(2)" },
-        { "AveragePooling2D", "image |> avgpool2d($pool_size=2$)" },
         { "maxpool", "image |> maxpool2d($kernel_size|pool_size=2$)" },
         { "avgpool", "image |> avgpool2d($kernel_size|pool_size=2$)" },
         { "global_maxpool", "max(image, axes = [2, 3])" },
         { "GlobalMaxPooling2D", "max(image, axes = [2, 3])" },
         { "AdaptiveMaxPool2d", "max(image, axes = [2, 3])" },
-        { "GlobalAveragePooling2D", "image |> global_avgpool" },
-        { "sequential", "x |> linear(64) |> relu |> linear(10)" },
+        { "sequential", "x |> $layers=linear(64) |> relu |> linear(10)$" },
         { "ModuleList", LAYERS },
         { "ModuleDict", LAYERS },
         { "append", LAYERS },
@@ -205,14 +199,14 @@ static const char *operation_form(const char *word)
         { "resize", LARGER },
         { "UpSampling2D", LARGER },
         { "UpsamplingNearest2d", LARGER },
-        { "CrossEntropyLoss", "cross_entropy(logits, label)" },
-        { "NLLLoss", "nll(logp, label)" },
+        { "CrossEntropyLoss", "cross_entropy($a=logits$, $b=label$)" },
+        { "NLLLoss", "nll($a=logp$, $b=label$)" },
         { "MSELoss", "mse(a, b)" },
         { "L1Loss", "l1(a, b)" },
         { "SmoothL1Loss", "huber(a, b)" },
-        { "KLDivLoss", "kl(logp, q)" },
-        { "BCELoss", "bce(logits, y), of logits" },
-        { "BCEWithLogitsLoss", "bce(logits, y)" },
+        { "KLDivLoss", "kl($a=logp$, $b=q$)" },
+        { "BCELoss", "bce($a=logits$, $b=y$), of logits" },
+        { "BCEWithLogitsLoss", "bce($a=logits$, $b=y$)" },
         { "binary_cross_entropy", "bce(logits, $b=y$), of logits" },
         { "binary_cross_entropy_with_logits", "bce($a=logits$, $b=y$)" },
     };
@@ -392,8 +386,20 @@ const char *foreign_schedule(const char *word)
     return form ? form : is_schedule(word) ? word : NULL;
 }
 
+/* Whether it is what is called in its turn that makes the value: nn.MSELoss()(a, b). */
+static bool is_made_first(const char *word)
+{
+    size_t length = strlen(word);
+    return length > 4 && !strcmp(word + length - 4, "Loss");
+}
+
 static const char *written(struct elab *e, const char *word, const char *form, const struct usage *u)
 {
+    if (form && u && u->outer && !u->piped && is_made_first(word)) {
+        const struct usage both = { .call = u->outer };
+        return arena_printf(e->arena, "it is written %s, without the call before it",
+                            form_filled(e, form, &both, false));
+    }
     static const struct usage nowhere = { .call = NULL };
     const char *chain = form && u && u->piped ? form_chained(e, word, form, u) : NULL;
 

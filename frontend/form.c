@@ -2,7 +2,7 @@
  *
  * In a form the words x, image, a and b stand for the call's tensors: the first and, b, the second. Between two '$' stands what
  * else it may give: the name that this has there (or several, by '|'; with '...' behind it a list of all numbers from there on;
- * `b` for the second tensor, `tensors` for all), '=', and what stands there where it gives none. What ends in ':' before the
+ * `b` for the second tensor, `tensors` for all, `layers` for a chain of all), '=', and what stands there where it gives none. What ends in ':' before the
  * name is said with what is given alone. */
 #include <string.h>
 
@@ -193,6 +193,20 @@ static bool say_tensors(struct filling *f, struct text *t)
     return f->tensors > 0;
 }
 
+/* Layers that a call is given, or a list in it, one behind the other. */
+static bool say_layers(struct elab *e, struct text *t, const struct ast *call)
+{
+    bool list = call->items == 1 && (call->item[0]->kind == A_LIST || call->item[0]->kind == A_TUPLE);
+    const struct ast *layers = list ? call->item[0] : call;
+
+    for (int i = 0; i < layers->items; i++) {
+        text_puts(t, i ? " |> " : "");
+        if (layers->item[i]->kind == A_ARG || !say(e, t, layers->item[i]))
+            return false;
+    }
+    return layers->items;
+}
+
 /* What the call has in a blank; what has two places is given once. */
 static bool say_blank(struct filling *f, struct text *t, struct blank b, bool apart)
 {
@@ -203,6 +217,8 @@ static bool say_blank(struct filling *f, struct text *t, struct blank b, bool ap
         return k < f->tensors && say_tensor(f, t, k, apart);
     if (is_among(b.names, b.length, "tensors"))
         return say_tensors(f, t);
+    if (is_among(b.names, b.length, "layers"))
+        return call && say_layers(f->e, t, call);
     if (!call || b.list)
         return call && say_numbers(f->e, t, call);
     if (b.length != f->names_length || strncmp(b.names, f->names, b.length))

@@ -515,6 +515,14 @@ static const char *operator_hint(const char *text, const char *here)
     return NULL;
 }
 
+static const char *quotes_hint(struct parse *p, const char *here)
+{
+    static const char said[] = "a string stands between double quotes";
+    size_t length = strcspn(here + 1, "'\"\n");
+
+    return here[1 + length] == '\'' ? arena_printf(p->arena, "%s: \"%.*s\"", said, (int)length, here + 1) : said;
+}
+
 /* What stands in the place of a value is written otherwise in another language. */
 const char *value_hint(struct parse *p, struct place at, const char *found)
 {
@@ -524,7 +532,7 @@ const char *value_hint(struct parse *p, struct place at, const char *found)
     const char *word = word_before(p, here, &length);
 
     if (!hint)
-        hint = *here == '\'' ? "a string stands between double quotes" : sign;
+        hint = *here == '\'' ? quotes_hint(p, here) : sign;
     if (hint)
         return hint;
     return length && word == statement_start(p->text, here) ? keyword_form(word, length)

@@ -109,22 +109,24 @@ static const struct ast *module_of(struct elab *e, const struct ast *x, const ch
 /* What a name is here, perhaps in another spelling; NULL: nothing. */
 static const char *known_as(struct elab *e, const char *word)
 {
-    return look_up(e, word, false) || builtin_find(word) ? word : nearest_name(e, word, true);
+    const char *layer = layer_here(e, word);
+    return look_up(e, word, false) || builtin_find(word) ? word : layer ? layer : nearest_name(e, word, true);
 }
 
 const char *module_callee(struct elab *e, const struct ast *member)
 {
-    const char *hint = is_own(e, member->text) ? NULL : foreign_hint(e, member->text, NULL);
+    bool ours = is_own(e, member->text) || layer_here(e, member->text);
+    const char *hint = ours ? NULL : foreign_hint(e, member->text, NULL);
     const struct ast *root = hint ? NULL : module_of(e, member, NULL);
     const char *here = root ? known_as(e, member->text) : NULL;
 
     return here && (look_up(e, here, true) || builtin_find(here)) ? here : NULL;
 }
 
-void say_module(struct elab *e, const struct ast *member, const char *here, const struct ast *call)
+void say_module(struct elab *e, const struct ast *member, const char *here, const struct ast *call, const char *before)
 {
     const struct ast *root = module_of(e, member, NULL);
-    const char *written = call_here_text(e, here, call);
+    const char *written = call_here_text(e, here, call, before);
 
     error_hint(e, root->at, NULL, NULL, arena_printf(e->arena, "a name stands alone: %s", written ? written : here),
                "nothing is called '%s' here", root->text);
@@ -284,7 +286,10 @@ struct val eval_method(struct elab *e, const struct ast *member, const struct as
         given = first->a;
         first = given->a;
     }
-    const struct usage u = { .call = given, .piped = piped && first == member };
+    const struct usage u = { .call = given,
+                             .outer = first == member ? e->outer : NULL,
+                             .piped = piped && first == member };
+    e->outer = NULL;
     struct val v = behind_module(e, first, &u) ? v_poison() : eval(e, first->a);
     if (v.kind == V_POISON)
         return v;

@@ -14,13 +14,36 @@ static const struct class
 } classes[] = {
     { "Linear", 0, 2, NULL },
     { "Conv1d|Conv2d|Conv3d|ConvTranspose1d|ConvTranspose2d", 0, 3, NULL },
-    { "BatchNorm1d|BatchNorm2d|BatchNorm3d", 0, 1, "eps|momentum|affine|track" },
-    { "LayerNorm", 0, 1, "eps|affine" },
+    { "BatchNorm1d|BatchNorm2d|BatchNorm3d|batchnorm1d|batchnorm2d|batchnorm3d", 0, 1, "eps|momentum|affine|track" },
+    { "LayerNorm|layer_norm", 0, 1, "eps|affine" },
     { "RMSNorm", 0, 1, "eps" },
-    { "GroupNorm", 1, 2, "groups|eps|affine" },
+    { "GroupNorm|group_norm", 1, 2, "groups|eps|affine" },
     { "LSTM|GRU|RNN", 0, 2, "hidden|layers|bias" },
     { "MultiheadAttention", 0, 2, "heads" },
 };
+
+const char *layer_here(struct elab *e, const char *word)
+{
+    static const char *const rows[][2] = {
+        { "Dense", "linear" },
+        { "MaxPooling1D", "maxpool1d" },
+        { "MaxPooling2D", "maxpool2d" },
+        { "AveragePooling1D", "avgpool1d" },
+        { "AveragePooling2D", "avgpool2d" },
+        { "GlobalAveragePooling1D", "global_avgpool" },
+        { "GlobalAveragePooling2D", "global_avgpool" },
+        { "BatchNormalization", "batchnorm" },
+        { "LayerNormalization", "layernorm" },
+        { "GroupNormalization", "groupnorm" },
+        { "Conv1DTranspose", "conv_transpose1d" },
+        { "Conv2DTranspose", "conv_transpose2d" },
+        { "SimpleRNN", "rnn" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (spelt_alike(rows[i][0], word))
+            return name(e->names, rows[i][1]);
+    return NULL;
+}
 
 static const struct class *class_of(const char *word)
 {
@@ -76,6 +99,7 @@ static struct ast *value_here(struct elab *e, const struct ast *x)
     struct ast *value = NEW(e->arena, struct ast);
 
     *value = *x;
+    value->kind = x->kind == A_TUPLE && is_literal(x->item[0]) ? A_LIST : x->kind; /* (3, 3) */
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (x->kind == A_NAME && !strcmp(words[i].word, x->text) && !look_up(e, x->text, false))
             value->kind = words[i].kind;
@@ -113,7 +137,16 @@ static struct ast *argument_of(struct elab *e, const struct class *c, const char
     const char *word = c && c->places ? word_of(e, c->places, place) : NULL;
     if (c && c->places)
         return word ? named(e, word, x) : NULL;
-    return (struct ast *)x;
+    return value_here(e, x);
+}
+
+/* An activation within a layer, activation = "relu": its name here; "": none. */
+static const char *activation_of(struct elab *e, const struct ast *x)
+{
+    const char *here = x->a->kind == A_STRING ? foreign_name(x->a->text) : NULL, *word = here ? here : x->a->text;
+    bool known = look_up(e, word, true) || builtin_find(word);
+
+    return (x->a->kind == A_STRING || x->a->kind == A_NAME) && known && strcmp(word, "linear") ? word : "";
 }
 
 /* layernorm([7, 12]) elsewhere counts the trailing axes here. */
@@ -136,6 +169,10 @@ struct ast *call_here(struct elab *e, const char *word, const char *callee, cons
     bool size = c && gives_size(e, c, callee, call);
     for (int i = 0; i < call->items; i++) {
         const struct ast *x = call->item[i];
+        if (x->kind == A_ARG && !strcmp(x->text, "activation") && !is_constant_of(e, callee, x->text, false)) {
+            here->text = activation_of(e, x);
+            continue;
+        }
         bool out = x->kind != A_ARG && place++ == (c ? c->size : -1) && size;
         bool several = out && (x->kind == A_LIST || x->kind == A_TUPLE) && x->items > 1;
         struct ast *argument = !out      ? argument_of(e, size ? c : NULL, callee, x, x->kind == A_ARG ? 0 : behind++)
@@ -147,8 +184,29 @@ struct ast *call_here(struct elab *e, const char *word, const char *callee, cons
     return here;
 }
 
-const char *call_here_text(struct elab *e, const char *callee, const struct ast *call)
+const char *call_here_text(struct elab *e, const char *callee, const struct ast *call, const char *before)
 {
     struct text t = text_make(e->arena);
-    return !call->items ? callee : say_call_of(e, &t, callee, call) ? text_string(&t) : NULL;
+
+    text_puts(&t, *call->text ? before : "");
+    if (!call->items)
+        text_puts(&t, callee);
+    else if (!say_call_of(e, &t, callee, call))
+        return NULL;
+    if (*call->text)
+        text_add(&t, " |> %s", call->text);
+    return text_string(&t);
+}
+
+const char *applied_to(struct elab *e, const struct ast *tensors, bool piped)
+{
+    struct text t = text_make(e->arena);
+    bool one = tensors && tensors->items == 1 && tensors->item[0]->kind != A_ARG;
+
+    if (piped)
+        return "";
+    if (!one || !say_operand(e, &t, tensors->item[0]))
+        return "x |> ";
+    text_puts(&t, " |> ");
+    return text_string(&t);
 }

@@ -73,15 +73,31 @@ static bool is_operation_of(struct elab *e, const struct ast *x)
     return root->kind != A_NAME || look_up(e, root->text, false);
 }
 
+/* What is called here by the name of a class or a module's member elsewhere; NULL of all else. */
+static const char *callee_here(struct elab *e, const struct ast *callee)
+{
+    const char *word = callee->text;
+
+    if (callee->kind == A_MEMBER)
+        return module_callee(e, callee);
+    if (callee->kind != A_NAME || look_up(e, word, true) || builtin_find(word))
+        return NULL;
+    return layer_here(e, word) ? layer_here(e, word) : is_class(word) ? nearest_name(e, word, true) : NULL;
+}
+
 static bool say_call(struct elab *e, struct text *t, const struct ast *x)
 {
+    const char *here = is_size_call(x) ? NULL : callee_here(e, x->a), *said;
+
+    if (here) {
+        said = call_here_text(e, here, call_here(e, x->a->text, here, x), "");
+        text_puts(t, said ? said : "");
+        return said;
+    }
     if (x->a->kind == A_NAME)
         return say_call_of(e, t, x->a->text, x);
     if (is_size_call(x))
         return say_size(e, t, x);
-    const char *here = x->a->kind == A_MEMBER ? module_callee(e, x->a) : NULL;
-    if (here)
-        return say_call_of(e, t, here, call_here(e, x->a->text, here, x));
     if (is_operation_of(e, x))
         return say_applied(e, t, x->a, x, NULL);
     if (!say_part(e, t, x->a, false))

@@ -67,7 +67,7 @@ done
 
 for call in 'leaky_relu(x, 0.1)' 'elu(x, alpha = 0.5)' 'clamp(x, max = 1, min = -1)' 'clamp(x, -n, 2 * n)' 'hardtanh(x, -2, 2)' 'unsqueeze(x, dim = 1)' \
     'torch.cat([x, x], 1)' 'stack(x, x, dim = 1)' 'x.view(-1, 2, 2)' 'x.permute([1, 0])' 'chunk(x, 2, 1)' 'masked_fill(x, x > 0, value = -1e9)' 'torch.rand(3, n)' \
-    'F.interpolate(image, scale_factor = 3)' 'F.dropout2d(x, p = 0.5)' 'arange(3)' 'Dense(units = 7)' 'x.clamp(lo, hi)'; do
+    'F.interpolate(image, scale_factor = 3)' 'F.dropout2d(x, p = 0.5)' 'arange(3)' 'x.clamp(lo, hi)'; do
     compiles "h = $call;"
     right "$call"
 done
@@ -128,7 +128,7 @@ done
 for part in 'image[0]' 'image[label]'; do
     instead "label = index; h = $part;" "$part" 'axis 0 is that of the samples; of \(axis 1 it is written\|another it is\)'
 done
-for call in 'clamp(0, 1)' 'nn.ReLU6()' 'unsqueeze(1)' 'permute(0, 2, 1)' 'dense(units = 3)' 'swish' 'torch.flip(1)'; do
+for call in 'clamp(0, 1)' 'nn.ReLU6()' 'unsqueeze(1)' 'permute(0, 2, 1)' 'swish' 'torch.flip(1)'; do
     instead "h = steps |> $call |> flatten;" "$call" 'it is written'
 done
 instead 'h = transpose(steps, 1, 2);' 'transpose(steps, 1, 2)' 'these two are swapped by'
@@ -272,8 +272,17 @@ done
 for call in 'x |> nn.Linear(4, 7)' 'nn.Linear(4, 7, bias = False)(x)' 'image |> nn.Conv2d(3, 16, 3, padding = 1, device = n)' 'image |> nn.BatchNorm2d(3, 1e-3)' \
     'steps |> nn.LSTM(6, 64, 2, batch_first = True)' 'steps |> nn.LayerNorm([7, 6])' 'steps |> nn.MultiheadAttention(6, 3)' 'image |> nn.GroupNorm(1, 3)' \
     'index |> nn.Embedding(9, 4, padding_idx = 0)' 'image |> nn.ConvTranspose2d(3, 8, 2, stride = 2)' 'F.max_pool2d(image, 2)' 'torch.sum(x, dim = 1)' \
-    'F.relu(nn.Linear(4, 7)(x))' 'x |> Linear(4, 7)' 'image |> Conv2D(8, 3)' 'image |> Conv2d(3, 8, kernel_size = 3)'; do
+    'F.relu(nn.Linear(4, 7)(x))' 'x |> Linear(4, 7)' 'image |> Conv2D(8, 3)' 'x |> Dense(units = 7, activation = "relu")' \
+    'image |> MaxPooling2D((2, 2))' 'image |> tf.keras.layers.Conv2D(16, (3, 3), padding = "same", activation = "relu")' 'steps |> layer_norm(6)' \
+    'image |> AveragePooling2D(pool_size = (2, 2), strides = 2)' 'image |> BatchNormalization()' 'image |> Conv2d(3, 8, kernel_size = 3)'; do
     part=${call#*|> } part=${part%(x)}
     [ "$call" = 'F.relu(nn.Linear(4, 7)(x))' ] && part=$call
     instead "h = $call;" "$part" '\(a name stands alone:\|did you mean\)'
 done
+for call in 'Dense(7, activation = "relu")(x)' 'layers.Conv2D(8, 3, activation = "tanh")(image)' 'Dense(3, activation = "softmax")(x + 1)'; do
+    instead "h = $call;" "$call" '\(a name stands alone:\|did you mean\)'
+done
+instead 'h = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), Dense(3))(x);' 'nn.Sequential(nn.Linear(4, 8), nn.ReLU(), Dense(3))(x)' 'it is written'
+compiles 'loss nn.CrossEntropyLoss()(logits, index);'
+grep -q 'hint: it is written cross_entropy(logits, index), without the call before it$' "$out/log"
+result $? "a loss that is made first elsewhere"
