@@ -44,7 +44,7 @@ wrong "netc: -D wants NAME=VALUE, not 'width' (netc --help)" -D width
 wrong "-D: error: -D widht=4 sets no constant of the model
 -D: hint: did you mean 'width'?" --net first -D widht=4
 wrong "-D: error: -D dd=4 sets no constant of the model
--D: hint: its constants: width" --net first -D dd=4
+-D: hint: its constants: width; one is declared before the nets: const dd = ...;" --net first -D dd=4
 wrong "two.net: error: no net is called 'frist': there is first, second" --net frist
 wrong "two.net: error: there are several nets: choose one with --net (first, second)"
 "$NETC" "$out/two.net" --batch 2>"$out/stderr"
