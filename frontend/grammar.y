@@ -662,7 +662,9 @@ static bool misses_closer(struct misfit *m)
                                      : argument_hint(m->p, m->at, m->is);
     if (!hint && k < 2 && is_unclosed(m, closers[k]))
         return true;
-    missing_before(m->p, &m->at);
+    bool line_end = missing_before(m->p, &m->at), starts = m->found == YYSYMBOL_NAME || m->found == YYSYMBOL_NUMBER || m->found == YYSYMBOL_STRING;
+    if (!hint && comma && starts && !line_end)
+        hint = "is a ',' missing before this?";
     diag_error_hint(m->p->diag, m->at, NULL, NULL, hint, "expected %s%s before %s", comma ? "',' or " : "", closers[k], m->is);
     return true;
 }
