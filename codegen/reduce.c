@@ -1,6 +1,6 @@
 /* codegen/reduce.c: sums and their like. The order of every sum depends on shapes alone: along a contiguous axis 16 or 32
- * logical lanes and one fixed tree, in all other directions one after the other, where they are many some at a time: a long
- * sum of small numbers loses digits. */
+ * logical lanes and one fixed tree, in all other directions one after the other, where they are many some at a time, and of
+ * very many the sums of these some at a time: a long sum of small numbers loses digits. */
 #include <math.h>
 
 #include "codegen/lower.h"
@@ -50,31 +50,38 @@ static void add_to(struct lower *l, struct lblock *b, const struct sum *s, struc
     ls_store(l->k, b, acc, NULL, combined(l, s, lx_load(l->k, acc, NULL), x));
 }
 
-enum { PIECE = 256 };
+enum { PIECE = 256, PIECES = 16 };
 
-/* for some in extent, PIECE at a time: acc = acc + (the sum of these) */
-static void add_pieces(struct lower *l, struct lblock *b, const struct sum *s, struct lx **at, struct lbuf *acc)
+/* Adds the terms begin..end of the last axis to acc, in pieces of `size`, and these in pieces of 256; size 1: one by one.
+ *
+ *     for some in begin..end step size: acc = acc + (the sum of some..imin(some + size, end)) */
+static void add_pieces(struct lower *l, struct lblock *b, const struct sum *s, struct lx **at, struct lbuf *acc,
+                       struct lx *begin, struct lx *end, int size)
 {
-    struct lx *end = s->extent[s->axes - 1];
-    struct ls *some = ls_loop(l->k, b, "some", lx_int(l->k, 0), end, PIECE, LICENCE_RED);
-    struct lx *from = lx_var(l->k, some->var), *next = index_op(l, LX_IADD, from, lx_int(l->k, PIECE));
-    struct lbuf *piece = lbuf_scalar(l->k, &some->body, "piece", s->dtype, identity(l, s->op, s->dtype));
-    struct ls *loop = ls_loop(l->k, &some->body, "a", from, index_op(l, LX_IMIN, next, end), 1, LICENCE_RED);
+    struct ls *loop = ls_loop(l->k, b, size > 1 ? "some" : "a", begin, end, size, LICENCE_RED);
+    struct lx *from = lx_var(l->k, loop->var);
 
-    at[s->axes - 1] = lx_var(l->k, loop->var);
-    add_to(l, &loop->body, s, piece, term_at(l, &loop->body, s, at));
-    add_to(l, &some->body, s, acc, lx_load(l->k, piece, NULL));
+    if (size == 1) {
+        at[s->axes - 1] = from;
+        add_to(l, &loop->body, s, acc, term_at(l, &loop->body, s, at));
+        return;
+    }
+    struct lx *next = index_op(l, LX_IADD, from, lx_int(l->k, size));
+    struct lbuf *piece = lbuf_scalar(l->k, &loop->body, "piece", s->dtype, identity(l, s->op, s->dtype));
+    add_pieces(l, &loop->body, s, at, piece, from, index_op(l, LX_IMIN, next, end), size > PIECE ? PIECE : 1);
+    add_to(l, &loop->body, s, acc, lx_load(l->k, piece, NULL));
 }
 
 static struct lx *sum_in_order(struct lower *l, struct lblock *b, const struct sum *s)
 {
     bool pieces = l->level && s->op == OP_add && s->dtype == DT_REAL && s->most >= 2 * PIECE;
+    int size = s->most >= 2 * PIECES * PIECE ? PIECES * PIECE : PIECE;
     struct lx *at[MAX_RANK + 1];
     struct lbuf *acc = lbuf_scalar(l->k, b, "acc", s->dtype, identity(l, s->op, s->dtype));
     struct lblock *in = open_sum(l, b, s, s->axes - pieces, at);
 
     if (pieces)
-        add_pieces(l, in, s, at, acc);
+        add_pieces(l, in, s, at, acc, lx_int(l->k, 0), s->extent[s->axes - 1], size);
     else
         add_to(l, in, s, acc, term_at(l, in, s, at));
     return ls_let(l->k, b, "total", lx_load(l->k, acc, NULL));
