@@ -8,19 +8,30 @@
  *     for c: dgamma[c] = acc[c]            for c: dgamma[c] = acc[c]
  *
  * Rows come in order, so every sum has one order. The first axis is cut into a few parts of fixed size whose sums are kept
- * apart and added up in the end, so that parts may run in threads and no bit depends on how many there are. Where many rows
- * are gone through for each image, as in convolutions, an image's are added up before they are added to the rest: a long
- * sum of small numbers loses digits. Mean and variance are sums of what exceeds the first row of a part, d = x - x0, and of
- * its square: mean = x0 + sum d / n, squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan,
- * Golub, LeVeque 1983). */
+ * apart and added up in the end, so that parts may run in threads and no bit depends on how many there are. Mean and
+ * variance are sums of what exceeds the first row of a part, d = x - x0, and of its square: mean = x0 + sum d / n,
+ * squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan, Golub, LeVeque 1983).
+ *
+ * A chain of additions loses digits with its length. So where a part has more rows than 256, acc is added to `all` now and
+ * then and begins at 0 again: behind the smallest thing in the nest that has 24 rows, a row of an image, a block of Winograd's
+ * tiles, some of a product's, an image; and where that is more than 256 the loop in it is cut, 128 rows at a time.
+ *
+ *     for i in 0..28                       for i_0 in 0..784 step 128
+ *       for k in 0..28                       for i in i_0..imin(i_0 + 128, 784)
+ *         for c: acc[c] = acc[c] + v           for c: acc[c] = acc[c] + v
+ *       for c                                for c
+ *         all[c] = all[c] + acc[c]             all[c] = all[c] + acc[c]
+ *         acc[c] = 0                           acc[c] = 0
+ */
 #include "codegen/loop_pass.h"
 #include "codegen/lower.h"
+#include "ir/loop_index.h"
 
 struct column {
     struct node *n;
     enum place_of place;
     struct lbuf *acc, *square, *first; /* a row for each part; the others NULL, but for moments */
-    struct lbuf *all, *all_squares;    /* of all images so far, where there are images; else NULL */
+    struct lbuf *all, *all_squares;    /* of all chains so far, where there are some; else NULL */
     struct column *next;
 };
 
@@ -156,15 +167,17 @@ static void start_total(struct lower *l, struct column *c)
     ls_store(l->k, b, c->acc, &index, identity(l, reduction_op(c->n), d));
 }
 
-enum { MANY_ROWS = 64 };
+/* Rows of a chain: what is worth one; taken where a loop is cut; at most. */
+enum { WORTH = 24, CUT = 128, LONGEST = 256 };
 
-static bool has_images(const struct nest *n)
+/* Whether a part may have more rows than a chain. */
+static bool has_chains(const struct lower *l)
 {
-    int64_t rows = 1;
+    struct type rows = nest_rows(&l->nest);
 
-    for (int i = 1; i < n->split; i++)
-        rows *= n->domain.dim[i].k;
-    return rows >= MANY_ROWS;
+    if (l->parts > 1)
+        rows.dim[0] = dim_of(l->part_size);
+    return type_count(rows, l->k->batch) > LONGEST;
 }
 
 static void start_column(struct lower *l, struct column *c)
@@ -177,7 +190,7 @@ static void start_column(struct lower *l, struct column *c)
         c->square = row_buffer(l, "square", d);
         c->first = row_buffer(l, "first", d);
     }
-    if (has_images(&l->nest)) {
+    if (has_chains(l)) {
         c->all = row_buffer(l, "all", d);
         c->all_squares = c->square ? row_buffer(l, "all_squares", d) : NULL;
     }
@@ -394,16 +407,89 @@ static void keep_order(const struct lower *l, struct lblock *b)
     }
 }
 
-/* The rows that are gone through within a loop. */
-static double rows_inside(const struct lower *l, const struct lblock *b)
+static struct lx *simplified(struct rewrite *r, struct lx *x)
 {
-    double rows = 1;
+    return x->kind >= LX_IADD && x->kind <= LX_IEQ ? lx_index(r->k, x->kind, x->arg[0], x->arg[1]) : x;
+}
+
+/* Puts `outer` where s stands, and s into it, which is what it gives. */
+static struct ls *enclose(struct lower *l, struct ls *s, struct ls *outer)
+{
+    struct ls *inner = NEW(l->k->arena, struct ls);
+
+    *inner = *s;
+    inner->next = NULL;
+    inner->var->loop = inner;
+    outer->next = s->next;
+    outer->body = (struct lblock){ inner, inner };
+    *s = *outer;
+    s->var->loop = s;
+    return inner;
+}
+
+/* for i in 0..n   =>   for part in 0..8, for i in part size..imin((part + 1) size, n); i / size is part. */
+static void cut_into_parts(struct lower *l, struct ls *s)
+{
+    struct lblock outside = { NULL, NULL };
+    struct lx *size = lx_int(l->k, l->part_size), *i = lx_var(l->k, s->var);
+    struct rewrite r = { .k = l->k, .rule = simplified };
+    struct ls *parts = ls_loop(l->k, &outside, "part", lx_int(l->k, 0), lx_int(l->k, l->parts), 1, LICENCE_PAR);
+    struct lx *part = lx_var(l->k, parts->var), *begin = index_op(l, LX_IMUL, part, size);
+    struct ls *inner = enclose(l, s, parts);
+
+    inner->licence = LICENCE_RED;
+    inner->begin = begin;
+    inner->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, begin, size), inner->end);
+    rewrite_set(&r, index_op(l, LX_IDIV, i, size), part);
+    rewrite_set(&r, index_op(l, LX_IMOD, i, size), index_op(l, LX_ISUB, i, begin));
+    rewrite_block(&r, &inner->body);
+}
+
+static bool is_first_axis(const struct lower *l, const struct ls *s)
+{
+    return s->kind == LS_LOOP && s->licence == LICENCE_PAR && s->step == 1 && s->begin->kind == LX_INT &&
+           !s->begin->i && adds_across(l, &s->body, s->var);
+}
+
+/* ---- chains ---- */
+
+/* What a loop variable runs over at most. */
+static int64_t span_of(struct lx *begin, struct lx *end)
+{
+    struct lsum s;
+    int64_t low, high;
+
+    if (end->kind == LX_IMIN) {
+        int64_t one = span_of(begin, end->arg[0]), other = span_of(begin, end->arg[1]);
+        return one < other ? one : other;
+    }
+    if (!lsum_of(&s, end) || !lsum_add(&s, begin, -1))
+        return end->high - begin->low;
+    lsum_range(&s, &low, &high);
+    return high;
+}
+
+static double rows_in(const struct lower *l, const struct lblock *b);
+
+/* The rows that are added to a place of a row within a statement, at most. */
+static double rows_of_statement(const struct lower *l, const struct ls *s)
+{
+    double rows = rows_in(l, &s->body) + rows_in(l, &s->other);
+
+    if (s->kind == LS_LOOP && rows > 0 && adds_across(l, &s->body, s->var))
+        return rows * (double)((span_of(s->begin, s->end) + s->step - 1) / s->step);
+    for (const struct column *c = l->column; c && s->kind == LS_STORE; c = c->next)
+        if (c->place == AT_COLUMN)
+            return s->buf == c->acc;
+    return rows;
+}
+
+static double rows_in(const struct lower *l, const struct lblock *b)
+{
+    double rows = 0;
 
     for (const struct ls *s = b->first; s; s = s->next)
-        if (s->kind == LS_LOOP && adds_across(l, &s->body, s->var)) {
-            double trips = (double)(s->end->high - s->begin->low) / (double)s->step;
-            rows = trips * rows_inside(l, &s->body) > rows ? trips * rows_inside(l, &s->body) : rows;
-        }
+        rows += rows_of_statement(l, s);
     return rows;
 }
 
@@ -417,58 +503,104 @@ static void carry(struct lower *l, struct lblock *b, const struct column *c, str
     ls_store(l->k, b, acc, &index, identity(l, op, acc->dtype));
 }
 
-static struct lx *simplified(struct rewrite *r, struct lx *x)
+/* The loop in b over what s goes over, made where there is none; its variable is known for that of s. */
+static struct ls *loop_like(struct rewrite *r, struct lblock *b, const struct ls *s)
 {
-    return x->kind >= LX_IADD && x->kind <= LX_IEQ ? lx_index(r->k, x->kind, x->arg[0], x->arg[1]) : x;
+    struct lx *begin = rewrite_value(r, s->begin), *end = rewrite_value(r, s->end);
+    struct ls *loop = b->first;
+
+    while (loop && (loop->kind != LS_LOOP || loop->begin != begin || loop->end != end || loop->step != s->step))
+        loop = loop->next;
+    if (!loop)
+        loop = ls_loop(r->k, b, s->var->name, begin, end, s->step, s->licence);
+    rewrite_set(r, lx_var(r->k, s->var), lx_var(r->k, loop->var));
+    return loop;
 }
 
-/* for i in 0..n   =>   for part in 0..8, for i in part size..imin((part + 1) size, n); i / size is part. */
-static void cut_into_parts(struct lower *l, struct ls *s)
+static bool is_carried(const struct lblock *b, const struct lbuf *acc, const struct lx *index)
+{
+    for (const struct ls *s = b->first; s; s = s->next)
+        if (s->kind == LS_STORE && s->buf == acc && s->index[0] == index)
+            return true;
+    return false;
+}
+
+/* Carries in `to` every place that block b adds to. Its conditions are about rows. */
+static void carry_places(struct lower *l, struct rewrite *r, struct lblock *to, const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next) {
+        bool has_rows = rows_of_statement(l, s) > 0, places = s->kind == LS_LOOP && !adds_across(l, &s->body, s->var);
+        struct lblock *in = has_rows && places ? &loop_like(r, to, s)->body : to;
+        if (has_rows && s->kind != LS_STORE) {
+            carry_places(l, r, in, &s->body);
+            carry_places(l, r, in, &s->other);
+        }
+        for (const struct column *c = l->column; c && s->kind == LS_STORE; c = c->next) {
+            struct lx *index = s->buf == c->acc && c->all ? rewrite_value(r, s->index[0]) : NULL;
+            if (!index || is_carried(in, c->acc, index))
+                continue;
+            carry(l, in, c, c->acc, c->all, index);
+            if (c->square)
+                carry(l, in, c, c->square, c->all_squares, index);
+        }
+    }
+}
+
+/* A chain ends behind s, which stands in b; block `of` is what it has added up. */
+static void end_chain(struct lower *l, struct lblock *b, struct ls *s, const struct lblock *of)
+{
+    struct rewrite r = { .k = l->k };
+    struct lblock ends = { NULL, NULL };
+
+    carry_places(l, &r, &ends, of);
+    ends.last->next = s->next;
+    s->next = ends.first;
+    b->last = b->last == s ? ends.last : b->last;
+}
+
+/* for i in 0..n   =>   for i_0 in 0..n step size, for i in i_0..imin(i_0 + size, n), and a chain ends */
+static void cut_into_chains(struct lower *l, struct ls *s, int64_t size)
 {
     struct lblock outside = { NULL, NULL };
-    struct ls *inner = NEW(l->k->arena, struct ls);
-    struct lx *size = lx_int(l->k, l->part_size), *i = lx_var(l->k, s->var);
-    struct rewrite r = { .k = l->k, .rule = simplified };
+    const char *name = arena_printf(l->k->arena, "%s_0", s->var->name);
+    struct ls *chains = ls_loop(l->k, &outside, name, s->begin, s->end, size, LICENCE_RED);
+    struct lx *from = lx_var(l->k, chains->var);
+    struct ls *inner = enclose(l, s, chains);
 
-    *inner = *s;
-    inner->next = NULL;
-    inner->var->loop = inner;
-    inner->licence = LICENCE_RED;
-    struct ls *outer = ls_loop(l->k, &outside, "part", lx_int(l->k, 0), lx_int(l->k, l->parts), 1, LICENCE_PAR);
-    struct lx *part = lx_var(l->k, outer->var), *begin = index_op(l, LX_IMUL, part, size);
-    inner->begin = begin;
-    inner->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, begin, size), s->end);
-    rewrite_set(&r, index_op(l, LX_IDIV, i, size), part);
-    rewrite_set(&r, index_op(l, LX_IMOD, i, size), index_op(l, LX_ISUB, i, begin));
-    rewrite_block(&r, &inner->body);
-    outer->next = s->next;
-    outer->body = (struct lblock){ inner, inner };
-    *s = *outer;
-    s->var->loop = s;
-    s->data = part;
+    inner->begin = from;
+    inner->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, from, lx_int(l->k, size)), inner->end);
+    end_chain(l, &s->body, inner, &inner->body);
 }
 
-static bool is_first_axis(const struct lower *l, const struct ls *s)
+static void divide(struct lower *l, struct lblock *b);
+
+/* A loop of more rows than a chain has. */
+static void divide_loop(struct lower *l, struct ls *s)
 {
-    return s->kind == LS_LOOP && s->licence == LICENCE_PAR && s->step == 1 && s->begin->kind == LX_INT &&
-           !s->begin->i && adds_across(l, &s->body, s->var);
+    double each = rows_in(l, &s->body);
+
+    if (each > LONGEST)
+        divide(l, &s->body);
+    else if (each >= WORTH)
+        end_chain(l, &s->body, s->body.last, &s->body);
+    else
+        cut_into_chains(l, s, (int64_t)(CUT / each) * s->step);
 }
 
-/* An image's rows are added up first, where they are many. */
-static void carry_image(struct lower *l, struct ls *s, struct lx *part)
+/* A block of more rows than a chain has. What stands in an if is not divided. */
+static void divide(struct lower *l, struct lblock *b)
 {
-    struct lx *at[MAX_RANK], *index;
+    double chain = 0;
 
-    if (!has_columns(l) || !adds_across(l, &s->body, s->var) || rows_inside(l, &s->body) < MANY_ROWS)
-        return;
-    struct lblock *b = open_row(l, &s->body, at, &index);
-    index = in_part(l, part, index);
-    for (struct column *c = l->column; c; c = c->next) {
-        if (!c->all)
-            continue;
-        carry(l, b, c, c->acc, c->all, index);
-        if (c->square)
-            carry(l, b, c, c->square, c->all_squares, index);
+    for (struct ls *s = b->first, *next; s; s = next) {
+        double rows = rows_of_statement(l, s);
+        next = s->next;
+        if (rows > LONGEST && s->kind == LS_LOOP) {
+            divide_loop(l, s);
+        } else if (rows > 0 && (chain += rows) >= WORTH) {
+            end_chain(l, b, s, b);
+            chain = 0;
+        }
     }
 }
 
@@ -477,11 +609,10 @@ static void arrange_loops(struct lower *l)
     for (struct ls *s = l->k->body.first; s; s = s->next) {
         if (s->kind != LS_LOOP)
             continue;
-        s->data = l->part && s->var == l->part->var ? l->part : NULL;
         if (l->parts > 1 && !l->part && is_first_axis(l, s))
             cut_into_parts(l, s);
-        if (has_images(&l->nest))
-            carry_image(l, s->data ? s->body.first : s, s->data ? s->data : lx_int(l->k, 0));
+        if (has_columns(l) && has_chains(l) && rows_of_statement(l, s) > LONGEST)
+            divide_loop(l, s);
     }
 }
 

@@ -91,9 +91,63 @@ result $? "weights at -O0"
 pieces=$(weights_off 2)
 result $? "weights at -O2"
 echo "off by $pieces, $plain at -O0" >>"$out/log"
-near() { [ "$#" = 4 ] && for off in "$@"; do [ "$off" -lt 60 ] || return 1; done; }
-near $pieces && ! near $plain && [ "${plain##* }" -gt 1000 ]
+all() { # all COUNT -lt|-gt THAN NUMBERS: so many numbers, and all of them so
+    [ "$#" = $(($1 + 3)) ] && for off in "${@:4}"; do [ "$off" "$2" "$3" ] || return 1; done
+}
+all 4 -lt 60 $pieces && ! all 4 -lt 60 $plain && [ "${plain##* }" -gt 1000 ]
 result $? "gradients of weights, and a product"
+
+# Sums over rows that go along with something else: gradients of what is added or multiplied before a 1 x 1 convolution (a, and c and d beside it), Winograd's
+# method (b) and a product (e), over 8 images of 64 x 64 pixels; all terms are equal. At -O0 a nest each.
+cat >"$out/along.net" <<'T'
+net along {
+    batch N = 8;
+    input x : f32[N, 64, 64, 16];
+    input r : f32[N, 4096, 16];
+    target t : f32[N, 64, 64, 16];
+    target u : f32[N, 4096, 16];
+    param a : f32[16] = zeros;
+    param b : f32[16] = zeros;
+    param c : f32[16] = zeros;
+    param d : f32[16] = ones;
+    param e : f32[16] = zeros;
+    output v = relu(x + a) |> conv2d(16, 1, layout = "nhwc", bias = false, weight_init = constant(0.1));
+    w = relu(x + b) |> conv2d(16, 3, pad = 1, layout = "nhwc", bias = false, weight_init = constant(0.1));
+    z = relu(r + e) |> linear(16, bias = false, weight_init = constant(0.1));
+    loss sum((v + w + (x + c) * d) * t) + sum(z * u);
+    optimizer sgd(lr = 1.0);
+}
+T
+python3 - "$out" <<'T'
+import struct, sys
+for name, shape, value in ("x", (8, 64, 64, 16), 0.1), ("r", (8, 4096, 16), 0.1), ("t", (8, 64, 64, 16), 0.7), ("u", (8, 4096, 16), 0.7):
+    head = ("{'descr': '<f4', 'fortran_order': False, 'shape': %s, }" % (shape,)).ljust(117) + "\n"
+    open(sys.argv[1] + "/along_" + name + ".npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<f", value) * (8 * 4096 * 16))
+T
+along_off() { # along_off LEVEL: how far a, b, c, d and e are, at most, in units of the last place
+    "$NETC" "-O$1" --emit=c,app -o "$out/a$1" "$out/along.net" >"$out/log" 2>&1 &&
+        gcc -std=c11 -O1 -Iruntime -o "$out/along$1" "$out/a$1"/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1 &&
+        "$out/along$1" train --in "x=$out/along_x.npy" --in "r=$out/along_r.npy" --in "t=$out/along_t.npy" --in "u=$out/along_u.npy" --steps 1 --save "$out/a$1.safetensors" >>"$out/log" 2>&1 &&
+        python3 - "$out/a$1.safetensors" <<'T'
+import json, struct, sys
+f = lambda x: struct.unpack("<f", struct.pack("<f", x))[0]
+data = open(sys.argv[1], "rb").read()
+size, = struct.unpack("<Q", data[:8])
+tensors = json.loads(data[8:8 + size])
+x, w, t, rows = f(0.1), f(0.1), f(0.7), 8 * 4096
+seen = 8 * (3 * 64 - 2) ** 2             # of the windows' elements, those on the image
+for name, sum in ("a", rows * 16 * w * t), ("b", seen * 16 * w * t), ("c", rows * t), ("d", rows * x * t - 1), ("e", rows * 16 * w * t):
+    begin, end = tensors[name]["data_offsets"]
+    print(int(max(abs(v / -sum - 1) for v in struct.unpack("<16f", data[8 + size + begin:8 + size + end])) * 2**23))
+T
+}
+plain=$(along_off 0)
+result $? "sums beside something else at -O0"
+chains=$(along_off 2)
+result $? "sums beside something else at -O2"
+echo "off by" $chains, $plain "at -O0" >>"$out/log"
+all 5 -lt 60 $chains && all 5 -gt 500 $plain
+result $? "sums beside something else"
 
 # Of a wide result pieces are added up some columns at a time, whatever the number of rows.
 cat >"$out/wide.net" <<'T'
