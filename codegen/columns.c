@@ -412,21 +412,6 @@ static struct lx *simplified(struct rewrite *r, struct lx *x)
     return x->kind >= LX_IADD && x->kind <= LX_IEQ ? lx_index(r->k, x->kind, x->arg[0], x->arg[1]) : x;
 }
 
-/* Puts `outer` where s stands, and s into it, which is what it gives. */
-static struct ls *enclose(struct lower *l, struct ls *s, struct ls *outer)
-{
-    struct ls *inner = NEW(l->k->arena, struct ls);
-
-    *inner = *s;
-    inner->next = NULL;
-    inner->var->loop = inner;
-    outer->next = s->next;
-    outer->body = (struct lblock){ inner, inner };
-    *s = *outer;
-    s->var->loop = s;
-    return inner;
-}
-
 /* for i in 0..n   =>   for part in 0..8, for i in part size..imin((part + 1) size, n); i / size is part. */
 static void cut_into_parts(struct lower *l, struct ls *s)
 {
@@ -435,7 +420,7 @@ static void cut_into_parts(struct lower *l, struct ls *s)
     struct rewrite r = { .k = l->k, .rule = simplified };
     struct ls *parts = ls_loop(l->k, &outside, "part", lx_int(l->k, 0), lx_int(l->k, l->parts), 1, LICENCE_PAR);
     struct lx *part = lx_var(l->k, parts->var), *begin = index_op(l, LX_IMUL, part, size);
-    struct ls *inner = enclose(l, s, parts);
+    struct ls *inner = ls_enclose(l->k, s, parts);
 
     inner->licence = LICENCE_RED;
     inner->begin = begin;
@@ -565,7 +550,7 @@ static void cut_into_chains(struct lower *l, struct ls *s, int64_t size)
     const char *name = arena_printf(l->k->arena, "%s_0", s->var->name);
     struct ls *chains = ls_loop(l->k, &outside, name, s->begin, s->end, size, LICENCE_RED);
     struct lx *from = lx_var(l->k, chains->var);
-    struct ls *inner = enclose(l, s, chains);
+    struct ls *inner = ls_enclose(l->k, s, chains);
 
     inner->begin = from;
     inner->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, from, lx_int(l->k, size)), inner->end);

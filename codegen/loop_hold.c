@@ -151,7 +151,7 @@ static void hold(struct hold *h)
 {
     struct lkernel *k = h->k;
     struct lblock b = { NULL, NULL }, inner;
-    struct ls *rows = h->rows, *next = rows->next;
+    struct ls *rows = h->rows;
     int64_t trips = loop_trips(rows);
 
     if (trips >= 0 && trips <= FEW) {
@@ -164,9 +164,7 @@ static void hold(struct hold *h)
         turn(h, &inner, first, end);
         outer->body = inner;
     }
-    *rows = *b.first;
-    rows->next = next;
-    rows->var->loop = rows;
+    ls_replace(rows, b);
 }
 
 static void look(struct lkernel *k, struct lblock *b)

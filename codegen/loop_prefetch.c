@@ -198,24 +198,6 @@ static struct ls *without_unused(struct ls *s)
 
 /* ---- where ---- */
 
-static bool value_reads(const struct lx *x, const struct lbuf *b)
-{
-    if ((x->kind == LX_LOAD || x->kind == LX_FOLD) && x->buf == b)
-        return true;
-    for (int i = 0; i < x->args; i++)
-        if (value_reads(x->arg[i], b))
-            return true;
-    return false;
-}
-
-static bool block_reads(const struct lblock *block, const struct lbuf *b)
-{
-    for (const struct ls *s = block->first; s; s = s->next)
-        if ((s->value && value_reads(s->value, b)) || block_reads(&s->body, b) || block_reads(&s->other, b))
-            return true;
-    return false;
-}
-
 /* Whether something in the block writes b behind a sum. */
 static bool block_sums(const struct lblock *block, const struct lbuf *b, bool sum)
 {

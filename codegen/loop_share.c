@@ -137,7 +137,6 @@ static bool meet(const struct access *all, const struct access *others)
 /* Names and loops that can be cut, none of which has to wait for another. */
 static bool is_shareable(struct lkernel *k, const struct lblock *b)
 {
-    const struct accesses none = { .k = k };
     int count = 0;
 
     for (struct ls *s = b->first; s; s = s->next, count++)
@@ -146,8 +145,7 @@ static bool is_shareable(struct lkernel *k, const struct lblock *b)
     struct accesses *of = NEW_ARRAY(k->arena, count + 1, struct accesses);
     count = 0;
     for (struct ls *s = b->first; s; s = s->next, count++) {
-        of[count] = none;
-        of[count].seen = NEW_ARRAY(k->arena, k->expressions, bool);
+        of[count] = (struct accesses){ .k = k, .seen = NEW_ARRAY(k->arena, k->expressions, bool) };
         note_statement(&of[count], s);
         for (int i = 0; i < count; i++)
             if (meet(of[i].first, of[count].first))
@@ -228,9 +226,7 @@ static void share(struct lkernel *k, struct ls *s)
     rewrite_block(&r, &s->body);
     loop->body.last->next = s->body.first;
     loop->body.last = s->body.last;
-    loop->next = s->next;
-    *s = *loop;
-    s->var->loop = s;
+    ls_replace(s, alone);
 }
 
 /* Outermost loops, as for threads. */

@@ -299,14 +299,6 @@ static bool is_scalar(struct lkernel *k, const struct lblock *b)
     return b->first && !only_stores(b);
 }
 
-/* What stands in a block takes the place of s. */
-static void replace(struct ls *s, struct lblock b)
-{
-    b.last->next = s->next;
-    *s = *b.first;
-    s->var->loop = s;
-}
-
 /* Where what is around s's stores is loops of constant bounds, and few iterations in the last. */
 static struct middle middle_of(struct lkernel *k, const struct ls *s)
 {
@@ -339,7 +331,7 @@ static void cut_off(struct lkernel *k, struct lblock *b)
         range(k, &parts, s, m.from, m.to);
         if (m.to < s->end->i)
             range(k, &parts, s, m.to, s->end->i);
-        replace(s, parts);
+        ls_replace(s, parts);
     }
 }
 
@@ -361,9 +353,9 @@ static void split(struct lkernel *k, struct lblock *b)
         struct lblock parts = { NULL, NULL };
         struct ls *pieces = p.piece % LANES || p.piece == trips ? NULL : in_pieces(&p, s);
         if (pieces)
-            replace(s, (struct lblock){ pieces, pieces });
+            ls_replace(s, (struct lblock){ pieces, pieces });
         else if (at_borders(k, s, &parts))
-            replace(s, parts);
+            ls_replace(s, parts);
     }
 }
 

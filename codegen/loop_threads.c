@@ -55,22 +55,13 @@ static int64_t least_samples(const struct lkernel *k, const struct ls *s)
 /* for v in begin..end   =>   for v_0 in begin..end step PIECE, for v in v_0..imin(v_0 + PIECE, end) */
 static void cut(struct lkernel *k, struct ls *s)
 {
-    struct lblock inner = { NULL, NULL };
-    struct ls *piece = NEW(k->arena, struct ls), *outer;
-    struct lx *first;
+    struct lblock alone = { NULL, NULL };
+    const char *name = arena_printf(k->arena, "%s_0", s->var->name);
+    struct ls *outer = ls_loop(k, &alone, name, s->begin, s->end, PIECE, LICENCE_PAR), *piece = ls_enclose(k, s, outer);
 
-    *piece = *s;
-    piece->next = NULL;
     piece->way = WAY_VECTOR; /* the end is no constant any more */
-    piece->var->loop = piece;
-    outer = ls_loop(k, &inner, arena_printf(k->arena, "%s_0", s->var->name), s->begin, s->end, PIECE, LICENCE_PAR);
-    first = lx_var(k, outer->var);
-    piece->begin = first;
-    piece->end = lx_index(k, LX_IMIN, lx_index(k, LX_IADD, first, lx_int(k, PIECE)), s->end);
-    outer->next = s->next;
-    outer->body = (struct lblock){ piece, piece };
-    *s = *outer;
-    s->var->loop = s;
+    piece->begin = lx_var(k, s->var);
+    piece->end = lx_index(k, LX_IMIN, lx_index(k, LX_IADD, piece->begin, lx_int(k, PIECE)), s->end);
 }
 
 /* In a loop that does not run in threads those inside may. */

@@ -87,22 +87,11 @@ static bool block_asks(const struct lblock *b, const struct lvar *v)
     return false;
 }
 
-static bool value_loads(const struct lx *x, const struct lbuf *b)
-{
-    if (x->kind == LX_LOAD && x->buf == b)
-        return true;
-    for (int i = 0; i < x->args; i++) {
-        if (value_loads(x->arg[i], b))
-            return true;
-    }
-    return false;
-}
-
 static void leave_in_memory(const struct ls *store, const struct lvar *v)
 {
     struct lbuf *b = store->buf;
 
-    if (indexes_tile(b, store->index, v) && b->space == SPACE_ARRAY && !value_loads(store->value, b))
+    if (indexes_tile(b, store->index, v) && b->space == SPACE_ARRAY && !lx_reads(store->value, b))
         b->data = NULL;
 }
 

@@ -2,6 +2,8 @@
  * to be in the middle of its iterations. */
 #include "codegen/loop_work.h"
 
+#include "ir/loop_index.h"
+
 enum { WAITING = 128, READING = 16, NEAR = 1 << 18 }; /* NEAR: elements that a core's own caches hold */
 
 /* Elementary functions count as several operations. */
@@ -114,25 +116,6 @@ int64_t loop_trips_of(const struct ls *s, int64_t n)
     return trips_of(s, n, NULL);
 }
 
-static bool loads(const struct lx *x, const struct lbuf *b)
-{
-    if (x->kind == LX_LOAD && x->buf == b)
-        return true;
-    for (int i = 0; i < x->args; i++)
-        if (loads(x->arg[i], b))
-            return true;
-    return false;
-}
-
-static bool block_loads(const struct lblock *block, const struct lbuf *b)
-{
-    for (const struct ls *s = block->first; s; s = s->next)
-        if ((s->value && s->kind != LS_PREFETCH && loads(s->value, b)) || block_loads(&s->body, b) ||
-            block_loads(&s->other, b))
-            return true;
-    return false;
-}
-
 static bool is_outermost(const struct lkernel *k, const struct ls *loop)
 {
     const struct ls *s = k->body.first;
@@ -149,7 +132,7 @@ static double far_read(const struct lkernel *k, const struct ls *s, int64_t n)
 
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
         double all = (double)type_count(type_make(b->dtype, b->rank, b->shape), n);
-        if (b->read && block_loads(&s->body, b))
+        if (b->read && block_reads(&s->body, b))
             elements += all;
     }
     return elements > 0 && is_outermost(k, s) ? elements : 0;

@@ -208,6 +208,10 @@ struct lx *lx_hyper(struct lkernel *k, enum op op, const struct attr *attr, int 
 
 struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *name, struct lx *begin, struct lx *end,
                    int64_t step, enum licence licence); /* appended to b; fill ->body */
+void ls_replace(struct ls *s,
+                struct lblock with); /* a loop by what stands in a block, of which the first is a loop too */
+struct ls *ls_enclose(struct lkernel *k, struct ls *s,
+                      struct ls *outer); /* by `outer`, of which it is the body: where it is now */
 struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *name, struct lx *value);
 void ls_store(struct lkernel *k, struct lblock *b, struct lbuf *buf, struct lx *const *index, struct lx *value);
 struct ls *ls_if(struct lkernel *k, struct lblock *b, struct lx *condition);

@@ -457,6 +457,24 @@ struct ls *ls_loop(struct lkernel *k, struct lblock *b, const char *wanted, stru
     return s;
 }
 
+void ls_replace(struct ls *s, struct lblock with)
+{
+    with.last->next = s->next;
+    *s = *with.first;
+    s->var->loop = s;
+}
+
+struct ls *ls_enclose(struct lkernel *k, struct ls *s, struct ls *outer)
+{
+    struct ls *inner = arena_copy(k->arena, s, sizeof *s);
+
+    inner->next = NULL;
+    inner->var->loop = inner;
+    outer->body = (struct lblock){ inner, inner };
+    ls_replace(s, (struct lblock){ outer, outer });
+    return inner;
+}
+
 struct lx *ls_let(struct lkernel *k, struct lblock *b, const char *wanted, struct lx *value)
 {
     struct ls *s = statement(k, b, LS_LET);

@@ -173,6 +173,24 @@ bool lx_mentions(const struct lx *x, const struct lvar *v)
     return false;
 }
 
+bool lx_reads(const struct lx *x, const struct lbuf *b)
+{
+    if ((x->kind == LX_LOAD || x->kind == LX_FOLD) && x->buf == b)
+        return true;
+    for (int i = 0; i < x->args; i++)
+        if (lx_reads(x->arg[i], b))
+            return true;
+    return false;
+}
+
+bool block_reads(const struct lblock *block, const struct lbuf *b)
+{
+    for (const struct ls *s = block->first; s; s = s->next)
+        if ((s->value && lx_reads(s->value, b)) || block_reads(&s->body, b) || block_reads(&s->other, b))
+            return true;
+    return false;
+}
+
 /* The first positive term leads, the constant stands last; where all terms are negative a positive constant leads. So
  * the text of a sum reads back as the same sum. */
 struct lx *lsum_build(struct lkernel *k, const struct lsum *from)

@@ -29,6 +29,8 @@ void lsum_range(const struct lsum *s, int64_t *low, int64_t *high);
 int64_t lsum_factor(const struct lsum *s, const struct lx *atom); /* 0: not in it */
 struct lx *lsum_build(struct lkernel *k, const struct lsum *s);
 bool lx_mentions(const struct lx *x, const struct lvar *v); /* anywhere in it, the indices of what it loads too */
+bool lx_reads(const struct lx *x, const struct lbuf *b);    /* an element of it, or all */
+bool block_reads(const struct lblock *block, const struct lbuf *b);
 
 /* The element of buf in row-major order that these indices name; of a view, that of the whole, from the step's first on. */
 struct lx *lx_flat(struct lkernel *k, const struct lbuf *buf, struct lx *const *index);
