@@ -263,8 +263,8 @@ const struct ast *first_written(const struct builtin_args *g)
 }
 
 /* What is said of numbers, `count` of them from this one on, that stand for a list; x: the tensor, or NULL. */
-static const char *brackets_hint(struct elab *e, const struct builtin_args *g, const struct arguments *x,
-                                 const int *number, int count, const struct value *tensor)
+static const char *as_list_hint(struct elab *e, const struct builtin_args *g, const struct arguments *x,
+                                const int *number, int count, const struct value *tensor)
 {
     struct text t = text_make(e->arena);
     struct val *dims = NEW_ARRAY(e->arena, count, struct val);
@@ -307,7 +307,7 @@ static bool lists_no_numbers(struct elab *e, const struct builtin_args *g, const
     count -= axes || room < 0 ? 0 : room;
     if (count < 2)
         return false;
-    error_hint(e, place_of(e, x->item[number[1]]), NULL, NULL, brackets_hint(e, g, x, number, count, tensor),
+    error_hint(e, place_of(e, x->item[number[1]]), NULL, NULL, as_list_hint(e, g, x, number, count, tensor),
                "'%s' of '%s' is a list, not %d numbers", list, g->f->name, count);
     return true;
 }

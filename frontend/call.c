@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "frontend/elab.h"
-#include "frontend/meant.h"
 
 /* ---- identity of layers ---- */
 

@@ -7,6 +7,7 @@
 
 #include "frontend/ast.h"
 #include "frontend/frontend.h"
+#include "frontend/meant.h"
 #include "ir/build.h"
 
 struct block;
@@ -224,8 +225,6 @@ struct value *tensor_of(struct elab *e, const struct val *v, struct place at, co
 bool eval_dim(struct elab *e, const struct ast *x, struct dim *d);
 bool val_dim(struct elab *e, const struct val *v, struct place at, struct dim *d);
 bool eval_type(struct elab *e, const struct ast *x, struct type *t);
-const char *
-element_named(const char *word); /* the element type that a word of this or another language is; NULL: none */
 struct val binary(struct elab *e, const char *op, struct val a, struct val b, struct place at);
 struct build builder(struct elab *e);
 void error_at(struct elab *e, struct place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -374,7 +373,6 @@ struct builtin {
     struct val (*run)(struct elab *e, struct builtin_args *g);
 };
 
-const struct builtin *builtin_find(const char *name);
 const char *const *builtin_names(size_t *count);
 const char **formal_names(struct elab *e, const char *callee,
                           int *count); /* of an operation, a layer or an optimizer */
@@ -401,7 +399,6 @@ bool is_init_name(const char *formal); /* formals that take initialisers: ..._in
 void nothing_matches(struct elab *e, const struct pattern *p, const char *format); /* format: %s for the pattern */
 
 /* optim.c */
-const char *optimizer_named(const char *word); /* the one that is spelt like this; NULL: there is none */
 const char **optimizer_arguments(struct elab *e, const char *optimizer, int *count); /* none of another name */
 bool is_schedule(const char *name);
 void add_optimizer(struct elab *e, const struct ast *x);

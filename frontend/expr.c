@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "frontend/elab.h"
-#include "frontend/meant.h"
 
 const char library_file[] = "prelude.net";
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "frontend/elab.h"
-#include "frontend/meant.h"
 
 struct row {
     const char *word, *hint;

@@ -20,9 +20,9 @@ bool first_of_line(const struct parse *p, struct place at);
 /* Moves the place of what begins or closes something, and is the first of its line, behind the end of what stands before. */
 bool missing_before(const struct parse *p, struct place *at);
 bool is_foreign_module(const char *word);      /* foreign.c */
-const char *optimizer_named(const char *word); /* optim.c */
+const char *optimizer_named(const char *word); /* optim.c: the one that is spelt like this */
 bool is_keyword_word(const char *word);        /* lexer.l */
-const char *element_named(const char *word);   /* expr.c */
+const char *element_named(const char *word);   /* expr.c: the element type that a word of this or another language is */
 struct builtin;
 const struct builtin *builtin_find(const char *name); /* builtin.c */
 /* conv_{i}, as names of several are formed elsewhere: "conv[i]"; NULL of other texts. *end: behind it. */
