@@ -423,9 +423,15 @@ static void print_if(struct c_kernel *c, const struct ls *s)
     text_puts(c->t, "}\n");
 }
 
+/* Where several iterations of a loop in lanes make one row, the first asks for all of it. */
 static void print_prefetch(struct c_kernel *c, const struct ls *s)
 {
     c_indent(c);
+    if (c->lanes) {
+        text_add(c->t, "if (%s == ", c->lanes->loop->var->name);
+        c_expr(c, c->lanes->loop->begin, C_CHOICE);
+        text_puts(c->t, ") ");
+    }
     text_puts(c->t, "nn_prefetch(&");
     c_expr(c, s->value, C_CHOICE);
     text_puts(c->t, ");\n");

@@ -26,6 +26,7 @@
 #include "codegen/loop_pass.h"
 #include "codegen/lower.h"
 #include "ir/loop_index.h"
+#include "ir/loop_lanes.h"
 
 struct column {
     struct node *n;
@@ -124,6 +125,11 @@ static struct lbuf *row_buffer(struct lower *l, const char *name, enum dtype d)
     return lbuf_local(l->k, &l->k->body, name, SPACE_ARRAY, d, 1, &size);
 }
 
+static void add(struct lower *l, struct lblock *b, struct lbuf *acc, enum op op, struct lx *const *index, struct lx *v)
+{
+    ls_store(l->k, b, acc, index, element(l, op, acc->dtype, lx_load(l->k, acc, index), v));
+}
+
 /* Loops over the places of a row; at gets their coordinates in the domain, index which it is. */
 static struct lblock *open_row(struct lower *l, struct lblock *b, struct lx **at, struct lx **index)
 {
@@ -180,6 +186,24 @@ static bool has_chains(const struct lower *l)
     return type_count(rows, l->k->batch) > LONGEST;
 }
 
+enum { FIRST_ROWS = 16 };
+
+/* Of rows that are at hand: what lies near the mean of all, so that what exceeds it adds up to little. at: the place in a
+ * row; the rows are the first ones along their last axis. */
+static struct lx *mean_of_first_rows(struct lower *l, struct lblock *b, const struct column *c, struct lx **at)
+{
+    int last = l->nest.split - 1;
+    struct lx *rows = index_op(l, LX_IMIN, lx_dim(l->k, l->nest.domain.dim[last]), lx_int(l->k, FIRST_ROWS));
+    struct lbuf *sum = lbuf_scalar(l->k, b, "near", DT_REAL, lx_real(l->k, 0));
+    struct ls *loop = ls_loop(l->k, b, "row", lx_int(l->k, 0), rows, 1, LICENCE_RED);
+
+    for (int i = 0; i < last; i++)
+        at[i] = lx_int(l->k, 0);
+    at[last] = lx_var(l->k, loop->var);
+    add(l, &loop->body, sum, OP_add, NULL, reduced_at(l, c, at));
+    return element(l, OP_div, DT_REAL, lx_load(l->k, sum, NULL), element(l, OP_cast, DT_REAL, rows, NULL));
+}
+
 static void start_column(struct lower *l, struct column *c)
 {
     enum dtype d = c->n->result[0]->type.dtype;
@@ -194,8 +218,6 @@ static void start_column(struct lower *l, struct column *c)
         c->all = row_buffer(l, "all", d);
         c->all_squares = c->square ? row_buffer(l, "all_squares", d) : NULL;
     }
-    for (int i = 0; i < l->nest.split; i++)
-        at[i] = lx_int(l->k, 0);
     struct lx *part;
     struct lblock *b = open_row(l, open_parts(l, &l->k->body, &part), at, &index);
     index = in_part(l, part, index);
@@ -207,7 +229,7 @@ static void start_column(struct lower *l, struct column *c)
     if (c->square) {
         bool known = place_is_free(value_place(l, operand(c->n, 0)));
         ls_store(l->k, b, c->square, &index, lx_real(l->k, 0));
-        ls_store(l->k, b, c->first, &index, known ? reduced_at(l, c, at) : lx_real(l->k, 0));
+        ls_store(l->k, b, c->first, &index, known ? mean_of_first_rows(l, b, c, at) : lx_real(l->k, 0));
     }
 }
 
@@ -237,12 +259,7 @@ bool has_columns(const struct lower *l)
 
 /* ---- an element ---- */
 
-static void add(struct lower *l, struct lblock *b, struct lbuf *acc, enum op op, struct lx *const *index, struct lx *v)
-{
-    ls_store(l->k, b, acc, index, element(l, op, acc->dtype, lx_load(l->k, acc, index), v));
-}
-
-/* What moments measure from: the first row itself where it was not at hand before. */
+/* What moments measure from: the first row itself where rows were not at hand before. */
 static struct lx *first_of(struct lower *l, struct lblock *b, const struct column *c, struct lx *v,
                            struct lx *const *at, struct lx *index)
 {
@@ -438,22 +455,6 @@ static bool is_first_axis(const struct lower *l, const struct ls *s)
 
 /* ---- chains ---- */
 
-/* What a loop variable runs over at most. */
-static int64_t span_of(struct lx *begin, struct lx *end)
-{
-    struct lsum s;
-    int64_t low, high;
-
-    if (end->kind == LX_IMIN) {
-        int64_t one = span_of(begin, end->arg[0]), other = span_of(begin, end->arg[1]);
-        return one < other ? one : other;
-    }
-    if (!lsum_of(&s, end) || !lsum_add(&s, begin, -1))
-        return end->high - begin->low;
-    lsum_range(&s, &low, &high);
-    return high;
-}
-
 static double rows_in(const struct lower *l, const struct lblock *b);
 
 /* The rows that are added to a place of a row within a statement, at most. */
@@ -462,7 +463,7 @@ static double rows_of_statement(const struct lower *l, const struct ls *s)
     double rows = rows_in(l, &s->body) + rows_in(l, &s->other);
 
     if (s->kind == LS_LOOP && rows > 0 && adds_across(l, &s->body, s->var))
-        return rows * (double)((span_of(s->begin, s->end) + s->step - 1) / s->step);
+        return rows * (double)loop_most_trips(s);
     for (const struct column *c = l->column; c && s->kind == LS_STORE; c = c->next)
         if (c->place == AT_COLUMN)
             return s->buf == c->acc;

@@ -28,6 +28,16 @@
  *                                                         let right = b[c,j_0 + j]
  *                                                         ...
  *
+ * Within a panel, whose rows are more than a few lines apart, each asks for the one eight rows ahead: machines foresee what
+ * lies together, and at most what lies on one page.
+ *
+ *     for j in 0..32 par wide                     for j in 0..32 par wide
+ *       for c in 0..768 red                         for c in 0..768 red
+ *         let right = b[c,j_0 + j]          =>        prefetch b[imin(c * 768 + j_0 + 6144, 589792) / 768,...]
+ *         ...                                         prefetch b[(imin(c * 768 + j_0 + 6144, 589792) + 16) / 768,...]
+ *                                                     let right = b[c,j_0 + j]
+ *                                                     ...
+ *
  * And so do rows of a table that are found by indices, which no machine foresees: t[index[i],j] asks for
  * t[index[imin(i + 8, n - 1)],j].
  *
@@ -51,7 +61,12 @@
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-enum { FAR = 1 << 18, LINE = 16, MOST = 64 }; /* bytes that are in no near cache; elements; loads */
+enum {
+    FAR = 1 << 18,
+    LINE = 16,
+    MOST = 64,
+    MOST_ASKED = 1 << 13
+}; /* bytes that are in no near cache; elements; loads; lines */
 
 struct ask {
     struct lkernel *k;
@@ -227,13 +242,25 @@ static const struct ls *epilogue_of(const struct ls *declaration)
     return NULL;
 }
 
+/* How many lines a block asks for at most. */
+static double lines_in(const struct lblock *b)
+{
+    double lines = 0;
+
+    for (const struct ls *s = b->first; s; s = s->next)
+        lines +=
+            s->kind == LS_PREFETCH ? 1 : lines_in(&s->body) * (s->kind == LS_LOOP ? (double)loop_most_trips(s) : 1);
+    return lines;
+}
+
+/* More than the near cache holds is gone again when it is read. */
 static void ask_before(struct lkernel *k, struct ls *declaration, const struct ls *epilogue)
 {
     struct ask a = { .k = k, .rewrite = { .k = k } };
     struct lblock asked = { NULL, NULL };
 
     copy_loop(&a, &asked, epilogue);
-    if (!asked.first)
+    if (!asked.first || lines_in(&asked) > MOST_ASKED)
         return;
     asked.first->body.first = without_unused(asked.first->body.first);
     asked.last->next = declaration->next;
@@ -352,19 +379,30 @@ static void ask_for_rows(struct lkernel *k, struct ls *s)
 
 enum { PAGE = 1024, MOST_LINES = 4 }; /* elements; of a panel's row */
 
-/* The load that a sum over rows of a panel, s, begins with; NULL: it is no such sum. */
-static struct lx *panel_read(const struct ask *a, const struct ls *s, const struct ls *panel, const struct ls *lanes)
+/* The load that a sum, s, begins with, of which each iteration reads another row, `apart` elements from the last or more,
+ * and the lanes neighbours; NULL: it is no such sum. */
+static struct lx *row_of_sum(const struct ask *a, const struct ls *s, const struct ls *lanes, int64_t bytes,
+                             int64_t apart)
 {
     const struct ls *first = s->body.first;
     struct lsum at;
 
     if (s->licence != LICENCE_RED || s->step != 1 || !first || first->kind != LS_LET ||
-        !is_worth_it(a, first->value, MATRIX) || !lsum_of(&at, lx_flat(a->k, first->value->buf, first->value->arg)))
+        !is_worth_it(a, first->value, bytes) || !lsum_of(&at, lx_flat(a->k, first->value->buf, first->value->arg)))
         return NULL;
-    return lsum_factor(&at, lx_var(a->k, panel->var)) == 1 && lsum_factor(&at, lx_var(a->k, lanes->var)) == 1 &&
-                   lsum_factor(&at, lx_var(a->k, s->var)) >= PAGE
+    return lsum_factor(&at, lx_var(a->k, lanes->var)) == 1 && lsum_factor(&at, lx_var(a->k, s->var)) >= apart
                ? first->value
                : NULL;
+}
+
+/* The same where it is of a panel. */
+static struct lx *panel_read(const struct ask *a, const struct ls *s, const struct ls *panel, const struct ls *lanes)
+{
+    struct lx *x = row_of_sum(a, s, lanes, MATRIX, PAGE);
+    struct lsum at;
+
+    return x && lsum_of(&at, lx_flat(a->k, x->buf, x->arg)) && lsum_factor(&at, lx_var(a->k, panel->var)) == 1 ? x
+                                                                                                               : NULL;
 }
 
 static void ask_for_next(struct lkernel *k, struct ls *s, const struct ls *panel, const struct ls *lanes, struct lx *x)
@@ -397,6 +435,64 @@ static void ask_for_panels(struct lkernel *k, struct lblock *b, const struct ls 
             ask_for_next(k, s, panel, lanes, x);
         else
             ask_for_panels(k, &s->body, panel, inner);
+    }
+}
+
+/* ---- rows of a matrix ---- */
+
+enum {
+    NEAR = 1 << 15,
+    APART = 4 * LINE,
+    ROWS_OF_SUM = 8
+}; /* bytes; elements; a nearest cache holds so many that lie alike */
+
+/* What lies at this place of all that b holds. */
+static struct lx *load_at(struct lkernel *k, struct lbuf *b, struct lx *place)
+{
+    struct lx *at[MAX_RANK];
+
+    for (int i = b->rank - 1; i >= 0; i--) {
+        struct lx *size = lx_dim(k, b->shape[i]);
+        at[i] = i ? lx_index(k, LX_IMOD, place, size) : place;
+        place = i ? lx_index(k, LX_IDIV, place, size) : place;
+    }
+    return lx_load(k, b, at);
+}
+
+static void ask_for_row_ahead(struct lkernel *k, struct ls *s, const struct ls *lanes, struct lx *x)
+{
+    struct ask a = { .k = k, .rewrite = { .k = k } };
+    struct lblock asked = { NULL, NULL };
+    int64_t width = loop_trips(lanes);
+    struct lx *all = lx_int(k, 1);
+    struct lsum at;
+
+    rewrite_set(&a.rewrite, lx_var(k, lanes->var), lx_int(k, 0));
+    struct lx *here = rewrite_value(&a.rewrite, lx_flat(k, x->buf, x->arg));
+    if (!lsum_of(&at, here))
+        return;
+    for (int i = 0; i < x->buf->rank; i++)
+        all = lx_index(k, LX_IMUL, all, lx_dim(k, x->buf->shape[i]));
+    struct lx *ahead = lx_int(k, ROWS_OF_SUM * lsum_factor(&at, lx_var(k, s->var)));
+    struct lx *last = lx_index(k, LX_ISUB, all, lx_int(k, width));
+    struct lx *place = ls_let(k, &asked, "ahead", lx_index(k, LX_IMIN, lx_index(k, LX_IADD, here, ahead), last));
+    for (int64_t line = 0; line < width; line += LINE)
+        ls_prefetch(k, &asked, load_at(k, x->buf, lx_index(k, LX_IADD, place, lx_int(k, line))));
+    asked.last->next = s->body.first;
+    s->body.first = asked.first;
+}
+
+/* Of all sums in b, which the lanes of a tile of registers go through. */
+static void ask_for_matrix(struct lkernel *k, struct lblock *b, const struct ls *lanes)
+{
+    const struct ask a = { .k = k };
+
+    for (struct ls *s = b->first; s; s = s->next) {
+        struct lx *x = s->kind == LS_LOOP ? row_of_sum(&a, s, lanes, NEAR, APART) : NULL;
+        if (x && !x->buf->axis)
+            ask_for_row_ahead(k, s, lanes, x);
+        else
+            ask_for_matrix(k, &s->body, lanes);
     }
 }
 
@@ -542,6 +638,8 @@ static void visit(struct lkernel *k, struct lblock *b)
         if (is_panel(s))
             ask_for_panels(k, &s->body, s, NULL);
         if (s->kind == LS_LOOP && loop_in_lanes(s)) {
+            if (s->way == WAY_WIDE && loop_trips(s) <= MOST_LINES * LINE)
+                ask_for_matrix(k, &s->body, s);
             struct ls *asked = ask_of_tile(k, s); /* its arrays are registers */
             if (asked) {
                 asked->next = s;

@@ -27,6 +27,29 @@ int64_t loop_trips(const struct ls *loop)
     return span <= 0 ? 0 : (span - 1) / loop->step + 1;
 }
 
+/* What a loop variable runs over at most. */
+static int64_t span_of(struct lx *begin, struct lx *end)
+{
+    struct lsum s;
+    int64_t low, high;
+
+    if (end->kind == LX_IMIN) {
+        int64_t one = span_of(begin, end->arg[0]), other = span_of(begin, end->arg[1]);
+        return one < other ? one : other;
+    }
+    if (!lsum_of(&s, end) || !lsum_add(&s, begin, -1))
+        return end->high - begin->low;
+    lsum_range(&s, &low, &high);
+    return high;
+}
+
+int64_t loop_most_trips(const struct ls *loop)
+{
+    int64_t span = span_of(loop->begin, loop->end);
+
+    return span <= 0 ? 0 : (span - 1) / loop->step + 1;
+}
+
 /* What is declared in the loop carries it in its scratch. */
 bool lanes_local(const struct lanes *l, const struct lbuf *buf)
 {

@@ -27,6 +27,8 @@ int lanes_step(struct lanes *l, struct lx *x);
 bool loop_in_lanes(const struct ls *loop); /* vector or wide */
 /* The number of iterations where it is a constant, else -1. */
 int64_t loop_trips(const struct ls *loop);
+/* The most there can be, by the ranges of what it runs between. */
+int64_t loop_most_trips(const struct ls *loop);
 
 /* A loop and the one in it that copy 16 by 16 elements, rows to columns: to[to_at + i to_stride + j] = from[from_at + i +
  * j from_stride]. False where they are something else. */

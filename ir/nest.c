@@ -593,16 +593,34 @@ static bool try_nest(struct node *const *member, int count, struct node *anchor,
     return true;
 }
 
-/* One reduction alone is an anchor: what stands behind it sees it at its own coordinates. */
+enum { MANY_PLACES = 1024, MANY_ELEMENTS = 1 << 18 };
+
+/* Whether a reduction goes over so many rows of so few elements that it is worth to go through them once, in order, with
+ * a row of sums in parts that threads share out; else each place of a row is summed for itself. */
+static bool has_many_rows(const struct node *n)
+{
+    struct nest nest;
+    int64_t row, all;
+
+    if (!n || !node_is_reduction(n) || !set_domain(&nest, n) || nest.split == 0 || shape_batches(nest_row(&nest)))
+        return false;
+    row = type_count(nest_row(&nest), 1);
+    all = type_count(nest.domain, n->graph->module->batch);
+    return row > 1 && row <= MANY_PLACES && all >= MANY_ELEMENTS;
+}
+
+/* One reduction alone is an anchor, unless it has many rows: what stands behind it sees it at its own coordinates. */
 bool nest_of(struct arena *a, struct node *const *member, int count, struct nest *n)
 {
     struct node *only = only_anchor(member, count, true), *other = only_anchor(member, count, false), *source,
                 *pool = pool_of(member, count, &source);
+    bool rows = has_many_rows(only);
 
     n->place = NEW_ARRAY(a, (size_t)count, enum place_of);
     for (int i = 0; i < count; i++)
         member[i]->id = i;
-    return (only && try_nest(member, count, only, NULL, n)) || try_nest(member, count, other, NULL, n) ||
+    return (only && !rows && try_nest(member, count, only, NULL, n)) || try_nest(member, count, other, NULL, n) ||
+           (rows && try_nest(member, count, only, NULL, n)) ||
            (can_be_held(other) && try_nest(member, count, NULL, other, n)) ||
            (pool && try_nest(member, count, pool, source, n));
 }
