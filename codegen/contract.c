@@ -47,6 +47,13 @@ static struct lx *matrix_at(struct lower *l, struct value *x, bool swapped, stru
     return body_at(l, x, at);
 }
 
+static struct dim depth_of(const struct node *n)
+{
+    struct type x = operand(n, 0)->type;
+
+    return x.dim[x.rank - 1 - attr_bool(n, "ta")];
+}
+
 /* Which row of the result a row of the tile is. */
 struct placing {
     struct lx **at, *from;
@@ -181,24 +188,38 @@ static struct ls *set_sums(struct lower *l, struct lblock *b, const struct panel
     return loop;
 }
 
-/* Adds what `sum` goes over; gives the loop over columns. The right operand is read as it lies, row by row, by few
+enum { TERMS = 4 };
+
+/* Terms that are added to a sum at once: what is in memory is fetched and put back once for all of them. */
+static int terms_at_once(const struct lower *l, const struct panel *p)
+{
+    struct dim depth = depth_of(l->anchor);
+
+    return p->columns > REGISTERS && !depth.n && depth.k % TERMS == 0 ? TERMS : 1; /* pieces are multiples of 8 */
+}
+
+/* Adds what `sum` goes over; gives the loop over columns. The right operand is read as it lies, some rows at a time, by few
  * instructions: that is what machines foresee. So the sums of a long row are in memory; two vectors of them at a time. */
 static struct ls *add_terms(struct lower *l, struct lblock *b, struct lx **at, const struct panel *p,
                             const struct span *sum, const struct sums *s)
 {
     struct node *n = l->anchor;
-    int last = n->result[0]->type.rank - 1;
-    struct lx *place[2];
-    struct ls *depth = ls_loop(l->k, b, "c", sum->begin, sum->end, 1, LICENCE_RED);
-    struct lx *c = lx_var(l->k, depth->var);
-    struct lx *left =
-        ls_let(l->k, &depth->body, "left", matrix_at(l, operand(n, 0), attr_bool(n, "ta"), at, at[last - 1], c));
-    struct ls *loop = row_lanes(l, &depth->body, p);
-    struct lx *j = lx_var(l->k, loop->var);
-    struct lx *right = matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c, index_op(l, LX_IADD, p->first, j));
+    int last = n->result[0]->type.rank - 1, terms = terms_at_once(l, p);
+    struct lx *place[2], *c[TERMS], *left[TERMS];
+    struct ls *depth = ls_loop(l->k, b, "c", sum->begin, sum->end, terms, LICENCE_RED);
 
+    for (int i = 0; i < terms; i++) {
+        c[i] = index_op(l, LX_IADD, lx_var(l->k, depth->var), lx_int(l->k, i));
+        left[i] =
+            ls_let(l->k, &depth->body, "left", matrix_at(l, operand(n, 0), attr_bool(n, "ta"), at, at[last - 1], c[i]));
+    }
+    struct ls *loop = row_lanes(l, &depth->body, p);
+    struct lx *j = lx_var(l->k, loop->var), *column = index_op(l, LX_IADD, p->first, j);
     sum_at(l, s, j, place);
-    ls_store(l->k, &loop->body, s->of, place, add_product(l, left, right, lx_load(l->k, s->of, place)));
+    struct lx *v = lx_load(l->k, s->of, place);
+    for (int i = 0; i < terms; i++)
+        v = add_product(l, left[i], matrix_at(l, operand(n, 1), attr_bool(n, "tb"), at, c[i], column), v);
+    ls_store(l->k, &loop->body, s->of, place, v);
     if (p->columns > REGISTERS && !lanes_of(l->k, loop).why)
         loop->way = WAY_WIDE;
     return loop;
@@ -395,13 +416,6 @@ static bool only_adds(const struct lower *l)
         if (n->op == OP_assign || (n->op == OP_accumulate && operand(n, 1)->def != l->anchor))
             return false;
     return !l->body->yields && !l->column;
-}
-
-static struct dim depth_of(const struct node *n)
-{
-    struct type x = operand(n, 0)->type;
-
-    return x.dim[x.rank - 1 - attr_bool(n, "ta")];
 }
 
 void lower_matmul_rows(struct lower *l, struct lblock *b, struct lx **at, struct lx *first, struct lx *count)
