@@ -20,6 +20,7 @@ struct conv {
     struct lx **at;      /* of the result */
     struct lx *first;    /* pixel of the tile at work */
     struct class *class; /* the pixels that are at work; NULL: all, of the forward convolution */
+    struct panel panel;  /* the channels of the result that are at work */
 };
 
 static struct conv read_conv(struct lower *l, struct type weight, struct lx **at)
@@ -42,6 +43,19 @@ static struct lx *weight_last(struct lower *l, const struct conv *c, struct lx *
     at[n] = in;
     at[n + 1] = c->depthwise ? lx_int(l->k, 0) : out;
     return body_at(l, c->weight, at);
+}
+
+/* Large weights are read once for each image, some channels of the result after the others: a panel of them stays in the
+ * second cache while the image's pixels go by. Opens the loop over panels; none where weights are small. */
+static struct lblock *open_panels(struct lower *l, struct lblock *b, struct conv *c)
+{
+    if (!l->level || !conv_goes_in_panels(l->anchor))
+        return b;
+    int64_t count = l->anchor->result[0]->type.dim[c->w.n + 1].k / CONV_PANEL;
+    struct ls *panels = ls_loop(l->k, b, "panel", lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_PAR);
+    struct lx *first = index_op(l, LX_IMUL, lx_var(l->k, panels->var), lx_int(l->k, CONV_PANEL));
+    c->panel = (struct panel){ first, CONV_PANEL };
+    return &panels->body;
 }
 
 /* ---- what a pixel sees: forward ---- */
@@ -187,26 +201,25 @@ static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, v
 {
     struct conv *c = context;
     struct lx *column;
-    struct panel all = { NULL, 0 };
-    struct lbuf *stage = open_stage(l, b, rows, &all);
-    struct lblock *in = open_panel(l, b, &all, c->at, &column);
+    struct lbuf *stage = open_stage(l, b, rows, &c->panel);
+    struct lblock *in = open_panel(l, b, &c->panel, c->at, &column);
     struct lbuf *acc = open_tile(l, in, rows);
 
     c->first = from;
     sum_tile(l, in, c, rows, acc);
-    finish_tile(l, &(struct tile){ all, column, b, in, acc, stage, rows, c->at, place, c });
+    finish_tile(l, &(struct tile){ c->panel, column, b, in, acc, stage, rows, c->at, place, c });
 }
 
 /* Nothing reaches these pixels. */
 static void empty(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct conv *c = context;
-    struct type t = l->anchor->result[0]->type;
     struct ls *out = tile_loop(l, b, rows);
+    struct lx *column;
 
     c->first = from;
     place(l, lx_var(l->k, out->var), c);
-    struct lblock *in = open_loops(l, &out->body, t, t.rank - 1, t.rank, c->at);
+    struct lblock *in = open_panel(l, &out->body, &c->panel, c->at, &column);
     l->result = lx_real(l->k, 0);
     finish(l, in, c->at);
 }
@@ -322,10 +335,11 @@ static void pooled_tile(struct lower *l, struct lblock *b, struct lx *from, int 
     struct pooled *p = context;
     struct type t = l->anchor->result[0]->type;
     int n = p->c.w.n;
-    struct panel all = { NULL, 0 };
-    struct lblock *in = open_panel(l, b, &all, p->c.at, &p->at[t.rank - 1]), *row = in;
+    struct lx *column;
+    struct lblock *in = open_panel(l, b, &p->c.panel, p->c.at, &column), *row = in;
     struct lbuf *most = open_filled(l, in, "most", windows, pool_start(l));
 
+    p->at[t.rank - 1] = p->c.at[t.rank - 1];
     for (int i = 0; i < n - 1; i++) {
         struct lx *u, *first = index_op(l, LX_IMUL, p->at[1 + i], lx_int(l->k, p->pool.kernel[i]));
         row = open_red(l, row, names[i], p->pool.kernel[i], &u);
@@ -348,7 +362,7 @@ static void forward_pooled(struct lower *l)
     struct lx *at[MAX_RANK];
     struct pooled p = { .c = read_conv(l, operand(l->anchor, 1)->type, at), .pool = pool_window(l) };
     int last = t.rank - 2;
-    struct lblock *b = open_samples(l, &l->k->body, t, p.at);
+    struct lblock *b = open_panels(l, open_samples(l, &l->k->body, t, p.at), &p.c);
 
     b = open_loops(l, b, t, 1, last, p.at);
     at[0] = p.at[0];
@@ -364,7 +378,7 @@ static void forward(struct lower *l)
     if (is_pooled(l)) {
         forward_pooled(l);
     } else {
-        struct lblock *b = open_samples(l, &l->k->body, t, at);
+        struct lblock *b = open_panels(l, open_samples(l, &l->k->body, t, at), &c);
         b = open_loops(l, b, t, 1, t.rank - 2, at);
         row_of_pixels(l, b, &c, t.dim[t.rank - 2].k);
     }
@@ -407,7 +421,7 @@ static void gradient_of_image(struct lower *l)
     struct lx *at[MAX_RANK];
     struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
     struct class s = { .c = &c };
-    struct lblock *b = open_samples(l, &l->k->body, t, at);
+    struct lblock *b = open_panels(l, open_samples(l, &l->k->body, t, at), &c);
     int64_t classes = 1;
 
     c.class = &s;

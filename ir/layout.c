@@ -20,6 +20,16 @@ bool layout_channels_last(const struct node *n)
     return layout_known(n->op) && attr_bool(n, "channels_last");
 }
 
+bool conv_goes_in_panels(const struct node *n)
+{
+    if ((n->op != OP_conv && n->op != OP_conv_dx) || !layout_channels_last(n) || attr_int(n, "groups") > 1)
+        return false;
+    struct type w = operand(n, 1)->type;
+    int64_t channels = w.dim[w.rank - 1].k;
+
+    return channels % CONV_PANEL == 0 && channels > CONV_PANEL && type_count(w, 1) >= LARGE_WEIGHTS;
+}
+
 static bool is_weight(enum op op, bool result, int index)
 {
     return result ? op == OP_conv_dw : index == 1 && (op == OP_conv || op == OP_conv_dx);

@@ -483,13 +483,44 @@ static bool widen_last(struct node *n)
     return replace(n, build_slice(&b, y, last, 0, channels, 1));
 }
 
+/* Large weights lie in panels: all that 32 channels of the result want of them, then of the next 32. Rows that are a power
+ * of two apart would lie in few sets of the caches.
+ *
+ *     %w : [3,3,512,512]    =>    %0 = reshape %w, shape = [3,3,512,16,32]
+ *                                 %1 = transpose %0, perm = [3,0,1,2,4]
+ *                                 %2 = relayout %1       (and back, which nobody stores)
+ */
+static bool pack(struct node *n)
+{
+    struct build b = build_at(n->graph, n);
+    struct value *w = operand(n, 1);
+    struct type t = w->type, split = t;
+    int last = t.rank - 1;
+    int64_t there[MAX_RANK], back[MAX_RANK];
+
+    if (!conv_goes_in_panels(n))
+        return false;
+    split.rank++;
+    split.dim[last] = dim_of(t.dim[last].k / CONV_PANEL);
+    split.dim[last + 1] = dim_of(CONV_PANEL);
+    for (int i = 0; i < split.rank; i++) {
+        there[i] = i == 0 ? last : i <= last ? i - 1 : i;
+        back[i] = i < last ? i + 1 : i == last ? 0 : i;
+    }
+    if (w->def && w->def->op == OP_relayout)
+        w = operand(w->def, 0);
+    w = relayout(&b, build_transpose(&b, build_reshape(&b, w, split.dim, split.rank), there));
+    node_set_operand(n, 1, build_reshape(&b, build_transpose(&b, w, back), t.dim, t.rank));
+    return true;
+}
+
 static bool widen_node(struct node *n)
 {
     if (n->op == OP_winograd || n->op == OP_winograd_dw)
         return widen_last(n);
     if (layout_channels_last(n))
         return (n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw) && !is_depthwise(n) &&
-               (sum_in_lanes(n) || widen_last(n));
+               (sum_in_lanes(n) || widen_last(n) || pack(n));
     switch (n->op) {
     case OP_conv: return widen_conv(n);
     case OP_conv_dw: return widen_conv_dw(n);

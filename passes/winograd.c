@@ -20,6 +20,8 @@
 enum { MIN_CHANNELS = 16, SCRATCH = 540 << 10 };
 /* Parts of samples, whose gradients are summed apart, in threads: four where they are small, two where they are not large. */
 enum { PARTS = 4, SMALL = 1 << 18, LARGE = 1 << 20 };
+/* Elements of transformed weights that no core's own cache holds. */
+enum { LARGE_TRANSFORMED = 1 << 19 };
 
 /* A convolution y = conv(x, w) that an operation is, or is a gradient of. Numbers stand for each axis. */
 struct shape {
@@ -82,11 +84,14 @@ static double tile_products(const struct shape *s, const struct winograd *w)
 }
 
 /* Transforms want what is saved to be much; with a stride they are sums of few elements, and the plain form copies images
- * with their borders. */
+ * with their borders. But little is saved there, and weights as large as that are read once more for each block of tiles. */
 static bool pays(const struct shape *s, const struct winograd *w)
 {
-    double least = s->stride[0] * s->stride[1] > 1 ? 1.2 : 1.5;
+    bool strided = s->stride[0] * s->stride[1] > 1;
+    double least = strided ? 1.2 : 1.5;
 
+    if (strided && s->channels * s->outputs * w[0].points * w[1].points > LARGE_TRANSFORMED)
+        return false;
     return fits(w, s->channels, s->outputs) && fits(w, s->outputs, s->channels) && s->channels >= MIN_CHANNELS &&
            s->outputs >= MIN_CHANNELS && plain_products(s) > least * tile_products(s, w);
 }
