@@ -318,8 +318,8 @@ bool loop_square(struct lkernel *k, const struct ls *loop, struct square *q)
         return false;
     q->to = store->buf;
     q->from = store->value->buf;
-    if (q->to->dtype != DT_REAL || q->from->dtype != DT_REAL || q->to->space != SPACE_ARGUMENT ||
-        q->from->space != SPACE_ARGUMENT || q->to == q->from)
+    if (q->to->dtype != DT_REAL || q->from->dtype != DT_REAL || q->to->space == SPACE_TILE ||
+        q->from->space == SPACE_TILE || q->to == q->from)
         return false;
     struct lx *i = lx_var(k, loop->var), *j = lx_var(k, inner->var);
     return address(k, lx_flat(k, q->to, store->index), j, i, &q->to_at, &q->to_stride) &&

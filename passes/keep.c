@@ -16,7 +16,8 @@
  * Convolutions that can make their images themselves (ir/nest.h) do so each, where a sum has to be known before the image
  * is (else what gives its operand makes it): from one large value, or two of them from two, as the gradient behind a
  * BatchNorm. What is expensive (exp, a division), what is made of two large values, and what a product reads again and
- * again is stored. */
+ * again is stored. Heads that only
+ * attention reads are parts of the product that gave them: it takes their rows where they lie. */
 #include <limits.h>
 
 #include "ir/nest.h"
@@ -75,21 +76,46 @@ static bool needs_memory(const struct node *n)
     }
 }
 
-/* A reshape moves nothing: a contraction reads through it. */
+/* Whether the elements of a row, along the last axis, stay neighbours. */
+static bool keeps_rows(const struct node *n)
+{
+    int last = n->result[0]->type.rank - 1;
+
+    return n->op == OP_reshape || (n->op == OP_transpose && attr_ints(n, "perm", NULL)[last] == last) ||
+           n->op == OP_slice;
+}
+
+static bool attends(const struct node *n)
+{
+    return n->op == OP_attention || n->op == OP_attention_dx;
+}
+
+/* A reshape moves nothing: a contraction reads through it. Attention takes rows wherever they lie. */
 static bool is_read_through(const struct value *v, const struct node *reader)
 {
-    return v->def && v->def->op == OP_reshape && node_is_contraction(reader);
+    if (!v->def)
+        return false;
+    return attends(reader) ? keeps_rows(v->def) : v->def->op == OP_reshape && node_is_contraction(reader);
+}
+
+static bool only_attends(const struct value *v)
+{
+    for (const struct use *u = v->uses; u; u = u->next)
+        if (!attends(u->user))
+            return false;
+    return true;
 }
 
 /* Whether an operation may be made again at all, given its operands. A transpose of much is made once: reading across
- * rows is slow. */
+ * rows is slow. But not for attention, to which the order of rows is all the same. */
 static bool is_cheap(const struct node *n)
 {
     if (n->op == OP_uniform)
         return true; /* the mask of a dropout: all that is drawn again is the same */
     if (n->results != 1 || !op_is(n->op, CHEAP) || op_is(n->op, EFFECT))
         return false;
-    return n->op != OP_transpose || value_bytes(n->result[0]) <= 1 << 16;
+    return n->op != OP_transpose || value_bytes(n->result[0]) <= 1 << 16 ||
+           (keeps_rows(n) && only_attends(n->result[0]));
 }
 
 static const struct recipe *recipe_of(const struct value *v)
