@@ -16,8 +16,8 @@
  * Convolutions that can make their images themselves (ir/nest.h) do so each, where a sum has to be known before the image
  * is (else what gives its operand makes it): from one large value, or two of them from two, as the gradient behind a
  * BatchNorm. What is expensive (exp, a division), what is made of two large values, and what a product reads again and
- * again is stored. Heads that only
- * attention reads are parts of the product that gave them: it takes their rows where they lie. */
+ * again is stored. Heads that only attention reads are parts of the product that gave them: it takes their rows where
+ * they lie. */
 #include <limits.h>
 
 #include "ir/nest.h"
