@@ -319,13 +319,30 @@ static void copy_in_squares(struct lower *l, struct type t, int axis)
         copy_part(l, t, axis, &(struct part){ { whole[0], zero }, { size[0], size[1] }, 1 });
 }
 
+/* How many elements along the axis are written side by side: lines that lie a power of two apart share few sets of the nearest
+ * cache, each of which holds WAYS of them. */
+static int strip_of(struct type t, int axis)
+{
+    enum { LINE = 16, SETS = 64, WAYS = 8 };
+    int64_t apart = 1, sets = SETS;
+
+    for (int i = axis + 1; i < t.rank; i++)
+        apart *= t.dim[i].k;
+    if (apart % LINE)
+        return STRIP;
+    for (apart /= LINE; sets > 2 && apart % 2 == 0; apart /= 2)
+        sets /= 2;
+    return sets * WAYS < STRIP ? (int)sets * WAYS : STRIP;
+}
+
 /* The same where rows are too short for squares: some columns of all rows at a time, along what is read. */
 static void copy_in_strips(struct lower *l, struct type t, int axis)
 {
+    int width = strip_of(t, axis);
     struct lx *at[MAX_RANK], *size = lx_dim(l->k, t.dim[axis]), *zero = lx_int(l->k, 0);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
-    struct ls *strip = ls_loop(l->k, b, "i", zero, size, STRIP, LICENCE_PAR);
-    struct lx *from = lx_var(l->k, strip->var), *end = index_op(l, LX_IADD, from, lx_int(l->k, STRIP));
+    struct ls *strip = ls_loop(l->k, b, "i", zero, size, width, LICENCE_PAR);
+    struct lx *from = lx_var(l->k, strip->var), *end = index_op(l, LX_IADD, from, lx_int(l->k, width));
 
     b = open_loops(l, &strip->body, t, axis + 1, t.rank, at);
     struct ls *loop = ls_loop(l->k, b, "u", from, index_op(l, LX_IMIN, end, size), 1, LICENCE_PAR);

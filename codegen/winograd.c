@@ -13,14 +13,16 @@
  * Where a block is not full, products run over whole register tiles all the same: the last tile of the list fills them
  * up. Each element adds up in one order, whatever block it falls into. */
 #include "codegen/lower.h"
+#include "ir/layout.h"
 #include "ir/winograd.h"
 
+/* SCRATCH: bytes, on the stack, in the second cache; twice that where large weights are read again for each block. */
 enum {
-    BLOCK_TILES = 32,    /* at most */
-    SCRATCH = 512 << 10, /* bytes, on the stack: in the second cache */
-    APART = 16,          /* elements between the points' planes: else all of them fall into one set of the cache */
-    WIDE_ROWS = 8,       /* register tiles: by two vectors, */
-    ROWS = 14,           /* by one */
+    BLOCK_TILES = 32, /* at most */
+    SCRATCH = 512 << 10,
+    APART = 16,    /* elements between the points' planes: else all of them fall into one set of the cache */
+    WIDE_ROWS = 8, /* register tiles: by two vectors, */
+    ROWS = 14,     /* by one */
     WIDE = 32,
     NARROW = 16 /* channels of the output at a time */
 };
@@ -282,9 +284,10 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     t.each = winograd_tiles(&t.w[0], y.dim[1].k) * t.across;
     t.all = (struct dim){ y.dim[0].k * t.each, y.dim[0].n };
     int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
+    int64_t fit = (conv_goes_in_panels(l->anchor) ? 2 * SCRATCH : SCRATCH) / bytes;
     t.rows = most < rows ? most : rows;
     t.least = t.each % rows && t.each % rows <= rows / 2 && t.rows == rows ? rows / 2 : t.rows;
-    t.block = BLOCK_TILES < SCRATCH / bytes ? BLOCK_TILES : SCRATCH / bytes;
+    t.block = BLOCK_TILES < fit ? BLOCK_TILES : fit;
     t.block = t.block / t.rows * t.rows;
     t.block = t.block < t.rows ? t.rows : t.block;
     t.block = t.block < round_up(most, t.rows) ? t.block : round_up(most, t.rows);
@@ -654,9 +657,9 @@ void lower_winograd(struct lower *l)
     f.v.buf = planes(l, b, &f.t, "v", inputs);
     struct lblock *in = open_tiles(l, b, &f.t, true, &f.v.which);
     transform_windows(l, in, &f.t, x, f.v);
-    struct ls *parts = ls_loop(l->k, b, "o", lx_int(l->k, 0), lx_int(l->k, outputs), f.outputs, LICENCE_PAR);
-    f.output = lx_var(l->k, parts->var);
-    some_outputs(l, &parts->body, &f);
+    struct ls *panels = ls_loop(l->k, b, "panel", lx_int(l->k, 0), lx_int(l->k, outputs / f.outputs), 1, LICENCE_PAR);
+    f.output = index_op(l, LX_IMUL, lx_var(l->k, panels->var), lx_int(l->k, f.outputs));
+    some_outputs(l, &panels->body, &f);
     count_macs(l, type_make(DT_REAL, 1, &f.t.all), (double)(f.t.points * f.inputs * outputs));
 }
 

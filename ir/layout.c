@@ -22,7 +22,9 @@ bool layout_channels_last(const struct node *n)
 
 bool conv_goes_in_panels(const struct node *n)
 {
-    if ((n->op != OP_conv && n->op != OP_conv_dx) || !layout_channels_last(n) || attr_int(n, "groups") > 1)
+    bool plain = n->op == OP_conv || n->op == OP_conv_dx;
+
+    if (plain ? !layout_channels_last(n) || attr_int(n, "groups") > 1 : n->op != OP_winograd)
         return false;
     struct type w = operand(n, 1)->type;
     int64_t channels = w.dim[w.rank - 1].k;

@@ -17,8 +17,9 @@
  * window beside each other, where the image has fewer. */
 enum { FEW_CHANNELS = 6 };
 
-/* Whether a convolution, or the gradient of its image, has weights so large that they are gone from a core's own caches
- * when the next row of pixels wants them: they are laid out, and gone through, some channels of the result at a time. */
+/* Whether a convolution, the gradient of its image, or either in Winograd's form, has weights so large that they are gone from
+ * a core's own caches when the next pixels want them: they are laid out, and gone through, some channels of the result at a
+ * time. */
 enum { CONV_PANEL = 32, LARGE_WEIGHTS = 1 << 18 }; /* channels; elements */
 bool conv_goes_in_panels(const struct node *n);
 

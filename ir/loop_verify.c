@@ -6,7 +6,7 @@
 
 #include "ir/loop_lanes.h"
 
-enum { MAX_LOCAL = 1 << 17 }; /* elements of a local array: it lies on the stack */
+enum { MAX_LOCAL = 1 << 18 }; /* elements of a local array: it lies on the stack */
 
 struct verify {
     struct lkernel *k;

@@ -517,7 +517,7 @@ static bool pack(struct node *n)
 static bool widen_node(struct node *n)
 {
     if (n->op == OP_winograd || n->op == OP_winograd_dw)
-        return widen_last(n);
+        return widen_last(n) || pack(n);
     if (layout_channels_last(n))
         return (n->op == OP_conv || n->op == OP_conv_dx || n->op == OP_conv_dw) && !is_depthwise(n) &&
                (sum_in_lanes(n) || widen_last(n) || pack(n));

@@ -35,7 +35,9 @@ build double '-O2 --dtype f64' '-march=native'
 build single '-O2 --disable=winograd' '-march=native'
 build narrow '-O2 --disable=winograd' ''
 build threads '-O2 --disable=winograd' '-march=native -fopenmp'
-for of in double single; do
+build winograd '-O2' '-march=native'
+build winograd_threads '-O2' '-march=native -fopenmp'
+for of in double single winograd; do
     [ "$(grep -l 'panel \* ' "$out/$of.c"/*.c | wc -l)" = 2 ]
     result $? "$of: both graphs go in panels"
 done
@@ -43,8 +45,10 @@ for call in infer accumulate; do
     near double plain 1e-13 $call
     near single plain 3e-6 $call
     near narrow plain 3e-6 $call
+    near winograd plain 3e-6 $call
     for n in 1 2 3 7; do
-        OMP_NUM_THREADS=$n "$out/threads" write $call 3 1 "$out/other" && cmp -s "$out/other" "$out/single.$call"
+        OMP_NUM_THREADS=$n "$out/threads" write $call 3 1 "$out/other" && cmp -s "$out/other" "$out/single.$call" &&
+            OMP_NUM_THREADS=$n "$out/winograd_threads" write $call 3 1 "$out/other" && cmp -s "$out/other" "$out/winograd.$call"
         result $? "$n threads: $call"
     done
 done
