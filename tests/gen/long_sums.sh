@@ -98,10 +98,10 @@ all 4 -lt 60 $pieces && ! all 4 -lt 60 $plain && [ "${plain##* }" -gt 1000 ]
 result $? "gradients of weights, and a product"
 
 # Sums over rows that go along with something else: gradients of what is added or multiplied before a 1 x 1 convolution (a, and c and d beside it), Winograd's
-# method (b) and a product (e), over 8 images of 64 x 64 pixels; all terms are equal. At -O0 a nest each.
+# method (b) and a product (e), over 3 images of 64 x 64 pixels (of more a lone sum goes in parts at -O0 too); all terms are equal. At -O0 a nest each.
 cat >"$out/along.net" <<'T'
 net along {
-    batch N = 8;
+    batch N = 3;
     input x : f32[N, 64, 64, 16];
     input r : f32[N, 4096, 16];
     target t : f32[N, 64, 64, 16];
@@ -120,9 +120,9 @@ net along {
 T
 python3 - "$out" <<'T'
 import struct, sys
-for name, shape, value in ("x", (8, 64, 64, 16), 0.1), ("r", (8, 4096, 16), 0.1), ("t", (8, 64, 64, 16), 0.7), ("u", (8, 4096, 16), 0.7):
+for name, shape, value in ("x", (3, 64, 64, 16), 0.1), ("r", (3, 4096, 16), 0.1), ("t", (3, 64, 64, 16), 0.7), ("u", (3, 4096, 16), 0.7):
     head = ("{'descr': '<f4', 'fortran_order': False, 'shape': %s, }" % (shape,)).ljust(117) + "\n"
-    open(sys.argv[1] + "/along_" + name + ".npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<f", value) * (8 * 4096 * 16))
+    open(sys.argv[1] + "/along_" + name + ".npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<f", value) * (3 * 4096 * 16))
 T
 along_off() { # along_off LEVEL: how far a, b, c, d and e are, at most, in units of the last place
     "$NETC" "-O$1" --emit=c,app -o "$out/a$1" "$out/along.net" >"$out/log" 2>&1 &&
@@ -134,8 +134,8 @@ f = lambda x: struct.unpack("<f", struct.pack("<f", x))[0]
 data = open(sys.argv[1], "rb").read()
 size, = struct.unpack("<Q", data[:8])
 tensors = json.loads(data[8:8 + size])
-x, w, t, rows = f(0.1), f(0.1), f(0.7), 8 * 4096
-seen = 8 * (3 * 64 - 2) ** 2             # of the windows' elements, those on the image
+x, w, t, rows = f(0.1), f(0.1), f(0.7), 3 * 4096
+seen = 3 * (3 * 64 - 2) ** 2             # of the windows' elements, those on the image
 for name, sum in ("a", rows * 16 * w * t), ("b", seen * 16 * w * t), ("c", rows * t), ("d", rows * x * t - 1), ("e", rows * 16 * w * t):
     begin, end = tensors[name]["data_offsets"]
     print(int(max(abs(v / -sum - 1) for v in struct.unpack("<16f", data[8 + size + begin:8 + size + end])) * 2**23))
@@ -152,7 +152,7 @@ result $? "sums beside something else"
 # Of a wide result pieces are added up some columns at a time, whatever the number of rows.
 cat >"$out/wide.net" <<'T'
 net wide {
-    batch N = 8;
+    batch N = 3;
     input x : f32[N, 768];
     param v : f32[1, 768] = normal(0, 1);
     param w : f32[150001, 768] = normal(0, 0.1);
