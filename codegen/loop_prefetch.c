@@ -440,11 +440,8 @@ static void ask_for_panels(struct lkernel *k, struct lblock *b, const struct ls 
 
 /* ---- rows of a matrix ---- */
 
-enum {
-    NEAR = 1 << 15,
-    APART = 4 * LINE,
-    ROWS_OF_SUM = 8
-}; /* bytes; elements; a nearest cache holds so many that lie alike */
+/* Bytes; elements; a nearest cache holds so many rows that lie alike; products of each row that hide what is asked. */
+enum { NEAR = 1 << 15, APART = 4 * LINE, ROWS_OF_SUM = 8, PRODUCTS = 6 };
 
 /* What lies at this place of all that b holds. */
 static struct lx *load_at(struct lkernel *k, struct lbuf *b, struct lx *place)
@@ -482,6 +479,14 @@ static void ask_for_row_ahead(struct lkernel *k, struct ls *s, const struct ls *
     s->body.first = asked.first;
 }
 
+/* Whether a row that s loads is multiplied so many times. */
+static bool multiplies_enough(const struct ls *s)
+{
+    const struct ls *rows = s->body.first->next;
+
+    return rows && rows->kind == LS_LOOP && loop_trips(rows) >= PRODUCTS;
+}
+
 /* Of all sums in b, which the lanes of a tile of registers go through. */
 static void ask_for_matrix(struct lkernel *k, struct lblock *b, const struct ls *lanes)
 {
@@ -489,7 +494,7 @@ static void ask_for_matrix(struct lkernel *k, struct lblock *b, const struct ls 
 
     for (struct ls *s = b->first; s; s = s->next) {
         struct lx *x = s->kind == LS_LOOP ? row_of_sum(&a, s, lanes, NEAR, APART) : NULL;
-        if (x && !x->buf->axis)
+        if (x && !x->buf->axis && multiplies_enough(s))
             ask_for_row_ahead(k, s, lanes, x);
         else
             ask_for_matrix(k, &s->body, lanes);
