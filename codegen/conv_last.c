@@ -45,17 +45,36 @@ static struct lx *weight_last(struct lower *l, const struct conv *c, struct lx *
     return body_at(l, c->weight, at);
 }
 
-/* Large weights are read once for each image, some channels of the result after the others: a panel of them stays in the
- * second cache while the image's pixels go by. Opens the loop over panels; none where weights are small. */
+/* Whether images are at hand and smaller than a panel of weights. */
+static bool panels_come_first(const struct lower *l, const struct conv *c)
+{
+    struct type x = c->x->type, weight = c->weight->type;
+    int64_t image = type_count(x, l->k->batch) / dim_size(x.dim[0], l->k->batch);
+
+    return !images_that_fit(l) && image < type_count(weight, 1) / weight.dim[weight.rank - 1].k * CONV_PANEL;
+}
+
 static struct lblock *open_panels(struct lower *l, struct lblock *b, struct conv *c)
 {
-    if (!l->level || !conv_goes_in_panels(l->anchor))
-        return b;
     int64_t count = l->anchor->result[0]->type.dim[c->w.n + 1].k / CONV_PANEL;
     struct ls *panels = ls_loop(l->k, b, "panel", lx_int(l->k, 0), lx_int(l->k, count), 1, LICENCE_PAR);
     struct lx *first = index_op(l, LX_IMUL, lx_var(l->k, panels->var), lx_int(l->k, CONV_PANEL));
+
     c->panel = (struct panel){ first, CONV_PANEL };
     return &panels->body;
+}
+
+/* Loops over the samples of t, the result's type or a pool's. Large weights are gone through some channels of the result after
+ * the others: a panel of them stays in the second cache while an image's pixels go by, or, of small images, those of all. */
+static struct lblock *open_samples_and_panels(struct lower *l, struct type t, struct lx **at, struct conv *c)
+{
+    struct lblock *b = &l->k->body;
+
+    if (!l->level || !conv_goes_in_panels(l->anchor))
+        return open_samples(l, b, t, at);
+    if (panels_come_first(l, c))
+        return open_samples(l, open_panels(l, b, c), t, at);
+    return open_panels(l, open_samples(l, b, t, at), c);
 }
 
 /* ---- what a pixel sees: forward ---- */
@@ -362,7 +381,7 @@ static void forward_pooled(struct lower *l)
     struct lx *at[MAX_RANK];
     struct pooled p = { .c = read_conv(l, operand(l->anchor, 1)->type, at), .pool = pool_window(l) };
     int last = t.rank - 2;
-    struct lblock *b = open_panels(l, open_samples(l, &l->k->body, t, p.at), &p.c);
+    struct lblock *b = open_samples_and_panels(l, t, p.at, &p.c);
 
     b = open_loops(l, b, t, 1, last, p.at);
     at[0] = p.at[0];
@@ -378,7 +397,7 @@ static void forward(struct lower *l)
     if (is_pooled(l)) {
         forward_pooled(l);
     } else {
-        struct lblock *b = open_panels(l, open_samples(l, &l->k->body, t, at), &c);
+        struct lblock *b = open_samples_and_panels(l, t, at, &c);
         b = open_loops(l, b, t, 1, t.rank - 2, at);
         row_of_pixels(l, b, &c, t.dim[t.rank - 2].k);
     }
@@ -421,7 +440,7 @@ static void gradient_of_image(struct lower *l)
     struct lx *at[MAX_RANK];
     struct conv c = read_conv(l, operand(l->anchor, 1)->type, at);
     struct class s = { .c = &c };
-    struct lblock *b = open_panels(l, open_samples(l, &l->k->body, t, at), &c);
+    struct lblock *b = open_samples_and_panels(l, t, at, &c);
     int64_t classes = 1;
 
     c.class = &s;
