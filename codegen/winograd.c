@@ -16,7 +16,7 @@
 #include "ir/layout.h"
 #include "ir/winograd.h"
 
-/* SCRATCH: bytes, on the stack, in the second cache; twice that where large weights are read again for each block. */
+/* SCRATCH: bytes, on the stack, in the second cache; twice that where large weights are read or summed again for each block. */
 enum {
     BLOCK_TILES = 32, /* at most */
     SCRATCH = 512 << 10,
@@ -273,6 +273,14 @@ static void choose_images(struct lower *l, struct tiles *t)
     t->block = t->block < round_up(best, t->rows) ? t->block : round_up(best, t->rows);
 }
 
+/* Transformed weights, or sums of their gradient, that are gone from a core's own caches when the next block wants them. */
+static bool has_large_weights(const struct lower *l)
+{
+    const struct value *u = l->anchor->op == OP_winograd ? operand(l->anchor, 1) : l->anchor->result[0];
+
+    return type_count(u->type, 1) >= LARGE_WEIGHTS;
+}
+
 /* Of a result or, of its gradient, dy. Channels: of a tile's planes in scratch. */
 static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows)
 {
@@ -284,7 +292,7 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     t.each = winograd_tiles(&t.w[0], y.dim[1].k) * t.across;
     t.all = (struct dim){ y.dim[0].k * t.each, y.dim[0].n };
     int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
-    int64_t fit = (conv_goes_in_panels(l->anchor) ? 2 * SCRATCH : SCRATCH) / bytes;
+    int64_t fit = (has_large_weights(l) ? 2 * SCRATCH : SCRATCH) / bytes;
     t.rows = most < rows ? most : rows;
     t.least = t.each % rows && t.each % rows <= rows / 2 && t.rows == rows ? rows / 2 : t.rows;
     t.block = BLOCK_TILES < fit ? BLOCK_TILES : fit;
