@@ -9,8 +9,9 @@
  *
  * Rows come in order, so every sum has one order. The first axis is cut into a few parts of fixed size whose sums are kept
  * apart and added up in the end, so that parts may run in threads and no bit depends on how many there are. Mean and
- * variance are sums of what exceeds the first row of a part, d = x - x0, and of its square: mean = x0 + sum d / n,
- * squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan, Golub, LeVeque 1983).
+ * variance are sums of what exceeds a row x0, d = x - x0, and of its square: mean = x0 + sum d / n,
+ * squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan, Golub, LeVeque 1983). x0 is the mean
+ * of some first rows where they are at hand, else a part's first row.
  *
  * A chain of additions loses digits with its length. So where a part has more rows than 256, acc is added to `all` now and
  * then and begins at 0 again: behind the smallest thing in the nest that has 24 rows, a row of an image, a block of Winograd's

@@ -9,7 +9,7 @@
  * Each element adds up in one order, whatever the tile. A pool behind takes the tile's pixels from the registers. Where every
  * channel has a window of its own (depthwise), that channel goes along with the lanes: here the gradient of the image at
  * strides, the rest in depthwise.c. Where the result's channels are few, lanes run along the channels that are summed: 16
- * sums an element, folded at the end. */
+ * sums an element, folded at the end. Large weights lie in panels, and the loop over these goes around pixels. */
 #include "codegen/lower.h"
 #include "ir/layout.h"
 

@@ -12,14 +12,14 @@
  *     COLUMN   one for each place in a row, known when all rows were gone through: a sum over rows, and what is made of it
  *     TOTAL    one, known at the end
  *
- * An *anchor* (a product, a window, a reduction of its own, ...) gives the values at EACH of its result's coordinates;
- * sums over its rows can go along with it. A convolution may *stage* its images: those of some samples are made of what
- * the group reads, by elementwise operations, before the anchor goes through these samples. Without an anchor there may be
- * several reductions: softmax, normalisations and their gradients, losses. Such a nest may have a *source*, a product:
- * some rows of it are held at a time, then the nest goes through these. So what needs a whole row, or several places of
- * it, is had without storing the product: a normalisation behind a linear layer, the gates of a recurrent step. A pool may
- * have a source too, a convolution whose results its windows share out among themselves: HELD is what is known at the
- * coordinates of one of these. */
+ * An *anchor* (a product, a window, a reduction of its own that has not very many rows, ...) gives the values at EACH of
+ * its result's coordinates; sums over its rows can go along with it. A convolution may *stage* its images: those of some
+ * samples are made of what the group reads, by elementwise operations, before the anchor goes through these samples.
+ * Without an anchor there may be several reductions: softmax, normalisations and their gradients, losses. Such a nest
+ * may have a *source*, a product: some rows of it are held at a time, then the nest goes through these. So what needs a
+ * whole row, or several places of it, is had without storing the product: a normalisation behind a linear layer, the
+ * gates of a recurrent step. A pool may have a source too, a convolution whose results its windows share out among
+ * themselves: HELD is what is known at the coordinates of one of these. */
 #ifndef IR_NEST_H
 #define IR_NEST_H
 

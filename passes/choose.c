@@ -15,7 +15,8 @@
  *
  * dots likewise, and conv_dw as conv; conv_dx becomes the convolution of the gradient, with stride - 1 zeros between its
  * elements and a border, with the weights turned round and their channels swapped. In inference `hoist` prepares the
- * relayouts of weights; within a scan that of a captured matrix is made before it. */
+ * relayouts of weights; within a scan that of a captured matrix is made before it. Large weights of convolutions lie in panels
+ * of 32 channels of the result: pack. */
 #include "passes/shared.h"
 
 #include "ir/build.h"
