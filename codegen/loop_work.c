@@ -4,7 +4,7 @@
 
 #include "ir/loop_index.h"
 
-enum { WAITING = 128, READING = 16, NEAR = 1 << 18 }; /* NEAR: elements that a core's own caches hold */
+enum { WAITING = 128, READING = 96, NEAR = 1 << 18 }; /* NEAR: elements that a core's own caches hold */
 
 /* Elementary functions count as several operations. */
 static double work_of(const struct lx *x)
@@ -125,17 +125,18 @@ static bool is_outermost(const struct lkernel *k, const struct ls *loop)
     return s;
 }
 
-/* Elements that an outermost loop reads from far away: those of all it reads, beyond what is near. */
+/* Elements that an outermost loop reads from far away: all that it reads, where that is more than is near. What is read again and
+ * again in one order is then gone each time. */
 static double far_read(const struct lkernel *k, const struct ls *s, int64_t n)
 {
-    double elements = -NEAR;
+    double elements = 0;
 
     for (const struct lbuf *b = k->buffers; b && b->space == SPACE_ARGUMENT; b = b->next) {
         double all = (double)type_count(type_make(b->dtype, b->rank, b->shape), n);
         if (b->read && block_reads(&s->body, b))
             elements += all;
     }
-    return elements > 0 && is_outermost(k, s) ? elements : 0;
+    return elements > NEAR && is_outermost(k, s) ? elements : 0;
 }
 
 bool loop_is_enough(const struct lkernel *k, const struct ls *s, int64_t n, double share, double enough)
