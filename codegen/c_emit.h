@@ -52,6 +52,7 @@ struct emit {
     int64_t segment[SEGMENTS];
     int64_t header_bytes; /* of struct lenet, generously */
     int64_t infer_bytes, train_bytes, infer_arena, train_arena;
+    int64_t stack_bytes; /* arrays of the kernel that has most of them */
     const char **var_id; /* by var->index: the C identifier */
     const char **taken;  /* identifiers given out */
     int taken_count;

@@ -135,6 +135,15 @@ static bool run_passes(struct graph_out *o, struct lkernel *k)
     return verify_kernel(k, e->m->diag);
 }
 
+static int64_t bytes_of_arrays(const struct emit *e, const struct lkernel *k)
+{
+    int64_t bytes = 0;
+
+    for (const struct lbuf *b = k->buffers; b; b = b->next)
+        bytes += b->space == SPACE_ARGUMENT ? 0 : type_bytes(e, type_make(b->dtype, b->rank, b->shape));
+    return bytes;
+}
+
 /* The function, which goes again where it is one that is there: what is not seen to be the same before its passes may be so
  * behind them. NULL after an error. */
 static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *k, struct kernel_text *own)
@@ -143,6 +152,8 @@ static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *
 
     if (!run_passes(o, k))
         return NULL;
+    int64_t stack = bytes_of_arrays(o->e, k);
+    o->e->stack_bytes = stack > o->e->stack_bytes ? stack : o->e->stack_bytes;
     own->at = to->length;
     c_kernel(to, k, o->e->shared);
     own->length = to->length - own->at;

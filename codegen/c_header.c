@@ -76,6 +76,9 @@ static void shape_comment(struct emit *e, struct text *t)
               " * Functions return 0 or a negative NN_E... (nn_strerror); after an error the model is as it was. */\n");
 }
 
+/* Of the stack, besides a kernel's arrays: frames, and what compilers that optimise keep there of registers. */
+enum { FRAMES = 32 << 10 };
+
 static void sizes(struct emit *e, struct text *t)
 {
     text_add(t, "#define %s_BATCH %lld\n", e->upper, (long long)e->m->batch);
@@ -85,6 +88,8 @@ static void sizes(struct emit *e, struct text *t)
     if (e->has_loss)
         text_add(t, "#define %s_TRAIN_BYTES (%lld + %s_PROFILE_BYTES)\n", e->upper, (long long)e->train_bytes,
                  e->upper);
+    text_add(t, "#define %s_STACK_BYTES %lld     /* what a call takes of the stack, compiled with -O1 or more */\n",
+             e->upper, (long long)e->stack_bytes + FRAMES);
 }
 
 static void declare_life(struct emit *e, struct text *t)

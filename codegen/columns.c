@@ -195,7 +195,7 @@ static struct lx *mean_of_first_rows(struct lower *l, struct lblock *b, const st
 {
     int last = l->nest.split - 1;
     struct lx *rows = index_op(l, LX_IMIN, lx_dim(l->k, l->nest.domain.dim[last]), lx_int(l->k, FIRST_ROWS));
-    struct lbuf *sum = lbuf_scalar(l->k, b, "near", DT_REAL, lx_real(l->k, 0));
+    struct lbuf *sum = lbuf_scalar(l->k, b, "start", DT_REAL, lx_real(l->k, 0));
     struct ls *loop = ls_loop(l->k, b, "row", lx_int(l->k, 0), rows, 1, LICENCE_RED);
 
     for (int i = 0; i < last; i++)

@@ -33,8 +33,9 @@
  *
  *     for j in 0..32 par wide                     for j in 0..32 par wide
  *       for c in 0..768 red                         for c in 0..768 red
- *         let right = b[c,j_0 + j]          =>        prefetch b[imin(c * 768 + j_0 + 6144, 589792) / 768,...]
- *         ...                                         prefetch b[(imin(c * 768 + j_0 + 6144, 589792) + 16) / 768,...]
+ *         let right = b[c,j_0 + j]          =>        let ahead = imin(c * 768 + j_0 + 6144, 589792)
+ *         ...                                         prefetch b[ahead / 768,ahead % 768]
+ *                                                     prefetch b[(ahead + 16) / 768,(ahead + 16) % 768]
  *                                                     let right = b[c,j_0 + j]
  *                                                     ...
  *
@@ -61,12 +62,8 @@
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-enum {
-    FAR = 1 << 18,
-    LINE = 16,
-    MOST = 64,
-    MOST_ASKED = 1 << 13
-}; /* bytes that are in no near cache; elements; loads; lines */
+/* Bytes that are in no near cache; elements; loads; lines that a near one holds. */
+enum { FAR = 1 << 18, LINE = 16, MOST = 64, MOST_ASKED = 1 << 13 };
 
 struct ask {
     struct lkernel *k;
@@ -253,12 +250,29 @@ static double lines_in(const struct lblock *b)
     return lines;
 }
 
+/* Whether all that the epilogue names can be had at the declaration: what has got its name behind it goes by its value. */
+static bool name_values(struct ask *a, const struct ls *declaration, const struct ls *epilogue)
+{
+    for (const struct ls *s = declaration->next; s != epilogue; s = s->next) {
+        if (s->kind != LS_LET || s->value->dtype != DT_I32)
+            continue;
+        if (is_early(s->value))
+            rewrite_set(&a->rewrite, s->reference, rewrite_value(&a->rewrite, s->value));
+        else if (value_mentions(epilogue->begin, s->reference) || value_mentions(epilogue->end, s->reference) ||
+                 mentioned_from(epilogue->body.first, s->reference))
+            return false;
+    }
+    return true;
+}
+
 /* More than the near cache holds is gone again when it is read. */
 static void ask_before(struct lkernel *k, struct ls *declaration, const struct ls *epilogue)
 {
     struct ask a = { .k = k, .rewrite = { .k = k } };
     struct lblock asked = { NULL, NULL };
 
+    if (!name_values(&a, declaration, epilogue))
+        return;
     copy_loop(&a, &asked, epilogue);
     if (!asked.first || lines_in(&asked) > MOST_ASKED)
         return;

@@ -23,7 +23,7 @@ enum {
     APART = 16,    /* elements between the points' planes: else all of them fall into one set of the cache */
     WIDE_ROWS = 8, /* register tiles: by two vectors, */
     ROWS = 14,     /* by one */
-    WIDE = 32,
+    WIDE = CONV_PANEL,
     NARROW = 16 /* channels of the output at a time */
 };
 
