@@ -10,8 +10,8 @@
  * Rows come in order, so every sum has one order. The first axis is cut into a few parts of fixed size whose sums are kept
  * apart and added up in the end, so that parts may run in threads and no bit depends on how many there are. Mean and
  * variance are sums of what exceeds a row x0, d = x - x0, and of its square: mean = x0 + sum d / n,
- * squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan, Golub, LeVeque 1983). x0 is the mean
- * of some first rows where they are at hand, else a part's first row.
+ * squares = sum d^2 - (sum d)^2 / n; and parts are put together by their means (Chan, Golub, LeVeque 1983). x0 is about
+ * the mean of some rows where they are at hand, else a part's first row.
  *
  * A chain of additions loses digits with its length. So where a part has more rows than 256, acc is added to `all` now and
  * then and begins at 0 again: behind the smallest thing in the nest that has 24 rows, a row of an image, a block of Winograd's
@@ -187,22 +187,48 @@ static bool has_chains(const struct lower *l)
     return type_count(rows, l->k->batch) > LONGEST;
 }
 
-enum { FIRST_ROWS = 16 };
+enum { SOME = 8 };
 
-/* Of rows that are at hand: what lies near the mean of all, so that what exceeds it adds up to little. at: the place in a
- * row; the rows are the first ones along their last axis. */
-static struct lx *mean_of_first_rows(struct lower *l, struct lblock *b, const struct column *c, struct lx **at)
+/* The mean of SOME rows, or of all where there are fewer, from that share of the others on: 0, a half, all of them. at: the
+ * place in a row. */
+static struct lx *mean_of_some(struct lower *l, struct lblock *b, const struct column *c, struct lx *const *at,
+                               int halves)
 {
-    int last = l->nest.split - 1;
-    struct lx *rows = index_op(l, LX_IMIN, lx_dim(l->k, l->nest.domain.dim[last]), lx_int(l->k, FIRST_ROWS));
-    struct lbuf *sum = lbuf_scalar(l->k, b, "start", DT_REAL, lx_real(l->k, 0));
-    struct ls *loop = ls_loop(l->k, b, "row", lx_int(l->k, 0), rows, 1, LICENCE_RED);
+    struct nest *n = &l->nest;
+    struct type flat = type_scalar(DT_REAL);
+    struct lx *all = lx_int(l->k, 1), *in[MAX_RANK], *there[MAX_RANK];
 
-    for (int i = 0; i < last; i++)
-        at[i] = lx_int(l->k, 0);
-    at[last] = lx_var(l->k, loop->var);
-    add(l, &loop->body, sum, OP_add, NULL, reduced_at(l, c, at));
-    return element(l, OP_div, DT_REAL, lx_load(l->k, sum, NULL), element(l, OP_cast, DT_REAL, rows, NULL));
+    flat.dim[flat.rank++] = dim_of(1);
+    for (int i = 0; i < n->split; i++) {
+        all = index_op(l, LX_IMUL, all, lx_dim(l->k, n->domain.dim[i]));
+        flat.dim[0] = (struct dim){ flat.dim[0].k * n->domain.dim[i].k, flat.dim[0].n || n->domain.dim[i].n };
+    }
+    struct lx *some = index_op(l, LX_IMIN, all, lx_int(l->k, SOME));
+    struct lx *others = index_op(l, LX_IMUL, index_op(l, LX_ISUB, all, some), lx_int(l->k, halves));
+    struct lbuf *sum = lbuf_scalar(l->k, b, "some", DT_REAL, lx_real(l->k, 0));
+    struct ls *loop = ls_loop(l->k, b, "row", lx_int(l->k, 0), some, 1, LICENCE_RED);
+    in[0] = index_op(l, LX_IADD, index_op(l, LX_IDIV, others, lx_int(l->k, 2)), lx_var(l->k, loop->var));
+    for (int i = n->split; i < n->domain.rank; i++) {
+        in[flat.rank] = at[i];
+        flat.dim[flat.rank++] = n->domain.dim[i];
+    }
+    reshape_at(l, flat, n->domain, in, there);
+    add(l, &loop->body, sum, OP_add, NULL, reduced_at(l, c, there));
+    return ls_let(l->k, b, "mean",
+                  element(l, OP_div, DT_REAL, lx_load(l->k, sum, NULL), element(l, OP_cast, DT_REAL, some, NULL)));
+}
+
+/* Near the mean of all rows, which are at hand, so that what exceeds it adds up to little: of the means of some rows in front,
+ * in the middle and at the end the one between the others, whatever a few rows hold. */
+static struct lx *middle_of_means(struct lower *l, struct lblock *b, const struct column *c, struct lx *const *at)
+{
+    struct lx *mean[3];
+
+    for (int i = 0; i < 3; i++)
+        mean[i] = mean_of_some(l, b, c, at, i);
+    struct lx *low = element(l, OP_min, DT_REAL, mean[0], mean[1]),
+              *high = element(l, OP_max, DT_REAL, mean[0], mean[1]);
+    return element(l, OP_max, DT_REAL, low, element(l, OP_min, DT_REAL, high, mean[2]));
 }
 
 static void start_column(struct lower *l, struct column *c)
@@ -230,7 +256,7 @@ static void start_column(struct lower *l, struct column *c)
     if (c->square) {
         bool known = place_is_free(value_place(l, operand(c->n, 0)));
         ls_store(l->k, b, c->square, &index, lx_real(l->k, 0));
-        ls_store(l->k, b, c->first, &index, known ? mean_of_first_rows(l, b, c, at) : lx_real(l->k, 0));
+        ls_store(l->k, b, c->first, &index, known ? middle_of_means(l, b, c, at) : lx_real(l->k, 0));
     }
 }
 

@@ -95,10 +95,11 @@ static bool slide(struct inference *f, struct type x, const struct window *w, co
     out->dim[1] = dim_of(channels);
     for (int i = 0; i < w->spatial; i++) {
         int64_t size = slid(w, i, x.dim[2 + i].k, kernel[i]);
+        int64_t dilation = w->dilation ? w->dilation[i] : 1;
         if (!size)
-            return wrong(f, "has a window of %lld that does not fit into %lld elements with their padding (%s)",
-                         (long long)kernel[i], (long long)(x.dim[2 + i].k + w->pad[2 * i] + w->pad[2 * i + 1]),
-                         shape_of(f, x));
+            return wrong(f, "has a window of %lld%s that does not fit into %lld elements with their padding (%s)",
+                         (long long)((kernel[i] - 1) * dilation + 1), dilation > 1 ? " with its dilation" : "",
+                         (long long)(x.dim[2 + i].k + w->pad[2 * i] + w->pad[2 * i + 1]), shape_of(f, x));
         out->dim[2 + i] = dim_of(size);
     }
     return true;

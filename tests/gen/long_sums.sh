@@ -149,6 +149,38 @@ echo "off by" $chains, $plain "at -O0" >>"$out/log"
 all 5 -lt 60 $chains && all 5 -gt 500 $plain
 result $? "sums beside something else"
 
+# Moments are measured from about the mean, wherever rows lie that are far from the others: of 72000 rows three in front are 10000.
+cat >"$out/far.net" <<'T'
+net far {
+    batch N = 8;
+    input x : f32[N, 9000, 4];
+    m, v = moments(x, [0, 1]);
+    output m;
+    output v;
+}
+T
+python3 - "$out/far.npy" <<'T'
+import struct, sys
+head = "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 9000, 4), }".ljust(117) + "\n"
+rows = [(1e4,) * 4] * 3 + [(0.5, -0.25, 2.0, 0.125) if i % 2 else (-1.5, 0.75, 3.0, 0.25) for i in range(71997)]
+open(sys.argv[1], "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + b"".join(struct.pack("<4f", *r) for r in rows))
+T
+"$NETC" --emit=c,app -o "$out/far" "$out/far.net" >"$out/log" 2>&1 &&
+    gcc -std=c11 -O1 -Iruntime -o "$out/run_far" "$out/far"/*.c "$B/libnetrt.a" ${SANITIZE:+-fsanitize=address,undefined} -lz -lm >>"$out/log" 2>&1 &&
+    "$out/run_far" infer --in "x=$out/far.npy" --out "m=$out/m.csv" --out "v=$out/v.csv" >>"$out/log" 2>&1 &&
+    python3 - "$out/m.csv" "$out/v.csv" <<'T' >>"$out/log" 2>&1
+import sys
+m, v = ([float(x) for x in open(f).read().replace("\n", ",").split(",") if x] for f in sys.argv[1:])
+for c, (odd, even) in enumerate(((0.5, -1.5), (-0.25, 0.75), (2.0, 3.0), (0.125, 0.25))):
+    rows = [1e4] * 3 + [odd if i % 2 else even for i in range(71997)]
+    mean = sum(rows) / 72000
+    variance = sum((r - mean) ** 2 for r in rows) / 72000
+    off = abs(m[c] - mean), abs(v[c] / variance - 1)
+    print(off)
+    assert off[0] < 1e-6 and off[1] < 1e-6
+T
+result $? "moments where some rows are far from the others"
+
 # Of a wide result pieces are added up some columns at a time, whatever the number of rows.
 cat >"$out/wide.net" <<'T'
 net wide {
