@@ -199,34 +199,59 @@ static void place(struct lower *l, struct lx *r, void *context)
     place_pixels(l, c->class);
 }
 
-/* The sums of a register tile, whose pixels go along with c->first on, added up in acc. */
-static void sum_tile(struct lower *l, struct lblock *b, struct conv *c, int rows, struct lbuf *acc)
+/* The terms of one element of the window, e and k, added up in acc; the tile's pixels go along with c->first on. */
+static void sum_terms(struct lower *l, struct lblock *b, struct conv *c, int rows, struct lbuf *acc,
+                      struct lx *const *e, struct lx *const *k)
 {
     struct type t = l->anchor->result[0]->type;
-    struct lx *e[3], *k[3], *channel = c->at[t.rank - 1];
-    struct lblock *sum = open_elements(l, b, c, e, k);
+    struct lx *channel = c->at[t.rank - 1];
 
     if (!c->depthwise)
-        sum = open_red(l, sum, "c", c->x->type.dim[t.rank - 1].k, &channel);
-    struct lx *right = ls_let(l->k, sum, "right", weight_last(l, c, k, channel, c->at[t.rank - 1]));
-    struct ls *add = tile_loop(l, sum, rows);
+        b = open_red(l, b, "c", c->x->type.dim[t.rank - 1].k, &channel);
+    struct lx *right = ls_let(l->k, b, "right", weight_last(l, c, k, channel, c->at[t.rank - 1]));
+    struct ls *add = tile_loop(l, b, rows);
     struct lx *r = lx_var(l->k, add->var);
     place(l, r, c);
     struct lx *left = seen(l, c, e, k, channel);
     ls_store(l->k, &add->body, acc, &r, add_product(l, left, right, lx_load(l->k, acc, &r)));
 }
 
+static void sum_tile(struct lower *l, struct lblock *b, struct conv *c, int rows, struct lbuf *acc)
+{
+    struct lx *e[3], *k[3];
+
+    sum_terms(l, open_elements(l, b, c, e, k), c, rows, acc, e, k);
+}
+
+/* A long chain of additions loses digits: of large weights each element of the window has one of its own, and they are added up
+ * on a stage. Not of few rows: gcc would hold these sums in registers too, and spill what is multiplied. All tiles of a row of
+ * pixels are alike where they have many. */
+enum { FEW_ROWS = 8 };
+
 static void tile(struct lower *l, struct lblock *b, struct lx *from, int rows, void *context)
 {
     struct conv *c = context;
-    struct lx *column;
-    struct lbuf *stage = open_stage(l, b, rows, &c->panel);
-    struct lblock *in = open_panel(l, b, &c->panel, c->at, &column);
-    struct lbuf *acc = open_tile(l, in, rows);
+    struct lx *e[3], *k[3];
+    bool pieces = c->panel.columns > 0 && rows > FEW_ROWS;
+    struct tile t = { .panel = c->panel,
+                      .outside = b,
+                      .stage = (pieces ? open_total : open_stage)(l, b, rows, &c->panel),
+                      .rows = rows,
+                      .at = c->at,
+                      .place = place,
+                      .context = c };
 
+    t.in = open_panel(l, pieces ? open_elements(l, b, c, e, k) : b, &c->panel, c->at, &t.column);
+    t.acc = open_tile(l, t.in, rows);
     c->first = from;
-    sum_tile(l, in, c, rows, acc);
-    finish_tile(l, &(struct tile){ c->panel, column, b, in, acc, stage, rows, c->at, place, c });
+    if (!pieces) {
+        sum_tile(l, t.in, c, rows, t.acc);
+        finish_tile(l, &t);
+        return;
+    }
+    sum_terms(l, t.in, c, rows, t.acc, e, k);
+    add_to_stage(l, &t);
+    finish_stage(l, &t);
 }
 
 /* Nothing reaches these pixels. */
