@@ -467,7 +467,7 @@ static const struct refusal refusals[] = {
     { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1,1], pad = [0,0,0,-1], dilation = [1,1]",
       "conv cannot have -1 as pad" },
     { "%y : f32[N,8,7,7] = conv %image, @kernel, stride = [1,1], pad = [0,0,0,0], dilation = [5,1]",
-      "conv has a window of 3 that does not fit into 9 elements with their padding ([N,4,9,9])" },
+      "conv has a window of 11 with its dilation that does not fit into 9 elements with their padding ([N,4,9,9])" },
     { "%y : f32[N,8,7,7] = conv %image, %led, stride = [1,1], pad = [0,0,0,0], dilation = [1,1]",
       "conv cannot work along the batch axis 0 of [N,4,3,3]" },
     { "%y : f32[N,1,9,9] = conv %image, @huge, stride = [1,1], pad = [0,0,0,0], dilation = [1,2147483647]",
