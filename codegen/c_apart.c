@@ -103,16 +103,6 @@ int64_t scan_samples_in_threads(const struct node *scan)
 
 /* ---- the function, and its call ---- */
 
-static void arguments(struct emit *e, struct text *t, bool typed)
-{
-    for (int i = 0; i < e->m->vars; i++)
-        if (e->apart[i])
-            argument_text(e, t, e->var_id[i], e->m->var[i]->type.dtype, true, typed);
-    for (int i = 0; i < e->outputs; i++)
-        if (e->apart[e->m->vars + i])
-            argument_text(e, t, e->output_id[i], operand(e->output[i], 0)->type.dtype, false, typed);
-}
-
 void apart_function(struct emit *e, struct text *t, const char *name, enum graph_kind kind, const char *steps)
 {
     bool timed = kind == GRAPH_INFER || kind == GRAPH_TRAIN;
@@ -121,7 +111,7 @@ void apart_function(struct emit *e, struct text *t, const char *name, enum graph
              "\n/* Steps of a scan for samples number first to n - 1, each of which goes through them for itself. */\n"
              "static void %s(int first, int n, %s *m",
              name, e->name);
-    arguments(e, t, true);
+    given_text(e, t, e->given, true);
     text_puts(t, ")\n{\n    n -= first;\n");
     if (timed)
         text_add(t, "    NN_TIMING(first ? NULL : m->%s_time);\n", graph_name(kind));
@@ -135,7 +125,7 @@ const char *apart_call(struct emit *e, const char *name, int64_t least)
     struct text t = text_make(e->arena);
 
     text_add(&t, "NN_IN_THREADS(n >= %lld, 0, n, %d, %s, m", (long long)least, TOGETHER, name);
-    arguments(e, &t, false);
+    given_text(e, &t, e->given, false);
     text_puts(&t, ");");
     return text_string(&t);
 }

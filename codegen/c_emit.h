@@ -26,18 +26,33 @@ struct kernel_row {
 
 /* A kernel's function in C, among the graph's. Layers of one shape have one in common: the others are names for the first.
  * Its key is that of the loops it was printed from, before their passes (ir/loop.h); empty: there is none. */
+enum { RUN_WORKS = 40 };
 struct kernel_text {
     const char *name;
     size_t at, length;
     const char *key;
     size_t key_bytes;
+    const double *work; /* of a kernel whose loops the threads of a run share: c_runs.c; else NULL */
+    bool own_threads;   /* it enters regions of its own */
     struct kernel_text *next;
+};
+
+/* What a graph's function calls for one operation of it, as lines: for one thread, and for those of a run. */
+struct call_item {
+    struct text plain, shared;
+    const char *kernel;            /* the only one that it calls, or NULL */
+    bool in_run, is_run, ends_run; /* threads share some of it; they do that in a run of its own; no run goes over it */
+    bool needs_context;
+    double work[RUN_WORKS]; /* that threads share, by numbers of samples */
+    bool *given;            /* which arguments of the graph's function it takes: by var->index, then outputs */
+    struct call_item *next;
 };
 
 struct graph_c {
     struct text kernels, calls; /* the static functions; the statements of the graph's function */
     struct kernel_row *rows, **last;
     struct kernel_text *texts; /* the last first */
+    struct call_item *items, **last_item;
     int count;
     double macs;
 };
@@ -69,8 +84,8 @@ struct emit {
     bool prepares;     /* something of graph prepare is left for run time */
     int kernel_number;
     struct names *shared; /* what kernels may have in common; c_shared.c */
-    bool *apart; /* within the function of a scan whose samples go apart: which arguments it takes, by var->index, then
-                  * outputs, and `first` is the first of its samples; else NULL */
+    bool *given; /* marks which of the function's arguments what is emitted takes, as call_item has them; or NULL */
+    bool apart;  /* within the function of a scan whose samples go apart: `first` is the first of them */
     uint64_t runtime_there; /* files of the runtime whose text NET.h holds, a bit each (--standalone) */
     struct file_out *files;
     size_t file_count, file_capacity;
@@ -126,6 +141,11 @@ int64_t scan_samples_in_threads(const struct node *scan);
 void apart_function(struct emit *e, struct text *t, const char *name, enum graph_kind kind, const char *steps);
 const char *apart_call(struct emit *e, const char *name, int64_t least);
 
+/* c_runs.c: which calls of a graph, all of whose kernels are there, go through one region. */
+const double *run_work(struct emit *e, const struct lkernel *k);
+struct call_item *call_item(struct emit *e);
+void emit_runs(struct emit *e, enum graph_kind kind);
+
 /* c_product.c: the condition under which OpenBLAS has done a group's work, or NULL. */
 const char *product_call(struct emit *e, const struct node *group);
 
@@ -141,6 +161,8 @@ void emit_weights(struct emit *e, struct text *t);
 void run_loop_passes(struct emit *e, struct lkernel *k, enum graph_kind kind);
 
 /* c_header.c, c_model.c, c_run.c: one file of the contract each, as text. */
+const char *times_of(const struct emit *e, enum graph_kind kind); /* where its kernels' times stand; NULL: nowhere */
+void given_text(struct emit *e, struct text *t, const bool *given, bool typed); /* arguments by their marks */
 void argument_text(struct emit *e, struct text *t, const char *name, enum dtype d, bool given, bool typed); /* one */
 void arguments_text(struct emit *e, struct text *t, bool targets, bool outputs); /* ", const uint8_t *image, ..." */
 void argument_names(struct emit *e, struct text *t, bool targets, bool outputs);

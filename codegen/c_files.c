@@ -55,6 +55,8 @@ static bool emit_graphs(struct emit *e)
     e->shared = names_new(e->arena);
     for (int i = 0; i < e->graphs && ok; i++)
         ok = emit_graph(e, e->emitted[i]);
+    for (int i = 0; i < e->graphs && ok; i++)
+        emit_runs(e, e->emitted[i]->kind);
     arena_free(e->lowering);
     return ok;
 }

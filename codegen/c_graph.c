@@ -3,6 +3,9 @@
  *     k3_matmul_add_max(n, NN_AT(float, 0), (float *)(m->param + at_fc1_weight), NN_AT(float, 4096));   (lenet.net:10)
  *     NN_TIMED(3);
  *
+ * They are written as for one thread, and as for those of a run (c_runs.c), who call what they share out and leave all else to
+ * the first of them.
+ *
  * Kernels whose functions would be the same, as those of layers of one shape, share one: what is compiled is less.
  *
  * A scan is a loop over its steps: the body's kernels, and the carried values moved from where the step left them to where
@@ -12,6 +15,7 @@
 #include <string.h>
 
 #include "codegen/c_emit.h"
+#include "codegen/loop_work.h"
 #include "ir/view.h"
 
 /* One graph or body being written. */
@@ -19,18 +23,33 @@ struct graph_out {
     struct emit *e;
     struct graph_c *c;
     struct graph *top;
+    struct call_item *item; /* the operation of the graph at work */
     int indent;
 };
 
-static void line(struct graph_out *o, const char *text, const struct node *from)
+static void add_line(struct graph_out *o, struct text *t, const char *text, const struct node *from)
 {
-    struct text *t = &o->c->calls;
     for (int i = 0; i < o->indent; i++)
         text_puts(t, "    ");
     text_puts(t, text);
     if (from && from->at.line > 0 && from->at.file)
         text_add(t, "   /* %s:%d */", from->at.file, from->at.line);
     text_putc(t, '\n');
+}
+
+static void line(struct graph_out *o, const char *text, const struct node *from)
+{
+    add_line(o, &o->item->plain, text, from);
+    add_line(o, &o->item->shared, text, from);
+}
+
+/* "call(...);": by the first thread of a run. */
+static void line_alone(struct graph_out *o, const char *text, const struct node *from)
+{
+    int length = (int)strlen(text) - 1;
+
+    add_line(o, &o->item->plain, text, from);
+    add_line(o, &o->item->shared, arena_printf(o->e->arena, "NN_ALONE(%.*s);", length, text), from);
 }
 
 /* k3_conv_add_max: a number, and what the group does: its anchor, other operations once each. */
@@ -163,15 +182,18 @@ static const struct kernel_text *make_text(struct graph_out *o, struct lkernel *
         return same;
     }
     own->key = arena_copy(o->e->arena, own->key, own->key_bytes);
+    bool threads = block_in_threads(&k->body);
+    own->work = threads && kernel_is_for_runs(k) ? run_work(o->e, k) : NULL;
+    own->own_threads = threads && !own->work;
     return o->c->texts = arena_copy(o->e->arena, own, sizeof *own);
 }
 
-/* Writes the kernel's function, or a name for one that is the same. */
-static bool finish_kernel(struct graph_out *o, struct lkernel *k)
+/* Writes the kernel's function, or a name for one that is the same, which it gives. NULL after an error. */
+static const struct kernel_text *finish_kernel(struct graph_out *o, struct lkernel *k)
 {
     struct text *to = &o->c->kernels, key = text_make(o->e->lowering);
     bool keyed = kernel_key(&key, k) && !dump_wanted(o->e, "loops");
-    struct kernel_text own = { k->name, 0, 0, text_string(&key), keyed ? key.length : 0, o->c->texts };
+    struct kernel_text own = { k->name, 0, 0, text_string(&key), keyed ? key.length : 0, NULL, false, o->c->texts };
     const struct kernel_text *text = find_text(o, &own, is_same_key);
 
     if (dump_wanted(o->e, "lower"))
@@ -180,10 +202,10 @@ static bool finish_kernel(struct graph_out *o, struct lkernel *k)
     text_putc(to, '\n');
     c_origin(to, k->origin);
     if (!text && !(text = make_text(o, k, &own)))
-        return false;
+        return NULL;
     if (text->name != k->name)
         text_add(to, "#define %s %s\n", k->name, text->name);
-    return true;
+    return text;
 }
 
 static const char *pointer(void *context, const struct lbuf *b)
@@ -203,12 +225,21 @@ static double step_count(const struct graph_out *o, const struct node *n)
     return times;
 }
 
-static void call(struct graph_out *o, const struct lkernel *k, const struct node *from, const char *const *param)
+/* times: how often the graph calls it. */
+static void call(struct graph_out *o, const struct lkernel *k, const struct kernel_text *text, const struct node *from,
+                 const char *const *param, double times)
 {
     struct text t = text_make(o->e->arena);
+    struct call_item *item = o->item;
+
     c_kernel_call(&t, k, pointer, o->e, param);
-    line(o, text_string(&t), from);
+    (text->work ? line : line_alone)(o, text_string(&t), from);
     line(o, arena_printf(o->e->arena, "NN_TIMED(%d);", o->c->count), NULL);
+    for (int i = 0; i < RUN_WORKS && text->work; i++)
+        item->work[i] += times * text->work[i];
+    item->in_run |= text->work != NULL;
+    item->ends_run |= text->own_threads;
+    item->needs_context |= c_needs_run(&k->body);
 }
 
 /* Where a bound finds an element out of range the call ends before anything of the model has changed. */
@@ -217,6 +248,7 @@ static void check(struct graph_out *o, const struct node *group)
     for (const struct node *b = group->body[0]->first; b; b = b->next) {
         if (b->op != OP_bound)
             continue;
+        o->item->ends_run = true;
         line(o, "if (m->bad)", NULL);
         line(o,
              arena_printf(o->e->arena, "    return nn_fail_index(m->error, \"%s\", m->bad - 1, %lld, %lld);",
@@ -244,18 +276,22 @@ static void unless_product(struct graph_out *o, const struct node *n)
     const char *product = product_call(o->e, n);
     if (!product)
         return;
-    text_puts(&o->c->calls, "#ifdef NN_OPENBLAS\n");
+    o->item->is_run = true;
+    text_puts(&o->item->plain, "#ifdef NN_OPENBLAS\n");
     line(o, arena_printf(o->e->arena, "if (!%s)", product), NULL);
-    text_puts(&o->c->calls, "#endif\n");
+    text_puts(&o->item->plain, "#endif\n");
 }
 
 static bool emit_group(struct graph_out *o, struct node *n)
 {
     struct lkernel *k = lower_group(o->e->lowering, n, kernel_name(o->e, n), o->e->o->level);
-    if (!k || !leaves_constants(o, k, n) || !finish_kernel(o, k))
+    const struct kernel_text *text = k && leaves_constants(o, k, n) ? finish_kernel(o, k) : NULL;
+    if (!text)
         return false;
     unless_product(o, n);
-    call(o, k, n, NULL);
+    call(o, k, text, n, NULL, step_count(o, n));
+    if (n->graph == o->top)
+        o->item->kernel = arena_string(o->e->arena, k->name);
     add_row(o, k, n, step_count(o, n));
     check(o, n);
     arena_reset(o->e->lowering);
@@ -267,10 +303,10 @@ static void copy(struct graph_out *o, const struct value *to, const struct value
     struct emit *e = o->e;
     const char *a = value_pointer(e, to), *b = value_pointer(e, from);
     if (strcmp(a, b))
-        line(o,
-             arena_printf(e->arena, "nn_copy(%s, %s, (%s) * sizeof(%s));", a, b, count_text(e, to->type),
-                          c_type(e, to->type.dtype)),
-             NULL);
+        line_alone(o,
+                   arena_printf(e->arena, "nn_copy(%s, %s, (%s) * sizeof(%s));", a, b, count_text(e, to->type),
+                                c_type(e, to->type.dtype)),
+                   NULL);
 }
 
 static bool scan_copy(struct graph_out *o, struct node *scan, enum step_copy how, int which)
@@ -279,10 +315,12 @@ static bool scan_copy(struct graph_out *o, struct node *scan, enum step_copy how
     const char *name = arena_printf(o->e->arena, "k%d_%s_step", o->e->kernel_number++, words[how]);
     const char *step = step_name(o->e, scan);
     struct lkernel *k = lower_scan_copy(o->e->lowering, scan, how, which, name);
-    if (!k || !finish_kernel(o, k))
+    const struct kernel_text *text = k ? finish_kernel(o, k) : NULL;
+    if (!text)
         return false;
-    call(o, k, NULL, &step);
-    add_row(o, k, scan, step_count(o, scan->body[0]->first ? scan->body[0]->first : scan));
+    double times = step_count(o, scan->body[0]->first ? scan->body[0]->first : scan);
+    call(o, k, text, NULL, &step, times);
+    add_row(o, k, scan, times);
     arena_reset(o->e->lowering);
     return true;
 }
@@ -356,17 +394,19 @@ static bool emit_steps(struct graph_out *o, struct node *scan)
 static bool emit_scan_apart(struct graph_out *o, struct node *scan, int64_t least)
 {
     struct emit *e = o->e;
-    struct text calls = o->c->calls;
+    struct call_item *item = o->item;
     const char *name = arena_printf(e->arena, "scan_k%d", e->kernel_number);
 
-    e->apart = NEW_ARRAY(e->arena, e->m->vars + e->outputs + 1, bool);
-    o->c->calls = text_make(e->arena);
+    o->item = call_item(e);
+    e->given = o->item->given;
+    e->apart = true;
     bool ok = emit_steps(o, scan);
-    apart_function(e, &o->c->kernels, name, o->top->kind, text_string(&o->c->calls));
-    o->c->calls = calls;
+    apart_function(e, &o->c->kernels, name, o->top->kind, text_string(&o->item->plain));
+    o->item = item;
     line(o, apart_call(e, name, least), scan);
     line(o, "NN_TIMED_WITHIN;", NULL);
-    e->apart = NULL;
+    item->ends_run = true;
+    e->apart = false;
     return ok;
 }
 
@@ -383,14 +423,26 @@ static bool emit_scan(struct graph_out *o, struct node *scan)
 static void emit_scalar(struct graph_out *o, const struct node *n, const char *wanted, const char *to)
 {
     const char *sum = o->top->part ? arena_printf(o->e->arena, "(first ? %s : 0) + ", to) : "";
+    o->item->ends_run = true;
     line(o, arena_printf(o->e->arena, "if (%s)", wanted), NULL);
     line(o, arena_printf(o->e->arena, "    %s = %s*%s;", to, sum, value_pointer(o->e, operand(n, 0))), n);
+}
+
+/* Each operation of the graph itself has its lines. */
+static void begin_item(struct graph_out *o, const struct graph *g)
+{
+    if (g != o->top)
+        return;
+    o->item = *o->c->last_item = call_item(o->e);
+    o->c->last_item = &o->item->next;
+    o->e->given = o->item->given;
 }
 
 static bool emit_nodes(struct graph_out *o, struct graph *g)
 {
     int metric = 0;
     for (struct node *n = g->first; n; n = n->next) {
+        begin_item(o, g);
         switch (n->op) {
         case OP_fused:
             if (!computed_ahead(o->e, n) && !emit_group(o, n))
@@ -424,6 +476,9 @@ bool emit_graph(struct emit *e, struct graph *g)
     c->kernels = text_make(e->arena);
     c->calls = text_make(e->arena);
     c->last = &c->rows;
+    c->last_item = &c->items;
     struct graph_out o = { .e = e, .c = c, .top = g, .indent = 1 };
-    return emit_nodes(&o, g);
+    bool ok = emit_nodes(&o, g);
+    e->given = NULL;
+    return ok;
 }

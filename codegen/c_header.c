@@ -12,6 +12,16 @@ void argument_text(struct emit *e, struct text *t, const char *name, enum dtype 
         text_add(t, ", %s", name);
 }
 
+void given_text(struct emit *e, struct text *t, const bool *given, bool typed)
+{
+    for (int i = 0; i < e->m->vars; i++)
+        if (given[i])
+            argument_text(e, t, e->var_id[i], e->m->var[i]->type.dtype, true, typed);
+    for (int i = 0; i < e->outputs; i++)
+        if (given[e->m->vars + i])
+            argument_text(e, t, e->output_id[i], operand(e->output[i], 0)->type.dtype, false, typed);
+}
+
 /* Inputs, then targets, then outputs: as parameters of a function behind others where `typed`, else as arguments of a
  * call. */
 static void ports(struct emit *e, struct text *t, bool targets, bool outputs, bool typed)

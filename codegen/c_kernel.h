@@ -2,6 +2,7 @@
 #ifndef CODEGEN_C_KERNEL_H
 #define CODEGEN_C_KERNEL_H
 
+#include "codegen/codegen.h"
 #include "ir/base/names.h"
 #include "ir/base/text.h"
 #include "ir/loop.h"
@@ -18,12 +19,12 @@ struct c_kernel {
     struct text *before;   /* functions that the kernel calls */
     struct names *shared;  /* numbers what kernels of a file may have in common (c_shared.c); NULL: nothing */
     struct names *words;   /* the kernel's names, numbered as they were given, and what else stands in its C */
+    bool in_runs; /* several threads may call it, and share its loops out */
     bool uses_n;
     uint64_t uses_param; /* a bit each */
 };
 
 void c_indent(struct c_kernel *c);
-bool c_needs_run(const struct lblock *b);                              /* random numbers, or the step's rates */
 void c_worth(struct c_kernel *c, const struct ls *threads);            /* a condition */
 void c_loop(struct c_kernel *c, const struct ls *s);                   /* no iterations in lanes */
 const char *c_tight(const struct lblock *b);                           /* an attribute of the function, or "" */

@@ -208,8 +208,8 @@ struct train_bytes train_bytes_of(struct module *m, const struct emit_options *o
 /* An argument of the graph's function. Another function is given what it takes. */
 static const char *argument(struct emit *e, const char *name, int index)
 {
-    if (e->apart)
-        e->apart[index] = true;
+    if (e->given)
+        e->given[index] = true;
     return name;
 }
 

@@ -134,7 +134,7 @@ void c_in_threads(struct c_kernel *c, const struct ls *loop)
 
     print_function(c, loop, name, &given);
     c_indent(c);
-    text_puts(c->t, "NN_IN_THREADS(");
+    text_puts(c->t, c->in_runs ? "NN_PARTS(" : "NN_IN_THREADS(");
     c_worth(c, loop);
     text_puts(c->t, ", ");
     c_expr(c, loop->begin, C_CHOICE);

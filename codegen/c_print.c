@@ -12,6 +12,7 @@
  * The first parameter is n, or before it `run` (nn_context) where the kernel draws random numbers or reads the step's
  * rates. */
 #include "codegen/c_kernel.h"
+#include "codegen/loop_work.h"
 #include "codegen/codegen.h"
 
 #include <string.h>
@@ -437,6 +438,34 @@ static void print_prefetch(struct c_kernel *c, const struct ls *s)
     text_puts(c->t, ");\n");
 }
 
+static void print_loop(struct c_kernel *c, const struct lblock *b, const struct ls *s)
+{
+    if (s->way == WAY_THREADS)
+        c_in_threads(c, s);
+    else if (s->way == WAY_SQUARE)
+        print_square(c, s);
+    else if (loop_in_lanes(s) && !c->lanes)
+        print_vector(c, s);
+    else if (c_may_share(c, b, s))
+        c_shared_loop(c, s);
+    else
+        c_loop(c, s);
+}
+
+/* A loop that is not shared out, where some of the kernel's are. */
+static void print_alone(struct c_kernel *c, const struct ls *s)
+{
+    c_indent(c);
+    text_puts(c->t, "if (nn_first()) {\n");
+    c->depth++;
+    print_loop(c, &c->k->body, s);
+    c->depth--;
+    c_indent(c);
+    text_puts(c->t, "}\n");
+    c_indent(c);
+    text_puts(c->t, "nn_meet();\n");
+}
+
 static void print_block(struct c_kernel *c, const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
@@ -447,16 +476,10 @@ static void print_block(struct c_kernel *c, const struct lblock *b)
         case LS_IF: print_if(c, s); break;
         case LS_PREFETCH: print_prefetch(c, s); break;
         case LS_LOOP:
-            if (s->way == WAY_THREADS)
-                c_in_threads(c, s);
-            else if (s->way == WAY_SQUARE)
-                print_square(c, s);
-            else if (loop_in_lanes(s) && !c->lanes)
-                print_vector(c, s);
-            else if (c_may_share(c, b, s))
-                c_shared_loop(c, s);
+            if (c->in_runs && b == &c->k->body && s->way != WAY_THREADS)
+                print_alone(c, s);
             else
-                c_loop(c, s);
+                print_loop(c, b, s);
             break;
         }
     }
@@ -596,7 +619,13 @@ void c_kernel(struct text *t, struct lkernel *k, struct names *shared)
 {
     struct text body = text_make(k->arena), unused = text_make(k->arena), before = text_make(k->arena);
     struct c_kernel c = {
-        .t = &body, .k = k, .depth = 1, .before = &before, .shared = shared, .words = c_number_names(k)
+        .t = &body,
+        .k = k,
+        .depth = 1,
+        .before = &before,
+        .shared = shared,
+        .words = c_number_names(k),
+        .in_runs = kernel_is_for_runs(k) && block_in_threads(&k->body),
     };
 
     print_streams(&c);

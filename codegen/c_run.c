@@ -61,19 +61,28 @@ static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
     text_puts(t, "    { 0, 0, 0, 0 }\n};\n");
 }
 
-/* Where the times of a graph's kernels stand. */
-static void timing(struct emit *e, struct text *t, enum graph_kind kind)
+const char *times_of(const struct emit *e, enum graph_kind kind)
 {
+    const int train = e->graph[GRAPH_TRAIN].count;
+
     switch (kind) {
     case GRAPH_INFER:
-    case GRAPH_TRAIN: text_add(t, "    NN_TIMING(m->%s_time);\n", graph_name(kind)); break;
-    case GRAPH_INFER_TOTALS: text_add(t, "    NN_TIMING(m->infer_time + %d);\n", e->graph[GRAPH_INFER].count); break;
-    case GRAPH_TOTALS: text_add(t, "    NN_TIMING(m->train_time + %d);\n", e->graph[GRAPH_TRAIN].count); break;
-    case GRAPH_APPLY:
-        text_add(t, "    NN_TIMING(m->train_time + %d);\n", e->graph[GRAPH_TRAIN].count + e->graph[GRAPH_TOTALS].count);
-        break;
-    default: text_puts(t, "    NN_UNTIMED;\n");
+    case GRAPH_TRAIN: return arena_printf(e->arena, "m->%s_time", graph_name(kind));
+    case GRAPH_INFER_TOTALS: return arena_printf(e->arena, "m->infer_time + %d", e->graph[GRAPH_INFER].count);
+    case GRAPH_TOTALS: return arena_printf(e->arena, "m->train_time + %d", train);
+    case GRAPH_APPLY: return arena_printf(e->arena, "m->train_time + %d", train + e->graph[GRAPH_TOTALS].count);
+    default: return NULL;
     }
+}
+
+static void timing(struct emit *e, struct text *t, enum graph_kind kind)
+{
+    const char *table = times_of(e, kind);
+
+    if (table)
+        text_add(t, "    NN_TIMING(%s);\n", table);
+    else
+        text_puts(t, "    NN_UNTIMED;\n");
 }
 
 /* step: of the random numbers; first: of the samples. */

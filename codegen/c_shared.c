@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "codegen/c_kernel.h"
+#include "codegen/loop_work.h"
 #include "codegen/codegen.h"
 
 enum { MARK = 1, END = 2, MARK_END = 3, KERNEL = 4 };
@@ -141,14 +142,6 @@ static int statements(const struct lblock *b)
     return count;
 }
 
-static bool runs_in_threads(const struct lblock *b)
-{
-    for (const struct ls *s = b->first; s; s = s->next)
-        if ((s->kind == LS_LOOP && s->way == WAY_THREADS) || runs_in_threads(&s->body) || runs_in_threads(&s->other))
-            return true;
-    return false;
-}
-
 bool c_may_share(const struct c_kernel *c, const struct lblock *b, const struct ls *loop)
 {
     int loops = 0;
@@ -157,7 +150,7 @@ bool c_may_share(const struct c_kernel *c, const struct lblock *b, const struct 
         return false;
     for (const struct ls *s = b->first; s; s = s->next)
         loops += s->kind == LS_LOOP;
-    return loops > 1 && statements(&loop->body) >= LEAST && !c_needs_run(&loop->body) && !runs_in_threads(&loop->body);
+    return loops > 1 && statements(&loop->body) >= LEAST && !c_needs_run(&loop->body) && !block_in_threads(&loop->body);
 }
 
 void c_shared_loop(struct c_kernel *c, const struct ls *loop)

@@ -38,6 +38,7 @@ void c_kernel(struct text *t, struct lkernel *k, struct names *shared);
 void c_begin_kernel(struct text *t);
 /* c_shared.c: all kernels of a file; what several have in common stands there once. */
 void c_kernels(struct text *to, const char *const *kernels, int count, const struct names *shared);
+bool c_needs_run(const struct lblock *b); /* random numbers, or the step's rates */
 void c_kernel_call(struct text *t, const struct lkernel *k, const char *(*pointer)(void *context, const struct lbuf *b),
                    void *context, const char *const *param); /* name(n, pointers..., params...); */
 

@@ -14,37 +14,27 @@
 
 #include "ir/loop_lanes.h"
 
-enum { PIECE = 1 << 14 }; /* iterations of a loop in lanes that stay together */
+enum { PIECE = 1 << 12 }; /* iterations of a loop in lanes that stay together */
 
 /* --- whether it is enough ----------------------------------------------------------------------------------------- */
-
-/* Twice the smaller part of two threads, the last iteration being what is left of a step: the parts of 49 in steps of 32 are
- * 32 and 17. */
-static bool is_enough(const struct lkernel *k, const struct ls *s, int64_t n)
-{
-    int64_t trips = loop_trips_of(s, n), first = trips / 2 * s->step, second = loop_span(s, n) - first;
-    double smaller = (double)(first < second ? first : second) / (double)s->step;
-
-    return trips > 1 && loop_is_enough(k, s, n, 2 * smaller / (double)trips, ENOUGH_WORK);
-}
 
 /* Tiles have at most so many rows: what they leave over is not more, and any number of it is tried. */
 enum { ROWS = 16 };
 
 /* The fewest samples that make enough work of a loop; 0: not even a full batch does. More samples make more work, rows that
  * tiles leave over aside. */
-static int64_t least_samples(const struct lkernel *k, const struct ls *s)
+static int64_t least_samples(const struct lkernel *k, const struct ls *s, double enough)
 {
     int64_t few = 0, many = k->batch;
 
     for (int64_t n = 1; n <= k->batch && n <= ROWS; few = n++)
-        if (is_enough(k, s, n))
+        if (loop_shares_enough(k, s, n, enough))
             return n;
-    if (!is_enough(k, s, k->batch))
+    if (!loop_shares_enough(k, s, k->batch, enough))
         return 0;
     while (many - few > 1) {
         int64_t n = few + (many - few) / 2;
-        if (is_enough(k, s, n))
+        if (loop_shares_enough(k, s, n, enough))
             many = n;
         else
             few = n;
@@ -65,15 +55,15 @@ static void cut(struct lkernel *k, struct ls *s)
 }
 
 /* In a loop that does not run in threads those inside may. */
-static void start(struct lkernel *k, struct lblock *b)
+static void start(struct lkernel *k, struct lblock *b, double enough)
 {
     for (struct ls *s = b->first; s; s = s->next) {
         if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || loop_trips(s) == 1 || loop_trips(s) == 0) {
-            start(k, &s->body);
-            start(k, &s->other);
+            start(k, &s->body, enough);
+            start(k, &s->other, enough);
             continue;
         }
-        int64_t least = least_samples(k, s);
+        int64_t least = least_samples(k, s, enough);
         if (!least || (s->way != WAY_PLAIN && !(loop_in_lanes(s) && loop_trips_of(s, k->batch) > PIECE)))
             continue;
         if (loop_in_lanes(s))
@@ -85,5 +75,5 @@ static void start(struct lkernel *k, struct lblock *b)
 
 void loop_threads(struct lkernel *k)
 {
-    start(k, &k->body);
+    start(k, &k->body, kernel_is_for_runs(k) ? ENOUGH_IN_RUN : ENOUGH_WORK);
 }

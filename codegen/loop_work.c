@@ -3,6 +3,7 @@
 #include "codegen/loop_work.h"
 
 #include "ir/loop_index.h"
+#include "ir/loop_lanes.h"
 
 enum { WAITING = 128, READING = 96, NEAR = 1 << 18 }; /* NEAR: elements that a core's own caches hold */
 
@@ -139,12 +140,61 @@ static double far_read(const struct lkernel *k, const struct ls *s, int64_t n)
     return elements > NEAR && is_outermost(k, s) ? elements : 0;
 }
 
+/* Of that share of an outermost loop's iterations. */
+static double work_with_reading(const struct lkernel *k, const struct ls *s, int64_t n, double share)
+{
+    double work = work_of_loop(s, n, NULL) * share, read = far_read(k, s, n) * share;
+
+    return work + READING * (read < work ? read : work);
+}
+
 bool loop_is_enough(const struct lkernel *k, const struct ls *s, int64_t n, double share, double enough)
 {
-    double work = work_of_loop(s, n, NULL) * share, read;
+    double work = work_of_loop(s, n, NULL) * share;
 
     if (work >= enough || work * (1 + READING) < enough) /* whatever it reads */
         return work >= enough;
-    read = far_read(k, s, n) * share;
-    return work + READING * (read < work ? read : work) >= enough;
+    return work_with_reading(k, s, n, share) >= enough;
+}
+
+/* The parts of 49 in steps of 32 are 32 and 17. */
+static double shared(const struct ls *s, int64_t n)
+{
+    int64_t trips = loop_trips_of(s, n), first = trips / 2 * s->step, second = loop_span(s, n) - first;
+    double smaller = (double)(first < second ? first : second) / (double)s->step;
+
+    return trips > 1 ? 2 * smaller / (double)trips : 0;
+}
+
+bool loop_shares_enough(const struct lkernel *k, const struct ls *s, int64_t n, double enough)
+{
+    double share = shared(s, n);
+
+    return share > 0 && loop_is_enough(k, s, n, share, enough);
+}
+
+double kernel_shared_work(const struct lkernel *k, int64_t n)
+{
+    double work = 0;
+
+    for (const struct ls *s = k->body.first; s; s = s->next)
+        if (s->kind == LS_LOOP && s->way == WAY_THREADS && n >= s->least)
+            work += work_with_reading(k, s, n, shared(s, n));
+    return work;
+}
+
+bool kernel_is_for_runs(const struct lkernel *k)
+{
+    for (const struct ls *s = k->body.first; s; s = s->next)
+        if (s->kind != LS_LET && (s->kind != LS_LOOP || s->licence != LICENCE_PAR || loop_trips(s) == 1))
+            return false;
+    return true;
+}
+
+bool block_in_threads(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next)
+        if ((s->kind == LS_LOOP && s->way == WAY_THREADS) || block_in_threads(&s->body) || block_in_threads(&s->other))
+            return true;
+    return false;
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Where OpenMP is entered: for a full batch, with several threads; not for a small sample alone, nor with one thread, nor within a
-# region of the caller's. The bits are the same. Samples that go through a scan each for itself do so in one region.
+# region of the caller's. The bits are the same. Kernels that follow each other share one region, as samples do that go through a scan
+# each for itself.
 set -u
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -10,7 +11,7 @@ cat >"$out/rows.net" <<'T'
 net rows {
     batch N = 64;
     input x : f32[N, 256];
-    output y = x |> linear(512) |> relu |> linear(512) |> tanh |> linear(10);
+    output y = x |> linear(128) |> relu |> linear(512) |> tanh |> linear(10);
 }
 T
 cat >"$out/steps.net" <<'T'
@@ -90,6 +91,11 @@ echo "$many regions" >"$out/log"
 [ "$many" -lt 16 ] && grep -q "NN_IN_THREADS(.*scan_k[0-9]*, m" "$out/steps/steps_infer.c"
 result $? "steps: samples go through all of them in one region"
 
+read -r many bits < <("$out/rows.x" 32 2 0)
+echo "$many regions" >"$out/log"
+[ "$many" = 1 ] && [ "$(grep -c "NN_PARTS(" "$out/rows/rows_infer.c")" -gt 2 ]
+result $? "rows: all kernels go through one region"
+
 # Scans of samples that go apart: over arguments and over what lies in memory, from the end, with several yields and carries,
 # and their backward parts. Where a step reads all samples they do not.
 cat >"$out/apart.net" <<'T'
@@ -120,7 +126,7 @@ build() { # build NAME MODEL FLAGS OPTIONS...
         "$CC" -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -march=native $flags -DMODEL="${model}_model" ${SANITIZE:+-fsanitize=address,undefined} \
             -Iruntime -I"$out/$name.c" -o "$out/$name" tests/bench/call.c "$out/$name.c"/*.c "$B/libnetrt.a" -lz -lm >"$out/log" 2>&1
 }
-build together apart "" --disable=threads && ! grep -n NN_IN_THREADS "$out/together.c"/*.c >"$out/log"
+build together apart "" --disable=threads && ! grep -nE "NN_IN_THREADS|NN_PARTS|NN_RUN" "$out/together.c"/*.c >"$out/log"
 result $? "apart: without threads"
 build shared apart -fopenmp && grep -q "NN_IN_THREADS(.*scan_k[0-9]*, m, x, " "$out/shared.c/apart_infer.c" && [ "$(grep -c "NN_IN_THREADS(.*scan_k[0-9]*, " "$out/shared.c/apart_train.c")" = 9 ]
 result $? "apart: its scans are shared out, an argument of the net's among what they read"
@@ -139,6 +145,39 @@ sed 's/^net apart/net mixed/; s/h = tanh(h @ w + g @ u)/h = tanh((h - mean(h, 0,
 build mixed mixed -fopenmp && ! grep -n "scan_k[0-9]*, m, x" "$out/mixed.c"/*.c >"$out/log" && grep -q "scan_k[0-9]*, m)" "$out/mixed.c/mixed_train.c"
 result $? "mixed: steps that read all samples are done for all of them"
 
+# A run goes over steps that read all samples, random numbers, and what its first thread does alone.
+cat >"$out/run.net" <<'T'
+net run {
+    batch N = 24;
+    input x : f32[N, 12, 256];
+    input few : f32[N, 8];
+    target label : i32[N];
+    param w : f32[256, 256] = xavier_uniform();
+    hs, last = scan (a in x; h = zeros([N, 256])) {
+        h = tanh((h - mean(h, 0, keepdims = true)) @ w + a);
+        yield h;
+    };
+    h = dropout(hs, 0.1) |> linear(256) |> relu |> flatten |> linear(10);
+    logits = h + linear(few, 10);
+    output logits;
+    output last;
+    loss cross_entropy(logits, label);
+    optimizer sgd(lr = 0.1);
+}
+T
+build serial run "" && build runs run -fopenmp && { sed -n '/^static void k[0-9]*_run(/,/^}/p' "$out/runs.c/run_infer.c"; sed -n '/^static void k[0-9]*_run(/,/^}/p' "$out/runs.c/run_train.c"; } >"$out/log" &&
+    grep -q "for (int t0" "$out/log" && grep -q NN_ALONE "$out/log" && grep -q nn_context "$out/log"
+result $? "run: what goes through one region"
+for call in infer dense; do
+    for n in 24 9 1; do
+        "$out/serial" write $call $n 10 "$out/values"
+        for threads in 1 2 3 4 7; do
+            OMP_NUM_THREADS=$threads "$out/runs" write $call $n 10 "$out/other" && cmp "$out/values" "$out/other" >"$out/log" 2>&1
+            result $? "run: $call of $n samples in $threads threads, the same bits"
+        done
+    done
+done
+
 # A sample that is work enough is shared out: rows of a convolution with its borders, of pooling, and of one transposed.
 cat >"$out/image.net" <<'T'
 net image {
@@ -154,7 +193,7 @@ net image {
 T
 build whole image -fopenmp --disable=share && ! grep -n "_share" "$out/whole.c"/*.c >"$out/log"
 result $? "image: samples one by one"
-build parts image -fopenmp && [ "$(grep -c "NN_IN_THREADS(1, 0, n \* [0-9]*, 1, k[0-9]*_.*_share, " "$out/parts.c/image_infer.c")" = 3 ]
+build parts image -fopenmp && [ "$(grep -cE "(NN_IN_THREADS|NN_PARTS)\(1, 0, n \* [0-9]*, 1, k[0-9]*_.*_share, " "$out/parts.c/image_infer.c")" = 3 ]
 result $? "image: parts of a sample"
 for call in infer dense; do
     for n in 1 2; do
