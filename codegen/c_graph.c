@@ -43,6 +43,13 @@ static void line(struct graph_out *o, const char *text, const struct node *from)
     add_line(o, &o->item->shared, text, from);
 }
 
+/* For the preprocessor. */
+static void directive(struct graph_out *o, const char *text)
+{
+    text_puts(&o->item->plain, text);
+    text_puts(&o->item->shared, text);
+}
+
 /* "call(...);": by the first thread of a run. */
 static void line_alone(struct graph_out *o, const char *text, const struct node *from)
 {
@@ -270,16 +277,16 @@ static bool leaves_constants(struct graph_out *o, const struct lkernel *k, const
     return true;
 }
 
-/* Before the call of a kernel that OpenBLAS may spare. */
+/* Before the call of a kernel that OpenBLAS may spare, which is to have its own threads where it can. */
 static void unless_product(struct graph_out *o, const struct node *n)
 {
     const char *product = product_call(o->e, n);
     if (!product)
         return;
-    o->item->is_run = true;
-    text_puts(&o->item->plain, "#ifdef NN_OPENBLAS\n");
+    directive(o, "#ifdef NN_OPENBLAS\n");
     line(o, arena_printf(o->e->arena, "if (!%s)", product), NULL);
-    text_puts(&o->item->plain, "#endif\n");
+    directive(o, "#endif\n");
+    o->item->is_run = n->graph == o->top;
 }
 
 static bool emit_group(struct graph_out *o, struct node *n)

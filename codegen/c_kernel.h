@@ -19,7 +19,7 @@ struct c_kernel {
     struct text *before;   /* functions that the kernel calls */
     struct names *shared;  /* numbers what kernels of a file may have in common (c_shared.c); NULL: nothing */
     struct names *words;   /* the kernel's names, numbered as they were given, and what else stands in its C */
-    bool in_runs; /* several threads may call it, and share its loops out */
+    bool in_runs;          /* several threads may call it, and share its loops out */
     bool uses_n;
     uint64_t uses_param; /* a bit each */
 };

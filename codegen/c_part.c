@@ -11,6 +11,13 @@
  *                                            {
  *                                                NN_IN_THREADS(n >= 12, 0, n, 1, k7_i, n, ...);
  *                                            }
+ *
+ * Where iterations go in parts, nn_begin and nn_end count these, and a loop of which a part has its part goes from what nn_from
+ * says to what nn_to does:
+ *
+ *     for i in 0..n parts 8 par threads          for (int nn_at = nn_begin / 8; nn_at * 8 < nn_end; nn_at++) {
+ *       for j in 0..112 par part        =>           const int i = nn_at, nn_from = ..., nn_to = ...;
+ *         ...                                        for (int j = nn_from * 14; j < nn_to * 14; j++)
  */
 #include "codegen/c_kernel.h"
 
@@ -66,11 +73,17 @@ static void pass_local(struct passed *p, const struct c_kernel *c, const struct 
         pass(p, arena_printf(c->k->arena, "%s %s", c_value_type(c->k, b->dtype, false), b->name), b->name);
 }
 
+/* A loop that is cut knows its end by a name, which is that of the part within its function. */
+static bool is_end_of_part(const struct ls *loop, const struct ls *let)
+{
+    return loop->by && loop->way == WAY_THREADS && loop->end == let->reference;
+}
+
 /* Of all blocks around the loop, from b inwards. */
 static void pass_outer(struct passed *p, const struct c_kernel *c, const struct lblock *b, const struct ls *loop)
 {
     for (const struct ls *s = b->first; s && s != loop; s = s->next) {
-        if (s->kind == LS_LET && c_has_word(c, p->words, s->name))
+        if (s->kind == LS_LET && !is_end_of_part(loop, s) && c_has_word(c, p->words, s->name))
             pass(p, arena_printf(c->k->arena, "%s %s", c_value_type(c->k, s->value->dtype, false), s->name), s->name);
         if (s->kind == LS_LOCAL)
             pass_local(p, c, s->buf, loop);
@@ -115,6 +128,8 @@ static void print_function(struct c_kernel *c, const struct ls *loop, const char
     part.part = loop;
     part.uses_n = false;
     part.uses_param = 0;
+    if (loop->by)
+        text_add(&body, "    const int %s = nn_end;\n", loop->end->let->name);
     c_loop(&part, loop);
     struct c_words words = c_words(c, &body);
     size_t start = c->before->length;
@@ -127,6 +142,31 @@ static void print_function(struct c_kernel *c, const struct ls *loop, const char
     text_add(c->before, "%s}\n\n", text_string(&body));
 }
 
+/* How many iterations there are, rounded up. */
+static struct lx *trips(struct lkernel *k, const struct ls *s)
+{
+    struct lx *span = lx_index(k, LX_ISUB, s->end, s->begin);
+
+    return lx_index(k, LX_IDIV, lx_index(k, LX_IADD, span, lx_int(k, s->step - 1)), lx_int(k, s->step));
+}
+
+/* "begin, end, step" of what threads share out: iterations, what they may be cut by, or their parts. */
+static void print_units(struct c_kernel *c, const struct ls *loop)
+{
+    struct lx *begin = loop->begin, *end = loop->end;
+    int64_t step = loop->by ? loop->by : loop->step;
+
+    if (loop->parts) {
+        begin = lx_int(c->k, 0);
+        end = lx_index(c->k, LX_IMUL, trips(c->k, loop), lx_int(c->k, loop->parts));
+        step = 1;
+    }
+    c_expr(c, begin, C_CHOICE);
+    text_puts(c->t, ", ");
+    c_expr(c, end, C_CHOICE);
+    text_add(c->t, ", %lld", (long long)step);
+}
+
 void c_in_threads(struct c_kernel *c, const struct ls *loop)
 {
     const char *name = arena_printf(c->k->arena, "%s_%s", c->k->name, loop->var->name);
@@ -137,8 +177,6 @@ void c_in_threads(struct c_kernel *c, const struct ls *loop)
     text_puts(c->t, c->in_runs ? "NN_PARTS(" : "NN_IN_THREADS(");
     c_worth(c, loop);
     text_puts(c->t, ", ");
-    c_expr(c, loop->begin, C_CHOICE);
-    text_puts(c->t, ", ");
-    c_expr(c, loop->end, C_CHOICE);
-    text_add(c->t, ", %lld, %s%s);\n", (long long)loop->step, name, text_string(&given));
+    print_units(c, loop);
+    text_add(c->t, ", %s%s);\n", name, text_string(&given));
 }

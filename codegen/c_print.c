@@ -257,6 +257,32 @@ static void print_advance(struct c_kernel *c, const char *var, int64_t step)
         text_add(c->t, "%s += %lld)", var, (long long)step);
 }
 
+/* begin + at * trips / parts * step, which is where that part begins. */
+static void print_border(struct c_kernel *c, const struct ls *s, const char *at)
+{
+    int64_t trips = loop_trips(s), parts = c->part->parts;
+
+    if (s->begin->i)
+        text_add(c->t, "%lld + ", (long long)s->begin->i);
+    if (trips % parts == 0)
+        text_add(c->t, "%s * %lld", at, (long long)(trips / parts * s->step));
+    else
+        text_add(c->t, "%s * %lld / %lld * %lld", at, (long long)trips, (long long)parts, (long long)s->step);
+}
+
+static void print_part(struct c_kernel *c, const struct ls *s)
+{
+    bool whole = loop_trips(s) * s->step == s->end->i - s->begin->i;
+
+    text_add(c->t, "for (int %s = ", s->var->name);
+    print_border(c, s, "nn_from");
+    text_add(c->t, "; %s < %s", s->var->name, whole ? "" : "nn_min_i(");
+    print_border(c, s, "nn_to");
+    if (!whole)
+        text_add(c->t, ", %lld)", (long long)s->end->i);
+    text_puts(c->t, "; ");
+}
+
 /* for (int i = begin; i < end; i += step) */
 static void print_for(struct c_kernel *c, const struct ls *s)
 {
@@ -265,11 +291,40 @@ static void print_for(struct c_kernel *c, const struct ls *s)
         text_add(c->t, "for (int %s = nn_begin; %s < nn_end; ", s->var->name, s->var->name);
         return;
     }
+    if (s->way == WAY_PART && c->part && c->part->parts) {
+        print_part(c, s);
+        return;
+    }
     text_add(c->t, "for (int %s = ", s->var->name);
     c_expr(c, s->begin, C_CHOICE);
     text_add(c->t, "; %s < ", s->var->name);
     c_expr(c, s->end, C_SUM);
     text_puts(c->t, "; ");
+}
+
+/* for (int nn_at = nn_begin / parts; nn_at * parts < nn_end; nn_at++) { ... }: iterations of which some parts are this thread's. */
+static void print_iterations(struct c_kernel *c, const struct ls *s)
+{
+    long long parts = s->parts;
+
+    c_indent(c);
+    text_add(c->t, "for (int nn_at = nn_begin / %lld; nn_at * %lld < nn_end; nn_at++) {\n", parts, parts);
+    c->depth++;
+    c_indent(c);
+    text_add(c->t, "const int %s = ", s->var->name);
+    if (s->begin->kind != LX_INT || s->begin->i) {
+        c_expr(c, s->begin, C_SUM);
+        text_puts(c->t, " + ");
+    }
+    text_add(c->t, s->step == 1 ? "nn_at;\n" : "nn_at * %lld;\n", (long long)s->step);
+    c_indent(c);
+    text_add(c->t, "const int nn_from = nn_max_i(nn_begin - nn_at * %lld, 0);\n", parts);
+    c_indent(c);
+    text_add(c->t, "const int nn_to = nn_min_i(nn_end - nn_at * %lld, %lld);\n", parts, parts);
+    print_block(c, &s->body);
+    c->depth--;
+    c_indent(c);
+    text_puts(c->t, "}\n");
 }
 
 /* Tiles this long keep the machine busy by themselves, and what runs ahead of loads follows few of them. */
@@ -328,6 +383,10 @@ static const char *hint(const struct ls *s)
 void c_loop(struct c_kernel *c, const struct ls *s)
 {
     const char *asks = hint(s);
+    if (c->part == s && s->parts) {
+        print_iterations(c, s);
+        return;
+    }
     if (asks) {
         c_indent(c);
         text_puts(c->t, asks);

@@ -142,6 +142,15 @@ static int statements(const struct lblock *b)
     return count;
 }
 
+/* Loops of which the function at hand has its part. */
+static bool has_parts(const struct lblock *b)
+{
+    for (const struct ls *s = b->first; s; s = s->next)
+        if (s->way == WAY_PART || has_parts(&s->body) || has_parts(&s->other))
+            return true;
+    return false;
+}
+
 bool c_may_share(const struct c_kernel *c, const struct lblock *b, const struct ls *loop)
 {
     int loops = 0;
@@ -150,7 +159,8 @@ bool c_may_share(const struct c_kernel *c, const struct lblock *b, const struct 
         return false;
     for (const struct ls *s = b->first; s; s = s->next)
         loops += s->kind == LS_LOOP;
-    return loops > 1 && statements(&loop->body) >= LEAST && !c_needs_run(&loop->body) && !block_in_threads(&loop->body);
+    return loops > 1 && statements(&loop->body) >= LEAST && !c_needs_run(&loop->body) &&
+           !block_in_threads(&loop->body) && !has_parts(&loop->body);
 }
 
 void c_shared_loop(struct c_kernel *c, const struct ls *loop)

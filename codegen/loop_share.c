@@ -1,22 +1,22 @@
-/* codegen/loop_share.c: a loop of few iterations of which each is work enough for threads, as the samples of large images are, is
- * cut into parts of an iteration, so that threads share out a single sample too.
+/* codegen/loop_share.c: a loop of few iterations of which each is work enough for threads, as the samples of large images are, goes in
+ * parts of an iteration, so that threads share out a single sample too.
  *
- *     for i in 0..n par                       for share in 0..n * 16 par
- *       for j in 0..112 par                     let i = share / 16
- *         y[i,j] = ...                  =>      let part = share % 16
- *                                               for j in part * 7..part * 7 + 7 par
- *                                                 y[i,j] = ...
+ *     for i in 0..n par                       for i in 0..n parts 8 par
+ *       for j in 0..112 par             =>      for j in 0..112 par part
+ *         y[i,j] = ...                            y[i,j] = ...
  *
  * Where it holds several loops, as one over what lies within borders and one along each, a part has its part of each: none
- * reads what another writes, and each place is written by one of them. */
+ * reads what another writes, and each place is written by one of them. What else stands there, as the transform of a block's tiles
+ * before the panels of its product, stores to nothing but what is the iteration's own: each thread that has a part of it repeats
+ * that, once however many parts it has. One thread does what it did before. */
 #include "codegen/loop_pass.h"
 #include "codegen/loop_work.h"
 #include "ir/loop_index.h"
 #include "ir/loop_lanes.h"
 
-/* Parts of an iteration: even shares of some threads, half of the most there are. What an iteration is at least, in what is
- * enough work for threads: shares of less are not worth what the borders of parts cost. */
-enum { PARTS = 8, LARGE = 4 };
+/* Parts of an iteration: even shares of some threads, half of the most there are. REPEATED: of what an iteration does, at most that
+ * part may be done again. */
+enum { PARTS = 8, REPEATED = 4 };
 
 /* ---- which loops ---- */
 
@@ -29,9 +29,10 @@ static bool is_plain(const struct ls *s)
 static bool is_large(const struct lkernel *k, const struct ls *s)
 {
     int64_t trips = loop_trips_of(s, 1);
+    double enough = kernel_is_for_runs(k) ? ENOUGH_IN_RUN : ENOUGH_WORK;
 
-    return is_plain(s) && trips > 0 && trips < PARTS &&
-           loop_is_enough(k, s, 1, 1 / (double)trips, LARGE * (double)ENOUGH_WORK);
+    return is_plain(s) && trips > 0 && trips < PARTS && (!s->by || loop_units(s, 1) == 1) &&
+           loop_is_enough(k, s, 1, 1 / (double)trips, enough);
 }
 
 /* The loop that is all there is in a block but for names; NULL: there is none. */
@@ -125,36 +126,73 @@ static bool are_apart(const struct access *x, const struct access *y)
     return false;
 }
 
-static bool meet(const struct access *all, const struct access *others)
+static bool meet(const struct access *stores, const struct access *all)
 {
-    for (const struct access *x = all; x; x = x->next)
-        for (const struct access *y = others; y; y = y->next)
-            if (x->buf == y->buf && (x->store || y->store) && !are_apart(x, y))
+    for (const struct access *x = stores; x; x = x->next)
+        for (const struct access *y = all; y; y = y->next)
+            if (x->store && x->buf == y->buf && !are_apart(x, y))
                 return true;
     return false;
 }
 
-/* Names and loops that can be cut, none of which has to wait for another. */
-static bool is_shareable(struct lkernel *k, const struct lblock *b)
+static bool stores_argument(const struct access *a)
 {
-    int count = 0;
+    while (a && (!a->store || a->buf->space != SPACE_ARGUMENT))
+        a = a->next;
+    return a;
+}
 
-    for (struct ls *s = b->first; s; s = s->next, count++)
-        if (s->kind != LS_LET && !(is_plain(s) && loop_to_cut(s)))
+/* Of one of a body's statements: what it touches, and whether each part does its part of it. */
+struct piece {
+    struct ls *s;
+    struct accesses of;
+    bool cut;
+};
+
+static struct piece piece_of(struct lkernel *k, struct ls *s)
+{
+    struct piece p = { .s = s, .of = { .k = k, .seen = NEW_ARRAY(k->arena, k->expressions, bool) } };
+
+    note_statement(&p.of, s);
+    p.cut = stores_argument(p.of.first);
+    return p;
+}
+
+/* Whether the pieces before this one, and it, get along: what one that is cut writes no other has to do with. */
+static bool gets_along(const struct piece *all, int at)
+{
+    const struct piece *p = &all[at];
+
+    if (p->cut && !(is_plain(p->s) && loop_to_cut(p->s)))
+        return false;
+    for (const struct piece *q = all; q < p; q++)
+        if ((p->cut && meet(p->of.first, q->of.first)) || (q->cut && meet(q->of.first, p->of.first)))
             return false;
-    struct accesses *of = NEW_ARRAY(k->arena, count + 1, struct accesses);
-    count = 0;
-    for (struct ls *s = b->first; s; s = s->next, count++) {
-        of[count] = (struct accesses){ .k = k, .seen = NEW_ARRAY(k->arena, k->expressions, bool) };
-        note_statement(&of[count], s);
-        for (int i = 0; i < count; i++)
-            if (meet(of[i].first, of[count].first))
-                return false;
-    }
     return true;
 }
 
-/* ---- cutting ---- */
+/* Whether parts can do a body's iteration, with little of it again. */
+static bool is_shareable(struct lkernel *k, const struct ls *loop)
+{
+    double repeated = 0, all = 0;
+    int count = 0;
+
+    for (struct ls *s = loop->body.first; s; s = s->next)
+        count++;
+    struct piece *pieces = NEW_ARRAY(k->arena, count + 1, struct piece);
+    count = 0;
+    for (struct ls *s = loop->body.first; s; s = s->next, count++) {
+        pieces[count] = piece_of(k, s);
+        if (!gets_along(pieces, count))
+            return false;
+        double work = loop_work_within(loop, s, 1);
+        all += work;
+        repeated += pieces[count].cut ? 0 : work;
+    }
+    return repeated * REPEATED <= all && all > repeated;
+}
+
+/* ---- marking ---- */
 
 /* Into how many parts so many iterations go: of equal length, where a number near to PARTS gives such. */
 static int64_t parts_of(int64_t trips)
@@ -165,68 +203,22 @@ static int64_t parts_of(int64_t trips)
     return trips < PARTS ? trips : PARTS;
 }
 
-/* begin + step * (part * trips / parts): where a part of a loop begins. */
-static struct lx *begin_of_part(struct lkernel *k, const struct ls *s, struct lx *part, int64_t parts)
+static bool is_cut(struct lkernel *k, struct ls *s)
 {
-    int64_t trips = loop_trips(s), each = trips % parts ? 1 : trips / parts;
-    struct lx *first = lx_index(k, LX_IMUL, part, lx_int(k, trips % parts ? trips : each));
-
-    if (trips % parts)
-        first = lx_index(k, LX_IDIV, first, lx_int(k, parts));
-    return lx_index(k, LX_IADD, s->begin, lx_index(k, LX_IMUL, first, lx_int(k, s->step)));
-}
-
-/* An iteration more is behind the end of the part, if not of the loop. */
-static void cut(struct lkernel *k, struct ls *s, struct lx *part, int64_t parts)
-{
-    struct lx *begin = begin_of_part(k, s, part, parts);
-    struct lx *end = begin_of_part(k, s, lx_index(k, LX_IADD, part, lx_int(k, 1)), parts);
-
-    if (loop_trips(s) * s->step != s->end->i - s->begin->i)
-        end = lx_index(k, LX_IMIN, end, s->end);
-    s->begin = begin;
-    s->end = end;
-}
-
-/* (end - begin) / step, rounded up. */
-static struct lx *trips(struct lkernel *k, const struct ls *s)
-{
-    struct lx *span = lx_index(k, LX_ISUB, s->end, s->begin);
-
-    return lx_index(k, LX_IDIV, lx_index(k, LX_IADD, span, lx_int(k, s->step - 1)), lx_int(k, s->step));
+    return piece_of(k, s).cut;
 }
 
 /* As many parts as the first of its loops has. */
-static int64_t parts_within(const struct lblock *b)
+static void share(struct lkernel *k, struct ls *loop)
 {
-    struct ls *s = b->first;
-
-    while (s->kind != LS_LOOP)
-        s = s->next;
-    return parts_of(loop_trips(loop_to_cut(s)));
-}
-
-static void share(struct lkernel *k, struct ls *s)
-{
-    int64_t parts = parts_within(&s->body);
-    struct lblock alone = { NULL, NULL };
-    struct lx *end = lx_index(k, LX_IMUL, trips(k, s), lx_int(k, parts)), *of = lx_int(k, parts);
-    struct ls *loop = ls_loop(k, &alone, "share", lx_int(k, 0), end, 1, LICENCE_PAR);
-    struct lx *at = lx_var(k, loop->var), *iteration = lx_index(k, LX_IDIV, at, of);
-    struct rewrite r = { .k = k };
-
-    iteration = lx_index(k, LX_IADD, s->begin, lx_index(k, LX_IMUL, iteration, lx_int(k, s->step)));
-    iteration = ls_let(k, &loop->body, s->var->name, iteration);
-    loop->body.first->name = s->var->name; /* it is what the variable was */
-    struct lx *part = ls_let(k, &loop->body, "part", lx_index(k, LX_IMOD, at, of));
-    for (struct ls *inner = s->body.first; inner; inner = inner->next)
-        if (inner->kind == LS_LOOP)
-            cut(k, loop_to_cut(inner), part, parts);
-    rewrite_set(&r, lx_var(k, s->var), iteration);
-    rewrite_block(&r, &s->body);
-    loop->body.last->next = s->body.first;
-    loop->body.last = s->body.last;
-    ls_replace(s, alone);
+    loop->by = loop->parts = 0;
+    for (struct ls *s = loop->body.first; s; s = s->next) {
+        if (!is_cut(k, s))
+            continue;
+        struct ls *part = loop_to_cut(s);
+        part->way = WAY_PART;
+        loop->parts = loop->parts ? loop->parts : parts_of(loop_trips(part));
+    }
 }
 
 /* Outermost loops, as for threads. */
@@ -236,7 +228,7 @@ static void find(struct lkernel *k, struct lblock *b)
         if (s->kind != LS_LOOP || s->licence != LICENCE_PAR || loop_trips(s) == 1) {
             find(k, &s->body);
             find(k, &s->other);
-        } else if (is_large(k, s) && is_shareable(k, &s->body)) {
+        } else if (is_large(k, s) && is_shareable(k, s)) {
             share(k, s);
         }
     }

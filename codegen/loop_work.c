@@ -95,16 +95,28 @@ static double work_of_loop(const struct ls *s, int64_t n, const struct around *l
     return trips ? (double)trips * work_of_block(&s->body, n, &here) : 0;
 }
 
+static double work_of_statement(const struct ls *s, int64_t n, const struct around *loops)
+{
+    double work = s->kind == LS_STORE ? work_of_store(s) : s->value ? work_of(s->value) : 0;
+
+    work += work_of_block(&s->other, n, loops);
+    return work + (s->kind == LS_LOOP ? work_of_loop(s, n, loops) : work_of_block(&s->body, n, loops));
+}
+
 static double work_of_block(const struct lblock *b, int64_t n, const struct around *loops)
 {
     double work = 0;
 
-    for (const struct ls *s = b->first; s; s = s->next) {
-        work += s->kind == LS_STORE ? work_of_store(s) : s->value ? work_of(s->value) : 0;
-        work += work_of_block(&s->other, n, loops);
-        work += s->kind == LS_LOOP ? work_of_loop(s, n, loops) : work_of_block(&s->body, n, loops);
-    }
+    for (const struct ls *s = b->first; s; s = s->next)
+        work += work_of_statement(s, n, loops);
     return work;
+}
+
+double loop_work_within(const struct ls *loop, const struct ls *s, int64_t n)
+{
+    const struct around first = { loop->var, index_of(loop->begin, n, NULL), NULL };
+
+    return work_of_statement(s, n, &first);
 }
 
 int64_t loop_span(const struct ls *s, int64_t n)
@@ -157,13 +169,30 @@ bool loop_is_enough(const struct lkernel *k, const struct ls *s, int64_t n, doub
     return work_with_reading(k, s, n, share) >= enough;
 }
 
-/* The parts of 49 in steps of 32 are 32 and 17. */
+int64_t loop_units(const struct ls *s, int64_t n)
+{
+    int64_t unit = s->by ? s->by : s->step, span = loop_span(s, n);
+
+    return span > 0 ? ((span - 1) / unit + 1) * (s->parts ? s->parts : 1) : 0;
+}
+
+/* How far the first of so many units go, of an iteration that is not whole its part. */
+static double reach(const struct ls *s, int64_t units, double span)
+{
+    int64_t parts = s->parts ? s->parts : 1, whole = units / parts * (s->by ? s->by : s->step);
+    double rest = span - (double)whole, last = rest < (double)s->step ? rest : (double)s->step;
+
+    return (double)whole + last * (double)(units % parts) / (double)parts;
+}
+
+/* Twice the smaller of two shares. Those of 49 in steps of 32 are 32 and 17; by 8, 24 and 25. Work is reckoned as if all iterations
+ * were whole, but for a single one. */
 static double shared(const struct ls *s, int64_t n)
 {
-    int64_t trips = loop_trips_of(s, n), first = trips / 2 * s->step, second = loop_span(s, n) - first;
-    double smaller = (double)(first < second ? first : second) / (double)s->step;
+    int64_t units = loop_units(s, n), trips = loop_trips_of(s, n);
+    double span = (double)loop_span(s, n), first = reach(s, units / 2, span), second = span - first;
 
-    return trips > 1 ? 2 * smaller / (double)trips : 0;
+    return units > 1 ? 2 * (first < second ? first : second) / (trips > 1 ? (double)(trips * s->step) : span) : 0;
 }
 
 bool loop_shares_enough(const struct lkernel *k, const struct ls *s, int64_t n, double enough)

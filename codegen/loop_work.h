@@ -14,6 +14,9 @@ enum { ENOUGH_WORK = 1 << 23, ENOUGH_IN_RUN = 1 << 20 };
 /* Of an outermost loop: how far it goes, and its iterations. */
 int64_t loop_span(const struct ls *s, int64_t n);
 int64_t loop_trips_of(const struct ls *s, int64_t n);
+int64_t loop_units(const struct ls *s, int64_t n); /* of which threads get some each */
+/* Of one statement in the first of its iterations. */
+double loop_work_within(const struct ls *loop, const struct ls *s, int64_t n);
 /* Whether that share of its iterations, 0 to 1, is so much work. */
 bool loop_is_enough(const struct lkernel *k, const struct ls *s, int64_t n, double share, double enough);
 /* Whether what the smaller of two threads does of it is half of that. */

@@ -232,14 +232,15 @@ function drawBoxes(drawing, ops) {
 }
 
 // C, with comments and words set off; a kernel's functions, and each call of it, belong to the kernel. Kernels may share
-// functions: the first has them, the others are names for it.
+// functions: the first has them, the others are names for it. Threads that go through several in a run call them in its function.
 const WORDS =
     /(\/\*.*?\*\/|\/\*.*|^ \*.*|\b(?:static|const|void|float|double|int|for|if|else|return|struct|size_t|int32_t|uint8_t)\b)/;
 function paint(parent, line) {
     line.split(WORDS).forEach((part, i) =>
                                   i % 2 ? make(parent, /^\w/.test(part) ? "b" : "i", {}, part) : parent.append(part));
 }
-const FUNCTION = /^static (?:\w+ )*void (k\d+_\w+)\(/, ALIAS = /^#define (k\d+_\w+) (k\d+_\w+)$/;
+const FUNCTION = /^static (?:\w+ )*void (k\d+_(?!run\()\w+)\(/, ALIAS = /^#define (k\d+_\w+) (k\d+_\w+)$/;
+const CALL = /^\s+(?:(?:NN_ALONE\()?|NN_RUN\([^,]*, )(k\d+_(?!run\b)\w+)[(,]/;
 const numberOf = name => /^k\d+/.exec(name)[0];
 function owners(lines) {
     const named = {}, shared = {};
@@ -261,7 +262,7 @@ function drawC() {
     const lines = data.files.length ? data.files[file].text.split("\n") : [], of = owners(lines);
     for (let i = 0; i < lines.length; i++) {
         const at = exp => exp.exec(lines[i]) || (/^\/\*/.test(lines[i]) && exp.exec(lines[i + 1] || "")),
-              start = at(FUNCTION), alias = at(ALIAS), call = /^\s+(k\d+_\w+)\(/.exec(lines[i]);
+              start = at(FUNCTION), alias = at(ALIAS), call = CALL.exec(lines[i]);
         if (!open && start) open = of(start[1]);
         const k = open || (alias && alias[1]) || (call && call[1]) || "";
         if (!block || block.k !== k || (call && !open)) {

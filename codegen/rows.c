@@ -514,7 +514,11 @@ static void lower_held(struct lower *l)
     struct dim size[] = { dim_of(held_rows(l)), t.dim[t.rank - 1] };
     struct lx *at[MAX_RANK], *all = lx_dim(l->k, t.dim[axis]), *count = lx_int(l->k, size[0].k);
     struct lblock *b = open_loops(l, &l->k->body, t, 0, axis, at);
+    bool cut = all->kind != LX_INT && size[0].k > NEST_TILE;
+    if (cut)
+        all = ls_let(l->k, b, "all", all);
     struct ls *blocks = ls_loop(l->k, b, "i_0", lx_int(l->k, 0), all, size[0].k, LICENCE_PAR);
+    blocks->by = cut ? NEST_TILE : 0;
     struct lx *first = lx_var(l->k, blocks->var);
 
     if (all->kind != LX_INT || all->i % size[0].k)

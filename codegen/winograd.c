@@ -332,7 +332,11 @@ static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence 
         s = (struct range){ index_op(l, LX_IMUL, s.begin, each), index_op(l, LX_IMUL, s.end, each) };
         t->end = s.end;
     }
+    bool cut = licence == LICENCE_PAR && s.end->kind != LX_INT && l->parts <= 1 && !t->images && t->block > t->rows;
+    if (cut)
+        t->end = s.end = ls_let(l->k, b, "tiles", s.end);
     struct ls *loop = ls_loop(l->k, b, "b", s.begin, s.end, t->block, licence);
+    loop->by = cut ? t->rows : 0;
     t->first = lx_var(l->k, loop->var);
     left = index_op(l, LX_ISUB, s.end, t->first);
     t->used = ls_let(l->k, &loop->body, "used", index_op(l, LX_IMIN, left, lx_int(l->k, t->block)));

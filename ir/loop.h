@@ -6,7 +6,7 @@
  *
  * A loop carries a licence, written by lowering: `par` (iterations in any order, across threads too), `red` (any order
  * on one thread, but printed in the order given so that sums keep their order) and `seq`. Loop passes use it and prove
- * nothing. How it runs is its way: plain, vector, unroll, threads.
+ * nothing. How it runs is its way: plain, vector, unroll, threads, part.
  *
  * In a vector loop NN_L iterations run at once: loads and stores whose last index is the loop variable plus something
  * that does not depend on it are vector accesses, expressions without the variable are spread over the lanes. The
@@ -20,6 +20,16 @@
  *     xs : f32[N,512] of 64 at 1            xs[i,j] is one of 64 along axis 1 of f32[N,64,512]: in C, xs[i * 32768 + j]
  *
  * A square is a loop of 16 iterations around one of 16 that copies y[.. + j] = x[.. + i]: 16 rows become columns at once.
+ *
+ * Threads share out the iterations of a loop; where it says so, at multiples of less than its step, whose body then goes by the
+ * name that its end has, or in parts of an iteration:
+ *
+ *       let all = n * 64
+ *       for b in 0..all step 32 by 8 par threads        72 by two threads: 0..40, 40..72
+ *         let used = imin(all - b, 32)
+ *
+ *       for i in 0..n parts 4 par threads               3 by two threads: the first half of the second is the first one's
+ *         for j in 0..112 par part                      28 of these in each part
  *
  * Sums: along a contiguous axis in 16 logical lanes (a tile of 16, or two for long rows, then `fold`), folded in one fixed tree
  * ((l0+l8)+(l4+l12)) + ((l2+l10)+(l6+l14)) + ... ; in all other directions one after the
@@ -119,7 +129,7 @@ struct lx {
 };
 
 enum licence { LICENCE_PAR, LICENCE_RED, LICENCE_SEQ };
-enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE, WAY_WIDER, WAY_SQUARE };
+enum way { WAY_PLAIN, WAY_VECTOR, WAY_UNROLL, WAY_THREADS, WAY_WIDE, WAY_WIDER, WAY_SQUARE, WAY_PART };
 
 enum ls_kind { LS_LOOP, LS_LET, LS_STORE, LS_IF, LS_LOCAL, LS_PREFETCH };
 
@@ -136,7 +146,10 @@ struct ls {
     int64_t step;
     enum licence licence;
     enum way way;
-    int64_t least;      /* in threads: where n is at least so many; 0: always */
+    /* In threads: where n is at least so many; 0: always. They may cut it at multiples of `by`, where its body knows its end by a
+     * let's name alone; 0: of its step. Or within an iteration, into so many parts, each of which does its part of the loops
+     * in it whose way that is, and all else that stands there; 0: they may not. */
+    int64_t least, by, parts;
     struct lblock body; /* LS_IF: what runs where the condition holds; `other` else */
     struct lblock other;
     /* LS_LET: name = value, once; LS_STORE: buf[index...] = value; LS_LOCAL: declares buf, value NULL or what a scalar

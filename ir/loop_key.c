@@ -72,8 +72,8 @@ static int number(const struct lx *x)
 static void put_block(struct text *t, const struct lblock *b)
 {
     for (const struct ls *s = b->first; s; s = s->next) {
-        int64_t is[] = { s->kind,        s->step,          s->licence,          s->way, s->least, number(s->begin),
-                         number(s->end), number(s->value), number(s->reference) };
+        int64_t is[] = { s->kind,  s->step,          s->by,          s->parts,         s->licence,          s->way,
+                         s->least, number(s->begin), number(s->end), number(s->value), number(s->reference) };
         put(t, is, sizeof is);
         put_name(t, s->var ? s->var->name : s->buf ? s->buf->name : s->name);
         for (int i = 0; s->kind == LS_STORE && i < s->buf->rank; i++)

@@ -176,7 +176,7 @@ static bool parse_licence(struct loop_parser *p, enum licence *out)
 
 static enum way parse_way(struct loop_parser *p)
 {
-    static const char *const words[] = { "", "vector", "unroll", "threads", "wide", "wider", "square" };
+    static const char *const words[] = { "", "vector", "unroll", "threads", "wide", "wider", "square", "part" };
 
     for (int i = 1; i < (int)(sizeof words / sizeof *words); i++) {
         if (!p->r.token.first && reader_accept(&p->r, words[i]))
@@ -185,24 +185,28 @@ static enum way parse_way(struct loop_parser *p)
     return WAY_PLAIN;
 }
 
-/* begin..end [step s] */
-static bool parse_range(struct loop_parser *p, struct lx **begin, struct lx **end, int64_t *step)
+/* word s: a positive number; without the word it stays. */
+static bool parse_count(struct loop_parser *p, const char *word, int64_t *count)
 {
-    struct place at;
+    struct place at = p->r.token.at;
 
-    *step = 1;
-    if (!(*begin = loop_parse_index(p)) || !reader_expect(&p->r, "..") || !(*end = loop_parse_index(p)))
-        return false;
-    at = p->r.token.at;
-    if (!reader_accept(&p->r, "step"))
+    if (!reader_accept(&p->r, word))
         return true;
-    if (!reader_int(&p->r, step))
+    if (!reader_int(&p->r, count))
         return false;
-    if (*step < 1 || *step > INT32_MAX) {
-        reader_error(&p->r, at, "a step is positive");
+    if (*count < 1 || *count > INT32_MAX) {
+        reader_error(&p->r, at, "%s takes a positive number", word);
         return false;
     }
     return true;
+}
+
+/* begin..end [step s] [by b] [parts p] */
+static bool parse_range(struct loop_parser *p, struct ls *s)
+{
+    s->step = 1;
+    return (s->begin = loop_parse_index(p)) && reader_expect(&p->r, "..") && (s->end = loop_parse_index(p)) &&
+           parse_count(p, "step", &s->step) && parse_count(p, "by", &s->by) && parse_count(p, "parts", &s->parts);
 }
 
 static bool parse_loop(struct loop_parser *p, struct lblock *b, int column)
@@ -210,14 +214,13 @@ static bool parse_loop(struct loop_parser *p, struct lblock *b, int column)
     struct place at = p->r.token.at;
     const char *name = new_name(p);
     const struct loop_binding *outer = p->scope;
-    struct lx *begin, *end;
-    enum licence licence;
-    int64_t step;
-    struct ls *s;
+    struct ls *s, range = { .by = 0 };
 
-    if (!name || !reader_expect(&p->r, "in") || !parse_range(p, &begin, &end, &step) || !parse_licence(p, &licence))
+    if (!name || !reader_expect(&p->r, "in") || !parse_range(p, &range) || !parse_licence(p, &range.licence))
         return false;
-    s = ls_loop(p->k, b, name, begin, end, step, licence);
+    s = ls_loop(p->k, b, name, range.begin, range.end, range.step, range.licence);
+    s->by = range.by;
+    s->parts = range.parts;
     s->way = parse_way(p);
     if (s->way == WAY_THREADS && reader_accept(&p->r, "from") && !reader_int(&p->r, &s->least))
         return false;

@@ -199,7 +199,7 @@ static void print_block(struct text *t, const struct lblock *b, int depth);
 static void print_loop(struct text *t, const struct ls *s, int depth)
 {
     static const char *const licences[] = { "par", "red", "seq" };
-    static const char *const ways[] = { "", " vector", " unroll", " threads", " wide", " wider", " square" };
+    static const char *const ways[] = { "", " vector", " unroll", " threads", " wide", " wider", " square", " part" };
 
     text_add(t, "for %s in ", s->var->name);
     print(t, s->begin, P_SUM);
@@ -207,6 +207,10 @@ static void print_loop(struct text *t, const struct ls *s, int depth)
     print(t, s->end, P_SUM);
     if (s->step != 1)
         text_add(t, " step %lld", (long long)s->step);
+    if (s->by)
+        text_add(t, " by %lld", (long long)s->by);
+    if (s->parts)
+        text_add(t, " parts %lld", (long long)s->parts);
     text_add(t, " %s%s", licences[s->licence], ways[s->way]);
     if (s->least)
         text_add(t, " from %lld", (long long)s->least);

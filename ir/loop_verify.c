@@ -202,6 +202,13 @@ static void check_way(struct verify *v, struct ls *s)
     if (s->least < 0 || s->least > v->k->batch || (s->least && s->way != WAY_THREADS))
         wrong(v, "loop %s runs in threads from %lld samples of %lld", name, (long long)s->least,
               (long long)v->k->batch);
+    if (s->by && (s->step % s->by || s->licence != LICENCE_PAR || s->end->kind != LX_LET))
+        wrong(v, "loop %s cannot be cut by %lld: its step is a multiple of that, its end a name", name,
+              (long long)s->by);
+    if (s->parts && (s->by || s->licence != LICENCE_PAR))
+        wrong(v, "loop %s goes in parts, and its iterations are ordered, or it is cut elsewhere", name);
+    if (s->way == WAY_PART && (s->licence != LICENCE_PAR || loop_trips(s) < 0))
+        wrong(v, "loop %s goes in parts, and its iterations are ordered, or its bounds no constants", name);
     struct square square;
     if (s->way == WAY_SQUARE && !loop_square(v->k, s, &square))
         wrong(v, "loop %s is no square", name);

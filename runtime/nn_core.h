@@ -130,13 +130,13 @@ NN_INLINE void nn_initialise(nn_real *to, const nn_init *init, uint64_t seed)
 #include <cblas.h>
 /* z = x y for each of `batches` pairs of matrices, row-major; ta, tb: transposed in memory. Rows of a matrix begin xs, ys, zs
  * elements apart: of several their own length. 0, and nothing is done, where they are so small that netc's own kernel is as
- * fast. Its bits depend on the library, its threads and the machine. */
+ * fast. Its bits depend on the library, its threads and the machine. In a run of kernels its first thread calls the library. */
 NN_INLINE int nn_product(const nn_real *x, int xs, const nn_real *y, int ys, nn_real *z, int zs, size_t batches, int m,
                          int n, int k, int ta, int tb)
 {
     if ((int64_t)m * n * k <= 64 * 64 * 64)
         return 0;
-    for (size_t i = 0; i < batches; i++) {
+    for (size_t i = 0; i < batches && nn_first(); i++) {
         const size_t a = (size_t)m * (size_t)k, b = (size_t)k * (size_t)n, c = (size_t)m * (size_t)n;
 #ifdef NN_DOUBLE
         cblas_dgemm(
@@ -146,6 +146,7 @@ NN_INLINE int nn_product(const nn_real *x, int xs, const nn_real *y, int ys, nn_
             CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k, 1, x + i * a, xs,
             y + i * b, ys, 0, z + i * c, zs);
     }
+    nn_meet();
     return 1;
 }
 #endif

@@ -191,9 +191,10 @@ net image {
     optimizer sgd(lr = 0.1);
 }
 T
-build whole image -fopenmp --disable=share && ! grep -n "_share" "$out/whole.c"/*.c >"$out/log"
+build whole image -fopenmp --disable=share && ! grep -n nn_from "$out/whole.c"/*.c >"$out/log"
 result $? "image: samples one by one"
-build parts image -fopenmp && [ "$(grep -cE "(NN_IN_THREADS|NN_PARTS)\(1, 0, n \* [0-9]*, 1, k[0-9]*_.*_share, " "$out/parts.c/image_infer.c")" = 3 ]
+build parts image -fopenmp && [ "$(grep -c "NN_PARTS(1, 0, n \* [0-9]*, 1, k[0-9]*_.*_i, " "$out/parts.c/image_infer.c")" = 7 ] &&
+    [ "$(grep -c "const int nn_from = " "$out/parts.c/image_infer.c")" = 7 ]
 result $? "image: parts of a sample"
 for call in infer dense; do
     for n in 1 2; do
