@@ -114,8 +114,7 @@ const char *name_reserved(const char *id); /* why no net can be called so, or NU
 bool name_of_cpp(const char *id);          /* a word of C++ alone: a net may be called so, and its header is for C */
 const char *c_identifier(struct emit *e, const char *text); /* unique among those given out */
 
-/* How many rows `bench --kernels` shows of a graph. Those of training are its kernels, then those of the step, and then
- * the clearing of the gradients; those of the totals of a graph stand behind its own. */
+/* How many rows `bench --kernels` shows of a graph: its kernels, those of its totals, and of training those of the step. */
 int profile_rows(const struct emit *e, enum graph_kind kind);
 
 /* c_graph.c: kernels and calls of one graph. False after an error. */

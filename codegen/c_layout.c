@@ -168,7 +168,7 @@ static void find_effects(struct emit *e, struct graph *g, enum op op, struct nod
 
 int profile_rows(const struct emit *e, enum graph_kind kind)
 {
-    int step = kind == GRAPH_TRAIN && e->has_step ? e->graph[GRAPH_APPLY].count + 1 : 0;
+    int step = kind == GRAPH_TRAIN && e->has_step ? e->graph[GRAPH_APPLY].count : 0;
     return e->graph[kind].count + e->graph[graph_totals(kind)].count + step;
 }
 

@@ -51,13 +51,8 @@ static void kernel_table(struct emit *e, struct text *t, enum graph_kind kind)
     text_add(t, "\nconst nn_kernel_info %s_%s_kernels[] = {\n", e->name, graph_name(kind));
     kernel_rows(t, e->graph[kind].rows);
     kernel_rows(t, e->graph[graph_totals(kind)].rows);
-    if (kind == GRAPH_TRAIN && e->has_step) {
-        const struct kernel_row clear = { .name = "nn_zero",
-                                          .origin = "gradients",
-                                          .bytes = (double)e->segment[SEGMENT_GRAD] };
+    if (kind == GRAPH_TRAIN && e->has_step)
         kernel_rows(t, e->graph[GRAPH_APPLY].rows);
-        kernel_rows(t, &clear);
-    }
     text_puts(t, "    { 0, 0, 0, 0 }\n};\n");
 }
 
@@ -236,8 +231,6 @@ static void emit_apply(struct emit *e, struct text *t)
         "    if (!m->accumulated)\n        return nn_fail(m->error, NN_ESTATE, \"apply: nothing has been accumulated\");\n"
         "    const int n = 1;\n    (void)n;\n");
     run_body(e, t, GRAPH_APPLY, "m->progress.step", "0");
-    text_add(t, "    nn_zero(m->grad, %lld);\n    NN_TIMED(%d);\n", (long long)e->segment[SEGMENT_GRAD],
-             e->graph[GRAPH_APPLY].count);
     text_puts(
         t,
         "    m->progress.step++;\n    m->step = (int32_t)m->progress.step;\n    m->accumulated = 0;\n    m->stale = 1;\n    return 0;\n}\n");

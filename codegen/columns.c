@@ -444,8 +444,10 @@ static bool adds_across(const struct lower *l, const struct lblock *b, const str
 static void keep_order(const struct lower *l, struct lblock *b)
 {
     for (struct ls *s = b->first; s; s = s->next) {
-        if (s->kind == LS_LOOP && s->licence == LICENCE_PAR && adds_across(l, &s->body, s->var))
+        if (s->kind == LS_LOOP && s->licence == LICENCE_PAR && adds_across(l, &s->body, s->var)) {
             s->licence = LICENCE_RED;
+            s->by = 0;
+        }
         keep_order(l, &s->body);
         keep_order(l, &s->other);
     }
@@ -467,6 +469,7 @@ static void cut_into_parts(struct lower *l, struct ls *s)
     struct ls *inner = ls_enclose(l->k, s, parts);
 
     inner->licence = LICENCE_RED;
+    inner->by = 0;
     inner->begin = begin;
     inner->end = index_op(l, LX_IMIN, index_op(l, LX_IADD, begin, size), inner->end);
     rewrite_set(&r, index_op(l, LX_IDIV, i, size), part);

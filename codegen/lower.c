@@ -180,7 +180,7 @@ void finish_place(struct lower *l, struct lblock *b, enum place_of place, struct
     int count = collect_stores(l, place, t, at, s);
     bool before = count > 1 && (most > l->body->yields || is_in_place(l));
     for (int i = 0; i < count && before; i++)
-        s[i].value = ls_let(l->k, b, "v", s[i].value);
+        s[i].value = s[i].value->kind == LX_REAL ? s[i].value : ls_let(l->k, b, "v", s[i].value);
     for (int i = 0; i < count; i++)
         ls_store(l->k, b, s[i].to, s[i].at, s[i].value);
 }

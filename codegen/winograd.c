@@ -244,6 +244,7 @@ struct tiles {
     int64_t images;          /* made at a time; 0: none is */
     struct lx *end;          /* of the tiles that can be seen */
     struct lx *first, *used; /* of the block */
+    struct lx *whole;        /* as many as go through tiles of all rows; behind them is one of the least */
     struct lx *at[3];        /* the tile at work: sample, row and column of tiles */
     struct lblock *body;
 };
@@ -281,6 +282,12 @@ static bool has_large_weights(const struct lower *l)
     return type_count(u->type, 1) >= LARGE_WEIGHTS;
 }
 
+/* Rows of a smaller register tile for what an image's tiles leave over. */
+static int64_t least_rows(int64_t over, int64_t rows)
+{
+    return !over ? rows : over <= rows / 2 ? rows / 2 : over <= WIDE_ROWS && WIDE_ROWS < rows ? WIDE_ROWS : rows;
+}
+
 /* Of a result or, of its gradient, dy. Channels: of a tile's planes in scratch. */
 static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, int64_t rows)
 {
@@ -294,7 +301,7 @@ static struct tiles tiles_of(struct lower *l, struct type y, int64_t channels, i
     int64_t bytes = t.points * channels * (l->k->f64 ? 8 : 4), most = dim_size(t.all, l->k->batch);
     int64_t fit = (has_large_weights(l) ? 2 * SCRATCH : SCRATCH) / bytes;
     t.rows = most < rows ? most : rows;
-    t.least = t.each % rows && t.each % rows <= rows / 2 && t.rows == rows ? rows / 2 : t.rows;
+    t.least = t.rows == rows ? least_rows(t.each % rows, rows) : t.rows;
     t.block = BLOCK_TILES < fit ? BLOCK_TILES : fit;
     t.block = t.block / t.rows * t.rows;
     t.block = t.block < t.rows ? t.rows : t.block;
@@ -319,6 +326,14 @@ static struct lblock *open_part(struct lower *l, int64_t each, struct range *s)
     return &loop->body;
 }
 
+/* The next multiple of `to`. */
+static struct lx *filled(struct lower *l, struct lx *count, int64_t to)
+{
+    struct lx *up = index_op(l, LX_IADD, count, lx_int(l->k, to - 1)), *size = lx_int(l->k, to);
+
+    return index_op(l, LX_IMUL, index_op(l, LX_IDIV, up, size), size);
+}
+
 static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence licence)
 {
     struct range s;
@@ -340,6 +355,11 @@ static struct lblock *open_block(struct lower *l, struct tiles *t, enum licence 
     t->first = lx_var(l->k, loop->var);
     left = index_op(l, LX_ISUB, s.end, t->first);
     t->used = ls_let(l->k, &loop->body, "used", index_op(l, LX_IMIN, left, lx_int(l->k, t->block)));
+    t->whole = filled(l, t->used, t->rows);
+    if (t->least < t->rows) {
+        left = index_op(l, LX_ISUB, t->used, lx_int(l->k, t->least));
+        t->whole = ls_let(l->k, &loop->body, "whole", filled(l, left, t->rows));
+    }
     t->body = &loop->body;
     return t->body;
 }
@@ -352,24 +372,24 @@ static struct lbuf *planes(struct lower *l, struct lblock *b, const struct tiles
     return lbuf_local(l->k, b, name, SPACE_ARRAY, DT_REAL, 2, size);
 }
 
-/* The next multiple of `to`. */
-static struct lx *filled(struct lower *l, struct lx *count, int64_t to)
-{
-    struct lx *up = index_op(l, LX_IADD, count, lx_int(l->k, to - 1)), *size = lx_int(l->k, to);
-
-    return index_op(l, LX_IMUL, index_op(l, LX_IDIV, up, size), size);
-}
-
 /* One row, or one column, of tiles needs no name. */
 static struct lx *named(struct lower *l, struct lblock *b, const char *name, struct lx *x)
 {
     return x->kind == LX_INT ? x : ls_let(l->k, b, name, x);
 }
 
+/* All rows of the register tiles that the block's go through. */
+static struct lx *register_tiles(struct lower *l, const struct tiles *t)
+{
+    struct lx *over = index_op(l, LX_ISUB, t->used, t->whole);
+
+    return t->least == t->rows ? t->whole : index_op(l, LX_IADD, t->whole, filled(l, over, t->least));
+}
+
 /* A loop over the block's tiles: those that are used, or as many as register tiles take. */
 static struct lblock *open_tiles(struct lower *l, struct lblock *b, struct tiles *t, bool whole, struct lx **which)
 {
-    struct lx *end = whole ? filled(l, t->used, t->least) : t->used, *each = lx_int(l->k, t->each);
+    struct lx *end = whole ? register_tiles(l, t) : t->used, *each = lx_int(l->k, t->each);
 
     struct ls *loop = ls_loop(l->k, b, "t", lx_int(l->k, 0), end, 1, LICENCE_PAR);
     *which = lx_var(l->k, loop->var);
@@ -549,10 +569,7 @@ static void tile_product(struct lower *l, struct lblock *b, struct forward *f, s
 static void point_product(struct lower *l, struct lblock *b, struct forward *f, struct lx *const *point)
 {
     const struct tiles *t = &f->t;
-    struct lx *begin = lx_int(l->k, 0), *end = t->used;
-
-    if (t->least < t->rows)
-        end = ls_let(l->k, b, "whole", filled(l, index_op(l, LX_ISUB, t->used, lx_int(l->k, t->least)), t->rows));
+    struct lx *begin = lx_int(l->k, 0), *end = t->least < t->rows ? t->whole : t->used;
     struct ls *loop = ls_loop(l->k, b, "t", begin, end, t->rows, LICENCE_PAR);
     tile_product(l, &loop->body, f, point, lx_var(l->k, loop->var), (int)t->rows);
     if (t->least == t->rows)

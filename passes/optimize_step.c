@@ -6,11 +6,12 @@
  *                                        %2 = mul %1, @range/sgd_1/grads
  *                                        %3 = sub @range/sgd_1/params, %2
  *                                        assign @range/sgd_1/params, %3
+ *                                        assign @range/sgd_1/grads, zeros
  *
  * Parameters of one optimizer that lie side by side are updated as one: a range over all of them, with its padding,
  * which is zero and stays so under every rule. Gradients and state have the same spacing, hence ranges alike. The rules
  * are those of torch.optim; names in their texts are the arguments, the parameters p, their gradients g and the state.
- * The caller clears the gradients and counts the step. */
+ * Gradients are cleared where they are read, and those that no optimizer reads behind that; the caller counts the step. */
 #include <math.h>
 #include <string.h>
 
@@ -413,6 +414,11 @@ static void clip(struct steps *s, const struct optimizer *o, double most)
     }
 }
 
+static void clear(struct build *b, struct var *gradient)
+{
+    build_write(b, OP_assign, gradient, build_full(b, 0, gradient->type));
+}
+
 static void run_update(struct update *u, struct value *lr, struct value *step)
 {
     const struct rule *r = find_rule(u->o->rule);
@@ -428,6 +434,7 @@ static void run_update(struct update *u, struct value *lr, struct value *step)
     for (int i = 0; i < u->states; i++)
         build_write(u->b, OP_assign, u->state[i], bound_value(&u->names, u->state_name[i]));
     build_write(u->b, OP_assign, u->p, bound_value(&u->names, "p"));
+    clear(u->b, u->g);
 }
 
 static void apply_optimizer(struct steps *s, const struct optimizer *o)
@@ -474,5 +481,8 @@ bool pass_optimize_step(struct module *m, struct pass_context *c)
         make_views(u);
     for (const struct optimizer *o = m->optimizer; o; o = o->next)
         apply_optimizer(&s, o);
+    for (int i = 0; i < m->vars; i++)
+        if (m->var[i]->role == ROLE_PARAM && m->var[i]->grad && !optimizer_of(m, m->var[i]))
+            clear(&s.b, m->var[i]->grad);
     return true;
 }

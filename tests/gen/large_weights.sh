@@ -29,7 +29,7 @@ build() { # build AS NETC-OPTIONS CC-OPTIONS
     result $? "$1 compiles"
 }
 near() { # near PROGRAM OF LIMIT CALL: values that PROGRAM has written, beside those of OF
-    "$out/$1" write "$4" 3 1 "$out/$1.$4" && "$out/$2" compare "$4" 3 1 "$out/$1.$4" | tee -a "$out/log" | awk -F'[:,}]' -v limit="$3" '{ exit !($2 < limit) }'
+    "$out/$1" write "$4" 3 1 "$out/$1.$4" && "$out/$2" compare "$4" 3 1 "$out/$1.$4" | tee -a "$out/log" | awk -F'[:,}]' -v limit="$3" '{ near = $2 < limit } END { exit !near }'
     result $? "$1 near $2: $4"
 }
 build plain '-O0 --dtype f64' ''

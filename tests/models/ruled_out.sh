@@ -13,6 +13,7 @@ net t {
     param w : f32[3] = ones;
     z = x + w;
     output z;
+    output all = logsumexp(x, axes = 1);
     loss cross_entropy(z, y);
     metric rest = cross_entropy(z, y, ignore_index = 1);
     metric picked = nll(x, y, ignore_index = 2);
@@ -56,6 +57,15 @@ int main(void)
     if (t_eval(m, 2, other, first, &loss, metrics))
         return 1;
     near("cross_entropy without a row", metrics[0], three);
+    const double none[6] = { -INFINITY, -INFINITY, -INFINITY, 1, INFINITY, -INFINITY };
+    double z[6], all[2];
+    if (t_infer(m, 2, x, z, all))
+        return 1;
+    near("logsumexp without one", all[0], log(e + e * e));
+    if (t_infer(m, 2, none, z, all))
+        return 1;
+    if (all[0] != -INFINITY || all[1] != INFINITY)
+        failed = printf("logsumexp of infinite rows: %g, %g\n", all[0], all[1]);
     t_free(m);
     return failed != 0;
 }

