@@ -332,6 +332,12 @@ static void copy_panel(struct lower *l, struct lblock *b, struct lx **at, struct
     ls_store(l->k, &columns->body, p->copy, (struct lx *[]){ index_op(l, LX_ISUB, c, p->sum.begin), j }, right);
 }
 
+/* Whether a panel's rows for all of a sum are few enough to be copied. */
+static bool is_short(const struct lower *l, const struct span *sum)
+{
+    return l->level && (sum->in_parts || dim_size(depth_of(l->anchor), l->k->batch) <= SPAN);
+}
+
 /* Whether a tile of all columns would have too large a stage for the pieces of a long sum. */
 static bool is_too_wide(const struct lower *l, const struct span *sum, int tile)
 {
@@ -350,7 +356,7 @@ static void rows_in_panels(struct lower *l, struct lblock *b, struct lx **at, co
 
     struct ls *panels = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), PANEL, LICENCE_PAR);
     p.panel.first = lx_var(l->k, panels->var);
-    if (sum.in_parts && dim_size(t.dim[t.rank - 2], l->k->batch) >= MANY_ROWS)
+    if (is_short(l, &sum) && dim_size(t.dim[t.rank - 2], l->k->batch) >= MANY_ROWS)
         copy_panel(l, &panels->body, at, &p);
     tiles_of_product(l, &panels->body, at, rows, tile, &p);
     p.panel = (struct panel){ lx_int(l->k, whole), columns - whole };
