@@ -19,6 +19,20 @@ static const struct value *unshaped(const struct value *x)
     return x;
 }
 
+/* Whether it takes the beginnings of a matrix's rows, which lie farther apart then. */
+static bool begins_rows(const struct node *n)
+{
+    return n->op == OP_slice && n->result[0]->type.rank == 2 && attr_int(n, "axis") == 1 && !attr_int(n, "begin") &&
+           attr_int(n, "step") == 1;
+}
+
+/* The group's operand that an operand of the product is. */
+static const struct value *origin(const struct value *x)
+{
+    x = unshaped(x);
+    return x->def && begins_rows(x->def) ? operand(x->def, 0) : x;
+}
+
 /* The group's product where it does nothing else, or NULL. */
 static const struct node *only_product(const struct node *group)
 {
@@ -27,12 +41,12 @@ static const struct node *only_product(const struct node *group)
     for (const struct node *n = body->first; n; n = n->next) {
         if (n->op == OP_matmul && !product)
             product = n;
-        else if (n->op != OP_reshape)
+        else if (n->op != OP_reshape && !begins_rows(n))
             return NULL;
     }
     if (!product || body->yields != 1 || unshaped(body->yield[0])->def != product)
         return NULL;
-    return unshaped(operand(product, 0))->def || unshaped(operand(product, 1))->def ? NULL : product;
+    return origin(operand(product, 0))->def || origin(operand(product, 1))->def ? NULL : product;
 }
 
 static const char *dim_text(struct emit *e, struct dim d)
@@ -47,7 +61,11 @@ static const char *matrix(struct emit *e, const struct value *seen, const struct
     struct type t = seen->type;
     struct dim row = t.dim[t.rank - 1];
     struct view view;
-    if (lies_apart(at, &view)) {
+    if (seen->def && begins_rows(seen->def)) {
+        row = at->type.dim[1];
+        if (at->type.rank != 2 || lies_apart(at, &view))
+            return NULL;
+    } else if (lies_apart(at, &view)) {
         if (t.rank != 2 || view.axis != 1 || !shape_equal(t, at->type))
             return NULL;
         row.k *= view.steps;
@@ -70,8 +88,8 @@ const char *product_call(struct emit *e, const struct node *group)
     if (size <= SMALL)
         return NULL;
     struct type lead = type_make(DT_REAL, z.rank - 2, z.dim);
-    const char *left = matrix(e, operand(p, 0), operand(group, unshaped(operand(p, 0))->index)),
-               *right = matrix(e, operand(p, 1), operand(group, unshaped(operand(p, 1))->index)),
+    const char *left = matrix(e, operand(p, 0), operand(group, origin(operand(p, 0))->index)),
+               *right = matrix(e, operand(p, 1), operand(group, origin(operand(p, 1))->index)),
                *result = matrix(e, p->result[0], group->result[0]);
     if (!left || !right || !result)
         return NULL;

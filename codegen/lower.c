@@ -302,15 +302,42 @@ static void copy_part(struct lower *l, struct type t, int axis, const struct par
     finish_joined(l, b, t, at);
 }
 
+/* What a group that stores one value stores, or NULL. */
+static struct value *only_value(const struct graph *body)
+{
+    struct value *only = body->yields == 1 ? body->yield[0] : NULL;
+    int count = body->yields;
+
+    for (const struct node *n = body->first; n; n = n->next) {
+        only = is_effect(n) ? operand(n, 1) : only;
+        count += is_effect(n);
+    }
+    return count == 1 ? only : NULL;
+}
+
+/* How many elements of the last axis come before zeros that fill it up. */
+static struct dim before_zeros(const struct lower *l, struct type t)
+{
+    const struct value *v = only_value(l->body);
+    struct dim size = t.dim[t.rank - 1];
+
+    if (v && v->def && v->def->op == OP_relayout)
+        v = operand(v->def, 0);
+    if (v && v->def && v->def->op == OP_pad && !size.n && size.k == v->type.dim[v->type.rank - 1].k)
+        size.k -= attr_ints(v->def, "pairs", NULL)[2 * v->type.rank - 1];
+    return size;
+}
+
 /* What lies along another axis than the last is copied in squares, whose rows and columns stay in the cache; then what
  * is left of both axes. */
 static void copy_in_squares(struct lower *l, struct type t, int axis)
 {
     struct lx *zero = lx_int(l->k, 0), *block = lx_int(l->k, BLOCK), *size[2], *whole[2];
+    const struct dim copied[] = { t.dim[axis], before_zeros(l, t) };
 
     for (int i = 0; i < 2; i++) {
         size[i] = lx_dim(l->k, t.dim[i ? t.rank - 1 : axis]);
-        whole[i] = index_op(l, LX_IMUL, index_op(l, LX_IDIV, size[i], block), block);
+        whole[i] = index_op(l, LX_IMUL, index_op(l, LX_IDIV, lx_dim(l->k, copied[i]), block), block);
     }
     copy_part(l, t, axis, &(struct part){ { zero, zero }, { whole[0], whole[1] }, BLOCK });
     if (whole[1] != size[1])
@@ -356,19 +383,6 @@ static bool has_transpose(const struct graph *body)
         if (n->op == OP_transpose)
             return true;
     return false;
-}
-
-/* What a group that stores one value stores, or NULL. */
-static struct value *only_value(const struct graph *body)
-{
-    struct value *only = body->yields == 1 ? body->yield[0] : NULL;
-    int count = body->yields;
-
-    for (const struct node *n = body->first; n; n = n->next) {
-        only = is_effect(n) ? operand(n, 1) : only;
-        count += is_effect(n);
-    }
-    return count == 1 ? only : NULL;
 }
 
 /* The axis that a map reads along, where it is not the last. */

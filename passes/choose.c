@@ -4,7 +4,8 @@
  *                                        =>    %1 = relayout %0
  *                                              %y = matmul %a, %1      (zeros fill %1's rows up to a multiple of 16)
  *
- * and likewise where %b is a transpose that nobody has laid out, or %a a transpose with axes joined.
+ * with zeros between rows that would lie 1 KB apart or a multiple of it, which the product does not see (gap_of), and likewise
+ * where %b is a transpose that nobody has laid out, or %a a transpose with axes joined.
  *
  *     %y = conv %x, %w, pad = [1,1,1,1]        %0 = pad %x, pairs = [0,0,0,0,1,1,1,1]
  *                                        =>    %1 = relayout %0
@@ -123,6 +124,23 @@ static bool is_scattered(const struct value *v)
     return before && before->op == OP_transpose;
 }
 
+/* Between rows that lie a large power of two apart, which few sets of the caches would hold, some zeros are stored that no product
+ * goes over. ROWS: fewer are no trouble. */
+static int64_t gap_of(const struct module *m, struct dim rows, struct dim columns)
+{
+    enum { APART = 1024, ROWS = 64 };
+    int64_t bytes = columns.k * (m->f64 ? 8 : 4);
+
+    return !columns.n && !rows.n && rows.k >= ROWS && bytes % APART == 0 ? LANES : 0;
+}
+
+static struct value *without_gap(struct build *b, struct value *x, int64_t gap)
+{
+    int last = x->type.rank - 1;
+
+    return gap ? build_slice(b, x, last, 0, x->type.dim[last].k - gap, 1) : x;
+}
+
 /* Columns that fill no vector are followed by some of zeros, which nobody reads. */
 static bool choose_matmul(struct node *n)
 {
@@ -136,9 +154,10 @@ static bool choose_matmul(struct node *n)
         return false;
     if (is_scattered(a) && !attr_bool(n, "ta"))
         a = relayout(&at, a);
-    if (attr_bool(n, "tb"))
-        b = swapped(&at, b, extra);
-    else if (reads_across(b) || (extra && n->graph->kind != GRAPH_BODY))
+    if (attr_bool(n, "tb")) {
+        int64_t gap = gap_of(n->graph->module, b->type.dim[b->type.rank - 1], columns);
+        b = without_gap(&at, swapped(&at, b, extra + gap), gap);
+    } else if (reads_across(b) || (extra && n->graph->kind != GRAPH_BODY))
         b = relayout(&at, with_zeros(&at, b, extra));
     else if (a == operand(n, 0))
         return false;

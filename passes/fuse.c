@@ -236,10 +236,11 @@ static void assign_clusters(struct graph *g, struct arena *scratch, int *walks)
     }
 }
 
+/* Of what is sliced the slice is read. */
 static void see_operands(struct cluster *c, const struct node *n)
 {
     for (int i = 0; i < n->operands; i++) {
-        int64_t bytes = value_bytes(operand(n, i));
+        int64_t bytes = value_bytes(n->op == OP_slice ? n->result[0] : operand(n, i));
         c->largest = bytes > c->largest ? bytes : c->largest;
     }
 }
