@@ -233,6 +233,8 @@ static const char *member_form(const char *word)
 /* What has no operation in its place. Statements and operations within quotes are as they are written. */
 static const char *sentence_of(const char *word)
 {
+#define WINDOWS   "no pool takes volumes: windows side by side become axes"
+#define WINDOW    "reshape(x, [x.shape[0], x.shape[1], x.shape[2] / 2, 2, x.shape[3] / 2, 2, x.shape[4] / 2, 2])"
 #define SORTS     "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
 #define METRICS   "a metric is any scalar, and 'accuracy(logits, label)' the one that is there"
 #define MADE      "numbers stand as they are, and 'zeros(shape)', 'full(shape, 1)', 'f32(range(n))' make tensors"
@@ -276,6 +278,9 @@ static const char *sentence_of(const char *word)
         { "TransformerEncoderLayer", BUILT },
         { "TransformerDecoderLayer", BUILT },
         { "einsum", "products are 'a @ b', batched over leading axes: transpose brings axes there" },
+        { "maxpool3d", WINDOWS ", as in 'max(" WINDOW ", axes = [3, 5, 7])'" },
+        { "avgpool3d", WINDOWS ", as in 'mean(" WINDOW ", axes = [3, 5, 7])'" },
+        { "conv_transpose3d", "of volumes there is conv3d, and no convolution back: 'conv_transpose2d' takes images" },
         { "topk", SORTS },
         { "sort", SORTS },
         { "argsort", SORTS },

@@ -226,6 +226,18 @@ static bool declared_here(struct elab *e, const char *path)
     return false;
 }
 
+/* The declaration without the axes of the batch. */
+static const char *for_all_samples(struct elab *e, const struct ast *s, struct type t)
+{
+    struct type one = t;
+
+    one.rank = 0;
+    for (int i = 0; i < t.rank; i++)
+        if (!t.dim[i].n)
+            one.dim[one.rank++] = t.dim[i];
+    return arena_printf(e->arena, "one for all samples: `%s : %s`", s->text, type_text(e->arena, one, e->m->f64));
+}
+
 /* NULL after an error. What its type and its initialiser read is what was bound before. */
 static struct var *declare_variable(struct elab *e, const struct ast *s, enum role role)
 {
@@ -240,7 +252,8 @@ static struct var *declare_variable(struct elab *e, const struct ast *s, enum ro
     if (!variable_allowed(e, s, role == ROLE_STATE ? "state" : "param") || !eval_type(e, s->b, &t))
         return NULL;
     if (shape_batches(t)) {
-        error_at(e, place_of(e, s), "'%s' cannot depend on the batch dimension", own);
+        error_hint(e, place_of(e, s), NULL, NULL, e->in_library ? NULL : for_all_samples(e, s, t),
+                   "'%s' cannot depend on the batch dimension", own);
         if (e->in_library) { /* the rest of the layer would only complain of the same */
             e->returned = true;
             e->result = v_poison();
