@@ -338,6 +338,15 @@ static bool is_short(const struct lower *l, const struct span *sum)
     return l->level && (sum->in_parts || dim_size(depth_of(l->anchor), l->k->batch) <= SPAN);
 }
 
+/* For however few samples: rows of samples are many in a full batch alone. */
+static bool has_many_rows(const struct lower *l, const struct span *sum)
+{
+    struct type t = l->anchor->result[0]->type;
+    struct dim rows = t.dim[t.rank - 2];
+
+    return (sum->in_parts || !rows.n) && dim_size(rows, l->k->batch) >= MANY_ROWS;
+}
+
 /* Whether a tile of all columns would have too large a stage for the pieces of a long sum. */
 static bool is_too_wide(const struct lower *l, const struct span *sum, int tile)
 {
@@ -356,7 +365,7 @@ static void rows_in_panels(struct lower *l, struct lblock *b, struct lx **at, co
 
     struct ls *panels = ls_loop(l->k, b, "j_0", lx_int(l->k, 0), lx_int(l->k, whole), PANEL, LICENCE_PAR);
     p.panel.first = lx_var(l->k, panels->var);
-    if (is_short(l, &sum) && dim_size(t.dim[t.rank - 2], l->k->batch) >= MANY_ROWS)
+    if (is_short(l, &sum) && has_many_rows(l, &sum))
         copy_panel(l, &panels->body, at, &p);
     tiles_of_product(l, &panels->body, at, rows, tile, &p);
     p.panel = (struct panel){ lx_int(l->k, whole), columns - whole };

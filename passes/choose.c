@@ -128,7 +128,7 @@ static bool is_scattered(const struct value *v)
  * goes over. ROWS: fewer are no trouble. */
 static int64_t gap_of(const struct module *m, struct dim rows, struct dim columns)
 {
-    enum { APART = 1024, ROWS = 64 };
+    enum { APART = 1024, ROWS = 256 };
     int64_t bytes = columns.k * (m->f64 ? 8 : 4);
 
     return !columns.n && !rows.n && rows.k >= ROWS && bytes % APART == 0 ? LANES : 0;
