@@ -233,8 +233,9 @@ static const char *member_form(const char *word)
 /* What has no operation in its place. Statements and operations within quotes are as they are written. */
 static const char *sentence_of(const char *word)
 {
-#define WINDOWS   "no pool takes volumes: windows side by side become axes"
-#define WINDOW    "reshape(x, [x.shape[0], x.shape[1], x.shape[2] / 2, 2, x.shape[3] / 2, 2, x.shape[4] / 2, 2])"
+#define WINDOWS "no pool takes volumes: windows side by side become axes"
+#define WINDOW                                                                                                         \
+    "reshape(volume, [volume.shape[0], volume.shape[1], volume.shape[2] / 2, 2, volume.shape[3] / 2, 2, volume.shape[4] / 2, 2])"
 #define SORTS     "nothing sorts: 'max(x, axes = 1)' is the largest, 'argmax(x, 1)' where it stands"
 #define METRICS   "a metric is any scalar, and 'accuracy(logits, label)' the one that is there"
 #define MADE      "numbers stand as they are, and 'zeros(shape)', 'full(shape, 1)', 'f32(range(n))' make tensors"

@@ -14,12 +14,13 @@ net t {
     input label : i32[N];
     input image : f32[N, 3, 32, 32];
     input steps : f32[N, 7, 6];
+    input volume : f32[N, 3, 8, 8, 8];
     param m : f32[4, 4] = zeros;
     a = m + 1; b = m - 1;
     axis = 1; axes = [1]; parts = 2; perm = [0, 1]; shape = [x.shape[0], 4]; lo = 0; hi = 1; n = 4; index = range(3); slope = 0.25;
     logits = x |> linear(4); logp = logits |> log_softmax; q = logits |> softmax; y = q;
     $1
-    output z = mean(m) + f32(label) + mean(image) + mean(steps);
+    output z = mean(m) + f32(label) + mean(image) + mean(steps) + mean(volume);
 }
 T
     "$NETC" -o "$out/c" "$out/t.net" >"$out/log" 2>&1
