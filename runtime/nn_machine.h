@@ -183,7 +183,8 @@ typedef uint32_t nn_bits_t;
 
 #if defined NN_PORTABLE
 #include <float.h>
-NN_STATIC_ASSERT(FLT_EVAL_METHOD == 0, "portable results need arithmetic in the type's own precision");
+/* 16 says the same, and that half a precision has arithmetic too (C23): gcc's where a CPU has AVX512-FP16. */
+NN_STATIC_ASSERT(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16, "portable results need arithmetic in the type's own precision");
 #define NN_FUSED 0
 #elif defined __FMA__ || defined __AVX512F__ || defined __aarch64__
 #define NN_FUSED 1

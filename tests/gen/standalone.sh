@@ -18,6 +18,14 @@ for net in digits charlm embed; do
     done
 done
 
+# gcc's own dialect knows arithmetic of half precision, where a CPU has that
+rm -rf "$out/c"
+"$NETC" --fp=portable --standalone --emit=c,app -o "$out/c" examples/digits/digits.net >"$out/log" 2>&1
+for machine in native $([ "$(uname -m)" = x86_64 ] && echo sapphirerapids x86-64-v3); do
+    (cd "$out/c" && for f in *.c; do gcc -march="$machine" -fsyntax-only "$f" || exit 1; done) >"$out/log" 2>&1
+    result $? "portable, in gcc's own dialect, for $machine"
+done
+
 # a net may be called as something within the runtime is
 for name in fill header check convert; do
     rm -rf "$out/c"
