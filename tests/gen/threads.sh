@@ -126,21 +126,26 @@ build() { # build NAME MODEL FLAGS OPTIONS...
         "$CC" -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -march=native $flags -DMODEL="${model}_model" ${SANITIZE:+-fsanitize=address,undefined} \
             -Iruntime -I"$out/$name.c" -o "$out/$name" tests/bench/call.c "$out/$name.c"/*.c "$B/libnetrt.a" -lz -lm >"$out/log" 2>&1
 }
+same_bits() { # same_bits WHAT ONE OTHER RANGE THREADS N...: of N samples, ONE in one thread, OTHER in so many
+    local what=$1 one=$2 other=$3 range=$4 threads=$5 call n count
+    shift 5
+    for call in infer dense; do
+        for n in "$@"; do
+            OMP_NUM_THREADS=1 "$out/$one" write "$call" "$n" "$range" "$out/values" >"$out/log" 2>&1 || echo "FAILED $what: $call of $n samples"
+            for count in $threads; do
+                OMP_NUM_THREADS=$count "$out/$other" write "$call" "$n" "$range" "$out/other" >"$out/log" 2>&1 && cmp "$out/values" "$out/other" >"$out/log" 2>&1
+                result $? "$what: $call of $n samples in $count threads, the same bits"
+            done
+        done
+    done
+}
 build together apart "" --disable=threads && ! grep -nE "NN_IN_THREADS|NN_PARTS|NN_RUN" "$out/together.c"/*.c >"$out/log"
 result $? "apart: without threads"
 build shared apart -fopenmp && grep -q "NN_IN_THREADS(.*scan_k[0-9]*, m, x, " "$out/shared.c/apart_infer.c" && [ "$(grep -c "NN_IN_THREADS(.*scan_k[0-9]*, " "$out/shared.c/apart_train.c")" = 9 ]
 result $? "apart: its scans are shared out, an argument of the net's among what they read"
 grep -q "NN_IN_THREADS(.*, 0, 8, 1, k[0-9]*_.*max.*_part[0-9]*, .* total" "$out/shared.c/apart_train.c"
 result $? "apart: rows of the cross entropy are, in parts that have totals of their own"
-for call in infer dense; do
-    for n in 40 33 17 5; do
-        "$out/together" write $call $n 11 "$out/values"
-        for threads in 1 2 3 4 7; do
-            OMP_NUM_THREADS=$threads "$out/shared" write $call $n 11 "$out/other" && cmp "$out/values" "$out/other" >"$out/log" 2>&1
-            result $? "apart: $call of $n samples in $threads threads, the same bits"
-        done
-    done
-done
+same_bits apart together shared 11 "1 2 3 4 7" 40 33 17 5
 sed 's/^net apart/net mixed/; s/h = tanh(h @ w + g @ u)/h = tanh((h - mean(h, 0, keepdims = true)) @ w + g @ u)/' "$out/apart.net" >"$out/mixed.net"
 build mixed mixed -fopenmp && ! grep -n "scan_k[0-9]*, m, x" "$out/mixed.c"/*.c >"$out/log" && grep -q "scan_k[0-9]*, m)" "$out/mixed.c/mixed_train.c"
 result $? "mixed: steps that read all samples are done for all of them"
@@ -168,15 +173,7 @@ T
 build serial run "" && build runs run -fopenmp && { sed -n '/^static void k[0-9]*_run(/,/^}/p' "$out/runs.c/run_infer.c"; sed -n '/^static void k[0-9]*_run(/,/^}/p' "$out/runs.c/run_train.c"; } >"$out/log" &&
     grep -q "for (int t0" "$out/log" && grep -q NN_ALONE "$out/log" && grep -q nn_context "$out/log"
 result $? "run: what goes through one region"
-for call in infer dense; do
-    for n in 24 9 1; do
-        "$out/serial" write $call $n 10 "$out/values"
-        for threads in 1 2 3 4 7; do
-            OMP_NUM_THREADS=$threads "$out/runs" write $call $n 10 "$out/other" && cmp "$out/values" "$out/other" >"$out/log" 2>&1
-            result $? "run: $call of $n samples in $threads threads, the same bits"
-        done
-    done
-done
+same_bits run serial runs 10 "1 2 3 4 7" 24 9 1
 
 # A sample that is work enough is shared out: rows of a convolution with its borders, of pooling, and of one transposed.
 cat >"$out/image.net" <<'T'
@@ -196,12 +193,21 @@ result $? "image: samples one by one"
 build parts image -fopenmp && [ "$(grep -c "NN_PARTS(1, 0, n \* [0-9]*, 1, k[0-9]*_.*_i, " "$out/parts.c/image_infer.c")" = 7 ] &&
     [ "$(grep -c "const int nn_from = " "$out/parts.c/image_infer.c")" = 7 ]
 result $? "image: parts of a sample"
-for call in infer dense; do
-    for n in 1 2; do
-        OMP_NUM_THREADS=1 "$out/whole" write $call $n 5 "$out/values" >"$out/log" 2>&1
-        for threads in 1 2 3 7; do
-            OMP_NUM_THREADS=$threads "$out/parts" write $call $n 5 "$out/other" >"$out/log" 2>&1 && cmp "$out/values" "$out/other" >"$out/log" 2>&1
-            result $? "image: $call of $n samples in parts, $threads threads, the same bits"
-        done
-    done
-done
+same_bits image whole parts 5 "1 2 3 7" 1 2
+
+# Blocks are cut within: tiles of Winograd's, and rows of a product that layernorm goes through.
+cat >"$out/blocks.net" <<'T'
+net blocks {
+    batch N = 5;
+    input x : f32[N, 16, 36, 36];
+    target label : i32[N];
+    h = x |> conv2d(16, kernel = 3, pad = 1) |> relu |> conv2d(32, kernel = 3, pad = 1) |> relu |> maxpool2d(6) |> conv2d(64, kernel = 3, pad = 1) |> relu;
+    logits = reshape(transpose(h, [0, 2, 3, 1]), [h.shape[0], 36, 64]) |> linear(128) |> layernorm |> flatten |> linear(10);
+    output logits;
+    loss cross_entropy(logits, label);
+    optimizer sgd(lr = 0.1);
+}
+T
+build one blocks "" && build cut blocks -fopenmp && [ "$(grep -cE "NN_PARTS\(.*, (tiles|all), (8|14), " "$out/cut.c/blocks_infer.c")" -ge 3 ]
+result $? "blocks: cut at register tiles"
+same_bits blocks one cut 5 "2 3 4 7" 1 2 5
