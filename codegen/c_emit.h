@@ -24,9 +24,10 @@ struct kernel_row {
     struct kernel_row *next;
 };
 
+enum { RUN_WORKS = 40 }; /* numbers of samples for which c_runs.c reckons work */
+
 /* A kernel's function in C, among the graph's. Layers of one shape have one in common: the others are names for the first.
  * Its key is that of the loops it was printed from, before their passes (ir/loop.h); empty: there is none. */
-enum { RUN_WORKS = 40 };
 struct kernel_text {
     const char *name;
     size_t at, length;
